@@ -1,0 +1,228 @@
+package catalog
+
+import (
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// Catalog is a set of compiled definitions, indexed for matching. It never changes.
+type Catalog struct {
+	components   map[string]*Component
+	names        []string
+	byCapability map[string][]string
+
+	// Workload signals by what they can be looked up by: the last segment of an image path, a label, a name.
+	byImage     map[string][]*workloadSignal
+	byLabel     map[label][]*workloadSignal
+	byName      map[string][]*workloadSignal
+	byNamed     map[nameKey][]*nameSignal
+	nodes       []*nodeSignal
+	byConfigMap map[string][]*configMapSignal
+}
+
+type nameKey struct {
+	kind facts.NameKind
+	name string
+}
+
+// New indexes compiled definitions. Of two of the same name the later one counts, so that a definition applied to the
+// cluster overrides the built-in one.
+func New(components ...*Component) *Catalog {
+	c := &Catalog{
+		components:   map[string]*Component{},
+		byCapability: map[string][]string{},
+		byImage:      map[string][]*workloadSignal{},
+		byLabel:      map[label][]*workloadSignal{},
+		byName:       map[string][]*workloadSignal{},
+		byNamed:      map[nameKey][]*nameSignal{},
+		byConfigMap:  map[string][]*configMapSignal{},
+	}
+	for _, component := range components {
+		c.components[component.Name] = component
+	}
+	c.names = slices.Sorted(maps.Keys(c.components))
+	for _, name := range c.names {
+		c.index(c.components[name])
+	}
+	return c
+}
+
+func (c *Catalog) index(component *Component) {
+	for _, capability := range component.Capabilities {
+		c.byCapability[capability] = append(c.byCapability[capability], component.Name)
+	}
+	for _, signal := range component.workloads {
+		switch {
+		case len(signal.images) > 0:
+			for _, path := range signal.images {
+				base := path[strings.LastIndexByte(path, '/')+1:]
+				if !slices.Contains(c.byImage[base], signal) {
+					c.byImage[base] = append(c.byImage[base], signal)
+				}
+			}
+		case len(signal.labels) > 0:
+			c.byLabel[signal.labels[0]] = append(c.byLabel[signal.labels[0]], signal)
+		default:
+			for _, name := range signal.names {
+				c.byName[name] = append(c.byName[name], signal)
+			}
+		}
+	}
+	for _, signal := range component.names {
+		key := nameKey{signal.kind, signal.name}
+		c.byNamed[key] = append(c.byNamed[key], signal)
+	}
+	c.nodes = append(c.nodes, component.nodes...)
+	for _, signal := range component.configMaps {
+		source := ConfigMapSource(signal.namespace, signal.name)
+		c.byConfigMap[source] = append(c.byConfigMap[source], signal)
+	}
+}
+
+// Component returns a component by name, nil where nobody defines it.
+func (c *Catalog) Component(name string) *Component { return c.components[name] }
+
+// Names are the names of all components, sorted.
+func (c *Catalog) Names() []string { return c.names }
+
+// Providers are the names of the components that fill a role, sorted.
+func (c *Catalog) Providers(capability string) []string { return c.byCapability[capability] }
+
+// ConfigMap names a single ConfigMap that a definition looks at.
+type ConfigMap struct{ Namespace, Name string }
+
+// ConfigMaps are the single ConfigMaps that definitions look at, sorted.
+func (c *Catalog) ConfigMaps() []ConfigMap {
+	var found []ConfigMap
+	for _, signals := range c.byConfigMap {
+		found = append(found, ConfigMap{signals[0].namespace, signals[0].name})
+	}
+	sort.Slice(found, func(i, j int) bool {
+		return found[i].Namespace+"/"+found[i].Name < found[j].Namespace+"/"+found[j].Name
+	})
+	return found
+}
+
+// HealthResources are the resources that definitions read health and versions from, sorted.
+func (c *Catalog) HealthResources() []Resource {
+	set := map[Resource]bool{}
+	for _, component := range c.components {
+		for _, resource := range component.HealthResources() {
+			set[resource] = true
+		}
+	}
+	return sortedResources(set)
+}
+
+// Match matches a fact against all definitions. For each component the best match counts: a proof before what only
+// supports, then the order of the definition.
+func (c *Catalog) Match(fact facts.Fact) []Match {
+	var found []Match
+	switch f := fact.(type) {
+	case *facts.Workload:
+		found = c.matchWorkload(f)
+	case *facts.Named:
+		found = c.matchNamed(f)
+	case *facts.Node:
+		for _, signal := range c.nodes {
+			if match, ok := signal.match(f); ok {
+				found = add(found, match)
+			}
+		}
+	case *facts.ConfigMap:
+		for _, signal := range c.byConfigMap[ConfigMapSource(f.Namespace, f.Name)] {
+			if match, ok := signal.match(f); ok {
+				found = add(found, match)
+			}
+		}
+	}
+	return found
+}
+
+func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
+	var found []Match
+	try := func(signals []*workloadSignal) {
+		for _, signal := range signals {
+			if match, ok := signal.match(w); ok {
+				found = add(found, match)
+			}
+		}
+	}
+	for _, image := range w.Images {
+		try(c.byImage[image.Base()])
+	}
+	for _, labels := range []map[string]string{w.Labels, w.PodLabels} {
+		for key, value := range labels {
+			try(c.byLabel[label{key, value}])
+			try(c.byLabel[label{key, "*"}])
+		}
+	}
+	try(c.byName[w.Name])
+	// Labels come in no order; what is found must.
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Component.Name < found[j].Component.Name })
+	return found
+}
+
+func (c *Catalog) matchNamed(n *facts.Named) []Match {
+	var found []Match
+	try := func(name, shown string) {
+		for _, signal := range c.byNamed[nameKey{n.NameKind, name}] {
+			found = add(found, Match{Component: signal.component, Role: signal.role, Signal: string(n.NameKind) + " " + shown})
+		}
+	}
+	for _, value := range n.Values {
+		try(value, value)
+		switch n.NameKind {
+		case facts.CRDName:
+			if _, group, ok := strings.Cut(value, "."); ok {
+				try(group, value)
+			}
+		case facts.StorageProvisioner, facts.CSIDriverName:
+			for rest := value; ; {
+				_, after, ok := strings.Cut(rest, ".")
+				if !ok {
+					break
+				}
+				try("*."+after, value)
+				rest = after
+			}
+		case facts.WebhookName:
+			for rest := value; ; {
+				_, after, ok := strings.Cut(rest, ".")
+				if !ok {
+					break
+				}
+				try(after, value)
+				rest = after
+			}
+		}
+	}
+	return found
+}
+
+// add keeps one match for each component, a proof before what only supports.
+func add(found []Match, match Match) []Match {
+	for i := range found {
+		if found[i].Component == match.Component {
+			proof, was := match.Role == v1alpha1.RoleProof, found[i].Role == v1alpha1.RoleProof
+			if proof && !was || proof == was && match.order < found[i].order {
+				found[i] = match
+			}
+			return found
+		}
+	}
+	return append(found, match)
+}
+
+func sortedSet(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
+
+func sortedResources(set map[Resource]bool) []Resource {
+	return slices.SortedFunc(maps.Keys(set), func(a, b Resource) int {
+		return strings.Compare(a.String()+"/"+a.Version, b.String()+"/"+b.Version)
+	})
+}

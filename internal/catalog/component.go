@@ -1,0 +1,159 @@
+package catalog
+
+import (
+	"regexp"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
+)
+
+// Resource names a resource of the API that rules read. Version is empty where the server's preferred one will do.
+type Resource struct {
+	Group, Version, Resource string
+}
+
+// String is the resource as kubectl names it, for instance backups.velero.io.
+func (r Resource) String() string {
+	if r.Group == "" {
+		return r.Resource
+	}
+	return r.Resource + "." + r.Group
+}
+
+// ResourceOf takes a reference of the API apart.
+func ResourceOf(reference v1alpha1.ResourceReference) Resource {
+	return Resource{Group: reference.Group, Version: reference.Version, Resource: reference.Resource}
+}
+
+// Component is a compiled definition.
+type Component struct {
+	Name, DisplayName, Layer string
+	Capabilities             []string
+	Homepage                 string
+	Remediation              v1alpha1.Remediation
+	// Builtin says that the definition is embedded in the binary.
+	Builtin bool
+
+	Versions []VersionSource
+	Health   []HealthRule
+	Checks   map[string]*NamedCheck
+
+	workloads  []*workloadSignal
+	names      []*nameSignal
+	nodes      []*nodeSignal
+	configMaps []*configMapSignal
+}
+
+// VersionSource is one place that may tell the version.
+type VersionSource struct {
+	From     v1alpha1.VersionOrigin
+	pattern  *regexp.Regexp
+	Resource Resource
+	Program  *rule.Program
+}
+
+// Pick takes the version out of what the place says, cleaned; "" where it tells none.
+func (s VersionSource) Pick(text string) string {
+	if s.pattern == nil {
+		return CleanVersion(text)
+	}
+	found := s.pattern.FindStringSubmatch(text)
+	switch {
+	case found == nil:
+		return ""
+	case len(found) > 1:
+		return CleanVersion(found[1])
+	}
+	return CleanVersion(found[0])
+}
+
+// HealthRule is one compiled rule over the component's own resources.
+type HealthRule struct {
+	Name     string
+	Resource Resource
+	Program  *rule.Program
+	Message  string
+}
+
+// NamedCheck is one compiled check that a requirement can ask for.
+type NamedCheck struct {
+	Name       string
+	Resource   Resource
+	Program    *rule.Program
+	Message    string
+	Parameters []v1alpha1.CheckParameter
+}
+
+// Kinds of sources that a definition's signals look at, named as kubectl names the resources.
+var workloadResources = map[v1alpha1.WorkloadKind]string{
+	v1alpha1.KindDeployment:  "deployments.apps",
+	v1alpha1.KindDaemonSet:   "daemonsets.apps",
+	v1alpha1.KindStatefulSet: "statefulsets.apps",
+}
+
+var nameResources = map[facts.NameKind][]string{
+	facts.CRDName:            {"customresourcedefinitions.apiextensions.k8s.io"},
+	facts.StorageProvisioner: {"storageclasses.storage.k8s.io"},
+	facts.CSIDriverName:      {"csidrivers.storage.k8s.io"},
+	facts.IngressController:  {"ingressclasses.networking.k8s.io"},
+	facts.GatewayController:  {"gatewayclasses.gateway.networking.k8s.io"},
+	facts.APIServiceName:     {"apiservices.apiregistration.k8s.io"},
+	facts.WebhookName:        {"validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io"},
+	facts.RuntimeHandler:     {"runtimeclasses.node.k8s.io"},
+}
+
+// ProofSources are the resources that can prove an installation of the component, sorted: without a look at one of them
+// nobody can say that the component is missing.
+func (c *Component) ProofSources() []string {
+	set := map[string]bool{}
+	for _, signal := range c.workloads {
+		if signal.role == v1alpha1.RoleProof {
+			for _, kind := range signal.kinds {
+				set[workloadResources[kind]] = true
+			}
+		}
+	}
+	for _, signal := range c.names {
+		if signal.role == v1alpha1.RoleProof {
+			for _, resource := range nameResources[signal.kind] {
+				set[resource] = true
+			}
+		}
+	}
+	for _, signal := range c.nodes {
+		if signal.role == v1alpha1.RoleProof {
+			set["nodes"] = true
+		}
+	}
+	for _, signal := range c.configMaps {
+		if signal.role == v1alpha1.RoleProof {
+			set[ConfigMapSource(signal.namespace, signal.name)] = true
+		}
+	}
+	return sortedSet(set)
+}
+
+// HealthResources are the resources that the component's health and version are read from, sorted.
+func (c *Component) HealthResources() []Resource {
+	set := map[Resource]bool{}
+	for _, health := range c.Health {
+		set[health.Resource] = true
+	}
+	for _, version := range c.Versions {
+		if version.Program != nil {
+			set[version.Resource] = true
+		}
+	}
+	return sortedResources(set)
+}
+
+// Provides tells whether the component fills the role.
+func (c *Component) Provides(capability string) bool {
+	for _, provided := range c.Capabilities {
+		if provided == capability {
+			return true
+		}
+	}
+	return false
+}

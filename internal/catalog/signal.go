@@ -1,0 +1,177 @@
+package catalog
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// Match says that a fact shows a component.
+type Match struct {
+	Component *Component
+	Role      v1alpha1.Role
+	// Signal is what matched, in words: "image quay.io/cilium/cilium:v1.18.2".
+	Signal string
+	// Tag is the tag of the image that matched, for telling the version.
+	Tag string
+	// order is the signal's place in its definition: of several that match, the first counts.
+	order int
+}
+
+// label is one label that a signal asks for; "*" stands for any value.
+type label struct{ key, value string }
+
+type workloadSignal struct {
+	component *Component
+	role      v1alpha1.Role
+	order     int
+	kinds     []v1alpha1.WorkloadKind
+	images    []string
+	labels    []label
+	names     []string
+}
+
+// match returns what matched, where all that the signal names holds.
+func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
+	if !slices.Contains(s.kinds, v1alpha1.WorkloadKind(w.Kind)) {
+		return Match{}, false
+	}
+	if len(s.names) > 0 && !slices.Contains(s.names, w.Name) {
+		return Match{}, false
+	}
+	for _, l := range s.labels {
+		if !w.HasLabel(l.key, l.value) {
+			return Match{}, false
+		}
+	}
+	match := Match{Component: s.component, Role: s.role, order: s.order}
+	if len(s.images) > 0 {
+		image, ok := s.image(w)
+		if !ok {
+			return Match{}, false
+		}
+		match.Signal, match.Tag = "image "+image.String(), image.Tag
+		return match, true
+	}
+	// Without images in the signal the first container's image still tells the version.
+	if len(w.Images) > 0 {
+		match.Tag = w.Images[0].Tag
+	}
+	if len(s.labels) > 0 {
+		value := s.labels[0].value
+		if got, ok := w.Label(s.labels[0].key); ok && value == "*" {
+			value = got
+		}
+		match.Signal = "label " + s.labels[0].key + "=" + value
+		return match, true
+	}
+	match.Signal = "name " + w.Name
+	return match, true
+}
+
+func (s *workloadSignal) image(w *facts.Workload) (facts.Image, bool) {
+	for _, image := range w.Images {
+		for _, path := range s.images {
+			if image.HasPath(path) {
+				return image, true
+			}
+		}
+	}
+	return facts.Image{}, false
+}
+
+type nameSignal struct {
+	component *Component
+	role      v1alpha1.Role
+	kind      facts.NameKind
+	name      string
+}
+
+type nodeSignal struct {
+	component   *Component
+	role        v1alpha1.Role
+	runtime     string
+	kubelet     *regexp.Regexp
+	osImage     *regexp.Regexp
+	providerID  string
+	labels      []label
+	annotations []string
+}
+
+func (s *nodeSignal) match(n *facts.Node) (Match, bool) {
+	signal := ""
+	if s.runtime != "" {
+		if name, _, ok := strings.Cut(n.ContainerRuntime, "://"); !ok || name != s.runtime {
+			return Match{}, false
+		}
+		signal = "container runtime " + n.ContainerRuntime
+	}
+	if s.kubelet != nil {
+		if !s.kubelet.MatchString(n.Kubelet) {
+			return Match{}, false
+		}
+		signal = "kubelet " + n.Kubelet
+	}
+	if s.osImage != nil {
+		if !s.osImage.MatchString(n.OSImage) {
+			return Match{}, false
+		}
+		signal = "OS image " + n.OSImage
+	}
+	if s.providerID != "" {
+		if !strings.HasPrefix(n.ProviderID, s.providerID) {
+			return Match{}, false
+		}
+		signal = "provider ID " + s.providerID
+	}
+	for _, l := range s.labels {
+		if got, ok := n.Labels[l.key]; !ok || l.value != "*" && got != l.value {
+			return Match{}, false
+		}
+		signal = "label " + l.key
+	}
+	for _, name := range s.annotations {
+		if _, ok := slices.BinarySearch(n.Annotations, name); !ok {
+			return Match{}, false
+		}
+		signal = "annotation " + name
+	}
+	return Match{Component: s.component, Role: s.role, Signal: signal}, true
+}
+
+type configMapSignal struct {
+	component                 *Component
+	role                      v1alpha1.Role
+	namespace, name, contains string
+}
+
+func (s *configMapSignal) match(c *facts.ConfigMap) (Match, bool) {
+	if s.namespace != c.Namespace || s.name != c.Name {
+		return Match{}, false
+	}
+	match := Match{Component: s.component, Role: s.role, Signal: "ConfigMap " + c.Namespace + "/" + c.Name}
+	if s.contains == "" {
+		return match, true
+	}
+	for _, value := range c.Data {
+		if strings.Contains(value, s.contains) {
+			return match, true
+		}
+	}
+	return Match{}, false
+}
+
+// ConfigMapSource names the source that watches a single ConfigMap, as it stands in messages about permissions.
+func ConfigMapSource(namespace, name string) string {
+	return "configmaps/" + name + " in " + namespace
+}
+
+// Before orders matches of one component by the order of its definition: negative where this signal comes first.
+func (m Match) Before(other Match) int { return m.order - other.order }
+
+// Key tells the signals of one definition apart.
+func (m Match) Key() string { return strconv.Itoa(m.order) }

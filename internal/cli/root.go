@@ -1,0 +1,76 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+)
+
+// Exit codes, as pipelines read them.
+const (
+	// ExitOK says that the command did what it was asked, and that a checked profile is conformant.
+	ExitOK = 0
+	// ExitFound says that a checked profile is not conformant.
+	ExitFound = 1
+	// ExitError says that the command failed, or that it could not tell.
+	ExitError = 2
+)
+
+// Version is the program's version, set when a release is built.
+var Version = "devel"
+
+// outcome ends the program with an exit code and no message: what is to be said has been said.
+type outcome int
+
+func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
+
+// Execute runs the command line and returns its exit code.
+func Execute(args []string, in io.Reader, out, errOut io.Writer) int {
+	root := newRoot(genericclioptions.IOStreams{In: in, Out: out, ErrOut: errOut})
+	root.SetArgs(args)
+	err := root.Execute()
+	var code outcome
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &code):
+		return int(code)
+	}
+	_, _ = fmt.Fprintf(errOut, "Error: %v\n", err)
+	return ExitError
+}
+
+func newRoot(streams genericclioptions.IOStreams) *cobra.Command {
+	flags := genericclioptions.NewConfigFlags(true)
+	root := &cobra.Command{
+		Use:   "platformprofile",
+		Short: "What a cluster's platform is made of, and whether it is what it should be",
+		Long: `platformprofile recognises what a Kubernetes cluster's platform is made of: which components, in which version and
+health. It holds that against a PlatformProfile, once from the command line or all the time as an operator.
+
+It only reads: it never changes the cluster, apart from the operator's own status, events and lease.`,
+		Version:       version(),
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.ErrOut)
+	flags.AddFlags(root.PersistentFlags())
+	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams))
+	return root
+}
+
+func version() string {
+	if Version != "devel" {
+		return Version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return Version
+}

@@ -1,0 +1,116 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/pflag"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/observe"
+)
+
+// source is where a one-shot command looks: a cluster, or files.
+type source struct {
+	flags   *genericclioptions.ConfigFlags
+	streams genericclioptions.IOStreams
+	from    string
+}
+
+func (s *source) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
+}
+
+// look reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
+// same order.
+func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+	if s.from != "" {
+		return s.lookAtFiles(profiles)
+	}
+	config, err := s.flags.ToRESTConfig()
+	if err != nil {
+		return nil, nil, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
+	}
+	clients, err := observe.NewClients(config)
+	if err != nil {
+		return nil, nil, err
+	}
+	definitions, err := observe.Definitions(ctx, clients)
+	if err != nil {
+		s.warn("%v; only the built-in definitions are used", err)
+	}
+	c, err := s.catalog(definitions)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiled, resources := compile(c, profiles)
+	i := inventory.New(c, time.Now)
+	if err := observe.Once(ctx, clients, i, resources); err != nil {
+		return nil, nil, err
+	}
+	return i.Snapshot(), compiled, nil
+}
+
+func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+	dump, err := observe.Files(s.from, s.streams.In)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading --from: %w", err)
+	}
+	c, err := s.catalog(dump.Definitions)
+	if err != nil {
+		return nil, nil, err
+	}
+	compiled, resources := compile(c, profiles)
+	i := inventory.New(c, time.Now)
+	dump.Feed(i, resources)
+	return i.Snapshot(), compiled, nil
+}
+
+// catalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
+// out, as the operator does.
+func (s *source) catalog(definitions []*v1alpha1.ComponentDefinition) (*catalog.Catalog, error) {
+	components, err := catalog.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	components = append([]*catalog.Component{}, components...)
+	for _, definition := range definitions {
+		component, errs := catalog.Compile(definition)
+		if len(errs) > 0 {
+			s.warn("ComponentDefinition %s is not used: %v", definition.Name, errs.ToAggregate())
+			continue
+		}
+		components = append(components, component)
+	}
+	return catalog.New(components...), nil
+}
+
+func (s *source) warn(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.streams.ErrOut, "Warning: "+format+"\n", args...)
+}
+
+// compile compiles profiles and says which resources they and the catalog read.
+func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, []catalog.Resource) {
+	set := map[catalog.Resource]bool{}
+	resources := c.HealthResources()
+	for _, resource := range resources {
+		set[resource] = true
+	}
+	compiled := make([]*conformance.Profile, 0, len(profiles))
+	for _, profile := range profiles {
+		p := conformance.Compile(&profile.Spec, c)
+		compiled = append(compiled, p)
+		for _, resource := range p.Resources() {
+			if !set[resource] {
+				set[resource] = true
+				resources = append(resources, resource)
+			}
+		}
+	}
+	return compiled, resources
+}

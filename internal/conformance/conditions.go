@@ -1,0 +1,166 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// Reasons of conditions.
+const (
+	// ReasonAllHold is Conformant's reason when every Required requirement holds.
+	ReasonAllHold = "AllRequirementsHold"
+	// ReasonFailing is Conformant's reason when one does not.
+	ReasonFailing = "RequirementsFailing"
+	// ReasonGrace is Conformant's reason while a failure is younger than the grace period.
+	ReasonGrace = "WithinGracePeriod"
+	// ReasonCannotTell is Conformant's reason when none fails and one could not be judged.
+	ReasonCannotTell = "CannotTell"
+	// ReasonUndeclared is Conformant's reason when all hold and something is installed that the profile forbids.
+	ReasonUndeclared = "UndeclaredComponents"
+	// ReasonEvaluated is Ready's reason once the generation was evaluated.
+	ReasonEvaluated = "Evaluated"
+	// ReasonInvalidSpec is Stalled's reason, and Ready's with it.
+	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonSuspended is Ready's reason while the profile is suspended.
+	ReasonSuspended = "Suspended"
+)
+
+// conditions builds all conditions of a profile that was evaluated. Reconciling is not among them: it is there only
+// while a generation waits for its evaluation.
+func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) []metav1.Condition {
+	var built []metav1.Condition
+	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
+		condition := metav1.Condition{
+			Type: kind, Status: value, Reason: reason, Message: bounded(message, 2048), ObservedGeneration: generation, LastTransitionTime: e.now,
+		}
+		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
+			condition.LastTransitionTime = old.LastTransitionTime
+		}
+		built = append(built, condition)
+	}
+	errs := e.profile.mistakes()
+	value, reason, message := e.conformant(status, now)
+	set(v1alpha1.ConditionConformant, value, reason, message)
+	if len(errs) == 0 {
+		set(v1alpha1.ConditionReady, metav1.ConditionTrue, ReasonEvaluated, "this generation is evaluated whenever something changes")
+	} else {
+		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
+		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
+	}
+	for i := range status.Layers {
+		value, reason, message := e.layerConformant(&status.Layers[i], now)
+		set(conditionOf(status.Layers[i].Name), value, reason, message)
+	}
+	return built
+}
+
+// mistakes are those of the spec and those that only real objects showed, sorted as found.
+func (p *Profile) mistakes() []string {
+	texts := make([]string, 0, len(p.Errors))
+	for _, err := range p.Errors {
+		texts = append(texts, err.Error())
+	}
+	var costly []string
+	for path, message := range p.costly {
+		costly = append(costly, path+": "+message)
+	}
+	slices.Sort(costly)
+	return append(texts, costly...)
+}
+
+func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
+	var all []v1alpha1.RequirementStatus
+	for _, l := range status.Layers {
+		for _, r := range l.Requirements {
+			r.Name = l.Name + "/" + r.Name
+			all = append(all, r)
+		}
+	}
+	value, reason, message := e.judgeAll(all, v1alpha1.ConditionConformant, now)
+	forbidden := e.profile.spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0
+	if forbidden && value != metav1.ConditionFalse {
+		return metav1.ConditionFalse, ReasonUndeclared, "installed and mentioned by no requirement: " + undeclaredNames(status)
+	}
+	return value, reason, message
+}
+
+func (e *evaluation) layerConformant(l *v1alpha1.LayerStatus, now time.Time) (metav1.ConditionStatus, string, string) {
+	return e.judgeAll(l.Requirements, conditionOf(l.Name), now)
+}
+
+// judgeAll says whether a set of requirements holds. A failure younger than the grace period leaves a condition that was
+// True as it was; one that never was True turns at once, because nothing vouches for it.
+func (e *evaluation) judgeAll(all []v1alpha1.RequirementStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
+	var failing, unknown []string
+	required := 0
+	var since *metav1.Time
+	for _, r := range all {
+		if r.Severity != v1alpha1.SeverityRequired {
+			continue
+		}
+		required++
+		if holds(r.Verdict) {
+			continue
+		}
+		text := fmt.Sprintf("%s is %s since %s: %s", r.Name, r.Verdict, r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC"), r.Message)
+		if r.Verdict == v1alpha1.VerdictUnknown {
+			unknown = append(unknown, text)
+			continue
+		}
+		failing = append(failing, text)
+		if since == nil || r.FailingSince.Before(since) {
+			since = r.FailingSince
+		}
+	}
+	switch {
+	case len(failing) > 0:
+		message := listed(failing)
+		if grace := e.profile.grace(); grace > 0 && meta.IsStatusConditionTrue(e.before.Conditions, condition) {
+			if end := since.Add(grace); now.Before(end) {
+				e.wake(end, now)
+				return metav1.ConditionTrue, ReasonGrace, "still within the grace period of " + grace.String() + ": " + message
+			}
+		}
+		return metav1.ConditionFalse, ReasonFailing, message
+	case len(unknown) > 0:
+		return metav1.ConditionUnknown, ReasonCannotTell, listed(unknown)
+	}
+	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d required requirements hold", required)
+}
+
+func (p *Profile) grace() time.Duration {
+	if p.spec.GracePeriod == nil {
+		return 0
+	}
+	return p.spec.GracePeriod.Duration
+}
+
+func listed(texts []string) string {
+	const shown = 4
+	if len(texts) <= shown {
+		return strings.Join(texts, "; ")
+	}
+	return strings.Join(texts[:shown], "; ") + fmt.Sprintf("; and %d more", len(texts)-shown)
+}
+
+// Suspended is the status of a profile whose evaluation is suspended: what was found last, and that it is suspended. The
+// second result says whether that differs from before.
+func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) (v1alpha1.PlatformProfileStatus, bool) {
+	status := *before.DeepCopy()
+	status.ObservedGeneration = generation
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
+	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonSuspended, ObservedGeneration: generation,
+		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+		Message:            "the evaluation is suspended: the verdicts are those that were found last",
+	})
+	return status, changed || before.ObservedGeneration != generation
+}

@@ -1,0 +1,260 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// maxUndeclared bounds the list of components that no requirement mentions.
+const maxUndeclared = 256
+
+// Result is what an evaluation comes to.
+type Result struct {
+	Status v1alpha1.PlatformProfileStatus
+	// Changed says that the status differs from the one before, and must be written.
+	Changed bool
+	// Transitions are the verdicts that turned, in the order of the spec.
+	Transitions []Transition
+	// Again is when to evaluate next although nothing changes; never zero.
+	Again time.Duration
+}
+
+// Transition is a verdict that turned.
+type Transition struct {
+	Layer string
+	From  v1alpha1.Verdict // empty for a requirement that is new
+	Now   v1alpha1.RequirementStatus
+}
+
+// Bad tells whether the verdict turned to one that does not hold.
+func (t Transition) Bad() bool { return !holds(t.Now.Verdict) }
+
+// Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
+// since when things are as they are; generation is that of the spec that p was compiled from.
+func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
+	e := &evaluation{profile: p, snapshot: s, before: before, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
+	status := v1alpha1.PlatformProfileStatus{
+		ObservedGeneration: generation,
+		LastEvaluationTime: before.LastEvaluationTime,
+		Diagnoses:          before.Diagnoses,
+	}
+	summary := &v1alpha1.Summary{}
+	for i := range p.layers {
+		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
+	}
+	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
+	status.Undeclared = e.undeclared()
+	status.Conditions = e.conditions(&status, generation, now)
+	status.Reason = reason(&status, p.spec)
+
+	result := Result{Transitions: e.transitions, Again: e.again}
+	if before.LastEvaluationTime == nil || !equality.Semantic.DeepEqual(status, *before) {
+		result.Changed = true
+		status.LastEvaluationTime = &e.now
+	}
+	result.Status = status
+	return result
+}
+
+type evaluation struct {
+	profile     *Profile
+	snapshot    *inventory.Snapshot
+	before      *v1alpha1.PlatformProfileStatus
+	now         metav1.Time // in whole seconds, as the API stores it
+	again       time.Duration
+	transitions []Transition
+}
+
+// wake has the evaluation made again at a time when it comes out differently.
+func (e *evaluation) wake(at, now time.Time) {
+	if wait := at.Sub(now); !at.IsZero() && wait > 0 && wait < e.again {
+		e.again = wait
+	}
+}
+
+func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v1alpha1.LayerStatus {
+	status := v1alpha1.LayerStatus{Name: l.name, Verdict: v1alpha1.VerdictSatisfied}
+	old := requirementsOf(e.before, l.name)
+	for i := range l.requirements {
+		r := &l.requirements[i]
+		o := e.profile.judge(r, e.snapshot, now)
+		e.wake(o.until, now)
+		judged := e.requirement(r, o, old[r.Name])
+		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
+			t := Transition{Layer: l.name, Now: judged}
+			if was != nil {
+				t.From = was.Verdict
+			}
+			e.transitions = append(e.transitions, t)
+		}
+		status.Requirements = append(status.Requirements, judged)
+		status.Total++
+		ok := holds(judged.Verdict)
+		if ok {
+			status.Satisfied++
+		}
+		count(summary, judged, ok)
+		if judged.Severity == v1alpha1.SeverityRequired && worse(judged.Verdict, status.Verdict) {
+			status.Verdict = judged.Verdict
+		}
+	}
+	return status
+}
+
+// worse orders what a layer says of itself: what is bad before what is unknown, and that before what holds.
+func worse(a, b v1alpha1.Verdict) bool {
+	weight := func(v v1alpha1.Verdict) int {
+		switch {
+		case holds(v):
+			return 0
+		case v == v1alpha1.VerdictUnknown:
+			return 1
+		}
+		return 1 + rank(v)
+	}
+	return weight(a) > weight(b)
+}
+
+func count(summary *v1alpha1.Summary, r v1alpha1.RequirementStatus, ok bool) {
+	if r.Severity == v1alpha1.SeverityRecommended {
+		summary.Recommended++
+		if ok {
+			summary.RecommendedSatisfied++
+		}
+		return
+	}
+	summary.Required++
+	switch {
+	case ok:
+		summary.Satisfied++
+	case r.Verdict == v1alpha1.VerdictUnknown:
+		summary.Unknown++
+	default:
+		summary.Failed++
+	}
+}
+
+func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
+	status := v1alpha1.RequirementStatus{
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: bounded(o.message, 1024), Remediation: bounded(o.remediation, 1024), Evidence: o.evidence,
+		LastTransitionTime: &e.now,
+	}
+	if status.Severity == "" {
+		status.Severity = v1alpha1.SeverityRequired
+	}
+	if holds(o.verdict) {
+		status.Remediation = ""
+	} else {
+		status.FailingSince = &e.now
+	}
+	if o.component != nil {
+		status.Component = o.component.Name
+	}
+	if o.installation != nil {
+		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, o.installation.Namespace
+	}
+	if old != nil {
+		if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
+			status.LastTransitionTime = old.LastTransitionTime
+		}
+		if status.FailingSince != nil && old.FailingSince != nil {
+			status.FailingSince = old.FailingSince
+		}
+	}
+	return status
+}
+
+func requirementsOf(status *v1alpha1.PlatformProfileStatus, layer string) map[string]*v1alpha1.RequirementStatus {
+	for i := range status.Layers {
+		if status.Layers[i].Name != layer {
+			continue
+		}
+		found := make(map[string]*v1alpha1.RequirementStatus, len(status.Layers[i].Requirements))
+		for j := range status.Layers[i].Requirements {
+			found[status.Layers[i].Requirements[j].Name] = &status.Layers[i].Requirements[j]
+		}
+		return found
+	}
+	return nil
+}
+
+// undeclared lists the installations that no requirement mentions, where the profile asks for it.
+func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
+	if policy := e.profile.spec.Undeclared; policy != v1alpha1.UndeclaredReport && policy != v1alpha1.UndeclaredForbid {
+		return nil
+	}
+	var found []v1alpha1.UndeclaredComponent
+	for _, component := range e.snapshot.Found() {
+		if e.profile.components[component.Definition.Name] {
+			continue
+		}
+		for i := range component.Installations {
+			if len(found) == maxUndeclared {
+				return found
+			}
+			installation := &component.Installations[i]
+			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: installation.Namespace})
+		}
+	}
+	return found
+}
+
+// reason names the failing requirements by layer, short enough for a table.
+func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfileSpec) string {
+	var layers []string
+	for _, l := range status.Layers {
+		if holds(l.Verdict) {
+			continue
+		}
+		var failing []string
+		for _, r := range l.Requirements {
+			if r.Severity == v1alpha1.SeverityRequired && !holds(r.Verdict) {
+				failing = append(failing, r.Name+" "+string(r.Verdict))
+			}
+		}
+		layers = append(layers, l.Name+": "+strings.Join(failing[:min(2, len(failing))], ", ")+more(len(failing)-2))
+	}
+	if spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0 {
+		layers = append(layers, "undeclared: "+undeclaredNames(status))
+	}
+	if len(layers) > 4 {
+		return strings.Join(layers[:4], "; ") + more(len(layers)-4)
+	}
+	return strings.Join(layers, "; ")
+}
+
+func more(n int) string {
+	if n <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(", %d more", n)
+}
+
+func undeclaredNames(status *v1alpha1.PlatformProfileStatus) string {
+	set := map[string]bool{}
+	for _, u := range status.Undeclared {
+		set[u.Component] = true
+	}
+	all := slices.Sorted(maps.Keys(set))
+	return strings.Join(all[:min(3, len(all))], ", ") + more(len(all)-3)
+}
+
+func bounded(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	cut := limit - len("…")
+	for cut > 0 && text[cut]&0xC0 == 0x80 {
+		cut-- // not in the middle of a character
+	}
+	return text[:cut] + "…"
+}

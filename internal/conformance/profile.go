@@ -1,0 +1,246 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/Masterminds/semver/v3"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/rule"
+)
+
+// Profile is a compiled spec. One profile is evaluated by one goroutine at a time: it keeps the outcome of rules whose
+// objects did not change.
+type Profile struct {
+	spec   *v1alpha1.PlatformProfileSpec
+	layers []layer
+	// Errors are the mistakes in the spec that no retry can mend. The rest of the spec is evaluated all the same.
+	Errors field.ErrorList
+
+	components map[string]bool
+	resources  map[catalog.Resource]bool
+	rules      map[ruleKey]ruleOutcome
+	costly     map[string]string
+}
+
+type layer struct {
+	name         string
+	requirements []requirement
+}
+
+type requirement struct {
+	*v1alpha1.Requirement
+	path *field.Path
+	// choices are the components that would do.
+	choices []choice
+	// rivals are the components of which only one may be installed, where the requirement is exclusive.
+	rivals []string
+	checks []check
+	rule   *rule.Program
+	// broken says why the requirement cannot be judged as it is written; empty where it can.
+	broken string
+	// undefined says that nobody defines what is asked for, so that it cannot be there.
+	undefined string
+}
+
+type choice struct {
+	component string
+	version   *semver.Constraints
+	text      string // the range as it is written
+}
+
+type check struct {
+	*catalog.NamedCheck
+	params rule.Params
+	path   *field.Path
+}
+
+// Compile compiles a spec against a catalog. It never fails: mistakes are in Errors, each with the field's path and what
+// to change.
+func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
+	p := &Profile{
+		spec: spec, components: map[string]bool{}, resources: map[catalog.Resource]bool{},
+		rules: map[ruleKey]ruleOutcome{}, costly: map[string]string{},
+	}
+	conditions := map[string]string{}
+	for i := range spec.Layers {
+		l := &spec.Layers[i]
+		path := field.NewPath("spec", "layers").Index(i)
+		if other, taken := conditions[conditionOf(l.Name)]; taken {
+			p.Errors = append(p.Errors, field.Invalid(path.Child("name"), l.Name,
+				fmt.Sprintf("its condition %s is that of the layer %q too: rename one of them", conditionOf(l.Name), other)))
+		}
+		conditions[conditionOf(l.Name)] = l.Name
+		compiled := layer{name: l.Name}
+		for j := range l.Requirements {
+			compiled.requirements = append(compiled.requirements, p.requirement(path.Child("requirements").Index(j), &l.Requirements[j], c))
+		}
+		p.layers = append(p.layers, compiled)
+	}
+	return p
+}
+
+func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *catalog.Catalog) requirement {
+	compiled := requirement{Requirement: r, path: path}
+	refuse := func(err *field.Error) {
+		p.Errors = append(p.Errors, err)
+		if compiled.broken == "" {
+			compiled.broken = err.Error()
+		}
+	}
+	switch {
+	case r.Capability != "":
+		providers := c.Providers(r.Capability)
+		if len(providers) == 0 {
+			p.Errors = append(p.Errors, field.NotFound(path.Child("capability"), r.Capability))
+			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: correct the name, or apply a ComponentDefinition that provides it", r.Capability)
+		}
+		for _, name := range providers {
+			compiled.choices = append(compiled.choices, choice{component: name})
+		}
+		compiled.rivals = providers
+	case len(r.AnyOf) > 0:
+		p.anyOf(path, &compiled, c, refuse)
+	case r.Check != nil:
+		program, err := rule.Compile(rule.Check, r.Check.Expression)
+		if err != nil {
+			refuse(field.Invalid(path.Child("check", "expression"), shortened(r.Check.Expression), err.Error()))
+		}
+		compiled.rule = program
+		if forbiddenResource(r.Check.Resource) {
+			refuse(field.Forbidden(path.Child("check", "resource"), "this resource is never read"))
+			compiled.rule = nil
+		} else {
+			p.resources[catalog.ResourceOf(r.Check.Resource)] = true
+		}
+	case r.Attested == nil:
+		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, check and attested"))
+	}
+	for _, choice := range compiled.choices {
+		p.components[choice.component] = true
+	}
+	if r.Exclusive {
+		for _, rival := range compiled.rivals {
+			p.components[rival] = true
+		}
+	}
+	return compiled
+}
+
+func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
+	var unknown []string
+	var shared []string
+	for i, wanted := range compiled.AnyOf {
+		at := path.Child("anyOf").Index(i)
+		component := c.Component(wanted.Component)
+		if component == nil {
+			p.Errors = append(p.Errors, field.NotFound(at.Child("component"), wanted.Component))
+			unknown = append(unknown, wanted.Component)
+		} else if shared == nil {
+			shared = slices.Clone(component.Capabilities)
+		} else {
+			shared = slices.DeleteFunc(shared, func(capability string) bool { return !component.Provides(capability) })
+		}
+		option := choice{component: wanted.Component, text: wanted.Version}
+		if wanted.Version != "" {
+			parsed, err := catalog.ParseRange(wanted.Version)
+			if err != nil {
+				refuse(field.Invalid(at.Child("version"), wanted.Version, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`))
+			}
+			option.version = parsed
+		}
+		compiled.choices = append(compiled.choices, option)
+		compiled.rivals = append(compiled.rivals, wanted.Component)
+	}
+	// What fills the same role as all of the choices is a rival of theirs, be it named or not.
+	for _, capability := range shared {
+		compiled.rivals = append(compiled.rivals, c.Providers(capability)...)
+	}
+	slices.Sort(compiled.rivals)
+	compiled.rivals = slices.Compact(compiled.rivals)
+	if len(unknown) == len(compiled.AnyOf) {
+		compiled.undefined = fmt.Sprintf("nobody defines %s: correct the name ('platformprofile catalog' lists them), or apply a ComponentDefinition", strings.Join(unknown, ", "))
+	}
+	for i, asked := range compiled.Checks {
+		at := path.Child("checks").Index(i)
+		var offered []string
+		found := false
+		for _, wanted := range compiled.AnyOf {
+			component := c.Component(wanted.Component)
+			if component == nil {
+				continue
+			}
+			offered = append(offered, slices.Sorted(maps.Keys(component.Checks))...)
+			named := component.Checks[asked.Name]
+			if named == nil {
+				continue
+			}
+			found = true
+			params, errs := named.Params(at.Child("parameters"), asked.Parameters)
+			for _, err := range errs {
+				refuse(err)
+			}
+			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, path: at})
+			p.resources[named.Resource] = true
+		}
+		if !found && len(unknown) < len(compiled.AnyOf) {
+			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
+		}
+	}
+}
+
+// Concerns tells whether the profile's outcome depends on a component.
+func (p *Profile) Concerns(component string) bool {
+	undeclared := p.spec.Undeclared
+	return p.components[component] || undeclared == v1alpha1.UndeclaredReport || undeclared == v1alpha1.UndeclaredForbid
+}
+
+// Reads tells whether the profile's outcome depends on a resource.
+func (p *Profile) Reads(resource catalog.Resource) bool { return p.resources[resource] }
+
+// Resources are the resources that the profile's rules read.
+func (p *Profile) Resources() []catalog.Resource { return slices.Collect(maps.Keys(p.resources)) }
+
+// Interval is how often to evaluate although nothing changed.
+func (p *Profile) Interval() time.Duration {
+	if p.spec.Interval == nil || p.spec.Interval.Duration <= 0 {
+		return 10 * time.Minute
+	}
+	return p.spec.Interval.Duration
+}
+
+// forbiddenResource repeats the schema's rule for specs that come from files and never met the API server.
+func forbiddenResource(r v1alpha1.ResourceReference) bool {
+	switch r.Group {
+	case "":
+		return r.Resource == "secrets" || r.Resource == "pods" || r.Resource == "events"
+	case "events.k8s.io":
+		return r.Resource == "events"
+	}
+	return false
+}
+
+// conditionOf names a layer's condition: "service-mesh" is reported by ServiceMeshConformant.
+func conditionOf(layer string) string {
+	var b strings.Builder
+	for _, word := range strings.Split(layer, "-") {
+		if word != "" {
+			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
+		}
+	}
+	return b.String() + v1alpha1.ConditionConformant
+}
+
+func shortened(text string) string {
+	const limit = 80
+	if len(text) <= limit {
+		return text
+	}
+	return text[:limit] + "…"
+}

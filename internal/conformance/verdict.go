@@ -1,0 +1,403 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
+)
+
+// outcome is the verdict on one requirement with what to say about it, and when time alone changes it.
+type outcome struct {
+	verdict      v1alpha1.Verdict
+	component    *catalog.Component
+	installation *inventory.Installation
+	message      string
+	remediation  string
+	evidence     []v1alpha1.Evidence
+	until        time.Time
+}
+
+// judge decides one requirement.
+func (p *Profile) judge(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+	switch {
+	case r.broken != "":
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
+	case r.Attested != nil:
+		return attested(r.Attested, now)
+	case r.Check != nil:
+		return p.checked(r, s, now)
+	case r.Presence == v1alpha1.PresenceAbsent:
+		return absent(r, s)
+	}
+	return p.present(r, s, now)
+}
+
+func attested(a *v1alpha1.Attestation, now time.Time) outcome {
+	vouched := fmt.Sprintf("%s vouches for it: %s", a.By, a.Reason)
+	if a.URL != "" {
+		vouched += " (" + a.URL + ")"
+	}
+	if a.Expires == nil {
+		return outcome{verdict: v1alpha1.VerdictAttested, message: vouched}
+	}
+	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
+	if !now.Before(a.Expires.Time) {
+		return outcome{
+			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
+			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
+		}
+	}
+	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day, until: a.Expires.Time}
+}
+
+func (p *Profile) checked(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+	name := catalog.ResourceOf(r.Check.Resource)
+	seen := s.Resource(name)
+	switch seen.Sight {
+	case inventory.Pending:
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: unread(seen, name)}
+	case inventory.Blind:
+		return blind([]string{seen.Reason})
+	case inventory.NotServed:
+		return outcome{
+			verdict: v1alpha1.VerdictMissing, message: "the cluster serves no " + name.String() + ", which the check reads: " + r.Check.Message,
+			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
+		}
+	}
+	holds, err := p.run(ruleKey{path: r.path.String(), resource: name}, r.rule, seen, nil, now)
+	return ruled(holds, err, r.Check.Message, name)
+}
+
+// unread says why nothing of a resource was read.
+func unread(seen *inventory.Resource, resource catalog.Resource) string {
+	if seen.Reason != "" {
+		return seen.Reason
+	}
+	return resource.String() + " were not read yet"
+}
+
+// ruled turns the outcome of a rule into a verdict.
+func ruled(holds bool, err error, message string, resource catalog.Resource) outcome {
+	switch {
+	case errors.Is(err, rule.ErrTooCostly):
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Make the expression cheaper: do not nest loops over objects."}
+	case err != nil:
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Guard fields that objects may lack with optional access, for example o.?status.?phase.orValue('')."}
+	case !holds:
+		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: "does not hold: " + message, remediation: "Look at the objects: kubectl get " + resource.String() + " -A"}
+	}
+	return outcome{verdict: v1alpha1.VerdictSatisfied, message: message}
+}
+
+func absent(r *requirement, s *inventory.Snapshot) outcome {
+	var blindSpots []string
+	for _, c := range r.choices {
+		component := s.Component(c.component)
+		if component == nil {
+			continue
+		}
+		for i := range component.Installations {
+			installation := &component.Installations[i]
+			if c.version != nil && !within(c, installation.Version) {
+				continue
+			}
+			return outcome{
+				verdict: v1alpha1.VerdictForbidden, component: component.Definition, installation: installation, evidence: installation.Evidence,
+				message:     "must not be there: " + describe(component.Definition, installation),
+				remediation: "Remove " + component.Definition.DisplayName + ", or allow it in the profile.",
+			}
+		}
+		blindSpots = append(blindSpots, component.Blind...)
+	}
+	if len(blindSpots) > 0 {
+		return blind(blindSpots)
+	}
+	return outcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + names(r.choices) + " is installed"}
+}
+
+func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+	if conflict, found := conflict(r, s); found {
+		return conflict
+	}
+	var best *outcome
+	var blindSpots []string
+	var residue []v1alpha1.Evidence
+	left := ""
+	for _, c := range r.choices {
+		component := s.Component(c.component)
+		if component == nil {
+			continue
+		}
+		blindSpots = append(blindSpots, component.Blind...)
+		if len(component.Installations) == 0 && len(component.Residue) > 0 && left == "" {
+			left, residue = remains(component), component.Residue
+		}
+		if len(component.Blind) > 0 {
+			continue // part of it may be out of sight: neither its version nor its health can be trusted
+		}
+		for i := range component.Installations {
+			o := p.installed(r, c, component.Definition, &component.Installations[i], s, now)
+			if best == nil || rank(o.verdict) < rank(best.verdict) {
+				best = &o
+			}
+		}
+	}
+	switch {
+	case best != nil && holds(best.verdict):
+		return *best
+	case len(blindSpots) > 0:
+		return blind(blindSpots)
+	case best != nil:
+		return *best
+	}
+	o := outcome{verdict: v1alpha1.VerdictMissing, message: "not installed: " + names(r.choices), evidence: residue, remediation: install(r, s.Catalog)}
+	if len(r.choices) > 1 {
+		o.message = "none of them is installed: " + names(r.choices)
+	}
+	if r.undefined != "" {
+		o.message, o.remediation = r.undefined, "Correct the name in the profile, or apply a ComponentDefinition for it."
+	}
+	if left != "" {
+		o.message += "; " + left
+	}
+	return o
+}
+
+// conflict looks for a second implementation where only one is allowed.
+func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {
+	if !r.Exclusive {
+		return outcome{}, false
+	}
+	var found []string
+	var evidence []v1alpha1.Evidence
+	var first *inventory.Component
+	for _, rival := range r.rivals {
+		component := s.Component(rival)
+		if component == nil || len(component.Installations) == 0 {
+			continue
+		}
+		if first == nil {
+			first = component
+		}
+		found = append(found, describe(component.Definition, &component.Installations[0]))
+		shown := component.Installations[0].Evidence
+		evidence = append(evidence, shown[:min(4, len(shown))]...)
+	}
+	if len(found) < 2 {
+		return outcome{}, false
+	}
+	return outcome{
+		verdict: v1alpha1.VerdictConflict, component: first.Definition, installation: &first.Installations[0], evidence: evidence[:min(16, len(evidence))],
+		message:     fmt.Sprintf("%d implementations are installed where one is allowed: %s", len(found), strings.Join(found, "; ")),
+		remediation: "Remove all but one of them.",
+	}, true
+}
+
+// installed judges one installation of one choice.
+func (p *Profile) installed(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation, s *inventory.Snapshot, now time.Time) outcome {
+	o := outcome{verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence, message: describe(component, installation)}
+	if c.version != nil {
+		if installation.Version == "" {
+			o.verdict = v1alpha1.VerdictUnknown
+			o.message = fmt.Sprintf("%s is installed%s, and nothing tells its version: the range %s cannot be judged", component.Name, in(installation), c.text)
+			o.remediation = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
+			return o
+		}
+		if !within(c, installation.Version) {
+			o.verdict = v1alpha1.VerdictVersionMismatch
+			o.message = fmt.Sprintf("%s %s%s is outside the range %s", component.Name, installation.Version, in(installation), c.text)
+			o.remediation = fmt.Sprintf("Bring %s into the range %s.", component.DisplayName, c.text)
+			return o
+		}
+	}
+	if r.Health != v1alpha1.RequireInstalled {
+		switch installation.Health {
+		case v1alpha1.HealthDegraded:
+			o.verdict, o.remediation = v1alpha1.VerdictDegraded, lookAt(component, installation)
+			return o
+		case v1alpha1.HealthUnknown:
+			o.verdict, o.remediation = v1alpha1.VerdictUnknown, lookAt(component, installation)
+			return o
+		}
+	}
+	for _, named := range r.checks {
+		if component.Checks[named.Name] != named.NamedCheck {
+			continue // another choice offers it
+		}
+		if failed := p.named(named, component, s, now); !holds(failed.verdict) {
+			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
+			return o
+		}
+	}
+	return o
+}
+
+// named judges a named check of a component.
+func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snapshot, now time.Time) outcome {
+	seen := s.Resource(c.Resource)
+	label := component.Name + "'s check " + c.Name
+	switch seen.Sight {
+	case inventory.Pending:
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: label + ": " + unread(seen, c.Resource)}
+	case inventory.Blind:
+		return blind([]string{seen.Reason})
+	case inventory.NotServed:
+		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + c.Resource.String(), remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + "."}
+	}
+	holds, err := p.run(ruleKey{path: c.path.String(), component: component.Name, resource: c.Resource}, c.Program, seen, c.params, now)
+	o := ruled(holds, err, c.Message, c.Resource)
+	o.message = label + " " + o.message
+	return o
+}
+
+// blind is the verdict where the operator could not look.
+func blind(reasons []string) outcome {
+	seen := map[string]bool{}
+	var distinct []string
+	for _, reason := range reasons {
+		if !seen[reason] {
+			seen[reason] = true
+			distinct = append(distinct, reason)
+		}
+	}
+	return outcome{
+		verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; "),
+		remediation: "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\".",
+	}
+}
+
+func within(c choice, version string) bool {
+	parsed, ok := catalog.ParseVersion(version)
+	return ok && c.version != nil && c.version.Check(parsed)
+}
+
+func describe(component *catalog.Component, installation *inventory.Installation) string {
+	text := component.Name
+	if installation.Version != "" {
+		text += " " + installation.Version
+	}
+	text += in(installation) + " is " + string(installation.Health)
+	if installation.Message != "" {
+		text += ": " + installation.Message
+	}
+	return text
+}
+
+func in(installation *inventory.Installation) string {
+	if installation.Namespace == "" {
+		return ""
+	}
+	return " in " + installation.Namespace
+}
+
+func remains(component *inventory.Component) string {
+	first := component.Residue[0]
+	text := fmt.Sprintf("only traces of %s are there, no installation: %s %s", component.Definition.Name, first.Kind, first.Name)
+	if more := len(component.Residue) - 1; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
+// names lists the choices, with their ranges.
+func names(choices []choice) string {
+	const shown = 6
+	var texts []string
+	for i, c := range choices {
+		if i == shown {
+			texts = append(texts, fmt.Sprintf("%d more", len(choices)-shown))
+			break
+		}
+		text := c.component
+		if c.text != "" {
+			text += " " + c.text
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// install says how the first choice that has instructions is installed.
+func install(r *requirement, c *catalog.Catalog) string {
+	for _, option := range r.choices {
+		if component := c.Component(option.component); component != nil && component.Remediation.Install != "" {
+			return "Install " + component.DisplayName + ": " + component.Remediation.Install
+		}
+	}
+	return "Install one of " + names(r.choices) + "."
+}
+
+// lookAt says where to look first when an installation is degraded.
+func lookAt(component *catalog.Component, installation *inventory.Installation) string {
+	if component.Remediation.Degraded != "" {
+		return "Look first at: " + component.Remediation.Degraded
+	}
+	if installation.Namespace != "" {
+		return "Look first at: kubectl -n " + installation.Namespace + " get deployments,daemonsets,statefulsets,pods"
+	}
+	return "See " + component.Homepage
+}
+
+func holds(v v1alpha1.Verdict) bool {
+	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
+}
+
+// rank orders verdicts from the one that holds to the one that is worst; Unknown comes before what is known to be bad,
+// because an installation that fails is no reason to overlook one that cannot be judged.
+func rank(v v1alpha1.Verdict) int {
+	switch v {
+	case v1alpha1.VerdictSatisfied:
+		return 0
+	case v1alpha1.VerdictAttested:
+		return 1
+	case v1alpha1.VerdictUnknown:
+		return 2
+	case v1alpha1.VerdictExpired:
+		return 3
+	case v1alpha1.VerdictCheckFailed:
+		return 4
+	case v1alpha1.VerdictVersionMismatch:
+		return 5
+	case v1alpha1.VerdictDegraded:
+		return 6
+	case v1alpha1.VerdictConflict:
+		return 7
+	case v1alpha1.VerdictForbidden:
+		return 8
+	}
+	return 9 // Missing
+}
+
+// ruleKey tells apart the rules that a profile runs.
+type ruleKey struct {
+	path, component string
+	resource        catalog.Resource
+}
+
+type ruleOutcome struct {
+	program  *rule.Program
+	revision uint64
+	holds    bool
+	err      error
+}
+
+// run runs a rule, or takes what it yielded last where neither the objects nor time can have changed that.
+func (p *Profile) run(key ruleKey, program *rule.Program, seen *inventory.Resource, params rule.Params, now time.Time) (bool, error) {
+	if kept, ok := p.rules[key]; ok && kept.program == program && kept.revision == seen.Revision && !program.UsesNow() {
+		return kept.holds, kept.err
+	}
+	holds, err := program.Holds(seen.Objects, params, now)
+	p.rules[key] = ruleOutcome{program, seen.Revision, holds, err}
+	if errors.Is(err, rule.ErrTooCostly) {
+		p.costly[key.path] = err.Error()
+	} else {
+		delete(p.costly, key.path)
+	}
+	return holds, err
+}

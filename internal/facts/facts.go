@@ -1,0 +1,313 @@
+package facts
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sort"
+	"strings"
+	"unique"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Fact is what is kept of one object.
+type Fact interface {
+	// Object names the object that the fact was taken from.
+	Object() Ref
+	// Equal tells whether the other fact says the same, so that a change that means nothing costs nothing.
+	Equal(other Fact) bool
+}
+
+// Ref names an object.
+type Ref struct {
+	APIVersion, Kind, Namespace, Name string
+}
+
+// Object returns the reference itself, so that a fact that embeds one names its object.
+func (r Ref) Object() Ref { return r }
+
+// String is the reference as people write it, for instance "DaemonSet kube-system/cilium".
+func (r Ref) String() string {
+	if r.Namespace == "" {
+		return r.Kind + " " + r.Name
+	}
+	return r.Kind + " " + r.Namespace + "/" + r.Name
+}
+
+// NameKind is the kind of name that a Named fact tells, one for each kind of signal that goes by a name.
+type NameKind string
+
+// The kinds of names.
+const (
+	CRDName            NameKind = "CRD"
+	StorageProvisioner NameKind = "provisioner"
+	CSIDriverName      NameKind = "CSI driver"
+	IngressController  NameKind = "ingress controller"
+	GatewayController  NameKind = "gateway controller"
+	APIServiceName     NameKind = "API service"
+	WebhookName        NameKind = "webhook"
+	RuntimeHandler     NameKind = "runtime handler"
+)
+
+// Named is what is kept of an object that tells a component by a name: a CRD, a StorageClass, a webhook configuration.
+type Named struct {
+	Ref
+	NameKind NameKind
+	// Values are the names that it tells, sorted: the provisioner of a StorageClass, the webhooks of a configuration.
+	Values []string
+	// Service is the namespace of the Service behind it, for webhooks and API services; empty where there is none.
+	Service string
+}
+
+// Equal implements Fact.
+func (n *Named) Equal(other Fact) bool {
+	o, ok := other.(*Named)
+	return ok && n.Ref == o.Ref && n.NameKind == o.NameKind && n.Service == o.Service && slices.Equal(n.Values, o.Values)
+}
+
+// Node is what is kept of a node.
+type Node struct {
+	Ref
+	ContainerRuntime string // status.nodeInfo.containerRuntimeVersion, "containerd://2.1.4"
+	Kubelet          string // status.nodeInfo.kubeletVersion
+	OSImage          string // status.nodeInfo.osImage
+	ProviderID       string
+	Labels           map[string]string
+	Annotations      []string // names only, sorted
+}
+
+// Equal implements Fact. Heartbeats and addresses are no part of a node's facts, so they change nothing.
+func (n *Node) Equal(other Fact) bool {
+	o, ok := other.(*Node)
+	return ok && n.Ref == o.Ref && n.ContainerRuntime == o.ContainerRuntime && n.Kubelet == o.Kubelet && n.OSImage == o.OSImage &&
+		n.ProviderID == o.ProviderID && maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Annotations, o.Annotations)
+}
+
+// ConfigMap is what is kept of a ConfigMap that a definition names. The data stays with it: only single ConfigMaps that
+// a definition names are ever read.
+type ConfigMap struct {
+	Ref
+	Data map[string]string
+}
+
+// Equal implements Fact.
+func (c *ConfigMap) Equal(other Fact) bool {
+	o, ok := other.(*ConfigMap)
+	return ok && c.Ref == o.Ref && maps.Equal(c.Data, o.Data)
+}
+
+// Workload is what is kept of a Deployment, DaemonSet or StatefulSet.
+type Workload struct {
+	Ref
+	UID       types.UID
+	Labels    map[string]string // of the object
+	PodLabels map[string]string // of the pod template, where they differ from the object's
+	Images    []Image           // of the containers, without those of init containers
+	Rollout   Rollout
+}
+
+// Equal implements Fact.
+func (w *Workload) Equal(other Fact) bool {
+	o, ok := other.(*Workload)
+	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.Equal(w.Images, o.Images) &&
+		maps.Equal(w.Labels, o.Labels) && maps.Equal(w.PodLabels, o.PodLabels)
+}
+
+// Label returns the value of a label of the workload or, where it has none, of its pod template.
+func (w *Workload) Label(key string) (string, bool) {
+	if value, ok := w.Labels[key]; ok {
+		return value, true
+	}
+	value, ok := w.PodLabels[key]
+	return value, ok
+}
+
+// HasLabel tells whether the workload or its pod template carries the label with the value; "*" stands for any value.
+func (w *Workload) HasLabel(key, value string) bool {
+	for _, labels := range []map[string]string{w.Labels, w.PodLabels} {
+		if got, ok := labels[key]; ok && (value == "*" || got == value) {
+			return true
+		}
+	}
+	return false
+}
+
+// Of takes the facts out of an object. observed says whether the object comes from an API server, where a missing status
+// means that no controller has looked at it yet, or from a file, where it means nothing.
+// It returns an error for a kind of which no facts are kept.
+func Of(object any, observed bool) (Fact, error) {
+	switch o := object.(type) {
+	case Fact:
+		return o, nil
+	case *appsv1.Deployment:
+		return workload(o, "Deployment", o.Spec.Template, deploymentRollout(o, observed)), nil
+	case *appsv1.DaemonSet:
+		return workload(o, "DaemonSet", o.Spec.Template, daemonSetRollout(o, observed)), nil
+	case *appsv1.StatefulSet:
+		return workload(o, "StatefulSet", o.Spec.Template, statefulSetRollout(o, observed)), nil
+	case *corev1.Node:
+		return node(o), nil
+	case *corev1.ConfigMap:
+		return &ConfigMap{Ref: ref("v1", "ConfigMap", o), Data: o.Data}, nil
+	case *storagev1.StorageClass:
+		return named("storage.k8s.io/v1", "StorageClass", o, StorageProvisioner, o.Provisioner), nil
+	case *storagev1.CSIDriver:
+		return named("storage.k8s.io/v1", "CSIDriver", o, CSIDriverName, o.Name), nil
+	case *networkingv1.IngressClass:
+		return named("networking.k8s.io/v1", "IngressClass", o, IngressController, o.Spec.Controller), nil
+	case *nodev1.RuntimeClass:
+		return named("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler), nil
+	case *admissionv1.ValidatingWebhookConfiguration:
+		return validatingWebhooks(o), nil
+	case *admissionv1.MutatingWebhookConfiguration:
+		return mutatingWebhooks(o), nil
+	case *metav1.PartialObjectMetadata:
+		return fromMetadata(o)
+	case *unstructured.Unstructured:
+		return fromUnstructured(o)
+	}
+	return nil, fmt.Errorf("no facts are kept of %T", object)
+}
+
+func workload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
+	w := &Workload{Ref: ref("apps/v1", kind, o), UID: o.GetUID(), Labels: interned(o.GetLabels()), Rollout: rollout}
+	for key, value := range template.Labels {
+		if got, ok := w.Labels[key]; ok && got == value {
+			continue
+		}
+		if w.PodLabels == nil {
+			w.PodLabels = map[string]string{}
+		}
+		w.PodLabels[intern(key)] = intern(value)
+	}
+	for _, container := range template.Spec.Containers {
+		if image, ok := ParseImage(container.Image); ok && !slices.Contains(w.Images, image) {
+			w.Images = append(w.Images, image)
+		}
+	}
+	return w
+}
+
+func node(o *corev1.Node) *Node {
+	return &Node{
+		Ref:              ref("v1", "Node", o),
+		ContainerRuntime: intern(o.Status.NodeInfo.ContainerRuntimeVersion),
+		Kubelet:          intern(o.Status.NodeInfo.KubeletVersion),
+		OSImage:          intern(o.Status.NodeInfo.OSImage),
+		ProviderID:       strings.Clone(o.Spec.ProviderID),
+		Labels:           interned(o.Labels),
+		Annotations:      sortedKeys(o.Annotations),
+	}
+}
+
+func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values ...string) *Named {
+	n := &Named{Ref: ref(apiVersion, kind, o), NameKind: nameKind}
+	for _, value := range values {
+		if value != "" {
+			n.Values = append(n.Values, strings.Clone(value))
+		}
+	}
+	slices.Sort(n.Values)
+	n.Values = slices.Compact(n.Values)
+	return n
+}
+
+func validatingWebhooks(o *admissionv1.ValidatingWebhookConfiguration) *Named {
+	names := make([]string, 0, len(o.Webhooks))
+	service := ""
+	for _, webhook := range o.Webhooks {
+		names = append(names, webhook.Name)
+		if webhook.ClientConfig.Service != nil && service == "" {
+			service = webhook.ClientConfig.Service.Namespace
+		}
+	}
+	n := named("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", o, WebhookName, names...)
+	n.Service = intern(service)
+	return n
+}
+
+func mutatingWebhooks(o *admissionv1.MutatingWebhookConfiguration) *Named {
+	names := make([]string, 0, len(o.Webhooks))
+	service := ""
+	for _, webhook := range o.Webhooks {
+		names = append(names, webhook.Name)
+		if webhook.ClientConfig.Service != nil && service == "" {
+			service = webhook.ClientConfig.Service.Namespace
+		}
+	}
+	n := named("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", o, WebhookName, names...)
+	n.Service = intern(service)
+	return n
+}
+
+// fromMetadata takes the facts out of objects that are watched by their metadata alone: a CRD's name says all.
+func fromMetadata(o *metav1.PartialObjectMetadata) (Fact, error) {
+	if o.Kind != "CustomResourceDefinition" {
+		return nil, fmt.Errorf("no facts are kept of the metadata of %s", o.GroupVersionKind())
+	}
+	return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.Name), nil
+}
+
+// fromUnstructured takes the facts out of kinds that are read without their Go types.
+func fromUnstructured(o *unstructured.Unstructured) (Fact, error) {
+	kind := o.GroupVersionKind()
+	switch kind.Group + "/" + kind.Kind {
+	case "apiregistration.k8s.io/APIService":
+		// Without a Service the API server itself answers for the group, and the object says nothing about a component.
+		service, aggregated, _ := unstructured.NestedMap(o.Object, "spec", "service")
+		if !aggregated || service == nil {
+			return named(kind.GroupVersion().String(), kind.Kind, o, APIServiceName), nil
+		}
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		n := named(kind.GroupVersion().String(), kind.Kind, o, APIServiceName, group, o.GetName())
+		if namespace, ok := service["namespace"].(string); ok {
+			n.Service = intern(namespace)
+		}
+		return n, nil
+	case "gateway.networking.k8s.io/GatewayClass":
+		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
+		return named(kind.GroupVersion().String(), kind.Kind, o, GatewayController, controller), nil
+	case "apiextensions.k8s.io/CustomResourceDefinition":
+		return named("apiextensions.k8s.io/v1", kind.Kind, o, CRDName, o.GetName()), nil
+	}
+	return nil, fmt.Errorf("no facts are kept of %s", kind)
+}
+
+func ref(apiVersion, kind string, o metav1.Object) Ref {
+	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: intern(o.GetNamespace()), Name: strings.Clone(o.GetName())}
+}
+
+// intern returns one shared copy of a string that many objects repeat, and lets go of the buffer it was decoded from.
+func intern(s string) string { return unique.Make(s).Value() }
+
+func interned(labels map[string]string) map[string]string {
+	if len(labels) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(labels))
+	for key, value := range labels {
+		out[intern(key)] = intern(value)
+	}
+	return out
+}
+
+func sortedKeys(m map[string]string) []string {
+	if len(m) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(m))
+	for key := range m {
+		keys = append(keys, intern(key))
+	}
+	sort.Strings(keys)
+	return keys
+}

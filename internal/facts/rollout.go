@@ -1,0 +1,271 @@
+package facts
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// rolloutDeadline bounds the rollouts that have no deadline of their own: those of DaemonSets and StatefulSets, and of
+// any workload whose controller never looks at it. It is the default of a Deployment's progressDeadlineSeconds.
+const rolloutDeadline = 10 * time.Minute
+
+// Rollout is what is kept of a workload's spec and status to judge its health.
+type Rollout struct {
+	// Observed is false where the object holds no status because it comes from a file.
+	Observed bool
+	// Desired, Updated, Ready, Available and Total count pods. Desired is -1 where nobody has counted yet.
+	Desired, Total, Updated, Ready, Available int32
+	// Generation is that of the spec, ObservedGeneration the one that the status is about.
+	Generation, ObservedGeneration int64
+	// Deadline is a Deployment's progressDeadlineSeconds, 0 for other kinds.
+	Deadline int32
+	// Progressing and Reason are the status and reason of a Deployment's Progressing condition.
+	Progressing, Reason string
+	// DeploymentAvailable is the status of a Deployment's Available condition.
+	DeploymentAvailable string
+	// OnDelete is the update strategy that waits for somebody to delete pods.
+	OnDelete bool
+	// Paused is a Deployment's spec.paused.
+	Paused bool
+	// Deleting says that the object is being deleted.
+	Deleting bool
+	// Changed is when something other than the status was last written: the latest that the rollout can have begun.
+	Changed time.Time
+}
+
+// equal compares all but Changed: a write that changes nothing else means nothing.
+func (r Rollout) equal(o Rollout) bool {
+	r.Changed, o.Changed = time.Time{}, time.Time{}
+	return r == o
+}
+
+// Judgement is the health of a workload.
+type Judgement struct {
+	Health v1alpha1.Health
+	// Message says what is wrong or under way; empty where nothing is.
+	Message string
+	// Idle says that the workload wants no pods because no node asks for one: healthy, and no proof that anything runs.
+	Idle bool
+	// Until is when the judgement must be made again although nothing changed, because a deadline passes; zero for never.
+	Until time.Time
+}
+
+// Judge says how healthy the workload is. complete says that this generation was already seen rolled out, so that
+// missing replicas are no longer those of a rollout.
+//
+// kstatus decides whether the workload is as its spec wants it. What it calls in progress is told apart here: a rollout
+// within its deadline is Progressing, replicas that are missing outside a rollout are Degraded.
+func (w *Workload) Judge(now time.Time, complete bool) Judgement {
+	r := w.Rollout
+	if !r.Observed {
+		return Judgement{Health: v1alpha1.HealthNotObserved}
+	}
+	if r.Deleting {
+		return Judgement{Health: v1alpha1.HealthDegraded, Message: "is being deleted"}
+	}
+	if r.Generation == r.ObservedGeneration && r.Desired == 0 {
+		if w.Kind == "DaemonSet" {
+			return Judgement{Health: v1alpha1.HealthHealthy, Idle: true, Message: "no node takes a pod of it"}
+		}
+		return Judgement{Health: v1alpha1.HealthDegraded, Message: "is scaled to zero"}
+	}
+	result, err := status.Compute(w.asKstatusReads())
+	if err != nil {
+		return Judgement{Health: v1alpha1.HealthUnknown, Message: err.Error()}
+	}
+	switch result.Status {
+	case status.CurrentStatus:
+		return Judgement{Health: v1alpha1.HealthHealthy}
+	case status.FailedStatus:
+		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts() + "; its rollout made no progress within its deadline"}
+	}
+	if r.enough() && r.Generation == r.ObservedGeneration && !w.rollingOut(complete) {
+		return Judgement{Health: v1alpha1.HealthHealthy} // surplus pods are going away
+	}
+	if !w.rollingOut(complete) {
+		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
+	}
+	if r.Deadline > 0 && r.Generation == r.ObservedGeneration {
+		// The controller watches this deadline itself, and tells by the Progressing condition.
+		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is rolling out"}
+	}
+	until := r.Changed.Add(rolloutDeadline)
+	if !now.Before(until) {
+		return Judgement{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout is not done after %s", r.counts(), rolloutDeadline)}
+	}
+	return Judgement{Health: v1alpha1.HealthProgressing, Message: "is rolling out", Until: until}
+}
+
+// rollingOut tells whether a rollout is under way.
+func (w *Workload) rollingOut(complete bool) bool {
+	r := w.Rollout
+	if r.Generation != r.ObservedGeneration {
+		return true
+	}
+	if w.Kind == "Deployment" {
+		// The condition is absent without a deadline, and for a moment after the Deployment was made.
+		if r.Progressing == "" {
+			return !complete
+		}
+		return r.Progressing == string(corev1.ConditionTrue) && r.Reason != "NewReplicaSetAvailable" ||
+			r.Paused && r.Updated < r.Desired
+	}
+	if r.Desired < 0 {
+		return true
+	}
+	if r.Updated < r.Desired && !r.OnDelete && !complete {
+		return true
+	}
+	return !complete
+}
+
+// Complete tells whether the present generation is seen rolled out.
+func (w *Workload) Complete() bool {
+	r := w.Rollout
+	return r.Observed && r.Generation == r.ObservedGeneration && r.enough() && (r.Updated >= r.Desired || r.OnDelete)
+}
+
+// enough tells whether as many pods are available as are wanted.
+func (r Rollout) enough() bool {
+	return r.Desired >= 0 && r.Available >= r.Desired && r.Ready >= r.Desired
+}
+
+func (r Rollout) counts() string {
+	if r.Desired < 0 {
+		return "no controller has looked at it yet"
+	}
+	if r.Desired == 1 {
+		if r.Available >= 1 {
+			return "its pod is not up to date"
+		}
+		return "its only pod is not available"
+	}
+	if r.Available >= r.Desired {
+		return fmt.Sprintf("%d of %d pods are up to date", r.Updated, r.Desired)
+	}
+	return fmt.Sprintf("%d of %d pods are available", r.Available, r.Desired)
+}
+
+// asKstatusReads gives kstatus the fields that it reads, and no more, so that nothing else has to be kept.
+func (w *Workload) asKstatusReads() *unstructured.Unstructured {
+	r := w.Rollout
+	spec := map[string]any{}
+	object := map[string]any{}
+	state := map[string]any{"observedGeneration": r.ObservedGeneration}
+	switch w.Kind {
+	case "Deployment":
+		spec["replicas"] = int64(r.Desired)
+		spec["progressDeadlineSeconds"] = int64(math.MaxInt32)
+		if r.Deadline > 0 {
+			spec["progressDeadlineSeconds"] = int64(r.Deadline)
+		}
+		state["replicas"], state["updatedReplicas"] = int64(r.Total), int64(r.Updated)
+		state["readyReplicas"], state["availableReplicas"] = int64(r.Ready), int64(r.Available)
+		conditions := []any{}
+		if r.Progressing != "" {
+			conditions = append(conditions, map[string]any{"type": "Progressing", "status": r.Progressing, "reason": r.Reason})
+		}
+		if r.DeploymentAvailable != "" {
+			conditions = append(conditions, map[string]any{"type": "Available", "status": r.DeploymentAvailable})
+		}
+		state["conditions"] = conditions
+	case "StatefulSet":
+		spec["replicas"] = int64(r.Desired)
+		if r.OnDelete {
+			spec["updateStrategy"] = map[string]any{"type": "OnDelete"}
+		}
+		state["replicas"], state["updatedReplicas"], state["currentReplicas"] = int64(r.Total), int64(r.Updated), int64(r.Updated)
+		state["readyReplicas"] = int64(r.Ready)
+		// kstatus compares the revisions' names to see whether the update is through.
+		state["updateRevision"], state["currentRevision"] = "new", "new"
+		if r.Updated < r.Desired {
+			state["currentRevision"] = "old"
+		}
+	case "DaemonSet":
+		state["desiredNumberScheduled"], state["currentNumberScheduled"] = int64(r.Desired), int64(r.Total)
+		state["updatedNumberScheduled"] = int64(r.Updated)
+		if r.OnDelete {
+			state["updatedNumberScheduled"] = int64(r.Desired)
+		}
+		state["numberReady"], state["numberAvailable"] = int64(r.Ready), int64(r.Available)
+	}
+	object["apiVersion"], object["kind"] = w.APIVersion, w.Kind
+	object["metadata"] = map[string]any{"name": w.Name, "namespace": w.Namespace, "generation": r.Generation}
+	object["spec"], object["status"] = spec, state
+	return &unstructured.Unstructured{Object: object}
+}
+
+func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
+	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
+	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
+	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
+	r.ObservedGeneration, r.Paused = o.Status.ObservedGeneration, o.Spec.Paused
+	if deadline := o.Spec.ProgressDeadlineSeconds; deadline != nil && *deadline != math.MaxInt32 {
+		r.Deadline = *deadline
+	}
+	for _, condition := range o.Status.Conditions {
+		switch condition.Type {
+		case appsv1.DeploymentProgressing:
+			r.Progressing, r.Reason = intern(string(condition.Status)), intern(condition.Reason)
+		case appsv1.DeploymentAvailable:
+			r.DeploymentAvailable = intern(string(condition.Status))
+		}
+	}
+	return r
+}
+
+func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
+	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.DesiredNumberScheduled > 0)
+	r.Desired, r.Total = o.Status.DesiredNumberScheduled, o.Status.CurrentNumberScheduled
+	if o.Status.ObservedGeneration == 0 {
+		r.Desired = -1 // nobody has counted the nodes yet
+	}
+	r.Updated, r.Ready, r.Available = o.Status.UpdatedNumberScheduled, o.Status.NumberReady, o.Status.NumberAvailable
+	r.ObservedGeneration = o.Status.ObservedGeneration
+	r.OnDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType
+	return r
+}
+
+func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
+	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
+	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
+	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
+	if o.Status.UpdateRevision != "" && o.Status.UpdateRevision == o.Status.CurrentRevision {
+		// The controller stops counting updatedReplicas once the update is through.
+		r.Updated = o.Status.Replicas
+	}
+	r.ObservedGeneration = o.Status.ObservedGeneration
+	r.OnDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
+	if update := o.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil && *update.Partition > 0 {
+		// A partition holds the update back on purpose.
+		r.Updated = min(r.Desired, r.Updated+*update.Partition)
+	}
+	return r
+}
+
+func rollout(o metav1.Object, observed bool) Rollout {
+	r := Rollout{Observed: observed, Generation: o.GetGeneration(), Deleting: o.GetDeletionTimestamp() != nil}
+	r.Changed = o.GetCreationTimestamp().Time
+	for _, entry := range lastSpecChange(o.GetManagedFields()) {
+		if entry.Time.After(r.Changed) {
+			r.Changed = entry.Time.Time
+		}
+	}
+	return r
+}
+
+func replicas(n *int32) int32 {
+	if n == nil {
+		return 1
+	}
+	return *n
+}

@@ -1,0 +1,71 @@
+package facts
+
+import (
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// lastApplied is kubectl's copy of the whole object.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
+// Strip cuts an object down, in place, to what Of and rules read, so that a list of thousands does not stand in memory
+// whole. It returns the object, and has the shape of a client-go transform.
+func Strip(object any) (any, error) {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return object, nil //nolint:nilerr // a tombstone has no metadata, and nothing to strip
+	}
+	accessor.SetManagedFields(lastSpecChange(accessor.GetManagedFields()))
+	if annotations := accessor.GetAnnotations(); annotations[lastApplied] != "" {
+		delete(annotations, lastApplied)
+		accessor.SetAnnotations(annotations)
+	}
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		stripTemplate(&o.Spec.Template)
+	case *appsv1.DaemonSet:
+		stripTemplate(&o.Spec.Template)
+	case *appsv1.StatefulSet:
+		stripTemplate(&o.Spec.Template)
+		o.Spec.VolumeClaimTemplates = nil
+	case *corev1.Node:
+		o.Status = corev1.NodeStatus{NodeInfo: o.Status.NodeInfo}
+	case *admissionv1.ValidatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			hook := &o.Webhooks[i]
+			*hook = admissionv1.ValidatingWebhook{Name: hook.Name, ClientConfig: admissionv1.WebhookClientConfig{Service: hook.ClientConfig.Service}}
+		}
+	case *admissionv1.MutatingWebhookConfiguration:
+		for i := range o.Webhooks {
+			hook := &o.Webhooks[i]
+			*hook = admissionv1.MutatingWebhook{Name: hook.Name, ClientConfig: admissionv1.WebhookClientConfig{Service: hook.ClientConfig.Service}}
+		}
+	}
+	return object, nil
+}
+
+// stripTemplate leaves the labels and the containers' images of a pod template.
+func stripTemplate(template *corev1.PodTemplateSpec) {
+	containers := make([]corev1.Container, 0, len(template.Spec.Containers))
+	for _, container := range template.Spec.Containers {
+		containers = append(containers, corev1.Container{Image: container.Image})
+	}
+	*template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: template.Labels}, Spec: corev1.PodSpec{Containers: containers}}
+}
+
+// lastSpecChange leaves the one entry that tells when something other than the status was last written.
+func lastSpecChange(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	var latest *metav1.Time
+	for _, entry := range entries {
+		if entry.Subresource == "" && entry.Time != nil && (latest == nil || latest.Before(entry.Time)) {
+			latest = entry.Time
+		}
+	}
+	if latest == nil {
+		return nil
+	}
+	return []metav1.ManagedFieldsEntry{{Time: latest}}
+}

@@ -1,0 +1,210 @@
+package inventory
+
+import (
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// Feed is the way in for the facts of one source.
+type Feed struct {
+	inventory *Inventory
+	name      string
+}
+
+// Feed returns the way in for a source, named as kubectl names the resource: "daemonsets.apps". A source that nobody has
+// fed is Pending, and nothing that it could prove is called missing.
+func (i *Inventory) Feed(name string) *Feed {
+	i.update(func(t *touched) {
+		if _, ok := i.sources[name]; !ok {
+			i.sources[name] = &source{records: map[facts.Ref]*record{}}
+			i.touchReaders(t, name)
+		}
+	})
+	return &Feed{i, name}
+}
+
+// touchReaders marks the components that the source can prove.
+func (i *Inventory) touchReaders(t *touched, name string) {
+	for _, component := range i.catalog.Names() {
+		for _, source := range i.catalog.Component(component).ProofSources() {
+			if source == name {
+				t.components[component] = true
+			}
+		}
+	}
+}
+
+// Put takes in one object, new or changed.
+func (f *Feed) Put(fact facts.Fact) {
+	f.inventory.update(func(t *touched) {
+		f.inventory.put(t, f.inventory.sources[f.name], fact)
+	})
+}
+
+func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
+	ref := fact.Object()
+	old := s.records[ref]
+	if old != nil && old.fact.Equal(fact) {
+		return
+	}
+	r := &record{fact: fact, matches: i.catalog.Match(fact)}
+	if w, ok := fact.(*facts.Workload); ok {
+		if w.Complete() {
+			r.complete = w.Rollout.Generation
+		} else if old != nil {
+			if before, ok := old.fact.(*facts.Workload); ok && before.UID == w.UID {
+				r.complete = old.complete
+			}
+		}
+	}
+	if old != nil {
+		i.expel(old)
+		touchMatches(t, old)
+	}
+	s.records[ref] = r
+	i.enrol(r)
+	touchMatches(t, r)
+}
+
+// Drop takes out one object.
+func (f *Feed) Drop(ref facts.Ref) {
+	f.inventory.update(func(t *touched) {
+		s := f.inventory.sources[f.name]
+		if old := s.records[ref]; old != nil {
+			f.inventory.expel(old)
+			delete(s.records, ref)
+			touchMatches(t, old)
+		}
+	})
+}
+
+// Replace takes in all objects of the source at once; those it does not name are gone. The source is Seen from then on.
+func (f *Feed) Replace(all []facts.Fact) {
+	f.inventory.update(func(t *touched) {
+		s := f.inventory.sources[f.name]
+		if s.sight != Seen {
+			s.sight, s.reason = Seen, ""
+			f.inventory.touchReaders(t, f.name)
+		}
+		named := make(map[facts.Ref]bool, len(all))
+		for _, fact := range all {
+			named[fact.Object()] = true
+			f.inventory.put(t, s, fact)
+		}
+		for ref, old := range s.records {
+			if !named[ref] {
+				f.inventory.expel(old)
+				delete(s.records, ref)
+				touchMatches(t, old)
+			}
+		}
+	})
+}
+
+// Lose says that the source is out of sight, with the reason in words, or that the cluster does not serve it. What was
+// known of it is let go: what cannot be seen any more is no evidence.
+func (f *Feed) Lose(sight Sight, reason string) {
+	f.inventory.update(func(t *touched) {
+		s := f.inventory.sources[f.name]
+		if s.sight == sight && s.reason == reason {
+			return
+		}
+		s.sight, s.reason = sight, reason
+		for ref, old := range s.records {
+			f.inventory.expel(old)
+			delete(s.records, ref)
+			touchMatches(t, old)
+		}
+		f.inventory.touchReaders(t, f.name)
+	})
+}
+
+// Close forgets a source that nobody asks for any more.
+func (f *Feed) Close() {
+	f.Lose(Pending, "")
+	f.inventory.update(func(*touched) { delete(f.inventory.sources, f.name) })
+}
+
+func touchMatches(t *touched, r *record) {
+	for _, match := range r.matches {
+		t.components[match.Component.Name] = true
+	}
+}
+
+// resource is what is kept of the objects that rules read.
+type resource struct {
+	sight    Sight
+	reason   string
+	revision uint64
+	objects  map[string]any // unstructured contents by namespace/name
+}
+
+// ResourceFeed is the way in for the objects of a resource that rules read.
+type ResourceFeed struct {
+	inventory *Inventory
+	resource  catalog.Resource
+}
+
+// ResourceFeed returns the way in for the objects of a resource.
+func (i *Inventory) ResourceFeed(name catalog.Resource) *ResourceFeed {
+	i.update(func(t *touched) {
+		if _, ok := i.resources[name]; !ok {
+			i.revision++
+			i.resources[name] = &resource{objects: map[string]any{}, revision: i.revision}
+			t.resources[name] = true
+		}
+	})
+	return &ResourceFeed{i, name}
+}
+
+func (f *ResourceFeed) update(change func(*resource)) {
+	f.inventory.update(func(t *touched) {
+		r := f.inventory.resources[f.resource]
+		if r == nil {
+			return // closed
+		}
+		change(r)
+		// One counter for all, so that a resource that is closed and fed anew never shows an old revision again.
+		f.inventory.revision++
+		r.revision = f.inventory.revision
+		t.resources[f.resource] = true
+	})
+}
+
+// Put takes in the content of one object, under its namespace and name.
+func (f *ResourceFeed) Put(key string, content any) {
+	f.update(func(r *resource) { r.objects[key] = content })
+}
+
+// Drop takes out one object.
+func (f *ResourceFeed) Drop(key string) {
+	f.update(func(r *resource) { delete(r.objects, key) })
+}
+
+// Replace takes in all objects at once.
+func (f *ResourceFeed) Replace(all map[string]any) {
+	if all == nil {
+		all = map[string]any{}
+	}
+	f.update(func(r *resource) { r.sight, r.reason, r.objects = Seen, "", all })
+}
+
+// Lose says that the resource is out of sight, or that the cluster does not serve it.
+func (f *ResourceFeed) Lose(sight Sight, reason string) {
+	f.inventory.mu.Lock()
+	r := f.inventory.resources[f.resource]
+	same := r == nil || r.sight == sight && r.reason == reason
+	f.inventory.mu.Unlock()
+	if same {
+		return
+	}
+	f.update(func(r *resource) { r.sight, r.reason, r.objects = sight, reason, map[string]any{} })
+}
+
+// Close forgets a resource that no rule reads any more.
+func (f *ResourceFeed) Close() {
+	f.inventory.update(func(t *touched) {
+		delete(f.inventory.resources, f.resource)
+		t.resources[f.resource] = true
+	})
+}

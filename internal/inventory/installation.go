@@ -1,0 +1,377 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// maxEvidence bounds what is shown for an installation. A thousand nodes prove a container runtime no better than a few.
+const maxEvidence = 16
+
+const (
+	labelInstance = "app.kubernetes.io/instance"
+	labelVersion  = "app.kubernetes.io/version"
+	labelChart    = "helm.sh/chart"
+)
+
+// member is a record that matched the component, with how.
+type member struct {
+	*record
+	catalog.Match
+	ref facts.Ref
+}
+
+// copyOf is one installation being put together.
+type copyOf struct {
+	namespace, instance string
+	proofs, supports    []member
+}
+
+// derive says what is found of a component, and when to look again because a deadline passes.
+func (i *Inventory) derive(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
+	state := &Component{Definition: definition, Blind: i.blindSpots(definition)}
+	proofs, supports := sortMembers(records)
+	if len(proofs) == 0 {
+		state.Residue = evidence(supports)
+		return state, time.Time{}
+	}
+	var until time.Time
+	for _, c := range attach(group(proofs), supports) {
+		installation := Installation{Namespace: c.namespace, Version: i.version(definition, c.proofs), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
+		var deadline time.Time
+		installation.Health, installation.Message, deadline = i.health(definition, c)
+		if !deadline.IsZero() && (until.IsZero() || deadline.Before(until)) {
+			until = deadline
+		}
+		state.Installations = append(state.Installations, installation)
+	}
+	slices.SortStableFunc(state.Installations, func(a, b Installation) int {
+		return cmp.Or(strings.Compare(a.Namespace, b.Namespace), strings.Compare(a.Version, b.Version))
+	})
+	return state, until
+}
+
+// blindSpots names the sources that could prove the component and cannot be seen.
+func (i *Inventory) blindSpots(definition *catalog.Component) []string {
+	var blind []string
+	for _, name := range definition.ProofSources() {
+		s := i.sources[name]
+		switch {
+		case s == nil || s.sight == Pending:
+			blind = append(blind, name+" were not read yet")
+		case s.sight == Blind:
+			blind = append(blind, s.reason)
+		}
+	}
+	return blind
+}
+
+func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
+	for r, match := range records {
+		m := member{r, match, r.fact.Object()}
+		if match.Role == v1alpha1.RoleProof {
+			proofs = append(proofs, m)
+		} else {
+			supports = append(supports, m)
+		}
+	}
+	for _, members := range [][]member{proofs, supports} {
+		slices.SortFunc(members, func(a, b member) int {
+			return cmp.Or(a.Before(b.Match), strings.Compare(a.ref.Kind, b.ref.Kind),
+				strings.Compare(a.ref.Namespace, b.ref.Namespace), strings.Compare(a.ref.Name, b.ref.Name))
+		})
+	}
+	return proofs, supports
+}
+
+// group puts proofs together into copies: one for each namespace, more where releases in one namespace each have the
+// same workload. What belongs to nodes or to the whole cluster makes a copy only where no workload does.
+func group(proofs []member) []*copyOf {
+	var copies []*copyOf
+	var clusterWide []member
+	split := sharedNamespaces(proofs)
+	for _, proof := range proofs {
+		w, ok := proof.fact.(*facts.Workload)
+		if !ok {
+			clusterWide = append(clusterWide, proof)
+			continue
+		}
+		instance := ""
+		if split[w.Namespace] {
+			instance = release(w)
+		}
+		c := find(copies, w.Namespace, instance)
+		if c == nil {
+			c = &copyOf{namespace: w.Namespace, instance: instance}
+			copies = append(copies, c)
+		}
+		c.proofs = append(c.proofs, proof)
+	}
+	if len(copies) == 0 {
+		return []*copyOf{{proofs: clusterWide}}
+	}
+	for _, c := range copies {
+		c.supports = append(c.supports, clusterWide...)
+	}
+	return copies
+}
+
+// sharedNamespaces are those in which the same signal finds the same kind of workload under two release names.
+func sharedNamespaces(proofs []member) map[string]bool {
+	type role struct{ namespace, kind, signal string }
+	seen := map[role]string{}
+	shared := map[string]bool{}
+	for _, proof := range proofs {
+		w, ok := proof.fact.(*facts.Workload)
+		if !ok {
+			continue
+		}
+		instance := release(w)
+		if instance == "" {
+			continue
+		}
+		component, _ := w.Label("app.kubernetes.io/component")
+		key := role{w.Namespace, w.Kind, proof.Key() + component}
+		if before, ok := seen[key]; ok && before != instance {
+			shared[w.Namespace] = true
+		}
+		seen[key] = instance
+	}
+	return shared
+}
+
+// release is the Helm release that a workload belongs to. The label alone does not tell: operators number the daemons of
+// one installation with it, as Rook does with Ceph's monitors.
+func release(w *facts.Workload) string {
+	_, chart := w.Label(labelChart)
+	if !chart && !w.HasLabel("app.kubernetes.io/managed-by", "Helm") {
+		return ""
+	}
+	instance, _ := w.Label(labelInstance)
+	return instance
+}
+
+func find(copies []*copyOf, namespace, instance string) *copyOf {
+	for _, c := range copies {
+		if c.namespace == namespace && c.instance == instance {
+			return c
+		}
+	}
+	return nil
+}
+
+// attach gives each supporting object to the copy that it belongs to: by namespace and release; to all where it belongs
+// to the whole cluster; to the only copy where there is one. What could belong to any of several belongs to none.
+func attach(copies []*copyOf, supports []member) []*copyOf {
+	for _, support := range supports {
+		namespace, instance := support.ref.Namespace, ""
+		switch fact := support.fact.(type) {
+		case *facts.Workload:
+			instance = release(fact)
+		case *facts.Named:
+			namespace = fact.Service
+		}
+		var of *copyOf
+		for _, c := range copies {
+			if c.namespace == namespace && (of == nil || c.instance == instance) {
+				of = c
+			}
+		}
+		switch {
+		case of != nil:
+			of.supports = append(of.supports, support)
+		case len(copies) == 1:
+			copies[0].supports = append(copies[0].supports, support)
+		case namespace == "":
+			for _, c := range copies {
+				c.supports = append(c.supports, support)
+			}
+		}
+	}
+	return copies
+}
+
+// version tells the version of a copy: the first source that yields one, asked of each proof in turn. Where nodes differ
+// it is the lowest, because a range must hold on every node.
+func (i *Inventory) version(definition *catalog.Component, proofs []member) string {
+	for _, source := range definition.Versions {
+		if source.Program != nil {
+			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
+				// An expression that fails on what is there tells no version; the next source may.
+				if text, err := source.Program.Text(r.view().Objects); err == nil {
+					if version := source.Pick(text); version != "" {
+						return version
+					}
+				}
+			}
+			continue
+		}
+		lowest := ""
+		for _, proof := range proofs {
+			switch fact := proof.fact.(type) {
+			case *facts.Workload:
+				if version := source.Pick(workloadText(source.From, fact, proof.Tag)); version != "" {
+					return version
+				}
+			case *facts.Node:
+				lowest = lower(lowest, source.Pick(nodeText(source.From, fact)))
+			}
+		}
+		if lowest != "" {
+			return lowest
+		}
+	}
+	return ""
+}
+
+func workloadText(from v1alpha1.VersionOrigin, w *facts.Workload, tag string) string {
+	switch from {
+	case v1alpha1.VersionFromImageTag:
+		return tag
+	case v1alpha1.VersionFromVersionLabel:
+		text, _ := w.Label(labelVersion)
+		return text
+	case v1alpha1.VersionFromChartLabel:
+		text, _ := w.Label(labelChart)
+		if dash := strings.LastIndex(text, "-"); dash >= 0 && catalog.CleanVersion(text) == "" {
+			// "cilium-1.18.2" and "cilium-1.18.2-rc.1": the version begins at the first dash that a digit follows.
+			for at := range text {
+				if text[at] == '-' && at+1 < len(text) && catalog.CleanVersion(text[at+1:]) != "" {
+					return text[at+1:]
+				}
+			}
+		}
+		return text
+	}
+	return ""
+}
+
+func nodeText(from v1alpha1.VersionOrigin, n *facts.Node) string {
+	switch from {
+	case v1alpha1.VersionFromContainerRuntime:
+		_, version, _ := strings.Cut(n.ContainerRuntime, "://")
+		return version
+	case v1alpha1.VersionFromKubelet:
+		return n.Kubelet
+	case v1alpha1.VersionFromOSImage:
+		// "Talos (v1.9.1)": the version begins at the first digit.
+		if at := strings.IndexAny(n.OSImage, "0123456789"); at >= 0 {
+			return n.OSImage[at:]
+		}
+	}
+	return ""
+}
+
+func lower(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	va, okA := catalog.ParseVersion(a)
+	vb, okB := catalog.ParseVersion(b)
+	if okA && okB && vb.LessThan(va) {
+		return b
+	}
+	return a
+}
+
+// health is the worst of a copy's workloads and of the rules over the component's own resources.
+func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.Health, string, time.Time) {
+	worst := v1alpha1.HealthHealthy
+	var messages []string
+	var until time.Time
+	take := func(health v1alpha1.Health, message string) {
+		switch {
+		case severity(health) > severity(worst):
+			worst, messages = health, []string{message}
+		case health == worst && message != "":
+			messages = append(messages, message)
+		}
+	}
+	running, idle := 0, ""
+	for n, m := range append(slices.Clone(c.proofs), c.supports...) {
+		w, ok := m.fact.(*facts.Workload)
+		if !ok {
+			if n < len(c.proofs) {
+				running++
+			}
+			continue
+		}
+		judged := w.Judge(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
+		if !judged.Until.IsZero() && (until.IsZero() || judged.Until.Before(until)) {
+			until = judged.Until
+		}
+		switch {
+		case judged.Idle:
+			if n < len(c.proofs) {
+				idle = w.String() + " runs nowhere: " + judged.Message
+			}
+			continue
+		case n >= len(c.proofs) && w.Rollout.Observed && w.Rollout.Desired == 0:
+			continue // an optional part that is switched off
+		}
+		if n < len(c.proofs) {
+			running++
+		}
+		message := ""
+		if judged.Message != "" {
+			message = w.String() + ": " + judged.Message
+		}
+		take(judged.Health, message)
+	}
+	if running == 0 && idle != "" {
+		take(v1alpha1.HealthDegraded, idle)
+	}
+	for _, rule := range definition.Health {
+		take(i.judgeRule(rule))
+	}
+	if len(messages) > 3 {
+		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
+	}
+	return worst, strings.Join(messages, "; "), until
+}
+
+// judgeRule runs a health rule. A resource that the cluster does not serve says nothing, and neither does one that holds
+// nothing in files.
+func (i *Inventory) judgeRule(rule catalog.HealthRule) (v1alpha1.Health, string) {
+	r := i.resources[rule.Resource]
+	if r == nil || r.sight == NotServed || r.sight == Pending {
+		return v1alpha1.HealthHealthy, ""
+	}
+	if r.sight == Blind {
+		return v1alpha1.HealthUnknown, "rule " + rule.Name + " cannot look: " + r.reason
+	}
+	holds, err := rule.Program.Holds(r.view().Objects, nil, time.Time{})
+	switch {
+	case err != nil:
+		return v1alpha1.HealthUnknown, "rule " + rule.Name + " could not be evaluated: " + err.Error()
+	case !holds:
+		return v1alpha1.HealthDegraded, rule.Message
+	}
+	return v1alpha1.HealthHealthy, ""
+}
+
+func severity(health v1alpha1.Health) int {
+	return slices.Index([]v1alpha1.Health{
+		v1alpha1.HealthHealthy, v1alpha1.HealthNotObserved, v1alpha1.HealthProgressing, v1alpha1.HealthUnknown, v1alpha1.HealthDegraded,
+	}, health)
+}
+
+func evidence(members []member) []v1alpha1.Evidence {
+	if len(members) > maxEvidence {
+		members = members[:maxEvidence]
+	}
+	shown := make([]v1alpha1.Evidence, 0, len(members))
+	for _, m := range members {
+		shown = append(shown, v1alpha1.Evidence{
+			APIVersion: m.ref.APIVersion, Kind: m.ref.Kind, Namespace: m.ref.Namespace, Name: m.ref.Name, Signal: m.Signal,
+		})
+	}
+	return shown
+}

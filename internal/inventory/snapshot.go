@@ -1,0 +1,103 @@
+package inventory
+
+import (
+	"maps"
+	"slices"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+)
+
+// Snapshot is the inventory at one moment. It never changes.
+type Snapshot struct {
+	Catalog    *catalog.Catalog
+	components map[string]*Component
+	resources  map[catalog.Resource]*Resource
+}
+
+// Component is what is found of one component. It never changes.
+type Component struct {
+	Definition *catalog.Component
+	// Installations are sorted by namespace, then by version.
+	Installations []Installation
+	// Residue is what supports an installation where nothing proves one.
+	Residue []v1alpha1.Evidence
+	// Blind are the sources that could prove an installation and could not be looked at, each with the reason.
+	Blind []string
+}
+
+// Installation is one copy of a component. It never changes.
+type Installation struct {
+	Namespace string
+	// Version is cleaned; empty where nothing tells.
+	Version string
+	Health  v1alpha1.Health
+	// Message says why the health is not Healthy; empty where it is.
+	Message string
+	// Evidence is what shows the installation, proofs first: the most telling few.
+	Evidence []v1alpha1.Evidence
+}
+
+// Resource is what rules see of one resource. It never changes.
+type Resource struct {
+	Sight  Sight
+	Reason string
+	// Revision moves with every change, so that what was computed from the objects can be kept until then.
+	Revision uint64
+	// Objects are the unstructured contents, sorted by namespace and name.
+	Objects []any
+}
+
+// Snapshot returns the inventory as it is now. Asking again costs nothing while nothing changes.
+func (i *Inventory) Snapshot() *Snapshot {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.snapshot != nil {
+		return i.snapshot
+	}
+	s := &Snapshot{Catalog: i.catalog, components: maps.Clone(i.states), resources: make(map[catalog.Resource]*Resource, len(i.resources))}
+	for name, r := range i.resources {
+		s.resources[name] = r.view()
+	}
+	i.snapshot = s
+	return s
+}
+
+func (r *resource) view() *Resource {
+	view := &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: make([]any, 0, len(r.objects))}
+	for _, key := range slices.Sorted(maps.Keys(r.objects)) {
+		view.Objects = append(view.Objects, r.objects[key])
+	}
+	return view
+}
+
+// Component returns what is found of a component; nil where nobody defines it.
+func (s *Snapshot) Component(name string) *Component { return s.components[name] }
+
+// Found are the components with at least one installation, sorted by name.
+func (s *Snapshot) Found() []*Component {
+	return s.pick(func(c *Component) bool { return len(c.Installations) > 0 })
+}
+
+// Left are the components of which only residue is there, sorted by name.
+func (s *Snapshot) Left() []*Component {
+	return s.pick(func(c *Component) bool { return len(c.Installations) == 0 && len(c.Residue) > 0 })
+}
+
+func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
+	var found []*Component
+	for _, name := range slices.Sorted(maps.Keys(s.components)) {
+		if wanted(s.components[name]) {
+			found = append(found, s.components[name])
+		}
+	}
+	return found
+}
+
+// Resource returns what rules see of a resource. One that nobody feeds is Pending.
+func (s *Snapshot) Resource(name catalog.Resource) *Resource {
+	if r, ok := s.resources[name]; ok {
+		return r
+	}
+	return &Resource{}
+}

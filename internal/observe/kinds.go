@@ -1,0 +1,174 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	nodev1 "k8s.io/api/node/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+)
+
+// The kinds that this package treats specially.
+const (
+	crdSource          = "customresourcedefinitions.apiextensions.k8s.io"
+	gatewayClassSource = "gatewayclasses.gateway.networking.k8s.io"
+)
+
+// Clients are the ways to read a cluster: with Go types, by metadata alone, and without types.
+type Clients struct {
+	Typed    kubernetes.Interface
+	Metadata metadata.Interface
+	Dynamic  dynamic.Interface
+}
+
+// NewClients connects to the cluster of a configuration. Types of Kubernetes itself travel as protobuf.
+func NewClients(config *rest.Config) (Clients, error) {
+	config = rest.CopyConfig(config)
+	// Watches and their first lists start all at once; the API server's own priority and fairness holds them back.
+	config.QPS, config.Burst = -1, 0
+	compact := rest.CopyConfig(config)
+	compact.ContentType = runtime.ContentTypeProtobuf
+	compact.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
+	typed, err := kubernetes.NewForConfig(compact)
+	if err != nil {
+		return Clients{}, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	meta, err := metadata.NewForConfig(compact)
+	if err != nil {
+		return Clients{}, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	untyped, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return Clients{}, fmt.Errorf("connecting to the cluster: %w", err)
+	}
+	return Clients{Typed: typed, Metadata: meta, Dynamic: untyped}, nil
+}
+
+// kind is one source of facts, and how it is read.
+type kind struct {
+	resource catalog.Resource
+	// by returns how to list and watch it; gvr is the served resource, for kinds whose version is not known beforehand.
+	by func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch
+	// optional says that the cluster may not serve it, so that its version is looked up first.
+	optional bool
+	// only is the single ConfigMap that the kind is about; empty for other kinds.
+	only catalog.ConfigMap
+}
+
+// kinds are the sources that every inventory has. Pods and Secrets are not among them, and never will be.
+func kinds() []kind {
+	return []kind{
+		typed("apps", "deployments", func(c Clients) lister[*appsv1.DeploymentList] { return c.Typed.AppsV1().Deployments("") }),
+		typed("apps", "daemonsets", func(c Clients) lister[*appsv1.DaemonSetList] { return c.Typed.AppsV1().DaemonSets("") }),
+		typed("apps", "statefulsets", func(c Clients) lister[*appsv1.StatefulSetList] { return c.Typed.AppsV1().StatefulSets("") }),
+		typed("", "nodes", func(c Clients) lister[*corev1.NodeList] { return c.Typed.CoreV1().Nodes() }),
+		typed("storage.k8s.io", "storageclasses", func(c Clients) lister[*storagev1.StorageClassList] { return c.Typed.StorageV1().StorageClasses() }),
+		typed("storage.k8s.io", "csidrivers", func(c Clients) lister[*storagev1.CSIDriverList] { return c.Typed.StorageV1().CSIDrivers() }),
+		typed("networking.k8s.io", "ingressclasses", func(c Clients) lister[*networkingv1.IngressClassList] { return c.Typed.NetworkingV1().IngressClasses() }),
+		typed("node.k8s.io", "runtimeclasses", func(c Clients) lister[*nodev1.RuntimeClassList] { return c.Typed.NodeV1().RuntimeClasses() }),
+		typed("admissionregistration.k8s.io", "validatingwebhookconfigurations", func(c Clients) lister[*admissionv1.ValidatingWebhookConfigurationList] {
+			return c.Typed.AdmissionregistrationV1().ValidatingWebhookConfigurations()
+		}),
+		typed("admissionregistration.k8s.io", "mutatingwebhookconfigurations", func(c Clients) lister[*admissionv1.MutatingWebhookConfigurationList] {
+			return c.Typed.AdmissionregistrationV1().MutatingWebhookConfigurations()
+		}),
+		// Names say all that CRDs are wanted for, and their schemas are large.
+		byMetadata("apiextensions.k8s.io", "v1", "customresourcedefinitions"),
+		untyped("apiregistration.k8s.io", "apiservices"),
+		untyped("gateway.networking.k8s.io", "gatewayclasses"),
+	}
+}
+
+// KindsRead are the resources that every inventory reads, for the generated permissions.
+func KindsRead() []catalog.Resource {
+	var read []catalog.Resource
+	for _, k := range kinds() {
+		read = append(read, k.resource)
+	}
+	return read
+}
+
+// lister is what the typed clients of all kinds have in common.
+type lister[L runtime.Object] interface {
+	List(context.Context, metav1.ListOptions) (L, error)
+	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+func listWatch[L runtime.Object](l lister[L]) *cache.ListWatch {
+	return &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+			return l.List(ctx, options)
+		},
+		WatchFuncWithContext: l.Watch,
+	}
+}
+
+func typed[L runtime.Object](group, resource string, client func(Clients) lister[L]) kind {
+	return kind{
+		resource: catalog.Resource{Group: group, Resource: resource},
+		by:       func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch { return listWatch(client(c)) },
+	}
+}
+
+func byMetadata(group, version, resource string) kind {
+	return kind{
+		resource: catalog.Resource{Group: group, Resource: resource},
+		by: func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch {
+			return listWatch[*metav1.PartialObjectMetadataList](c.Metadata.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}))
+		},
+	}
+}
+
+func untyped(group, resource string) kind {
+	return kind{
+		resource: catalog.Resource{Group: group, Resource: resource}, optional: true,
+		by: func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch {
+			return listWatch[*unstructured.UnstructuredList](c.Dynamic.Resource(gvr))
+		},
+	}
+}
+
+// configMap reads a single ConfigMap. The field selector makes a permission by name enough.
+func configMap(c catalog.ConfigMap) kind {
+	return kind{
+		resource: catalog.Resource{Resource: "configmaps"}, only: c,
+		by: func(clients Clients, _ schema.GroupVersionResource) *cache.ListWatch {
+			client := clients.Typed.CoreV1().ConfigMaps(c.Namespace)
+			only := fields.OneTermEqualSelector("metadata.name", c.Name).String()
+			return &cache.ListWatch{
+				ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+					options.FieldSelector = only
+					return client.List(ctx, options)
+				},
+				WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+					options.FieldSelector = only
+					return client.Watch(ctx, options)
+				},
+			}
+		},
+	}
+}
+
+// objectsOf reads the objects of a resource that rules see.
+func objectsOf(resource catalog.Resource) kind {
+	k := untyped(resource.Group, resource.Resource)
+	k.resource = resource
+	return k
+}

@@ -1,0 +1,318 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+const (
+	// patience is how long a source may fail to answer before it counts as out of sight. A restart of the API server is over
+	// within it.
+	patience = 15 * time.Second
+	// retryRefused is how often a refused source is tried again when no word of changed permissions comes.
+	retryRefused = time.Minute
+	// retryUnserved is how often a resource that is not served is looked for when no word of its CRD comes.
+	retryUnserved = 10 * time.Minute
+)
+
+// Live feeds an inventory from an API server by watches, from Run until its context ends.
+type Live struct {
+	clients   Clients
+	inventory *inventory.Inventory
+	log       logr.Logger
+
+	mu       sync.Mutex
+	run      context.Context // nil before Run
+	watchers map[string]*watcher
+	wg       sync.WaitGroup
+}
+
+// NewLive returns a feeder of an inventory. It reads nothing before Run.
+func NewLive(clients Clients, i *inventory.Inventory, log logr.Logger) *Live {
+	l := &Live{clients: clients, inventory: i, log: log, watchers: map[string]*watcher{}}
+	for _, k := range kinds() {
+		l.add(k, k.resource.String(), l.factSink(k.resource.String()))
+	}
+	return l
+}
+
+// NeedLeaderElection says that a standby watches too, so that it takes over with a full inventory.
+func (l *Live) NeedLeaderElection() bool { return false }
+
+// Run watches until the context ends.
+func (l *Live) Run(ctx context.Context) error {
+	l.mu.Lock()
+	l.run = ctx
+	for _, w := range l.watchers {
+		l.start(w)
+	}
+	l.mu.Unlock()
+	l.wg.Add(2)
+	go func() { defer l.wg.Done(); l.watchPermissions(ctx) }()
+	go func() { defer l.wg.Done(); l.keepDeadlines(ctx) }()
+	<-ctx.Done()
+	l.wg.Wait()
+	return nil
+}
+
+// Start implements the manager's Runnable.
+func (l *Live) Start(ctx context.Context) error { return l.Run(ctx) }
+
+// Read has the inventory fed with the objects of these resources and these ConfigMaps, and with no others: watches that
+// nobody asks for any more end.
+func (l *Live) Read(resources []catalog.Resource, configMaps []catalog.ConfigMap) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	wanted := map[string]bool{}
+	for _, resource := range resources {
+		name := "rules/" + resource.String() + "/" + resource.Version
+		wanted[name] = true
+		if l.watchers[name] == nil {
+			l.add(objectsOf(resource), name, &objectSink{l.inventory.ResourceFeed(resource)})
+			l.start(l.watchers[name])
+		}
+	}
+	for _, c := range configMaps {
+		name := catalog.ConfigMapSource(c.Namespace, c.Name)
+		wanted[name] = true
+		if l.watchers[name] == nil {
+			l.add(configMap(c), name, &factSink{feed: l.inventory.Feed(name)})
+			l.start(l.watchers[name])
+		}
+	}
+	for name, w := range l.watchers {
+		if w.onDemand() && !wanted[name] {
+			delete(l.watchers, name)
+			w.stop()
+			w.sink.close()
+		}
+	}
+}
+
+func (l *Live) factSink(source string) *factSink {
+	s := &factSink{feed: l.inventory.Feed(source)}
+	if source == crdSource {
+		s.changed = l.crdChanged
+	}
+	return s
+}
+
+func (l *Live) add(k kind, name string, s sink) {
+	l.watchers[name] = &watcher{live: l, kind: k, name: name, sink: s, kicked: make(chan struct{}, 1)}
+}
+
+// start runs a watcher, if the feeder itself runs. The caller holds the lock.
+func (l *Live) start(w *watcher) {
+	if l.run == nil || w.cancel != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(l.run)
+	w.cancel = cancel
+	l.wg.Add(1)
+	go func() {
+		defer l.wg.Done()
+		w.watch(ctx)
+	}()
+}
+
+// crdChanged tells the watchers of a resource that its CRD came, changed or went.
+func (l *Live) crdChanged(crd string, gone bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, w := range l.watchers {
+		if w.kind.optional && w.kind.resource.String() == crd {
+			w.resourceChanged(gone)
+		}
+	}
+}
+
+// keepDeadlines has the inventory judge again when a rollout's deadline passes.
+func (l *Live) keepDeadlines(ctx context.Context) {
+	const least = time.Second
+	timer := time.NewTimer(least)
+	defer timer.Stop()
+	changed := make(chan struct{}, 1)
+	l.inventory.OnChange(func(inventory.Change) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-changed:
+		case <-timer.C:
+		}
+		if next := l.inventory.Pass(); !next.IsZero() {
+			timer.Reset(max(least, time.Until(next)))
+		}
+	}
+}
+
+// watcher watches one source for as long as it is wanted.
+type watcher struct {
+	live   *Live
+	kind   kind
+	name   string
+	sink   sink
+	kicked chan struct{}
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	end     context.CancelFunc // ends the present watch, nil where there is none
+	refused bool
+}
+
+// onDemand tells whether the source is watched because a rule or definition asks for it.
+func (w *watcher) onDemand() bool {
+	_, objects := w.sink.(*objectSink)
+	return objects || w.kind.resource.Resource == "configmaps"
+}
+
+func (w *watcher) stop() {
+	if w.cancel != nil {
+		w.cancel()
+	}
+}
+
+// kick has a waiting watcher try again at once.
+func (w *watcher) kick() {
+	select {
+	case w.kicked <- struct{}{}:
+	default:
+	}
+}
+
+// resourceChanged ends a watch of a resource whose CRD went, and wakes one that waits for its CRD.
+func (w *watcher) resourceChanged(gone bool) {
+	if gone {
+		w.interrupt()
+	}
+	w.kick()
+}
+
+// interrupt ends the present watch; the watcher looks again.
+func (w *watcher) interrupt() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.end != nil {
+		w.end()
+	}
+}
+
+// watch lists and watches until the context ends, and says in between what it could not see.
+func (w *watcher) watch(ctx context.Context) {
+	// A CRD is served a moment after it appears: right after word of it the looks are close together.
+	quick := wait.Backoff{Duration: 50 * time.Millisecond, Factor: 1.6, Cap: 5 * time.Second, Steps: 14, Jitter: 0.2}
+	backoff := quick
+	var failing time.Time
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := w.look(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if time.Since(started) > patience {
+			failing, backoff = time.Time{}, quick // it went well for a while
+		}
+		wait := backoff.Step()
+		switch {
+		case err == nil:
+			continue
+		case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
+			failing = time.Time{}
+			w.sink.lose(inventory.NotServed, "")
+			if backoff.Steps == 0 {
+				wait = retryUnserved
+			}
+		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+			failing = time.Time{}
+			w.setRefused(true)
+			w.sink.lose(inventory.Blind, refused(w.kind.resource, w.source()))
+			wait = retryRefused
+		default:
+			if failing.IsZero() {
+				failing = started
+			}
+			w.live.log.V(1).Info("a source does not answer", "source", w.name, "error", err.Error())
+			if time.Since(failing) > patience || w.neverSeen() {
+				w.sink.lose(inventory.Blind, unanswered(w.source(), err))
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-w.kicked:
+			backoff = quick
+		case <-time.After(wait):
+		}
+	}
+}
+
+// look lists and watches once: until the watch ends, fails or is interrupted.
+func (w *watcher) look(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	w.mu.Lock()
+	w.end = cancel
+	w.mu.Unlock()
+	defer func() {
+		w.mu.Lock()
+		w.end = nil
+		w.mu.Unlock()
+	}()
+	gvr := schema.GroupVersionResource{}
+	if w.kind.optional {
+		var err error
+		if gvr, err = serve(ctx, w.live.clients, w.kind.resource); err != nil {
+			return err
+		}
+	}
+	w.setRefused(false)
+	reflector := cache.NewReflectorWithOptions(w.kind.by(w.live.clients, gvr), nil, w.sink, cache.ReflectorOptions{
+		Name:            "platformprofile/" + w.name,
+		TypeDescription: w.source(),
+		Backoff:         &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Cap: 10 * time.Second, Steps: 8, Jitter: 0.5},
+	})
+	err := reflector.ListAndWatchWithContext(ctx)
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (w *watcher) setRefused(refused bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refused = refused
+}
+
+func (w *watcher) isRefused() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.refused
+}
+
+// neverSeen tells whether nobody waits longer for a source that has not been seen at all: an operator that starts must
+// say soon what it cannot see.
+func (w *watcher) neverSeen() bool { return !w.live.inventory.Settled() }
+
+// source is the watcher's name as messages have it.
+func (w *watcher) source() string {
+	if w.kind.resource.Resource == "configmaps" {
+		return w.name
+	}
+	return w.kind.resource.String()
+}

@@ -1,0 +1,123 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// pageSize bounds what is in memory of a list at once.
+const pageSize = 500
+
+// Once feeds an inventory from an API server by one paged list of each kind and of each resource named. What the caller
+// may not see is out of sight and no error; an API server that does not answer at all is one.
+func Once(ctx context.Context, clients Clients, i *inventory.Inventory, resources []catalog.Resource) error {
+	if _, err := clients.Typed.Discovery().ServerVersion(); err != nil {
+		return fmt.Errorf("the API server does not answer: %w", err)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	read := func(k kind, name string, s sink) {
+		group.Go(func() error { return readOnce(ctx, clients, k, name, s) })
+	}
+	for _, k := range kinds() {
+		read(k, k.resource.String(), &factSink{feed: i.Feed(k.resource.String())})
+	}
+	for _, c := range i.Catalog().ConfigMaps() {
+		name := catalog.ConfigMapSource(c.Namespace, c.Name)
+		read(configMap(c), name, &factSink{feed: i.Feed(name)})
+	}
+	for _, resource := range resources {
+		read(objectsOf(resource), resource.String(), &objectSink{i.ResourceFeed(resource)})
+	}
+	return group.Wait()
+}
+
+func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink) error {
+	err := list(ctx, clients, k, s)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
+		s.lose(inventory.NotServed, "")
+	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+		s.lose(inventory.Blind, refused(k.resource, name))
+	default:
+		s.lose(inventory.Blind, unanswered(name, err))
+	}
+	return nil
+}
+
+func list(ctx context.Context, clients Clients, k kind, s sink) error {
+	gvr := schema.GroupVersionResource{}
+	if k.optional {
+		var err error
+		if gvr, err = serve(ctx, clients, k.resource); err != nil {
+			return err
+		}
+	}
+	reader := k.by(clients, gvr)
+	var all []any
+	options := metav1.ListOptions{Limit: pageSize}
+	for {
+		page, err := reader.ListWithContext(ctx, options)
+		if apierrors.IsResourceExpired(err) && options.Continue != "" {
+			// The snapshot that the pages come from is compacted: begin again, in one piece.
+			all, options = nil, metav1.ListOptions{}
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := meta.EachListItem(page, func(object runtime.Object) error {
+			stripped, err := s.Transformer()(object)
+			all = append(all, stripped)
+			return err
+		}); err != nil {
+			return err
+		}
+		next, err := meta.ListAccessor(page)
+		if err != nil {
+			return err
+		}
+		if next.GetContinue() == "" {
+			return s.Replace(all, "")
+		}
+		options.Continue = next.GetContinue()
+	}
+}
+
+// Definitions reads the ComponentDefinitions that are applied to a cluster. A cluster without the kind has none.
+func Definitions(ctx context.Context, clients Clients) ([]*v1alpha1.ComponentDefinition, error) {
+	var found []*v1alpha1.ComponentDefinition
+	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("componentdefinitions"))
+	page, err := client.List(ctx, metav1.ListOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's ComponentDefinitions: %w", err)
+	}
+	err = page.EachListItem(func(object runtime.Object) error {
+		definition := &v1alpha1.ComponentDefinition{}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, definition); err != nil {
+			return err
+		}
+		found = append(found, definition)
+		return nil
+	})
+	return found, err
+}

@@ -1,0 +1,74 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+)
+
+// errNotServed says that the cluster serves no such resource. It is absence, not blindness.
+var errNotServed = errors.New("the cluster does not serve the resource")
+
+// serve finds the version in which a resource is served: the one asked for, or the one that the API server prefers. It
+// asks for the one group, so that an aggregated API that does not answer hides no other.
+func serve(ctx context.Context, c Clients, resource catalog.Resource) (schema.GroupVersionResource, error) {
+	if resource.Group == "" {
+		return schema.GroupVersionResource{Version: "v1", Resource: resource.Resource}, nil
+	}
+	client := c.Typed.Discovery().RESTClient()
+	group := &metav1.APIGroup{}
+	if err := client.Get().AbsPath("/apis", resource.Group).Do(ctx).Into(group); err != nil {
+		return schema.GroupVersionResource{}, notServed(err)
+	}
+	versions := []string{resource.Version}
+	if resource.Version == "" {
+		versions = []string{group.PreferredVersion.Version}
+		for _, version := range group.Versions {
+			if version.Version != group.PreferredVersion.Version {
+				versions = append(versions, version.Version)
+			}
+		}
+	}
+	for _, version := range versions {
+		list := &metav1.APIResourceList{}
+		if err := client.Get().AbsPath("/apis", resource.Group, version).Do(ctx).Into(list); err != nil {
+			if apierrors.IsNotFound(err) {
+				continue
+			}
+			return schema.GroupVersionResource{}, err
+		}
+		for _, served := range list.APIResources {
+			if served.Name == resource.Resource {
+				return schema.GroupVersionResource{Group: resource.Group, Version: version, Resource: resource.Resource}, nil
+			}
+		}
+	}
+	return schema.GroupVersionResource{}, errNotServed
+}
+
+func notServed(err error) error {
+	if apierrors.IsNotFound(err) {
+		return errNotServed
+	}
+	return err
+}
+
+// refused says in words which permission is missing for a source.
+func refused(resource catalog.Resource, source string) string {
+	group := resource.Group
+	if group == "" {
+		group = `""`
+	}
+	return fmt.Sprintf("no permission to list and watch %s: grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
+}
+
+// unanswered says in words that a source could not be read.
+func unanswered(source string, err error) string {
+	return fmt.Sprintf("the API server does not answer for %s: %v", source, err)
+}

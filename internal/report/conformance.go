@@ -1,0 +1,66 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// Conformance writes the status of a profile for people.
+func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
+	status := &profile.Status
+	conformant := "Unknown"
+	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
+		conformant = string(c.Status)
+	}
+	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", profile.Name, conformant, status.Score); err != nil {
+		return err
+	}
+	t := newTable(w, "LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE")
+	for _, layer := range status.Layers {
+		for _, r := range layer.Requirements {
+			verdict := string(r.Verdict)
+			if r.Severity == v1alpha1.SeverityRecommended {
+				verdict += " (recommended)"
+			}
+			t.row(layer.Name, r.Name, verdict, dash(r.Component), dash(r.Version), dash(string(r.Health)), dash(r.Namespace))
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	for _, layer := range status.Layers {
+		for _, r := range layer.Requirements {
+			if r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, r.Verdict, printable(r.Message)); err != nil {
+				return err
+			}
+			if r.Remediation != "" {
+				if _, err := fmt.Fprintf(w, "  %s\n", printable(r.Remediation)); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	if len(status.Undeclared) > 0 {
+		if _, err := fmt.Fprintln(w, "\nInstalled and mentioned by no requirement:"); err != nil {
+			return err
+		}
+		for _, u := range status.Undeclared {
+			if _, err := fmt.Fprintf(w, "  %s %s %s\n", u.Component, dash(u.Version), u.Namespace); err != nil {
+				return err
+			}
+		}
+	}
+	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled); c != nil {
+		if _, err := fmt.Fprintf(w, "\nMistakes in the profile: %s\n", printable(c.Message)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,153 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// Discovery is what is in a cluster, in the stable shape of discover -o json.
+type Discovery struct {
+	// Components are those with at least one installation, sorted by name.
+	Components []Component `json:"components"`
+	// Residue are those of which only traces are there, in the same shape.
+	Residue []Component `json:"residue"`
+	// Unseen says what could not be looked at; empty where all was.
+	Unseen []string `json:"unseen,omitempty"`
+}
+
+// Component is one component of a Discovery.
+type Component struct {
+	Name          string         `json:"name"`
+	Layer         string         `json:"layer"`
+	Capabilities  []string       `json:"capabilities"`
+	Installations []Installation `json:"installations"`
+}
+
+// Installation is one copy of a component.
+type Installation struct {
+	Namespace string              `json:"namespace"`
+	Version   string              `json:"version"`
+	Health    v1alpha1.Health     `json:"health,omitempty"`
+	Message   string              `json:"message,omitempty"`
+	Evidence  []v1alpha1.Evidence `json:"evidence"`
+}
+
+// Discover takes a Discovery out of a snapshot.
+func Discover(s *inventory.Snapshot) Discovery {
+	d := Discovery{Components: []Component{}, Residue: []Component{}}
+	for _, found := range s.Found() {
+		component := componentOf(found)
+		for _, i := range found.Installations {
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Health, i.Message, i.Evidence})
+		}
+		d.Components = append(d.Components, component)
+	}
+	for _, left := range s.Left() {
+		component := componentOf(left)
+		component.Installations = append(component.Installations, Installation{Evidence: left.Residue})
+		d.Residue = append(d.Residue, component)
+	}
+	seen := map[string]bool{}
+	for _, name := range s.Catalog.Names() {
+		for _, reason := range s.Component(name).Blind {
+			if !seen[reason] {
+				seen[reason] = true
+				d.Unseen = append(d.Unseen, reason)
+			}
+		}
+	}
+	return d
+}
+
+func componentOf(c *inventory.Component) Component {
+	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
+}
+
+// Table writes a Discovery for people.
+func (d Discovery) Table(w io.Writer) error {
+	t := newTable(w, "LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE")
+	for _, layer := range layersOf(d.Components) {
+		for _, component := range d.Components {
+			if component.Layer != layer {
+				continue
+			}
+			for _, i := range component.Installations {
+				t.row(layer, component.Name, dash(i.Version), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
+			}
+		}
+	}
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if len(d.Components) == 0 {
+		if _, err := fmt.Fprintln(w, "Nothing that the catalog knows is installed."); err != nil {
+			return err
+		}
+	}
+	for _, left := range d.Residue {
+		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s (%s)\n", left.Name, evidenceOf(left.Installations[0].Evidence)); err != nil {
+			return err
+		}
+	}
+	for _, reason := range d.Unseen {
+		if _, err := fmt.Fprintf(w, "Could not look: %s\n", reason); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// evidenceOf is the most telling piece of evidence, and how much more there is.
+func evidenceOf(evidence []v1alpha1.Evidence) string {
+	if len(evidence) == 0 {
+		return "-"
+	}
+	first := evidence[0]
+	name := first.Name
+	if first.Namespace != "" {
+		name = first.Namespace + "/" + name
+	}
+	text := first.Kind + " " + name
+	if len(evidence) > 1 {
+		text += fmt.Sprintf(" and %d more", len(evidence)-1)
+	}
+	return text
+}
+
+// standardLayers are the layers in the order in which a platform is built up.
+var standardLayers = []string{
+	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh", "serverless", "workloads",
+}
+
+// layersOf are the layers that components belong to: the standard ones in their order, then others as they come.
+func layersOf(components []Component) []string {
+	has := map[string]bool{}
+	for _, component := range components {
+		has[component.Layer] = true
+	}
+	var layers []string
+	for _, layer := range standardLayers {
+		if has[layer] {
+			layers = append(layers, layer)
+			delete(has, layer)
+		}
+	}
+	for _, component := range components {
+		if has[component.Layer] {
+			layers = append(layers, component.Layer)
+			delete(has, component.Layer)
+		}
+	}
+	return layers
+}
+
+func dash(text string) string {
+	if strings.TrimSpace(text) == "" {
+		return "-"
+	}
+	return text
+}

@@ -1,0 +1,228 @@
+package rule
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/checker"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
+	"k8s.io/apimachinery/pkg/util/version"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"k8s.io/apiserver/pkg/cel/environment"
+	"k8s.io/apiserver/pkg/cel/library"
+)
+
+// Kind says which variables a rule sees and what it yields.
+type Kind int
+
+// The kinds of rules.
+const (
+	// Check sees objects and now, and yields a bool.
+	Check Kind = iota
+	// NamedCheck sees objects, now and params, and yields a bool.
+	NamedCheck
+	// Health sees objects, and yields a bool.
+	Health
+	// Version sees objects, and yields a string.
+	Version
+)
+
+// ErrTooCostly is returned by a rule that was cut off because it ran up its cost limit.
+var ErrTooCostly = errors.New("the expression costs too much to evaluate")
+
+const (
+	// maxEstimatedCost refuses rules that compare every object with every other and then some. The estimate is an upper
+	// bound over sizes that are assumed, so it grants ten times what a run may really cost.
+	maxEstimatedCost = celconfig.RuntimeCELCostBudget
+	// maxCost cuts off a run: what the API server grants one validation, a tenth of a second on an idle core.
+	maxCost = celconfig.PerCallLimit
+)
+
+// assumedObjects and the other sizes are what the estimate takes for what it cannot know.
+const (
+	assumedObjects  = 1000
+	assumedElements = 20
+	assumedText     = 256
+)
+
+// Program is a compiled rule. It is safe for concurrent use.
+type Program struct {
+	program cel.Program
+	usesNow bool
+}
+
+// Params are the values of a named check's parameters, each of its type: string, int64 or time.Duration.
+type Params map[string]any
+
+// UsesNow tells whether the outcome can change with time alone.
+func (p *Program) UsesNow() bool { return p.usesNow }
+
+// Holds runs a rule that yields a bool. objects is a list of unstructured contents. The error is ErrTooCostly or says
+// what went wrong in the expression, for instance a field that an object does not have.
+func (p *Program) Holds(objects []any, params Params, now time.Time) (bool, error) {
+	out, err := p.run(objects, params, now)
+	if err != nil {
+		return false, err
+	}
+	holds, ok := out.(bool)
+	if !ok {
+		return false, fmt.Errorf("the expression yields %T, not true or false", out)
+	}
+	return holds, nil
+}
+
+// Text runs a rule that yields a string.
+func (p *Program) Text(objects []any) (string, error) {
+	out, err := p.run(objects, nil, time.Time{})
+	if err != nil {
+		return "", err
+	}
+	text, ok := out.(string)
+	if !ok {
+		return "", fmt.Errorf("the expression yields %T, not a string", out)
+	}
+	return text, nil
+}
+
+func (p *Program) run(objects []any, params Params, now time.Time) (any, error) {
+	if objects == nil {
+		objects = []any{}
+	}
+	if params == nil {
+		params = Params{}
+	}
+	out, _, err := p.program.Eval(map[string]any{"objects": objects, "params": map[string]any(params), "now": types.Timestamp{Time: now}})
+	if err != nil {
+		if strings.Contains(err.Error(), "cost limit exceeded") {
+			return nil, ErrTooCostly
+		}
+		return nil, err
+	}
+	return out.Value(), nil
+}
+
+// cached holds what was compiled, so that a rule that twenty profiles share is compiled once.
+var cached = newCache(1024)
+
+// Compile compiles a rule. The error says what is wrong with the expression, and where in it.
+func Compile(kind Kind, expression string) (*Program, error) {
+	return cached.get(cacheKey{kind, expression}, func() (*Program, error) { return compile(kind, expression) })
+}
+
+func compile(kind Kind, expression string) (*Program, error) {
+	env, err := environmentOf(kind)
+	if err != nil {
+		return nil, err
+	}
+	checked, issues := env.Compile(expression)
+	if issues.Err() != nil {
+		return nil, errors.New(oneLine(issues.Err().Error()))
+	}
+	want := cel.BoolType
+	if kind == Version {
+		want = cel.StringType
+	}
+	if got := checked.OutputType(); !got.IsExactType(want) && !got.IsExactType(cel.DynType) {
+		return nil, fmt.Errorf("the expression must yield %s, not %s", want, got)
+	}
+	estimate, err := env.EstimateCost(checked, &library.CostEstimator{SizeEstimator: assumedSizes{}})
+	if err != nil {
+		return nil, err
+	}
+	if estimate.Max > maxEstimatedCost {
+		return nil, fmt.Errorf("the expression costs too much: about %.1g for %d objects, and %.1g is the limit; do not compare every object with every other, and do not nest loops over objects",
+			float64(estimate.Max), assumedObjects, float64(maxEstimatedCost))
+	}
+	program, err := env.Program(checked,
+		cel.CostLimit(maxCost),
+		cel.CostTracking(&library.CostEstimator{}),
+		cel.InterruptCheckFrequency(celconfig.CheckFrequency))
+	if err != nil {
+		return nil, err
+	}
+	return &Program{program: program, usesNow: mentions(checked.NativeRep().Expr(), "now")}, nil
+}
+
+// language is the CEL language level: that of the API server this is built against, less one release for skew.
+var language = sync.OnceValues(func() (*environment.EnvSet, error) {
+	base := environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
+	return base.Extend(environment.VersionedOptions{
+		IntroducedVersion: version.MajorMinor(1, 0),
+		EnvOptions:        []cel.EnvOption{cel.Variable("objects", cel.ListType(cel.DynType))},
+	})
+})
+
+var environments sync.Map // Kind to *cel.Env
+
+func environmentOf(kind Kind) (*cel.Env, error) {
+	if env, ok := environments.Load(kind); ok {
+		return env.(*cel.Env), nil
+	}
+	base, err := language()
+	if err != nil {
+		return nil, err
+	}
+	var variables []cel.EnvOption
+	if kind == Check || kind == NamedCheck {
+		variables = append(variables, cel.Variable("now", cel.TimestampType))
+	}
+	if kind == NamedCheck {
+		variables = append(variables, cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)))
+	}
+	extended, err := base.Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: variables})
+	if err != nil {
+		return nil, err
+	}
+	env := extended.NewExpressionsEnv()
+	environments.Store(kind, env)
+	return env, nil
+}
+
+// assumedSizes tells the cost estimate how large things are that no schema bounds.
+type assumedSizes struct{}
+
+// EstimateSize implements checker.CostEstimator.
+func (assumedSizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
+	path := element.Path()
+	if len(path) == 1 && path[0] == "objects" {
+		return &checker.SizeEstimate{Min: 0, Max: assumedObjects}
+	}
+	size := uint64(assumedElements)
+	if kind := element.Type(); kind != nil && (kind.Kind() == types.StringKind || kind.Kind() == types.BytesKind) {
+		size = assumedText
+	}
+	return &checker.SizeEstimate{Min: 0, Max: size}
+}
+
+// EstimateCallCost implements checker.CostEstimator; the library's own estimates stand.
+func (assumedSizes) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
+	return nil
+}
+
+// mentions tells whether an expression uses a variable.
+func mentions(expr ast.Expr, variable string) bool {
+	found := false
+	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.IdentKind && e.AsIdent() == variable {
+			found = true
+		}
+	}))
+	return found
+}
+
+// oneLine folds CEL's drawing of where the mistake is into a sentence fit for a condition.
+func oneLine(s string) string {
+	lines := strings.Split(s, "\n")
+	kept := lines[:0]
+	for _, line := range lines {
+		if trimmed := strings.TrimSpace(line); trimmed != "" && !strings.HasPrefix(trimmed, "|") {
+			kept = append(kept, strings.TrimPrefix(trimmed, "ERROR: <input>:"))
+		}
+	}
+	return strings.Join(kept, "; ")
+}

@@ -1,0 +1,12 @@
+// Command platformprofile says what a Kubernetes cluster's platform is made of, and whether it is what it should be.
+package main
+
+import (
+	"os"
+
+	"github.com/platformprofile/platformprofile/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
