@@ -244,8 +244,8 @@ type ParameterValue string
 
 // ResourceReference names a resource of the API as kubectl api-resources lists it.
 //
-// +kubebuilder:validation:XValidation:rule="!(self.resource == 'secrets' && (!has(self.group) || self.group == ”))",message="Secrets are never read: check a resource that reports on the secret instead, for example a Certificate or an ExternalSecret"
-// +kubebuilder:validation:XValidation:rule="!(self.resource in ['pods', 'events'] && (!has(self.group) || self.group in [”, 'events.k8s.io']))",message="pods and events are never watched cluster-wide: check the workload that owns the pods instead"
+// +kubebuilder:validation:XValidation:rule="!(self.resource == 'secrets' && (!has(self.group) || self.group.size() == 0))",message="Secrets are never read: check a resource that reports on the secret instead, for example a Certificate or an ExternalSecret"
+// +kubebuilder:validation:XValidation:rule="!(self.resource in ['pods', 'events'] && (!has(self.group) || self.group.size() == 0 || self.group == 'events.k8s.io'))",message="pods and events are never watched cluster-wide: check the workload that owns the pods instead"
 type ResourceReference struct {
 	// API group; empty for the core group.
 	// +kubebuilder:validation:MaxLength=253

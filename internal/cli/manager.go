@@ -1,10 +1,174 @@
 package cli
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
 	"github.com/spf13/cobra"
+	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/controllers"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/observe"
 )
 
+// leaderLease is the name of the lease by which replicas agree on who writes.
+const leaderLease = "platformprofile.dev"
+
+// userAgent is how the operator names itself to the API server, in audit logs too.
+const userAgent = "platformprofile-manager"
+
+type managerOptions struct {
+	flags           *genericclioptions.ConfigFlags
+	metricsAddress  string
+	metricsInsecure bool
+	probeAddress    string
+	elect           bool
+	leaseNamespace  string
+	verbosity       int
+	development     bool
+}
+
 func newManager(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	return &cobra.Command{Use: "manager"}
+	o := &managerOptions{flags: flags}
+	command := &cobra.Command{
+		Use:   "manager",
+		Short: "Run the operator",
+		Long: `Run the operator: watch the cluster, evaluate every PlatformProfile when something changes, and write its status.
+
+In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as the other commands do.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			logger := zap.New(zap.UseDevMode(o.development), zap.Level(zapcore.Level(-o.verbosity)), zap.WriteTo(streams.ErrOut)) //nolint:gosec // a small number
+			ctrl.SetLogger(logger)
+			klog.SetLogger(logger)
+			return o.run(ctrl.SetupSignalHandler())
+		},
+	}
+	f := command.Flags()
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where to serve metrics; "0" serves none`)
+	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "serve metrics over HTTP and to everybody; otherwise over HTTPS, to those who may get /metrics")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `where to serve /healthz and /readyz; "0" serves none`)
+	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
+	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
+	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
+	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
+	return command
+}
+
+func (o *managerOptions) run(ctx context.Context) error {
+	config, err := o.flags.ToRESTConfig()
+	if err != nil {
+		return fmt.Errorf("no cluster to connect to: %w", err)
+	}
+	config.UserAgent = userAgent
+	// The API server's own priority and fairness holds requests back; the client's limit would delay status writes.
+	config.QPS, config.Burst = -1, 0
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		return err
+	}
+	patience := 10 * time.Second
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:  scheme,
+		Metrics: o.metrics(),
+		Cache: cache.Options{
+			DefaultTransform: cache.TransformStripManagedFields(),
+			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
+			ReaderFailOnMissingInformer: true,
+		},
+		HealthProbeBindAddress:        o.probeAddress,
+		LeaderElection:                o.elect,
+		LeaderElectionID:              leaderLease,
+		LeaderElectionNamespace:       o.leaseNamespace,
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &patience,
+	})
+	if err != nil {
+		return fmt.Errorf("starting the operator: %w", err)
+	}
+	ready, err := setUp(mgr)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready)); err != nil {
+		return err
+	}
+	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())
+	return mgr.Start(ctx)
+}
+
+func (o *managerOptions) metrics() metricsserver.Options {
+	options := metricsserver.Options{BindAddress: o.metricsAddress}
+	if !o.metricsInsecure {
+		options.SecureServing = true
+		options.FilterProvider = filters.WithAuthenticationAndAuthorization
+		options.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}
+	}
+	return options
+}
+
+// setUp wires the parts together, and returns the check that tells whether the operator is ready.
+func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
+	clients, err := observe.NewClients(mgr.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	found, err := inventoryOfBuiltins()
+	if err != nil {
+		return nil, err
+	}
+	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
+	if err != nil {
+		return nil, err
+	}
+	profiles := &controllers.PlatformProfileReconciler{
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
+		Recorder: mgr.GetEventRecorder("platformprofile"), Now: time.Now,
+	}
+	components := &controllers.ComponentDefinitionReconciler{
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
+		Recorder: mgr.GetEventRecorder("platformprofile"), Elected: mgr.Elected(), Now: time.Now,
+	}
+	if err := errors.Join(
+		mgr.Add(live), mgr.Add(definitions),
+		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
+		controllers.RegisterMetrics(profiles),
+	); err != nil {
+		return nil, fmt.Errorf("setting up the controllers: %w", err)
+	}
+	return func(*http.Request) error {
+		if !definitions.Ready() {
+			return errors.New("the ComponentDefinitions were not read yet")
+		}
+		if !found.Settled() {
+			return errors.New("the first look at the cluster is not over")
+		}
+		return nil
+	}, nil
+}
+
+func inventoryOfBuiltins() (*inventory.Inventory, error) {
+	c, err := (&source{}).catalog(nil)
+	if err != nil {
+		return nil, err
+	}
+	return inventory.New(c, time.Now), nil
 }

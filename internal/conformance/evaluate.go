@@ -208,9 +208,11 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 	return found
 }
 
-// reason names the failing requirements by layer, short enough for a table.
+// reason names the layers that fail or cannot be judged, short enough for a table: with their requirements where they are
+// few, by their names where they are many.
 func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfileSpec) string {
-	var layers []string
+	const detailed, shown = 2, 4
+	var names, details []string
 	for _, l := range status.Layers {
 		if holds(l.Verdict) {
 			continue
@@ -221,15 +223,16 @@ func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfi
 				failing = append(failing, r.Name+" "+string(r.Verdict))
 			}
 		}
-		layers = append(layers, l.Name+": "+strings.Join(failing[:min(2, len(failing))], ", ")+more(len(failing)-2))
+		names = append(names, l.Name)
+		details = append(details, l.Name+": "+strings.Join(failing[:min(detailed, len(failing))], ", ")+more(len(failing)-detailed))
 	}
 	if spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0 {
-		layers = append(layers, "undeclared: "+undeclaredNames(status))
+		names, details = append(names, "undeclared"), append(details, "undeclared: "+undeclaredNames(status))
 	}
-	if len(layers) > 4 {
-		return strings.Join(layers[:4], "; ") + more(len(layers)-4)
+	if len(names) <= detailed {
+		return strings.Join(details, "; ")
 	}
-	return strings.Join(layers, "; ")
+	return strings.Join(names[:min(shown, len(names))], ", ") + more(len(names)-shown)
 }
 
 func more(n int) string {

@@ -171,7 +171,8 @@ func Of(object any, observed bool) (Fact, error) {
 	case *admissionv1.MutatingWebhookConfiguration:
 		return mutatingWebhooks(o), nil
 	case *metav1.PartialObjectMetadata:
-		return fromMetadata(o)
+		// CRDs alone are watched by their metadata: their names say all. Items of such a list do not even name their kind.
+		return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.Name), nil
 	case *unstructured.Unstructured:
 		return fromUnstructured(o)
 	}
@@ -247,14 +248,6 @@ func mutatingWebhooks(o *admissionv1.MutatingWebhookConfiguration) *Named {
 	n := named("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", o, WebhookName, names...)
 	n.Service = intern(service)
 	return n
-}
-
-// fromMetadata takes the facts out of objects that are watched by their metadata alone: a CRD's name says all.
-func fromMetadata(o *metav1.PartialObjectMetadata) (Fact, error) {
-	if o.Kind != "CustomResourceDefinition" {
-		return nil, fmt.Errorf("no facts are kept of the metadata of %s", o.GroupVersionKind())
-	}
-	return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.Name), nil
 }
 
 // fromUnstructured takes the facts out of kinds that are read without their Go types.

@@ -1,0 +1,94 @@
+# The targets of this project; `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+BIN        := $(CURDIR)/bin
+K8S        := $(BIN)/k8s
+CONTROLPLANE := $(BIN)/controlplane
+TOOLS      := -modfile=hack/tools/go.mod
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml
+VERSION    ?= devel
+LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
+
+.PHONY: help
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the program into bin/platformprofile
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (about 10 minutes from an empty cache)
+	@go -C hack/controlplane build -o $(CONTROLPLANE) .
+	@$(CONTROLPLANE) build --out $(K8S)
+
+.PHONY: generate
+generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, CRDs and permissions
+	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
+	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
+	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
+
+.PHONY: format
+format: $(BIN)/golangci-lint ## Format the code
+	$(BIN)/golangci-lint fmt ./...
+
+.PHONY: verify
+verify: vet lint verify-generated verify-tidy ## Check vet, lint, generated files and go.mod; CI runs it
+
+.PHONY: vet
+vet:
+	go vet ./...
+	go -C hack/controlplane vet ./...
+
+.PHONY: lint
+lint: $(BIN)/golangci-lint
+	$(BIN)/golangci-lint run ./...
+	cd hack/controlplane && $(BIN)/golangci-lint run ./...
+
+# Generated files are stale when generating them again changes them.
+.PHONY: verify-generated
+verify-generated:
+	@before=$$(find $(GENERATED) -type f | sort | xargs sha256sum); \
+	$(MAKE) --no-print-directory generate >/dev/null; \
+	after=$$(find $(GENERATED) -type f | sort | xargs sha256sum); \
+	if [ "$$before" != "$$after" ]; then \
+		echo "Generated files were stale. They are up to date now: commit them." >&2; \
+		diff <(echo "$$before") <(echo "$$after") >&2; exit 1; \
+	fi
+
+.PHONY: verify-tidy
+verify-tidy:
+	go mod tidy -diff
+	go -C hack/controlplane mod tidy -diff
+	go -C hack/tools mod tidy -diff
+
+.PHONY: test
+test: build controlplane ## Run every test: unit, API and end to end, on a real control plane
+	go test -timeout 20m ./...
+	go -C hack/controlplane test -short ./...
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane
+	go test ./api/... ./controllers/... ./internal/...
+
+.PHONY: demo
+demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
+	@hack/demo/demo.sh
+
+.PHONY: demo-down
+demo-down: ## Stop the demo's control plane and remove what it left
+	@hack/demo/demo.sh down
+
+.PHONY: clean
+clean: ## Remove what was built
+	rm -rf $(BIN) dist
+
+$(BIN)/controller-gen: hack/tools/go.mod hack/tools/go.sum
+	@mkdir -p $(BIN)
+	go build $(TOOLS) -o $@ sigs.k8s.io/controller-tools/cmd/controller-gen
+
+$(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
+	@mkdir -p $(BIN)
+	go build $(TOOLS) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -1,0 +1,168 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// Reasons of a definition's conditions.
+const (
+	// reasonInUse says that the definition extends the catalog.
+	reasonInUse = "InUse"
+	// reasonOverrides says that the definition replaces the built-in one of the same name.
+	reasonOverrides = "OverridesBuiltin"
+	// reasonInvalid says that the definition has a mistake, and is not used.
+	reasonInvalid = "InvalidDefinition"
+)
+
+// ComponentDefinitionReconciler takes definitions into the catalog and says in their status whether they are in use. It
+// runs in every replica; the leader alone writes.
+type ComponentDefinitionReconciler struct {
+	Client      client.Client
+	Inventory   *inventory.Inventory
+	Definitions *Definitions
+	Recorder    events.EventRecorder
+	// Elected is closed once this replica leads.
+	Elected <-chan struct{}
+	// Now is the clock.
+	Now func() time.Time
+}
+
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=componentdefinitions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=componentdefinitions/status,verbs=patch
+
+// Reconcile takes one definition into the catalog, or out of it, and writes its status where it differs.
+func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	object := &v1alpha1.ComponentDefinition{}
+	if err := r.Client.Get(ctx, request.NamespacedName, object); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.Definitions.drop(request.Name)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	compiled := r.Definitions.put(object)
+	if !r.leads() {
+		return reconcile.Result{}, nil
+	}
+	status := r.status(object, compiled)
+	if equality.Semantic.DeepEqual(*status, object.Status) {
+		return reconcile.Result{}, nil
+	}
+	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	statusWrites.WithLabelValues("ComponentDefinition").Inc()
+	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
+	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAccepted)
+	if now.Status == metav1.ConditionFalse && (before == nil || before.Message != now.Message) {
+		r.Recorder.Eventf(object, nil, "Warning", now.Reason, "Compile", "%s", now.Message)
+	}
+	return reconcile.Result{}, nil
+}
+
+func (r *ComponentDefinitionReconciler) leads() bool {
+	select {
+	case <-r.Elected:
+		return true
+	default:
+		return false
+	}
+}
+
+// status says whether a definition is in use, and what it finds.
+func (r *ComponentDefinitionReconciler) status(object *v1alpha1.ComponentDefinition, compiled *definition) *v1alpha1.ComponentDefinitionStatus {
+	status := object.Status.DeepCopy()
+	status.ObservedGeneration = object.Generation
+	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
+		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+			Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: object.Generation, LastTransitionTime: metav1.NewTime(r.Now().Truncate(time.Second)),
+		})
+	}
+	_, overrides := r.Definitions.builtin[object.Name]
+	if len(compiled.errs) > 0 {
+		message := mistakes(compiled)
+		if overrides {
+			message += "; the built-in definition stays in use"
+		}
+		set(v1alpha1.ConditionAccepted, metav1.ConditionFalse, reasonInvalid, message)
+		set(v1alpha1.ConditionReady, metav1.ConditionFalse, reasonInvalid, message)
+		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reasonInvalid, message)
+		status.Installations = 0
+		return status
+	}
+	reason, message := reasonInUse, "the definition extends the catalog"
+	if overrides {
+		reason, message = reasonOverrides, "the definition overrides the built-in one of this name"
+	}
+	set(v1alpha1.ConditionAccepted, metav1.ConditionTrue, reason, message)
+	set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
+	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
+	// The snapshot may still be that of the catalog before; the change to the new one queues the definition again.
+	if found := r.Inventory.Snapshot().Component(object.Name); found != nil && found.Definition == compiled.component {
+		status.Installations = int32(min(len(found.Installations), 1<<30)) //nolint:gosec // bounded
+	}
+	return status
+}
+
+// mistakes lists what is wrong with a definition, each with the field's path.
+func mistakes(compiled *definition) string {
+	const shown = 5
+	texts := make([]string, 0, shown)
+	for _, err := range compiled.errs[:min(shown, len(compiled.errs))] {
+		texts = append(texts, err.Error())
+	}
+	if more := len(compiled.errs) - shown; more > 0 {
+		texts = append(texts, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(texts, "; ")
+}
+
+// SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each
+// when the replica is elected.
+func (r *ComponentDefinitionReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	everywhere := false
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.ComponentDefinition{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Func(r.onChange)).
+		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second}).
+		Complete(r)
+}
+
+func (r *ComponentDefinitionReconciler) onChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	add := func(names ...string) {
+		for _, name := range names {
+			if ctx.Err() == nil && r.Definitions.has(name) {
+				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+			}
+		}
+	}
+	r.Inventory.OnChange(func(change inventory.Change) { add(change.Components...) })
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-r.Elected:
+			add(r.Inventory.Catalog().Names()...)
+			add(r.Definitions.unusable()...)
+		}
+	}()
+	return nil
+}

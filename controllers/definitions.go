@@ -1,0 +1,154 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// rebuildGap is the least time between two catalogs, so that a thousand definitions applied at once make a few.
+const rebuildGap = 100 * time.Millisecond
+
+// Definitions holds the definitions that are applied to the cluster, and puts the catalog in place that they make together
+// with the built-in ones. Every replica runs it, so that a standby recognises the same.
+type Definitions struct {
+	client    client.Reader
+	inventory *inventory.Inventory
+	builtin   map[string]*catalog.Component
+
+	ready   atomic.Bool
+	changed chan struct{}
+
+	mu      sync.Mutex
+	applied map[string]*definition
+}
+
+// definition is one that is applied to the cluster, compiled once for each generation.
+type definition struct {
+	uid        types.UID
+	generation int64
+	component  *catalog.Component
+	errs       field.ErrorList
+}
+
+// NewDefinitions returns definitions that feed an inventory's catalog.
+func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, error) {
+	components, err := catalog.Builtin()
+	if err != nil {
+		return nil, err
+	}
+	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
+	for _, component := range components {
+		d.builtin[component.Name] = component
+	}
+	return d, nil
+}
+
+// NeedLeaderElection says that every replica keeps the catalog.
+func (d *Definitions) NeedLeaderElection() bool { return false }
+
+// Start reads all definitions once, and from then on puts a new catalog in place when one changed.
+func (d *Definitions) Start(ctx context.Context) error {
+	list := &v1alpha1.ComponentDefinitionList{}
+	if err := d.client.List(ctx, list); err != nil {
+		return fmt.Errorf("reading the ComponentDefinitions: %w", err)
+	}
+	for i := range list.Items {
+		d.put(&list.Items[i])
+	}
+	d.rebuild()
+	d.ready.Store(true)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.changed:
+			d.rebuild()
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(rebuildGap):
+		}
+	}
+}
+
+// Ready tells whether the catalog is complete: the built-in definitions and those of the cluster.
+func (d *Definitions) Ready() bool { return d.ready.Load() }
+
+// put takes in a definition, new or changed, and returns what came of compiling it.
+func (d *Definitions) put(object *v1alpha1.ComponentDefinition) *definition {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known := d.applied[object.Name]; known != nil && known.uid == object.UID && known.generation == object.Generation {
+		return known
+	}
+	component, errs := catalog.Compile(object.DeepCopy())
+	compiled := &definition{object.UID, object.Generation, component, errs}
+	d.applied[object.Name] = compiled
+	d.signal()
+	return compiled
+}
+
+// drop takes out a definition; a built-in one of the same name is in use again.
+func (d *Definitions) drop(name string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.applied[name]; known {
+		delete(d.applied, name)
+		d.signal()
+	}
+}
+
+// has tells whether a definition of this name is applied to the cluster.
+func (d *Definitions) has(name string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.applied[name] != nil
+}
+
+func (d *Definitions) signal() {
+	select {
+	case d.changed <- struct{}{}:
+	default:
+	}
+}
+
+// rebuild puts the catalog in place that the built-in and the usable applied definitions make.
+func (d *Definitions) rebuild() {
+	d.mu.Lock()
+	components := make([]*catalog.Component, 0, len(d.builtin)+len(d.applied))
+	for _, component := range d.builtin {
+		components = append(components, component)
+	}
+	for _, applied := range d.applied {
+		if len(applied.errs) == 0 {
+			components = append(components, applied.component)
+		}
+	}
+	d.mu.Unlock()
+	d.inventory.SetCatalog(catalog.New(components...))
+}
+
+// unusable are the names of the applied definitions that have a mistake.
+func (d *Definitions) unusable() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var names []string
+	for name, applied := range d.applied {
+		if len(applied.errs) > 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}

@@ -1,0 +1,313 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+const (
+	// writeGap is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
+	writeGap = 200 * time.Millisecond
+	// firstLook is how long an evaluation waits for what was not looked at yet. After it the rest is judged, and what is
+	// still out of sight is Unknown.
+	firstLook = 5 * time.Second
+	// lookAgain is how often a waiting evaluation asks.
+	lookAgain = 20 * time.Millisecond
+)
+
+// Reader is told which resources and ConfigMaps rules need read. observe.Live is one.
+type Reader interface {
+	Read(resources []catalog.Resource, configMaps []catalog.ConfigMap)
+}
+
+// PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status.
+type PlatformProfileReconciler struct {
+	Client      client.Client
+	Inventory   *inventory.Inventory
+	Definitions *Definitions
+	Reader      Reader
+	Recorder    events.EventRecorder
+	// Now is the clock.
+	Now func() time.Time
+
+	mu       sync.Mutex
+	profiles map[string]*evaluated
+}
+
+// evaluated is what is kept of a profile between evaluations.
+type evaluated struct {
+	uid        types.UID
+	generation int64
+	catalog    *catalog.Catalog
+	compiled   *conformance.Profile
+	spec       *v1alpha1.PlatformProfileSpec
+	// waitingSince is when the evaluation of this generation began to wait for the first look.
+	waitingSince time.Time
+	status       lastStatus
+	wrote        time.Time
+	// shown is what metrics show: the status as it stands.
+	shown *v1alpha1.PlatformProfileStatus
+}
+
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles/status,verbs=patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch;update
+// +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+// +kubebuilder:rbac:groups=apps,resources=deployments;daemonsets;statefulsets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=nodes,verbs=get;list;watch
+// +kubebuilder:rbac:groups=storage.k8s.io,resources=storageclasses;csidrivers,verbs=get;list;watch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=ingressclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=node.k8s.io,resources=runtimeclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingwebhookconfigurations;mutatingwebhookconfigurations,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apiregistration.k8s.io,resources=apiservices,verbs=get;list;watch
+// +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
+
+// Reconcile evaluates one profile and writes its status where it differs.
+func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	profile := &v1alpha1.PlatformProfile{}
+	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.forget(request.Name)
+		}
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
+	if !profile.DeletionTimestamp.IsZero() {
+		return reconcile.Result{}, nil
+	}
+	if !r.Definitions.Ready() {
+		return reconcile.Result{RequeueAfter: lookAgain}, nil
+	}
+	kept := r.compile(profile)
+	before := kept.status.newest(profile)
+	if profile.Spec.Suspend {
+		status, changed := conformance.Suspended(before, profile.Generation, r.Now())
+		return reconcile.Result{}, r.writeIf(ctx, changed, kept, profile, status)
+	}
+	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); waiting || err != nil {
+		return reconcile.Result{RequeueAfter: lookAgain}, err
+	}
+	start := time.Now()
+	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
+	evaluationSeconds.Observe(time.Since(start).Seconds())
+	if !result.Changed {
+		r.show(kept, before)
+		return reconcile.Result{RequeueAfter: result.Again}, nil
+	}
+	if wait := writeGap - time.Since(kept.wrote); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
+		return reconcile.Result{}, err
+	}
+	r.announce(profile, before, &result)
+	return reconcile.Result{RequeueAfter: result.Again}, nil
+}
+
+// compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
+func (r *PlatformProfileReconciler) compile(profile *v1alpha1.PlatformProfile) *evaluated {
+	current := r.Inventory.Catalog()
+	r.mu.Lock()
+	kept := r.profiles[profile.Name]
+	if kept == nil || kept.uid != profile.UID {
+		kept = &evaluated{uid: profile.UID}
+		r.profiles[profile.Name] = kept
+	}
+	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current {
+		r.mu.Unlock()
+		return kept
+	}
+	kept.spec = profile.Spec.DeepCopy()
+	kept.compiled, kept.generation, kept.catalog = conformance.Compile(kept.spec, current), profile.Generation, current
+	kept.waitingSince = time.Time{}
+	r.mu.Unlock()
+	r.read(current)
+	return kept
+}
+
+// read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
+// changes the inventory, and that calls back.
+func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
+	resources := c.HealthResources()
+	r.mu.Lock()
+	for _, kept := range r.profiles {
+		if kept.compiled != nil && !kept.spec.Suspend {
+			resources = append(resources, kept.compiled.Resources()...)
+		}
+	}
+	r.mu.Unlock()
+	r.Reader.Read(resources, c.ConfigMaps())
+}
+
+func (r *PlatformProfileReconciler) forget(name string) {
+	r.mu.Lock()
+	_, known := r.profiles[name]
+	delete(r.profiles, name)
+	r.mu.Unlock()
+	if known {
+		r.read(r.Inventory.Catalog())
+	}
+}
+
+// awaitFirstLook tells whether to wait for what was not looked at yet, so that an operator that starts, or a rule that is
+// new, shows no passing Unknown. A spec that waits for long says so by the condition Reconciling.
+func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (bool, error) {
+	if r.Inventory.Settled() {
+		return false, nil
+	}
+	now := time.Now()
+	if kept.waitingSince.IsZero() {
+		kept.waitingSince = now
+	}
+	waited := now.Sub(kept.waitingSince)
+	if waited > firstLook {
+		return false, nil
+	}
+	if waited < firstLook/5 || before.ObservedGeneration == profile.Generation {
+		return true, nil
+	}
+	status := *before.DeepCopy()
+	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "FirstLook", ObservedGeneration: profile.Generation,
+		Message: "waiting for the first look at everything that the profile asks for",
+	})
+	return true, r.writeIf(ctx, changed, kept, profile, status)
+}
+
+// announce tells of verdicts that turned, by events on the profile.
+func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus, result *conformance.Result) {
+	for _, t := range result.Transitions {
+		if !t.Bad() && t.From == "" {
+			continue // a new requirement that holds is no news
+		}
+		kind, was := "Normal", ""
+		if t.Bad() {
+			kind = "Warning"
+		}
+		if t.From != "" {
+			was = fmt.Sprintf(" (was %s)", t.From)
+		}
+		r.event(profile, kind, string(t.Now.Verdict), fmt.Sprintf("%s/%s%s: %s", t.Layer, t.Now.Name, was, t.Now.Message))
+	}
+	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
+	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
+	switch {
+	case now == nil || old != nil && old.Status == now.Status:
+	case now.Status == metav1.ConditionTrue:
+		r.event(profile, "Normal", "Conformant", now.Message)
+	case now.Status == metav1.ConditionFalse:
+		r.event(profile, "Warning", "NotConformant", now.Message)
+	default:
+		r.event(profile, "Warning", "ConformanceUnknown", now.Message)
+	}
+	if stalled := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
+		if was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled); was == nil || was.Message != stalled.Message {
+			r.event(profile, "Warning", stalled.Reason, stalled.Message)
+		}
+	}
+}
+
+// maxNote is the length that the API allows an event's note.
+const maxNote = 1000
+
+func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kind, reason, note string) {
+	if len(note) > maxNote {
+		note = note[:maxNote] + "…"
+	}
+	r.Recorder.Eventf(profile, nil, kind, reason, "Evaluate", "%s", note)
+}
+
+// SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
+func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	r.profiles = map[string]*evaluated{}
+	return ctrl.NewControllerManagedBy(mgr).
+		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		WatchesRawSource(source.Func(r.onInventory)).
+		WithOptions(controller.Options{
+			// Retries of a write that failed must not outlast the outage by minutes.
+			RateLimiter:           workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 15*time.Second),
+			ReconciliationTimeout: 30 * time.Second,
+		}).
+		Complete(r)
+}
+
+// onInventory queues the profiles that a change of the inventory concerns, and no others.
+func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+	r.Inventory.OnChange(func(change inventory.Change) {
+		if ctx.Err() != nil {
+			return
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for name, kept := range r.profiles {
+			if kept.compiled == nil || concerns(kept.compiled, change) {
+				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+			}
+		}
+	})
+	return nil
+}
+
+func concerns(p *conformance.Profile, change inventory.Change) bool {
+	if change.Catalog {
+		return true
+	}
+	for _, component := range change.Components {
+		if p.Concerns(component) {
+			return true
+		}
+	}
+	for _, resource := range change.Resources {
+		if p.Reads(resource) {
+			return true
+		}
+	}
+	return false
+}
+
+// show has metrics show a status.
+func (r *PlatformProfileReconciler) show(kept *evaluated, status *v1alpha1.PlatformProfileStatus) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept.shown = status
+}
+
+func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, kept *evaluated, profile *v1alpha1.PlatformProfile, status v1alpha1.PlatformProfileStatus) error {
+	if !changed {
+		return nil
+	}
+	written, err := writeProfileStatus(ctx, r.Client, profile, &status)
+	if err != nil {
+		return client.IgnoreNotFound(err)
+	}
+	kept.wrote = time.Now()
+	statusWrites.WithLabelValues("PlatformProfile").Inc()
+	kept.status = lastStatus{resourceVersion: written, status: &status}
+	r.show(kept, &status)
+	log.FromContext(ctx).Info("wrote the status", "score", status.Score, "reason", status.Reason)
+	return nil
+}
