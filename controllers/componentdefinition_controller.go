@@ -118,7 +118,7 @@ func (r *ComponentDefinitionReconciler) status(object *v1alpha1.ComponentDefinit
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
 	// The snapshot may still be that of the catalog before; the change to the new one queues the definition again.
 	if found := r.Inventory.Snapshot().Component(object.Name); found != nil && found.Definition == compiled.component {
-		status.Installations = int32(min(len(found.Installations), 1<<30)) //nolint:gosec // bounded
+		status.Installations = int32(min(len(found.Installations), 1<<30))
 	}
 	return status
 }

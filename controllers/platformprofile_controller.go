@@ -74,6 +74,7 @@ type evaluated struct {
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles/status,verbs=patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch;update
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,verbs=get;create;update
+// +kubebuilder:rbac:groups="",namespace=platformprofile-system,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
 // +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
 // +kubebuilder:rbac:groups=apps,resources=deployments;daemonsets;statefulsets,verbs=get;list;watch
@@ -211,22 +212,23 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 		if t.From != "" {
 			was = fmt.Sprintf(" (was %s)", t.From)
 		}
-		r.event(profile, kind, string(t.Now.Verdict), fmt.Sprintf("%s/%s%s: %s", t.Layer, t.Now.Name, was, t.Now.Message))
+		name := t.Layer + "/" + t.Now.Name
+		r.event(profile, kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+t.Now.Message)
 	}
 	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
 	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
 	switch {
 	case now == nil || old != nil && old.Status == now.Status:
 	case now.Status == metav1.ConditionTrue:
-		r.event(profile, "Normal", "Conformant", now.Message)
+		r.event(profile, "Normal", "Conformant", "Evaluate", now.Message)
 	case now.Status == metav1.ConditionFalse:
-		r.event(profile, "Warning", "NotConformant", now.Message)
+		r.event(profile, "Warning", "NotConformant", "Evaluate", now.Message)
 	default:
-		r.event(profile, "Warning", "ConformanceUnknown", now.Message)
+		r.event(profile, "Warning", "ConformanceUnknown", "Evaluate", now.Message)
 	}
 	if stalled := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
 		if was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled); was == nil || was.Message != stalled.Message {
-			r.event(profile, "Warning", stalled.Reason, stalled.Message)
+			r.event(profile, "Warning", stalled.Reason, "Compile", stalled.Message)
 		}
 	}
 }
@@ -234,11 +236,13 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 // maxNote is the length that the API allows an event's note.
 const maxNote = 1000
 
-func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kind, reason, note string) {
+// event records one event. Events that differ in nothing but their note count as one and the same: the action names the
+// requirement, so that a requirement's event is not lost in that of another.
+func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kind, reason, action, note string) {
 	if len(note) > maxNote {
 		note = note[:maxNote] + "…"
 	}
-	r.Recorder.Eventf(profile, nil, kind, reason, "Evaluate", "%s", note)
+	r.Recorder.Eventf(profile, nil, kind, reason, action, "%s", note)
 }
 
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.

@@ -54,7 +54,7 @@ func newManager(flags *genericclioptions.ConfigFlags, streams genericclioptions.
 
 In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as the other commands do.`,
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(*cobra.Command, []string) error {
 			logger := zap.New(zap.UseDevMode(o.development), zap.Level(zapcore.Level(-o.verbosity)), zap.WriteTo(streams.ErrOut)) //nolint:gosec // a small number
 			ctrl.SetLogger(logger)
 			klog.SetLogger(logger)

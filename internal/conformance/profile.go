@@ -98,8 +98,9 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	case r.Capability != "":
 		providers := c.Providers(r.Capability)
 		if len(providers) == 0 {
-			p.Errors = append(p.Errors, field.NotFound(path.Child("capability"), r.Capability))
-			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: correct the name, or apply a ComponentDefinition that provides it", r.Capability)
+			const mend = "correct the name, or apply a ComponentDefinition that provides it"
+			p.Errors = append(p.Errors, field.Invalid(path.Child("capability"), r.Capability, "no definition provides this capability: "+mend))
+			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: %s", r.Capability, mend)
 		}
 		for _, name := range providers {
 			compiled.choices = append(compiled.choices, choice{component: name})
@@ -133,18 +134,22 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	return compiled
 }
 
+// mendComponent says what to do about a component that nobody defines.
+const mendComponent = "correct the name, or apply a ComponentDefinition of that name"
+
 func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
 	var unknown []string
 	var shared []string
 	for i, wanted := range compiled.AnyOf {
 		at := path.Child("anyOf").Index(i)
 		component := c.Component(wanted.Component)
-		if component == nil {
-			p.Errors = append(p.Errors, field.NotFound(at.Child("component"), wanted.Component))
+		switch {
+		case component == nil:
+			p.Errors = append(p.Errors, field.Invalid(at.Child("component"), wanted.Component, "nobody defines this component: "+mendComponent))
 			unknown = append(unknown, wanted.Component)
-		} else if shared == nil {
+		case shared == nil:
 			shared = slices.Clone(component.Capabilities)
-		} else {
+		default:
 			shared = slices.DeleteFunc(shared, func(capability string) bool { return !component.Provides(capability) })
 		}
 		option := choice{component: wanted.Component, text: wanted.Version}
@@ -165,7 +170,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 	slices.Sort(compiled.rivals)
 	compiled.rivals = slices.Compact(compiled.rivals)
 	if len(unknown) == len(compiled.AnyOf) {
-		compiled.undefined = fmt.Sprintf("nobody defines %s: correct the name ('platformprofile catalog' lists them), or apply a ComponentDefinition", strings.Join(unknown, ", "))
+		compiled.undefined = fmt.Sprintf("nobody defines %s: %s", strings.Join(unknown, ", "), mendComponent)
 	}
 	for i, asked := range compiled.Checks {
 		at := path.Child("checks").Index(i)

@@ -43,7 +43,8 @@ func Files(from string, stdin io.Reader) (*Dump, error) {
 		if err := d.read("standard input", stdin); err != nil {
 			return nil, err
 		}
-		return d, d.finish()
+		d.finish()
+		return d, nil
 	}
 	files := 0
 	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
@@ -67,7 +68,8 @@ func Files(from string, stdin io.Reader) (*Dump, error) {
 	if files == 0 {
 		return nil, fmt.Errorf("%s holds no .yaml, .yml or .json file", from)
 	}
-	return d, d.finish()
+	d.finish()
+	return d, nil
 }
 
 func isManifest(path string) bool {
@@ -189,7 +191,7 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 }
 
 // finish sorts the objects by resource, now that all CRDs are known.
-func (d *Dump) finish() error {
+func (d *Dump) finish() {
 	for _, object := range d.loose {
 		kind := object.GroupVersionKind()
 		plural, ok := d.plural[kind.GroupKind()]
@@ -204,7 +206,6 @@ func (d *Dump) finish() error {
 		d.objects[resource][keyOf(object.GetNamespace(), object.GetName())] = object.Object
 	}
 	d.loose = nil
-	return nil
 }
 
 // Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts

@@ -105,6 +105,13 @@ func KindsRead() []catalog.Resource {
 	return read
 }
 
+// listFirst has client-go's reflector list before it watches, rather than stream the first look. For an empty resource
+// whose CRD has just come, the API server takes a second to end the stream, and milliseconds to answer the list.
+type listFirst struct{ *cache.ListWatch }
+
+// IsWatchListSemanticsUnSupported is what client-go asks for it.
+func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
+
 // lister is what the typed clients of all kinds have in common.
 type lister[L runtime.Object] interface {
 	List(context.Context, metav1.ListOptions) (L, error)

@@ -215,34 +215,33 @@ func (w *watcher) interrupt() {
 
 // watch lists and watches until the context ends, and says in between what it could not see.
 func (w *watcher) watch(ctx context.Context) {
-	// A CRD is served a moment after it appears: right after word of it the looks are close together.
-	quick := wait.Backoff{Duration: 50 * time.Millisecond, Factor: 1.6, Cap: 5 * time.Second, Steps: 14, Jitter: 0.2}
-	backoff := quick
+	// A CRD is served a moment after word of it: right after that the looks are close together, five seconds long.
+	quick := wait.Backoff{Duration: 40 * time.Millisecond, Factor: 1.15, Steps: 21, Jitter: 0.2}
+	slow := wait.Backoff{Duration: 200 * time.Millisecond, Factor: 1.5, Cap: 10 * time.Second, Steps: 20, Jitter: 0.2}
+	var afterWord wait.Backoff // no word yet
+	backoff := slow
 	var failing time.Time
 	for ctx.Err() == nil {
 		started := time.Now()
 		err := w.look(ctx)
-		if ctx.Err() != nil {
-			return
-		}
 		if time.Since(started) > patience {
-			failing, backoff = time.Time{}, quick // it went well for a while
+			failing, backoff = time.Time{}, slow // it went well for a while
 		}
-		wait := backoff.Step()
+		var pause time.Duration
 		switch {
-		case err == nil:
+		case err == nil || ctx.Err() != nil:
 			continue
 		case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
 			failing = time.Time{}
 			w.sink.lose(inventory.NotServed, "")
-			if backoff.Steps == 0 {
-				wait = retryUnserved
+			if pause = retryUnserved; afterWord.Steps > 0 {
+				pause = afterWord.Step()
 			}
 		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
 			failing = time.Time{}
 			w.setRefused(true)
 			w.sink.lose(inventory.Blind, refused(w.kind.resource, w.source()))
-			wait = retryRefused
+			pause = retryRefused
 		default:
 			if failing.IsZero() {
 				failing = started
@@ -251,12 +250,13 @@ func (w *watcher) watch(ctx context.Context) {
 			if time.Since(failing) > patience || w.neverSeen() {
 				w.sink.lose(inventory.Blind, unanswered(w.source(), err))
 			}
+			pause = backoff.Step()
 		}
 		select {
 		case <-ctx.Done():
 		case <-w.kicked:
-			backoff = quick
-		case <-time.After(wait):
+			afterWord = quick
+		case <-time.After(pause):
 		}
 	}
 }
@@ -281,7 +281,11 @@ func (w *watcher) look(ctx context.Context) error {
 		}
 	}
 	w.setRefused(false)
-	reflector := cache.NewReflectorWithOptions(w.kind.by(w.live.clients, gvr), nil, w.sink, cache.ReflectorOptions{
+	var reader cache.ListerWatcher = w.kind.by(w.live.clients, gvr)
+	if w.kind.optional {
+		reader = listFirst{w.kind.by(w.live.clients, gvr)}
+	}
+	reflector := cache.NewReflectorWithOptions(reader, nil, w.sink, cache.ReflectorOptions{
 		Name:            "platformprofile/" + w.name,
 		TypeDescription: w.source(),
 		Backoff:         &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Cap: 10 * time.Second, Steps: 8, Jitter: 0.5},

@@ -23,7 +23,7 @@ type sink interface {
 // factSink hands facts to a feed.
 type factSink struct {
 	feed *inventory.Feed
-	// changed is called with each object that comes, changes or goes after the first look; it may be nil.
+	// changed is called with each object that is there, comes, changes or goes; it may be nil.
 	changed func(name string, gone bool)
 }
 
@@ -63,6 +63,9 @@ func (s *factSink) Replace(objects []any, _ string) error {
 		all = append(all, fact)
 	}
 	s.feed.Replace(all)
+	for _, fact := range all {
+		s.tell(fact.Object().Name, false)
+	}
 	return nil
 }
 

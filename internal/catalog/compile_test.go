@@ -1,0 +1,140 @@
+package catalog
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/yaml"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// definition reads a definition whose spec is given.
+func definition(t testing.TB, name, spec string) *v1alpha1.ComponentDefinition {
+	t.Helper()
+	d := &v1alpha1.ComponentDefinition{}
+	text := "metadata: {name: " + name + "}\nspec:\n  layer: network\n  " + strings.ReplaceAll(strings.TrimSpace(spec), "\n", "\n  ")
+	if err := yaml.UnmarshalStrict([]byte(text), d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func compiled(t testing.TB, name, spec string) *Component {
+	t.Helper()
+	component, errs := Compile(definition(t, name, spec))
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	return component
+}
+
+func TestAMistakeInADefinitionNamesItsFieldAndWhatToChange(t *testing.T) {
+	const found = "signals: {workloads: [{images: [example/x]}]}\n"
+	for name, test := range map[string]struct{ spec, path, says string }{
+		"a tag in an image":            {"signals: {workloads: [{images: [example/ok, 'example/x:v1']}]}", "spec.signals.workloads[0].images[1]", "without a tag or digest"},
+		"a digest in an image":         {"signals: {workloads: [{images: ['example/x@sha256:aa']}]}", "spec.signals.workloads[0].images[0]", "without a tag or digest"},
+		"a wildcard in an image":       {"signals: {workloads: [{images: ['example/*']}]}", "spec.signals.workloads[0].images[0]", "name the end of the repository path"},
+		"an image that cannot be":      {"signals: {workloads: [{images: ['Example/X']}]}", "spec.signals.workloads[0].images[0]", "can never match"},
+		"an image that anybody has":    {"signals: {workloads: [{images: [controller]}]}", "spec.signals.workloads[0].images[0]", "'example/controller'"},
+		"a label of any value":         {"signals: {workloads: [{labels: {app: '*'}}]}", "spec.signals.workloads[0]", "give a label a value, or add images or names"},
+		"a common label of any value":  {"signals: {workloads: [{labels: {app.kubernetes.io/name: '*'}}]}", "spec.signals.workloads[0]", "give a label a value"},
+		"a workload signal of nothing": {"signals: {workloads: [{kinds: [DaemonSet]}]}", "spec.signals.workloads[0]", "add images or names"},
+		"a label that cannot be":       {"signals: {workloads: [{labels: {'a b': x}}]}", "spec.signals.workloads[0].labels[a b]", "can never match"},
+		"a label's value that cannot":  {"signals: {workloads: [{labels: {app: 'a b'}}]}", "spec.signals.workloads[0].labels[app]", "can never match"},
+		"a name that cannot be":        {"signals: {workloads: [{names: [My_App]}]}", "spec.signals.workloads[0].names[0]", "can never match"},
+		"a node pattern of everything": {"signals: {nodes: [{osImage: '.*'}]}", "spec.signals.nodes[0].osImage", "matches the empty text, and with it everything"},
+		"a node pattern that is none":  {"signals: {nodes: [{kubeletVersion: '[+k3s'}]}", "spec.signals.nodes[0].kubeletVersion", "not a regular expression"},
+		"a node label of any value":    {"signals: {nodes: [{labels: {kubernetes.io/hostname: '*'}}]}", "spec.signals.nodes[0].labels", "every node carries this label"},
+		"a CRD without its group":      {"signals: {crds: [{name: widgets, role: Proof}]}", "spec.signals.crds[0].name", "named by its group ('metallb.io')"},
+		"CRDs that many install":       {"signals: {crds: [{name: gateway.networking.k8s.io, role: Proof}]}", "spec.signals.crds[0].name", "installed by many products"},
+		"a wildcard in a CRD":          {"signals: {crds: [{name: '*.example.com', role: Proof}]}", "spec.signals.crds[0].name", "can never match here"},
+		"a provisioner of anybody":     {"signals: {storageProvisioners: [{name: '*.csi.com', role: Proof}]}", "spec.signals.storageProvisioners[0].name", "'*.rbd.csi.ceph.com'"},
+		"a star in the middle":         {"signals: {csiDrivers: [{name: 'a.*.csi.ceph.com', role: Proof}]}", "spec.signals.csiDrivers[0].name", "a star elsewhere can never match"},
+		"a webhook without a dot":      {"signals: {webhooks: [{name: hook, role: Proof}]}", "spec.signals.webhooks[0].name", "behind a dot"},
+		"no signal at all":             {"signals: {}", "spec.signals", "name at least one signal"},
+		"no signal that proves":        {"signals: {crds: [{name: example.com}]}", "spec.signals", "give one of them role: Proof"},
+		"a version pattern that is no": {found + "version: [{from: ImageTag}, {from: ImageTag, pattern: '('}]", "spec.version[1].pattern", "not a regular expression"},
+		"a version without resource":   {found + "version: [{from: Expression, expression: 'x'}]", "spec.version[0].resource", "needs the resource"},
+		"a version that is no text":    {found + "version: [{from: Expression, resource: {resource: nodes}, expression: 'objects.size()'}]", "spec.version[0].expression", "must yield string, not int"},
+		"a health rule that is none":   {found + "health: {rules: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: b, resource: {resource: nodes}, expression: 'objekts', message: m}]}", "spec.health.rules[1].expression", "undeclared reference to 'objekts'"},
+		"a check that is no bool":      {found + "checks: [{name: a, resource: {resource: nodes}, expression: '1', message: m}]", "spec.checks[0].expression", "must yield bool"},
+		"a check that costs too much":  {found + "checks: [{name: a, resource: {resource: nodes}, expression: 'objects.all(a, objects.all(b, objects.all(c, a.x != b.x || b.x != c.x)))', message: m}]", "spec.checks[0].expression", "costs too much"},
+		"a default of another type":    {found + "checks: [{name: a, parameters: [{name: n, type: Integer, default: many}], resource: {resource: nodes}, expression: 'true', message: m}]", "spec.checks[0].parameters[0].default", "a whole number, for example 3"},
+		"a default that is no time":    {found + "checks: [{name: a, parameters: [{name: n, type: Duration, default: '1 day'}], resource: {resource: nodes}, expression: 'true', message: m}]", "spec.checks[0].parameters[0].default", "a duration, for example 24h"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, errs := Compile(definition(t, "x", test.spec))
+			for _, err := range errs {
+				if err.Field == test.path && strings.Contains(err.Error(), test.says) {
+					if len(errs) > 1 {
+						t.Errorf("one mistake is told %d times: %v", len(errs), errs)
+					}
+					return
+				}
+			}
+			t.Errorf("got %v; want %s to say %q", errs, test.path, test.says)
+		})
+	}
+}
+
+func TestWhatIsNarrowEnoughIsAccepted(t *testing.T) {
+	for name, signals := range map[string]string{
+		"a common image with a label":             "workloads: [{images: [controller], labels: {app: metallb}}]",
+		"a common image under an organisation":    "workloads: [{images: [metallb/controller]}]",
+		"a product's own label of any value":      "workloads: [{labels: {vault_cr: '*'}}]",
+		"a registry with a port":                  "workloads: [{images: ['registry.corp:5000/x/y']}]",
+		"a node's label of any value beside more": "nodes: [{containerRuntime: x, labels: {kubernetes.io/hostname: '*'}}]",
+	} {
+		t.Run(name, func(t *testing.T) { compiled(t, "x", "signals: {"+signals+"}") })
+	}
+}
+
+func TestALongExpressionDoesNotFillTheMessage(t *testing.T) {
+	_, errs := Compile(definition(t, "x", "signals: {workloads: [{images: [example/x]}]}\nchecks: [{name: a, resource: {resource: nodes}, expression: '"+strings.Repeat("x", 3000)+"', message: m}]"))
+	if value, _ := errs[0].BadValue.(string); len(value) > 100 {
+		t.Errorf("the message quotes %d bytes of it", len(value))
+	}
+}
+
+func TestParams(t *testing.T) {
+	check := compiled(t, "x", `signals: {workloads: [{images: [example/x]}]}
+checks:
+- name: a
+  parameters: [{name: age, type: Duration, default: 24h}, {name: least, type: Integer}, {name: class, default: fast}]
+  resource: {resource: nodes}
+  expression: "true"
+  message: m`).Checks["a"]
+	params, errs := check.Params(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"least": "3", "class": "slow"})
+	if len(errs) > 0 || params["age"] != 24*time.Hour || params["least"] != int64(3) || params["class"] != "slow" {
+		t.Errorf("got %v, %v", params, errs)
+	}
+	_, errs = check.Params(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"age": "soon", "agee": "1h"})
+	text := errs.ToAggregate().Error()
+	for _, want := range []string{"p[age]", "p[least]: Required", `"agee"`, `"class"`} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not say %s", text, want)
+		}
+	}
+}
+
+func TestBuiltinDefinitionsCompile(t *testing.T) {
+	components, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := New(components...)
+	for _, name := range []string{
+		"cilium", "calico", "metallb", "ingress-nginx", "rook", "ceph", "velero", "argo-cd", "harbor", "prometheus", "grafana", "falco", "vault", "istio", "knative-serving", "containerd",
+	} {
+		component := c.Component(name)
+		switch {
+		case component == nil:
+			t.Errorf("%s is not in the catalog", name)
+		case !component.Builtin || len(component.Capabilities) == 0 || component.Remediation.Install == "" || component.Remediation.Docs == "" || component.Homepage == "":
+			t.Errorf("%s lacks a capability, a home page or what to do", name)
+		}
+	}
+}

@@ -1,0 +1,322 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/manifest"
+)
+
+// run runs the command line and returns its exit code and what it wrote.
+func run(stdin string, args ...string) (code int, out, errOut string) {
+	var stdout, stderr bytes.Buffer
+	code = Execute(args, strings.NewReader(stdin), &stdout, &stderr)
+	return code, stdout.String(), stderr.String()
+}
+
+// write writes files into a folder of the test's own, and returns the folder.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+const falco = `
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: my-falco, namespace: guard}
+spec:
+  template:
+    metadata: {labels: {app: falco}}
+    spec: {containers: [{name: falco, image: "mirror.corp/falcosecurity/falco:0.40.0"}]}
+`
+
+const veleroTraces = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: backups.velero.io}
+spec: {group: velero.io, names: {kind: Backup, plural: backups}}
+`
+
+func profile(layers string) string {
+	return "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: {layers: [{name: security, requirements: [" + layers + "]}]}\n"
+}
+
+func TestDiscoverJSONIsTheStableShape(t *testing.T) {
+	folder := write(t, map[string]string{"a.yaml": falco, "sub/b.yml": veleroTraces})
+	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
+	const want = `{
+  "components": [
+    {
+      "name": "falco",
+      "layer": "security",
+      "capabilities": [
+        "runtime-security"
+      ],
+      "installations": [
+        {
+          "namespace": "guard",
+          "version": "0.40.0",
+          "health": "NotObserved",
+          "evidence": [
+            {
+              "apiVersion": "apps/v1",
+              "kind": "DaemonSet",
+              "namespace": "guard",
+              "name": "my-falco",
+              "signal": "image mirror.corp/falcosecurity/falco:0.40.0"
+            }
+          ]
+        }
+      ]
+    }
+  ],
+  "residue": [
+    {
+      "name": "velero",
+      "layer": "storage",
+      "capabilities": [
+        "backup"
+      ],
+      "installations": [
+        {
+          "namespace": "",
+          "version": "",
+          "evidence": [
+            {
+              "apiVersion": "apiextensions.k8s.io/v1",
+              "kind": "CustomResourceDefinition",
+              "name": "backups.velero.io",
+              "signal": "CRD backups.velero.io"
+            }
+          ]
+        }
+      ]
+    }
+  ]
+}
+`
+	if code != ExitOK || out != want {
+		t.Errorf("exit code %d, %s, and:\n%s", code, errOut, out)
+	}
+}
+
+func TestDiscoverNothing(t *testing.T) {
+	code, out, _ := run("# nothing but a remark\n---\n", "discover", "--from", "-", "-o", "json")
+	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"residue": []`) {
+		t.Errorf("exit code %d: lists that hold nothing must still be lists: %s", code, out)
+	}
+	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "Nothing that the catalog knows is installed.") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if code, _, errOut := run("# nothing\n", "discover", "--from", "-", "-o", "profile"); code != ExitError || !strings.Contains(errOut, "there is no profile to write") {
+		t.Errorf("exit code %d: %s", code, errOut)
+	}
+}
+
+func TestDiscoverYAMLAndTable(t *testing.T) {
+	code, out, _ := run(falco, "discover", "--from", "-", "-o", "yaml")
+	if code != ExitOK || !strings.Contains(out, "- capabilities:\n  - runtime-security\n") || !strings.Contains(out, "version: 0.40.0") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	code, out, _ = run(falco+"---"+veleroTraces, "discover", "--from", "-")
+	lines := strings.Split(out, "\n")
+	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") || strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
+		t.Errorf("exit code %d, and columns that do not line up:\n%s", code, out)
+	}
+	if !strings.Contains(out, "Only traces, no installation: velero (CustomResourceDefinition backups.velero.io)") {
+		t.Errorf("the traces are not told:\n%s", out)
+	}
+}
+
+// Every fixture, declared by what is found in it, conforms to the declaration.
+func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
+	variants, err := filepath.Glob("../catalog/testdata/installs/*/*")
+	if err != nil || len(variants) == 0 {
+		t.Fatal("no fixtures", err)
+	}
+	declared := 0
+	for _, variant := range variants {
+		if strings.HasSuffix(variant, "/ceph/moving-tag-private-mirror") || strings.HasSuffix(variant, "/vault/by-digest") {
+			continue // nothing tells their version
+		}
+		t.Run(strings.TrimPrefix(variant, "../catalog/testdata/installs/"), func(t *testing.T) {
+			code, out, errOut := run("", "discover", "--from", variant, "-o", "profile")
+			if code == ExitError && strings.Contains(errOut, "there is no profile to write") {
+				return
+			}
+			if code != ExitOK {
+				t.Fatal(errOut)
+			}
+			declared++
+			if strings.Contains(out, "status") || strings.Contains(out, "exclusive") || strings.Contains(out, "creationTimestamp") {
+				t.Errorf("nobody would write this by hand:\n%s", out)
+			}
+			if _, err := manifest.Profiles(strings.NewReader(out)); err != nil {
+				t.Fatalf("it is refused: %v\n%s", err, out)
+			}
+			file := filepath.Join(write(t, map[string]string{"p.yaml": out}), "p.yaml")
+			if code, table, errOut := run("", "check", "-f", file, "--from", variant); code != ExitOK {
+				t.Errorf("exit code %d for\n%s%s%s", code, out, table, errOut)
+			}
+		})
+	}
+	if declared < 30 {
+		t.Errorf("only %d fixtures were declared", declared)
+	}
+}
+
+func TestCheckExitCodes(t *testing.T) {
+	for name, test := range map[string]struct {
+		requirements string
+		want         int
+		says         string
+	}{
+		"conformant":                {"{name: a, capability: runtime-security}", ExitOK, "conformant: True   score: 1/1"},
+		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: not installed: vault"},
+		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
+		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
+		"nothing tells":             {"{name: a, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files hold no widgets.example.com"},
+		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
+		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
+		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(write(t, map[string]string{"p.yaml": profile(test.requirements)}), "p.yaml")
+			code, out, errOut := run(falco+"---"+veleroTraces, "check", "-f", file, "--from", "-")
+			if code != test.want || !strings.Contains(out, test.says) {
+				t.Errorf("exit code %d, want %d, saying %q:\n%s%s", code, test.want, test.says, out, errOut)
+			}
+		})
+	}
+}
+
+func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
+	folder := write(t, map[string]string{"m.yaml": falco})
+	code, out, _ := run(profile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
+	got := &v1alpha1.PlatformProfile{}
+	if err := json.Unmarshal([]byte(out), got); err != nil || code != ExitOK {
+		t.Fatal(code, err, out)
+	}
+	if got.Kind != "PlatformProfile" || got.Spec.Layers[0].Name != "security" || got.Status.Score != "1/1" {
+		t.Errorf("%+v", got)
+	}
+	requirement := got.Status.Layers[0].Requirements[0]
+	if requirement.Verdict != v1alpha1.VerdictSatisfied || requirement.Version != "0.40.0" || requirement.Namespace != "guard" || requirement.Health != v1alpha1.HealthNotObserved {
+		t.Errorf("%+v", requirement)
+	}
+	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	code, out, _ = run(two, "check", "-f", "-", "--from", folder, "-o", "json")
+	list := &v1alpha1.PlatformProfileList{}
+	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 || list.Kind != "PlatformProfileList" {
+		t.Errorf("of two profiles, of which one fails: exit code %d, %v, %d items", code, err, len(list.Items))
+	}
+}
+
+func TestCheckReadsNamedChecksAndDefinitionsFromTheSameFiles(t *testing.T) {
+	const product = `
+apiVersion: platformprofile.dev/v1alpha1
+kind: ComponentDefinition
+metadata: {name: widget}
+spec:
+  layer: workloads
+  signals: {workloads: [{images: [corp/widget]}]}
+  checks: [{name: gears, parameters: [{name: least, type: Integer, default: "1"}], resource: {group: corp.dev, resource: gearsets}, expression: "objects.size() >= params.least", message: too few gears}]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: w, namespace: w}
+spec: {template: {spec: {containers: [{image: "corp/widget:v2.1.0"}]}}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gearsets.corp.dev}
+spec: {group: corp.dev, names: {kind: GearSet, plural: gearsets}}
+---
+apiVersion: corp.dev/v1
+kind: GearSet
+metadata: {name: one, namespace: w}
+`
+	for least, want := range map[string]int{"1": ExitOK, "2": ExitFound} {
+		file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, anyOf: [{component: widget, version: "~2.1"}], checks: [{name: gears, parameters: {least: "` + least + `"}}]}`)}), "p.yaml")
+		if code, out, errOut := run(product, "check", "-f", file, "--from", "-"); code != want {
+			t.Errorf("with at least %s gears: exit code %d\n%s%s", least, code, out, errOut)
+		}
+	}
+}
+
+func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
+	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
+	code, out, errOut := run(broken+falco, "discover", "--from", "-")
+	if code != ExitOK || !strings.Contains(errOut, "Warning: ComponentDefinition w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
+		t.Errorf("exit code %d: %s%s", code, errOut, out)
+	}
+}
+
+func TestErrorsNameWhatToChange(t *testing.T) {
+	folder := write(t, map[string]string{
+		"empty/readme.txt": "hello", "good.yaml": profile("{name: a, capability: cni}"), "none.yaml": falco,
+		"bad.yaml": profile("{name: a, capability: cni, attested: {by: me, reason: so}}"), "broken.yaml": "a: [",
+	})
+	in := func(name string) string { return filepath.Join(folder, name) }
+	for name, test := range map[string]struct {
+		args []string
+		says []string
+	}{
+		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, json, yaml or profile"}},
+		"another output of check":    {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
+		"no profile named":           {[]string{"check", "--from", "-"}, []string{`"filename"`}},
+		"a profile that is not":      {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
+		"a file without a profile":   {[]string{"check", "-f", in("none.yaml"), "--from", "-"}, []string{"none.yaml", "no PlatformProfile"}},
+		"a profile that is refused":  {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
+		"both from standard input":   {[]string{"check", "-f", "-", "--from", "-"}, []string{"-f and --from"}},
+		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "holds no .yaml, .yml or .json file"}},
+		"a folder that is not":       {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
+		"a file that is no YAML":     {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
+		"an unknown flag":            {[]string{"discover", "--form", "x"}, []string{"--form"}},
+		"an unknown command":         {[]string{"discovre"}, []string{"discovre"}},
+		"an argument too many":       {[]string{"discover", "falco"}, []string{"falco"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			code, out, errOut := run("", test.args...)
+			if code != ExitError || out != "" {
+				t.Errorf("exit code %d, and on standard output: %q", code, out)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(errOut, want) {
+					t.Errorf("%q does not say %q", errOut, want)
+				}
+			}
+		})
+	}
+}
+
+func TestHelpNamesTheCommands(t *testing.T) {
+	code, out, _ := run("", "--help")
+	if code != ExitOK {
+		t.Errorf("exit code %d", code)
+	}
+	for _, command := range []string{"manager", "discover", "check"} {
+		if !slices.Contains(strings.Fields(out), command) {
+			t.Errorf("%s is not in the help", command)
+		}
+	}
+	if code, out, _ := run("", "--version"); code != ExitOK || !strings.Contains(out, "platformprofile version") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+}

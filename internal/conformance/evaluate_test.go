@@ -1,0 +1,355 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
+	w := newWorld(t, `
+undeclared: Report
+layers:
+- name: network
+  requirements: [{name: cni, capability: cni}, {name: other, anyOf: [{component: delta}]}]`)
+	w.runs(running("net", "example/alpha:v1.0.0"), broken("reg", "example/gamma:v1"))
+	first := w.evaluate()
+	if !first.Changed || len(first.Transitions) != 2 || first.Again != 10*time.Minute {
+		t.Fatalf("the first evaluation: changed %v, transitions %v, again in %s", first.Changed, first.Transitions, first.Again)
+	}
+	for n := range 3 {
+		w.now = w.now.Add(7 * time.Minute)
+		if again := w.evaluate(); again.Changed || len(again.Transitions) > 0 {
+			t.Errorf("evaluation %d with the same inputs: changed %v, transitions %v", n+2, again.Changed, again.Transitions)
+		}
+	}
+	if got := w.status.LastEvaluationTime; !got.Time.Equal(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)) {
+		t.Errorf("lastEvaluationTime moved to %s", got)
+	}
+}
+
+func TestTimesSayWhenThingsTurned(t *testing.T) {
+	w := newWorld(t, asks("anyOf: [{component: alpha, version: \">=2\"}]"))
+	start := w.now
+	w.runs(running("net", "example/alpha:v2.0.0"))
+	w.evaluate()
+	step := func(workloads ...*facts.Workload) (v1alpha1.RequirementStatus, Result) {
+		w.now = w.now.Add(time.Minute)
+		w.runs(workloads...)
+		result := w.evaluate()
+		return w.requirement("it"), result
+	}
+	if got, _ := step(running("net", "example/alpha:v2.0.1")); !got.LastTransitionTime.Time.Equal(start) || got.Version != "2.0.1" {
+		t.Errorf("another version in range: transition at %s, version %s", got.LastTransitionTime, got.Version)
+	}
+	down, result := step()
+	if !down.LastTransitionTime.Time.Equal(start.Add(2*time.Minute)) || !down.FailingSince.Equal(down.LastTransitionTime) {
+		t.Errorf("missing since %s, failing since %s", down.LastTransitionTime, down.FailingSince)
+	}
+	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].Bad() || result.Transitions[0].Layer != "network" {
+		t.Errorf("the transition is %+v", result.Transitions)
+	}
+	old, _ := step(running("net", "example/alpha:v1.0.0"))
+	if !old.LastTransitionTime.Time.Equal(start.Add(3*time.Minute)) || !old.FailingSince.Time.Equal(start.Add(2*time.Minute)) {
+		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
+	}
+	up, result := step(running("net", "example/alpha:v2.0.0"))
+	if up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].Bad() {
+		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
+	}
+	if got := w.condition("Conformant").LastTransitionTime; !got.Time.Equal(w.now) {
+		t.Errorf("Conformant turned at %s", got)
+	}
+}
+
+func TestConditions(t *testing.T) {
+	const two = `
+layers:
+- name: network
+  requirements: [{name: cni, capability: cni}]
+- name: service-mesh
+  requirements: [{name: registry, anyOf: [{component: gamma}]%s}]`
+	alpha, gamma := running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0")
+	for name, test := range map[string]struct {
+		spec       string
+		runs       []*facts.Workload
+		blind      bool
+		conformant metav1.ConditionStatus
+		reason     string
+		mesh       metav1.ConditionStatus
+		score      string
+		column     string
+	}{
+		"all hold": {
+			spec: fmt.Sprintf(two, ""), runs: []*facts.Workload{alpha, gamma},
+			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "2/2",
+		},
+		"a required one fails": {
+			spec: fmt.Sprintf(two, ""), runs: []*facts.Workload{alpha},
+			conformant: "False", reason: ReasonFailing, mesh: "False", score: "1/2", column: "service-mesh: registry Missing",
+		},
+		"a recommended one fails": {
+			spec: fmt.Sprintf(two, ", severity: Recommended"), runs: []*facts.Workload{alpha},
+			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
+		},
+		"nobody could look": {
+			spec: fmt.Sprintf(two, ""), blind: true,
+			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2", column: "network: cni Unknown; service-mesh: registry Unknown",
+		},
+		"one fails and one is unknown": {
+			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attested: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), blind: true,
+			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2", column: "network: cni Expired; service-mesh: registry Unknown",
+		},
+		"something undeclared is forbidden": {
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha, gamma},
+			conformant: "False", reason: ReasonUndeclared, mesh: "True", score: "1/1", column: "undeclared: gamma",
+		},
+		"nothing undeclared is there": {
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha},
+			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, test.spec)
+			w.runs(test.runs...)
+			if test.blind {
+				w.inventory.Feed("deployments.apps").Lose(inventory.Blind, "no permission")
+			}
+			w.evaluate()
+			w.wantConformant(test.conformant, test.reason)
+			if got := w.condition("ServiceMeshConformant").Status; got != test.mesh {
+				t.Errorf("ServiceMeshConformant is %s, want %s", got, test.mesh)
+			}
+			if w.status.Score != test.score || w.status.Reason != test.column {
+				t.Errorf("score %q, reason %q; want %q, %q", w.status.Score, w.status.Reason, test.score, test.column)
+			}
+			if got := w.condition(v1alpha1.ConditionReady); got.Status != "True" || got.Reason != ReasonEvaluated || got.ObservedGeneration != 1 {
+				t.Errorf("Ready is %+v", got)
+			}
+			if slices.Contains(w.conditionTypes(), v1alpha1.ConditionStalled) {
+				t.Error("non-conformance stalled the profile")
+			}
+		})
+	}
+}
+
+func TestSummaryCounts(t *testing.T) {
+	w := newWorld(t, `
+layers:
+- name: network
+  requirements:
+  - {name: ok, capability: cni}
+  - {name: missing, anyOf: [{component: gamma}]}
+  - {name: unread, check: {resource: {resource: nodes}, expression: "true", message: m}}
+  - {name: nice, severity: Recommended, anyOf: [{component: alpha}]}
+  - {name: nicer, severity: Recommended, anyOf: [{component: gamma}]}`)
+	w.runs(running("net", "example/alpha:v1.0.0"))
+	w.evaluate()
+	if got, want := *w.status.Summary, (v1alpha1.Summary{Required: 3, Satisfied: 1, Failed: 1, Unknown: 1, Recommended: 2, RecommendedSatisfied: 1}); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	layer := w.status.Layers[0]
+	if layer.Verdict != v1alpha1.VerdictMissing || layer.Satisfied != 2 || layer.Total != 5 {
+		t.Errorf("the layer is %s, %d of %d", layer.Verdict, layer.Satisfied, layer.Total)
+	}
+}
+
+func TestUndeclaredPolicies(t *testing.T) {
+	for policy, want := range map[string]string{"Ignore": "", "Report": "gamma 1.0.0 reg", "Forbid": "gamma 1.0.0 reg"} {
+		t.Run(policy, func(t *testing.T) {
+			w := newWorld(t, "undeclared: "+policy+"\n"+asks("capability: cni"))
+			w.runs(running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0"))
+			w.evaluate()
+			got := ""
+			for _, u := range w.status.Undeclared {
+				got += strings.Join([]string{u.Component, u.Version, u.Namespace}, " ")
+			}
+			if got != want {
+				t.Errorf("undeclared is %q, want %q", got, want)
+			}
+			if wantFalse := policy == "Forbid"; (w.condition("Conformant").Status == "False") != wantFalse {
+				t.Errorf("Conformant is %s", w.condition("Conformant").Status)
+			}
+			if w.profile.Concerns("gamma") != (policy != "Ignore") || !w.profile.Concerns("alpha") {
+				t.Error("the profile would not hear of, or would hear too much of, what is installed")
+			}
+		})
+	}
+}
+
+func TestGracePeriod(t *testing.T) {
+	spec := "gracePeriod: 5m\n" + asks("anyOf: [{component: alpha}]")
+	up := running("net", "example/alpha:v1.0.0")
+
+	t.Run("True stays True until it passes", func(t *testing.T) {
+		w := newWorld(t, spec)
+		w.runs(up)
+		w.evaluate()
+		w.wantConformant("True", ReasonAllHold)
+		w.runs()
+		result := w.evaluate()
+		w.wantConformant("True", ReasonGrace)
+		if got := w.requirement("it").Verdict; got != v1alpha1.VerdictMissing {
+			t.Errorf("the verdict waits for the grace period: %s", got)
+		}
+		if result.Again != 5*time.Minute {
+			t.Errorf("the next evaluation is in %s, want it when the grace period passes", result.Again)
+		}
+		w.now = w.now.Add(5*time.Minute - time.Second)
+		if result = w.evaluate(); result.Again != time.Second {
+			t.Errorf("a second before the end the next evaluation is in %s", result.Again)
+		}
+		w.wantConformant("True", ReasonGrace)
+		w.now = w.now.Add(time.Second)
+		w.evaluate()
+		w.wantConformant("False", ReasonFailing)
+		if got := w.condition("NetworkConformant").Status; got != "False" {
+			t.Errorf("NetworkConformant is %s", got)
+		}
+	})
+	t.Run("a failure that mends within it is never seen", func(t *testing.T) {
+		w := newWorld(t, spec)
+		w.runs(up)
+		w.evaluate()
+		since := w.condition("Conformant").LastTransitionTime
+		w.runs()
+		w.now = w.now.Add(time.Minute)
+		w.evaluate()
+		w.runs(up)
+		w.now = w.now.Add(time.Minute)
+		w.evaluate()
+		w.wantConformant("True", ReasonAllHold)
+		if got := w.condition("Conformant").LastTransitionTime; !got.Equal(&since) {
+			t.Errorf("Conformant turned at %s", got)
+		}
+	})
+	t.Run("a profile that never was conformant turns at once", func(t *testing.T) {
+		w := newWorld(t, spec)
+		w.evaluate()
+		w.wantConformant("False", ReasonFailing)
+	})
+}
+
+func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
+	for name, test := range map[string]struct{ asks, path, says string }{
+		"an unknown component":             {"anyOf: [{component: alhpa}]", "anyOf[0].component", `"alhpa"`},
+		"an unknown component beside one":  {"anyOf: [{component: alpha}, {component: alhpa}]", "anyOf[1].component", `"alhpa"`},
+		"an unknown capability":            {"capability: cnii", "capability", `"cnii"`},
+		"a range that is none":             {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
+		"an expression that does not work": {"check: {resource: {resource: nodes}, expression: 'nodes.size() > 0', message: m}", "check.expression", "undeclared reference to 'nodes'"},
+		"an expression that costs too much": {
+			"check: {resource: {resource: nodes}, expression: 'objects.all(a, objects.all(b, objects.all(c, a.x != b.x || b.x != c.x)))', message: m}", "check.expression", "costs too much",
+		},
+		"a check that nobody offers":    {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
+		"a parameter that nobody knows": {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
+		"a parameter of another type":   {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: soon}}]", "checks[0].parameters[maxAge]", "must be a duration, for example 24h"},
+		"a number that is none":         {"anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: two}}]", "checks[0].parameters[least]", "must be a whole number"},
+		"a parameter that is left out":  {"anyOf: [{component: alpha}], checks: [{name: enough}]", "checks[0].parameters[least]", "needs this parameter"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "layers: [{name: network, requirements: [{name: fine, anyOf: [{component: beta}]}, {name: it, "+test.asks+"}]}]")
+			w.runs(running("net", "example/beta:v1.0.0"))
+			w.holds(backups, map[string]any{})
+			first := w.evaluate()
+			stalled := w.condition(v1alpha1.ConditionStalled)
+			if stalled.Status != "True" || stalled.Reason != ReasonInvalidSpec {
+				t.Errorf("Stalled is %s, %s", stalled.Status, stalled.Reason)
+			}
+			if want := "spec.layers[0].requirements[1]." + test.path; !strings.Contains(stalled.Message, want+":") || !strings.Contains(stalled.Message, test.says) {
+				t.Errorf("Stalled says %q, want it to name %s and to say %s", stalled.Message, want, test.says)
+			}
+			if got := w.condition(v1alpha1.ConditionReady).Status; got != "False" {
+				t.Errorf("Ready is %s", got)
+			}
+			if got := w.requirement("fine").Verdict; got != v1alpha1.VerdictSatisfied {
+				t.Errorf("the requirement beside the mistake is %s", got)
+			}
+			if got := w.requirement("it").Verdict; holds(got) {
+				t.Errorf("the mistaken requirement is %s", got)
+			}
+			if again := w.evaluate(); !first.Changed || again.Changed {
+				t.Errorf("changed %v, then %v", first.Changed, again.Changed)
+			}
+		})
+	}
+}
+
+func TestStallingEndsWithTheMistake(t *testing.T) {
+	w := newWorld(t, asks("anyOf: [{component: alhpa}]"))
+	w.evaluate()
+	w.runs(running("net", "example/alpha:v1.0.0"))
+	w.declare(asks("anyOf: [{component: alpha}]"))
+	w.evaluate()
+	if got, want := w.conditionTypes(), []string{"Conformant", "NetworkConformant", "Ready"}; !slices.Equal(got, want) {
+		t.Errorf("the conditions are %v, want %v", got, want)
+	}
+	w.wantConformant("True", ReasonAllHold)
+}
+
+func TestLayersThatWouldShareAConditionAreAMistake(t *testing.T) {
+	w := newWorld(t, `
+layers:
+- {name: a-1, requirements: [{name: x, capability: cni}]}
+- {name: a1, requirements: [{name: x, capability: cni}]}`)
+	w.evaluate()
+	if got := w.condition(v1alpha1.ConditionStalled).Message; !strings.Contains(got, "spec.layers[1].name") || !strings.Contains(got, "A1Conformant") {
+		t.Errorf("Stalled says %q", got)
+	}
+}
+
+func TestMessagesAreBounded(t *testing.T) {
+	var spec strings.Builder
+	spec.WriteString("layers:\n")
+	for l := range 24 {
+		fmt.Fprintf(&spec, "- name: layer-%d\n  requirements:\n", l)
+		for r := range 50 {
+			fmt.Fprintf(&spec, "  - {name: r%d, check: {resource: {resource: nodes}, expression: '%s', message: %s}}\n", r, "nope.size() == "+strings.Repeat("1", 900), strings.Repeat("ü", 120))
+		}
+	}
+	w := newWorld(t, spec.String())
+	w.evaluate()
+	for _, c := range w.status.Conditions {
+		if len(c.Message) > 2048 {
+			t.Errorf("%s says %d bytes", c.Type, len(c.Message))
+		}
+	}
+	for _, layer := range w.status.Layers {
+		for _, r := range layer.Requirements {
+			if len(r.Message) > 1024 || strings.ContainsRune(r.Message, '�') {
+				t.Fatalf("%s says %d bytes: %q", r.Name, len(r.Message), r.Message)
+			}
+		}
+	}
+	if got := w.status.Reason; len(got) > 200 || !strings.Contains(got, "20 more") {
+		t.Errorf("the reason column says %q", got)
+	}
+	if got := w.condition(v1alpha1.ConditionConformant).Message; !strings.Contains(got, "and 1196 more") {
+		t.Errorf("Conformant says %q", got)
+	}
+}
+
+func TestSuspendedKeepsWhatWasFound(t *testing.T) {
+	w := newWorld(t, asks("capability: cni"))
+	w.evaluate()
+	later := w.now.Add(time.Hour)
+	suspended, changed := Suspended(&w.status, 2, later)
+	if !changed || suspended.ObservedGeneration != 2 || suspended.Layers[0].Requirements[0].Verdict != v1alpha1.VerdictMissing {
+		t.Errorf("changed %v, status %+v", changed, suspended)
+	}
+	for _, c := range suspended.Conditions {
+		if c.Type == v1alpha1.ConditionReady && (c.Status != "True" || c.Reason != ReasonSuspended) {
+			t.Errorf("Ready is %+v", c)
+		}
+	}
+	if _, changed := Suspended(&suspended, 2, later.Add(time.Hour)); changed {
+		t.Error("suspending twice wrote twice")
+	}
+}

@@ -1,0 +1,155 @@
+package facts
+
+import (
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+func number(n int32) *int32 { return &n }
+
+// deployment is one of three pods as the API server fills it in, with the Progressing condition's reason.
+func deployment(updated, available int32, progressing, reason string) *appsv1.Deployment {
+	state := "True"
+	if available < 3 {
+		state = "False"
+	}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Name: "d", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
+		Spec:       appsv1.DeploymentSpec{Replicas: number(3), ProgressDeadlineSeconds: number(600)},
+		Status: appsv1.DeploymentStatus{
+			ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: updated, ReadyReplicas: available, AvailableReplicas: available,
+			Conditions: []appsv1.DeploymentCondition{{Type: "Progressing", Status: corev1.ConditionStatus(progressing), Reason: reason}, {Type: "Available", Status: corev1.ConditionStatus(state)}},
+		},
+	}
+}
+
+func daemonSet(updated, available int32) *appsv1.DaemonSet {
+	return &appsv1.DaemonSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "d", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
+		Status:     appsv1.DaemonSetStatus{ObservedGeneration: 1, DesiredNumberScheduled: 3, CurrentNumberScheduled: 3, UpdatedNumberScheduled: updated, NumberReady: available, NumberAvailable: available},
+	}
+}
+
+func statefulSet(updated, available int32) *appsv1.StatefulSet {
+	s := &appsv1.StatefulSet{
+		ObjectMeta: metav1.ObjectMeta{Name: "s", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
+		Spec:       appsv1.StatefulSetSpec{Replicas: number(3)},
+		Status:     appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: updated, ReadyReplicas: available, AvailableReplicas: available, CurrentRevision: "old", UpdateRevision: "new"},
+	}
+	if updated == 3 {
+		s.Status.CurrentRevision = "new"
+	}
+	return s
+}
+
+func with[T any](object T, change func(T)) T {
+	change(object)
+	return object
+}
+
+func TestJudge(t *testing.T) {
+	deadline := noon.Add(10 * time.Minute)
+	for name, test := range map[string]struct {
+		object   any
+		file     bool          // it comes from a file
+		after    time.Duration // since it was made
+		complete bool          // this generation was seen rolled out
+		want     v1alpha1.Health
+		says     string
+		until    time.Time
+		idle     bool
+	}{
+		"a Deployment that runs":                   {object: deployment(3, 3, "True", "NewReplicaSetAvailable"), want: v1alpha1.HealthHealthy},
+		"a Deployment that rolls out":              {object: deployment(1, 2, "True", "ReplicaSetUpdated"), want: v1alpha1.HealthProgressing, says: "is rolling out"},
+		"a Deployment that nobody has looked at":   {object: &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: 1, CreationTimestamp: metav1.NewTime(noon)}}, want: v1alpha1.HealthProgressing, until: deadline},
+		"a Deployment that nobody looks at":        {object: &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Generation: 1, CreationTimestamp: metav1.NewTime(noon)}}, after: 10 * time.Minute, want: v1alpha1.HealthDegraded, says: "not done after 10m"},
+		"a Deployment whose deadline passed":       {object: deployment(1, 2, "False", "ProgressDeadlineExceeded"), want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available; its rollout made no progress within its deadline"},
+		"a Deployment that lost a pod":             {object: deployment(3, 2, "True", "NewReplicaSetAvailable"), want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available"},
+		"a Deployment that lost its only pod":      {object: with(deployment(1, 0, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Spec.Replicas, d.Status.Replicas = number(1), 1 }), want: v1alpha1.HealthDegraded, says: "its only pod is not available"},
+		"a Deployment scaled to zero":              {object: with(deployment(0, 0, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Spec.Replicas = number(0) }), want: v1alpha1.HealthDegraded, says: "is scaled to zero"},
+		"a Deployment paused half rolled out":      {object: with(deployment(1, 3, "Unknown", "DeploymentPaused"), func(d *appsv1.Deployment) { d.Spec.Paused = true }), want: v1alpha1.HealthProgressing},
+		"a Deployment paused that lost a pod":      {object: with(deployment(3, 2, "Unknown", "DeploymentPaused"), func(d *appsv1.Deployment) { d.Spec.Paused = true }), want: v1alpha1.HealthDegraded, says: "2 of 3"},
+		"a Deployment whose surplus goes away":     {object: with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Status.Replicas = 4 }), want: v1alpha1.HealthHealthy},
+		"a Deployment without a deadline, new":     {object: with(deployment(3, 2, "", ""), noDeadline), want: v1alpha1.HealthProgressing, until: deadline},
+		"a Deployment without a deadline, done":    {object: with(deployment(3, 2, "", ""), noDeadline), complete: true, want: v1alpha1.HealthDegraded},
+		"a Deployment without a deadline, late":    {object: with(deployment(3, 2, "", ""), noDeadline), after: 10 * time.Minute, want: v1alpha1.HealthDegraded},
+		"a Deployment that is being deleted":       {object: with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.DeletionTimestamp = &metav1.Time{Time: noon} }), want: v1alpha1.HealthDegraded, says: "is being deleted"},
+		"a Deployment in a file":                   {object: &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: number(3)}}, file: true, want: v1alpha1.HealthNotObserved},
+		"a Deployment in a dump":                   {object: deployment(3, 2, "True", "NewReplicaSetAvailable"), file: true, want: v1alpha1.HealthDegraded},
+		"a DaemonSet that runs":                    {object: daemonSet(3, 3), want: v1alpha1.HealthHealthy},
+		"a DaemonSet that rolls out":               {object: daemonSet(1, 2), want: v1alpha1.HealthProgressing, until: deadline},
+		"a DaemonSet a second before its deadline": {object: daemonSet(1, 2), after: 10*time.Minute - time.Second, want: v1alpha1.HealthProgressing, until: deadline},
+		"a DaemonSet at its deadline":              {object: daemonSet(1, 2), after: 10 * time.Minute, want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available; its rollout is not done after 10m"},
+		"a DaemonSet that lost a pod":              {object: daemonSet(3, 2), complete: true, want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available"},
+		"a DaemonSet for no node":                  {object: with(daemonSet(0, 0), func(d *appsv1.DaemonSet) { d.Status.DesiredNumberScheduled, d.Status.CurrentNumberScheduled = 0, 0 }), want: v1alpha1.HealthHealthy, idle: true, says: "no node takes a pod of it"},
+		"a DaemonSet that nobody has looked at":    {object: with(daemonSet(0, 0), func(d *appsv1.DaemonSet) { d.Status = appsv1.DaemonSetStatus{} }), want: v1alpha1.HealthProgressing, until: deadline},
+		"a DaemonSet that waits for deletions":     {object: with(daemonSet(1, 3), func(d *appsv1.DaemonSet) { d.Spec.UpdateStrategy.Type = "OnDelete" }), want: v1alpha1.HealthHealthy},
+		"a DaemonSet of pods of another version":   {object: daemonSet(1, 3), after: time.Hour, want: v1alpha1.HealthDegraded, says: "1 of 3 pods are up to date"},
+		"a DaemonSet in a file":                    {object: &appsv1.DaemonSet{}, file: true, want: v1alpha1.HealthNotObserved},
+		"a DaemonSet changed just now":             {object: with(daemonSet(3, 3), func(d *appsv1.DaemonSet) { d.Generation = 2 }), complete: false, want: v1alpha1.HealthProgressing, until: deadline},
+		"a StatefulSet that runs":                  {object: statefulSet(3, 3), want: v1alpha1.HealthHealthy},
+		"a StatefulSet that no longer counts":      {object: with(statefulSet(3, 3), func(s *appsv1.StatefulSet) { s.Status.UpdatedReplicas = 0 }), want: v1alpha1.HealthHealthy},
+		"a StatefulSet that rolls out":             {object: statefulSet(1, 3), want: v1alpha1.HealthProgressing, until: deadline},
+		"a StatefulSet that stands still":          {object: statefulSet(1, 2), after: 10 * time.Minute, want: v1alpha1.HealthDegraded, says: "2 of 3"},
+		"a StatefulSet that lost a pod":            {object: statefulSet(3, 2), complete: true, want: v1alpha1.HealthDegraded, says: "2 of 3"},
+		"a StatefulSet scaled to zero":             {object: with(statefulSet(0, 0), func(s *appsv1.StatefulSet) { s.Spec.Replicas, s.Status.Replicas = number(0), 0 }), want: v1alpha1.HealthDegraded, says: "scaled to zero"},
+		"a StatefulSet that waits for deletions":   {object: with(statefulSet(1, 3), func(s *appsv1.StatefulSet) { s.Spec.UpdateStrategy.Type = "OnDelete" }), want: v1alpha1.HealthHealthy},
+		"a StatefulSet held back by a partition":   {object: with(statefulSet(1, 3), partition(2)), want: v1alpha1.HealthHealthy},
+		"a StatefulSet within its partition":       {object: with(statefulSet(0, 3), partition(2)), want: v1alpha1.HealthProgressing, until: deadline},
+		"a StatefulSet in a file":                  {object: &appsv1.StatefulSet{}, file: true, want: v1alpha1.HealthNotObserved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fact, err := Of(test.object, !test.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fact.(*Workload).Judge(noon.Add(test.after), test.complete)
+			if got.Health != test.want || got.Idle != test.idle || !got.Until.Equal(test.until) {
+				t.Errorf("got %s (%s), idle %v, until %s; want %s, %v, %s", got.Health, got.Message, got.Idle, got.Until, test.want, test.idle, test.until)
+			}
+			if !strings.Contains(got.Message, test.says) {
+				t.Errorf("it says %q, want %q", got.Message, test.says)
+			}
+		})
+	}
+}
+
+func noDeadline(d *appsv1.Deployment) {
+	d.Spec.ProgressDeadlineSeconds, d.Status.Conditions = number(math.MaxInt32), d.Status.Conditions[1:]
+}
+
+func partition(n int32) func(*appsv1.StatefulSet) {
+	return func(s *appsv1.StatefulSet) {
+		s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: &n}
+	}
+}
+
+func TestARolloutIsCompleteWhenEveryPodIsNew(t *testing.T) {
+	for name, test := range map[string]struct {
+		object any
+		want   bool
+	}{
+		"all new":              {deployment(3, 3, "True", "NewReplicaSetAvailable"), true},
+		"one missing":          {deployment(3, 2, "True", "ReplicaSetUpdated"), false},
+		"one old":              {daemonSet(2, 3), false},
+		"old ones are wanted":  {with(daemonSet(2, 3), func(d *appsv1.DaemonSet) { d.Spec.UpdateStrategy.Type = "OnDelete" }), true},
+		"changed a moment ago": {with(daemonSet(3, 3), func(d *appsv1.DaemonSet) { d.Generation = 2 }), false},
+		"nobody has looked":    {&appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Generation: 1}}, false},
+	} {
+		fact, err := Of(test.object, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fact.(*Workload).Complete(); got != test.want {
+			t.Errorf("%s: complete is %v", name, got)
+		}
+	}
+}

@@ -1,0 +1,149 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+const head = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec:\n"
+
+// asks is a profile of one requirement.
+func asks(requirement string) string {
+	return head + "  layers: [{name: network, requirements: [{name: it, " + requirement + "}]}]\n"
+}
+
+func TestAGoodProfileGetsItsDefaults(t *testing.T) {
+	profiles, err := Profiles(strings.NewReader("# a remark\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n" +
+		asks("capability: cni") + "status: {score: lies}\n---\n" + strings.Replace(asks("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
+	if err != nil || len(profiles) != 2 || profiles[1].Name != "q" {
+		t.Fatal(profiles, err)
+	}
+	spec := profiles[0].Spec
+	if spec.Interval.Duration != 10*time.Minute || spec.GracePeriod.Duration != 0 || spec.Undeclared != v1alpha1.UndeclaredIgnore {
+		t.Errorf("interval %s, gracePeriod %s, undeclared %s", spec.Interval.Duration, spec.GracePeriod.Duration, spec.Undeclared)
+	}
+	r := spec.Layers[0].Requirements[0]
+	if r.Severity != v1alpha1.SeverityRequired || r.Presence != v1alpha1.PresencePresent || r.Health != v1alpha1.RequireHealthy || r.Exclusive {
+		t.Errorf("%+v", r)
+	}
+	if got := profiles[1].Spec.Layers[0].Requirements[0].Severity; got != v1alpha1.SeverityRecommended {
+		t.Errorf("a default overrode what was written: %s", got)
+	}
+	if profiles[0].Status.Score != "" {
+		t.Error("the status of a file was believed")
+	}
+}
+
+func TestABadProfileIsRefusedWithWhatToChange(t *testing.T) {
+	const check = "check: {resource: {group: %, resource: #}, expression: 'true', message: m}"
+	resource := func(group, name string) string {
+		return strings.NewReplacer("%", "'"+group+"'", "#", name).Replace(check)
+	}
+	for name, test := range map[string]struct{ text, path, says string }{
+		"two of capability, anyOf, check, attested": {asks("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
+		"none of them":                      {asks("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
+		"exclusive with an attestation":     {asks("exclusive: true, attested: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
+		"exclusive and absent":              {asks("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "make no sense with 'presence: Absent'"},
+		"checks of a capability":            {asks("capability: cni, checks: [{name: x}]"), "spec.layers[0].requirements[0]", "name the component under 'anyOf'"},
+		"a check over Secrets":              {asks(resource("", "secrets")), "spec.layers[0].requirements[0].check.resource", "Secrets are never read"},
+		"a check over pods":                 {asks(resource("", "pods")), "spec.layers[0].requirements[0].check.resource", "check the workload that owns the pods instead"},
+		"a check over events":               {asks(resource("events.k8s.io", "events")), "spec.layers[0].requirements[0].check.resource", "never watched"},
+		"a check over a kind":               {asks(resource("apps", "Deployment")), "spec.layers[0].requirements[0].check.resource.resource", "plural, lower case name"},
+		"a check over a subresource":        {asks(resource("", "nodes/proxy")), "spec.layers[0].requirements[0].check.resource.resource", "without a subresource"},
+		"a check without its message":       {asks("check: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].check.message", "Required"},
+		"an attestation without its reason": {asks("attested: {by: me}"), "spec.layers[0].requirements[0].attested.reason", "Required"},
+		"an attestation with an odd url":    {asks("attested: {by: me, reason: so, url: 'javascript:x'}"), "spec.layers[0].requirements[0].attested.url", "url must begin with https://"},
+		"an attestation with an odd date":   {asks("attested: {by: me, reason: so, expires: tomorrow}"), "spec.layers[0].requirements[0].attested.expires", "date-time"},
+		"a severity that there is not":      {asks("capability: cni, severity: Urgent"), "spec.layers[0].requirements[0].severity", `"Required", "Recommended"`},
+		"a component named twice":           {asks("anyOf: [{component: cilium}, {component: cilium}]"), "spec.layers[0].requirements[0].anyOf[1]", "Duplicate value"},
+		"an empty list of components":       {asks("anyOf: []"), "spec.layers[0].requirements[0].anyOf", "at least 1"},
+		"a layer's name in upper case":      {strings.Replace(asks("capability: cni"), "name: network", "name: Network", 1), "spec.layers[0].name", "for example 'service-mesh'"},
+		"a requirement's name with a space": {strings.Replace(asks("capability: cni"), "name: it", "name: it is", 1), "spec.layers[0].requirements[0].name", "for example 'runtime-security'"},
+		"two layers of one name":            {head + "  layers: [{name: a, requirements: [{name: x, capability: cni}]}, {name: a, requirements: [{name: x, capability: cni}]}]", "spec.layers[1]", "Duplicate value"},
+		"two requirements of one name":      {head + "  layers: [{name: a, requirements: [{name: x, capability: cni}, {name: x, capability: dns}]}]", "spec.layers[0].requirements[1]", "Duplicate value"},
+		"a layer without requirements":      {head + "  layers: [{name: a, requirements: []}]", "spec.layers[0].requirements", "at least 1"},
+		"no layers":                         {head + "  suspend: false", "spec.layers", "Required"},
+		"an interval that is too small":     {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  interval: 1s\n", 1), "spec.interval", "between 10s and 24h"},
+		"a grace period that never ends":    {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  gracePeriod: 48h\n", 1), "spec.gracePeriod", "between 0s and 24h"},
+		"an unknown policy":                 {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  undeclared: Delete\n", 1), "spec.undeclared", `"Ignore", "Report", "Forbid"`},
+		"a field that there is not":         {asks("capability: cni, rangee: x"), "spec.layers[0].requirements[0].rangee", "correct the spelling, or remove it"},
+		"a number where text belongs":       {asks("capability: 7"), "spec.layers[0].requirements[0].capability", "must be of type string"},
+		"no name":                           {strings.Replace(asks("capability: cni"), "{name: p}", "{}", 1), "metadata.name", "give the object a name"},
+		"text that is no YAML":              {"a: [", "document 1", ""},
+		"another kind":                      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\n", "", "there is no PlatformProfile of platformprofile.dev/v1alpha1"},
+		"another version":                   {strings.Replace(asks("capability: cni"), "v1alpha1", "v9", 1), "", "there is no PlatformProfile"},
+		"nothing":                           {"", "", "there is no PlatformProfile"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			profiles, err := Profiles(strings.NewReader(test.text))
+			if err == nil {
+				t.Fatalf("it was accepted: %+v", profiles[0].Spec)
+			}
+			if !strings.Contains(err.Error(), test.path) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%q does not name %q and say %q", err, test.path, test.says)
+			}
+		})
+	}
+}
+
+func TestAnErrorNamesTheDocumentAndTheProfile(t *testing.T) {
+	_, err := Profiles(strings.NewReader(asks("capability: cni") + "---\n" + strings.Replace(asks("presence: Absent"), "name: p", "name: q", 1)))
+	if err == nil || !strings.HasPrefix(err.Error(), `document 2, PlatformProfile "q": `) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDefinitions(t *testing.T) {
+	definition := func(name, spec string) *unstructured.Unstructured {
+		u := &unstructured.Unstructured{}
+		if err := Decode([]byte("apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: "+name+"}\nspec: {layer: x, "+spec+"}"), &u.Object); err != nil {
+			t.Fatal(err)
+		}
+		return u
+	}
+	good := definition("x", "signals: {workloads: [{images: [a/b]}], crds: [{name: a.dev}], nodes: [{containerRuntime: x}]}, checks: [{name: a, parameters: [{name: p}], resource: {resource: nodes}, expression: 'true', message: m}]")
+	if err := Check(good); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"workloads": "Proof", "crds": "Support", "nodes": "Proof"} {
+		signals, _, _ := unstructured.NestedSlice(good.Object, "spec", "signals", path)
+		if got := signals[0].(map[string]any)["role"]; got != want {
+			t.Errorf("signals of %s are %v, want %s where nothing is said", path, got, want)
+		}
+	}
+	for name, test := range map[string]struct {
+		object *unstructured.Unstructured
+		says   string
+	}{
+		"no signal":                {definition("x", "signals: {}"), "signals must hold at least one signal"},
+		"an empty workload":        {definition("x", "signals: {workloads: [{kinds: [DaemonSet]}]}"), "would match every workload"},
+		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "must say what it looks at"},
+		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Pod], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
+		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "go with 'from: Expression'|spec.version[0]"},
+		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "it needs both"},
+		"rules over Secrets":       {definition("x", "signals: {workloads: [{images: [a/b]}]}, health: {rules: [{name: a, resource: {resource: secrets}, expression: 'true', message: m}]}"), "Secrets are never read"},
+		"two checks of one name":   {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: a, resource: {resource: nodes}, expression: 'true', message: m}]"), "Duplicate value"},
+		"a name with dots":         {definition("a.b", "signals: {workloads: [{images: [a/b]}]}"), "lower case letters, digits and dashes"},
+		"a field that is not":      {definition("x", "signals: {workload: [{images: [a/b]}]}"), "unknown field spec.signals.workload"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := Check(test.object)
+			if err == nil {
+				t.Fatal("it was accepted")
+			}
+			for _, want := range strings.Split(test.says, "|") {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+		})
+	}
+	if err := Check(&unstructured.Unstructured{Object: map[string]any{"kind": "Pod"}}); err == nil || !strings.Contains(err.Error(), "Pod is not a kind of") {
+		t.Errorf("got %v", err)
+	}
+}

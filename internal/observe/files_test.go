@@ -1,0 +1,233 @@
+package observe
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+var (
+	gears   = catalog.Resource{Group: "corp.dev", Resource: "cogwheels"}
+	classes = catalog.Resource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
+)
+
+const product = `
+metadata: {name: widget}
+spec:
+  layer: x
+  signals:
+    workloads: [{images: [corp/widget]}]
+    crds: [{name: corp.dev}]
+    webhooks: [{name: hook.corp.dev}]
+    configMaps: [{namespace: kube-system, name: widget, contains: mine, role: Proof}]
+    apiServices: [{name: api.corp.dev}]
+    nodes: [{containerRuntime: widgetd}]
+`
+
+// looked is what an inventory of one product holds after it was fed.
+func looked(t *testing.T, d *Dump, resources ...catalog.Resource) *inventory.Snapshot {
+	t.Helper()
+	definition := &v1alpha1.ComponentDefinition{}
+	if err := yaml.UnmarshalStrict([]byte(product), definition); err != nil {
+		t.Fatal(err)
+	}
+	component, errs := catalog.Compile(definition)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	i := inventory.New(catalog.New(component), time.Now)
+	d.Feed(i, resources)
+	if !i.Settled() && len(resources) == 0 {
+		t.Error("files leave something unread")
+	}
+	return i.Snapshot()
+}
+
+func read(t *testing.T, text string) *Dump {
+	t.Helper()
+	d, err := Files("-", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func deployment(namespace, version string) string {
+	return fmt.Sprintf("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w, namespace: %s}\nspec: {template: {spec: {containers: [{image: 'corp/widget:%s'}]}}}\n", namespace, version)
+}
+
+// summary is what is found of the product, in a line.
+func summary(s *inventory.Snapshot) string {
+	var all []string
+	for _, i := range s.Component("widget").Installations {
+		all = append(all, i.Namespace+" "+i.Version+" "+string(i.Health))
+	}
+	return strings.Join(all, "; ")
+}
+
+func TestFilesOfEveryForm(t *testing.T) {
+	indented := strings.ReplaceAll(deployment("a", "v1.0.0"), "\n", "\n  ")
+	for name, test := range map[string]struct{ text, want string }{
+		"one document":           {deployment("a", "v1.0.0"), "a 1.0.0 NotObserved"},
+		"several documents":      {deployment("a", "v1.0.0") + "---\n" + deployment("b", "v2.0.0"), "a 1.0.0 NotObserved; b 2.0.0 NotObserved"},
+		"remarks between them":   {"# Source: chart\n---\n---\n# nothing\n---\n" + deployment("a", "v1.0.0") + "---\n", "a 1.0.0 NotObserved"},
+		"a List":                 {"apiVersion: v1\nkind: List\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
+		"a List of one kind":     {"apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
+		"an empty List":          {"apiVersion: v1\nkind: List\nitems: []\n", ""},
+		"JSON":                   {`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"w","namespace":"a"},"spec":{"template":{"spec":{"containers":[{"image":"corp/widget:1.0"}]}}}}`, "a 1.0 NotObserved"},
+		"Windows' line ends":     {strings.ReplaceAll(deployment("a", "v1.0.0")+"---\n"+deployment("b", "v1.0.0"), "\n", "\r\n"), "a 1.0.0 NotObserved; b 1.0.0 NotObserved"},
+		"nothing":                {"", ""},
+		"kinds that nobody uses": {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: corp/widget}]}\n", ""},
+		"a dump with its status": {
+			strings.Replace(deployment("a", "v1.0.0"), "{name: w,", "{name: w, generation: 1,", 1) + "status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1, conditions: [{type: Available, status: 'True'}, {type: Progressing, status: 'True', reason: NewReplicaSetAvailable}]}\n",
+			"a 1.0.0 Healthy",
+		},
+		"a ConfigMap that a definition names": {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: widget, namespace: kube-system}\ndata: {x: it is mine}\n", "  Healthy"},
+		"another ConfigMap":                   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: widget, namespace: a}\ndata: {x: it is mine}\n", ""},
+		"a node":                              {"apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {containerRuntimeVersion: 'widgetd://1.2.3'}}\n", "  Healthy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := summary(looked(t, read(t, test.text))); got != test.want {
+				t.Errorf("found %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+func TestTracesInFiles(t *testing.T) {
+	s := looked(t, read(t, `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: gears.corp.dev}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingWebhookConfiguration
+metadata: {name: v}
+webhooks: [{name: a.hook.corp.dev}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: MutatingWebhookConfiguration
+metadata: {name: m}
+webhooks: [{name: b.hook.corp.dev}]
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {name: v1.api.corp.dev}
+spec: {group: api.corp.dev, service: {name: s, namespace: a}}
+`))
+	if got := s.Component("widget"); len(got.Installations) > 0 || len(got.Residue) != 4 {
+		t.Errorf("%d installations and %d traces", len(got.Installations), len(got.Residue))
+	}
+}
+
+func TestAFolderIsReadToItsDepths(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{
+		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"), "three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
+		"notes.txt": "not: [yaml", "values.tpl": "{{ x }}",
+	} {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, err := Files(folder, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := summary(looked(t, d)); got != "a 1.0.0 NotObserved; b 1.0.0 NotObserved" {
+		t.Errorf("found %q", got)
+	}
+	// A file that is named is read whatever it is called.
+	path := filepath.Join(folder, "rendered")
+	if err := os.WriteFile(path, []byte(deployment("c", "v1.0.0")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d, err = Files(path, nil); err != nil || summary(looked(t, d)) != "c 1.0.0 NotObserved" {
+		t.Errorf("a file alone: %v", err)
+	}
+}
+
+func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
+	folder := t.TempDir()
+	if _, err := Files(folder, nil); err == nil || !strings.Contains(err.Error(), "holds no .yaml, .yml or .json file") {
+		t.Errorf("an empty folder: %v", err)
+	}
+	if _, err := Files(filepath.Join(folder, "nowhere"), nil); err == nil {
+		t.Error("a folder that is not there is read")
+	}
+	for name, test := range map[string]struct{ text, says string }{
+		"no YAML":                 {"a: [", "document 2 is no Kubernetes object"},
+		"no object":               {"just: values\n", "document 2: no apiVersion and kind"},
+		"a list of values":        {"- a\n- b\n", "document 2 is no Kubernetes object"},
+		"a field of another type": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: many}\n", "document 2: Deployment w"},
+		"a definition with a mistake": {
+			"apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n", `document 2: ComponentDefinition "x": spec.signals`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(folder, "m.yaml")
+			if err := os.WriteFile(path, []byte(deployment("a", "v1")+"---\n"+test.text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := Files(folder, nil)
+			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("got %v, want it to name %s and say %q", err, path, test.says)
+			}
+		})
+	}
+	if _, err := Files("-", strings.NewReader("a: [")); err == nil || !strings.Contains(err.Error(), "standard input: document 1") {
+		t.Errorf("standard input: %v", err)
+	}
+}
+
+func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
+	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
+	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
+	s := looked(t, read(t, object+"---\n"+crd), gears)
+	if got := s.Resource(gears); got.Sight != inventory.Seen || len(got.Objects) != 1 {
+		t.Fatalf("with the CRD behind the object: %+v", got)
+	}
+	// Whole numbers stay whole: CEL tells 7 from 7.0.
+	if teeth := s.Resource(gears).Objects[0].(map[string]any)["spec"].(map[string]any)["teeth"]; teeth != int64(7) {
+		t.Errorf("seven is read as %T", teeth)
+	}
+	s = looked(t, read(t, deployment("a", "v1")), gears, classes)
+	if got := s.Resource(gears); got.Sight != inventory.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
+		t.Errorf("of a resource that the files may leave out: %+v", got)
+	}
+	if got := s.Resource(classes); got.Sight != inventory.Seen || len(got.Objects) != 0 {
+		t.Errorf("of a resource that every cluster has: %+v", got)
+	}
+	s = looked(t, read(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
+	if got := s.Resource(classes); len(got.Objects) != 1 {
+		t.Errorf("one StorageClass is seen as %+v", got)
+	}
+}
+
+func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
+	d := read(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
+	if len(d.Definitions) != 1 || d.Definitions[0].Name != "mine" || d.Definitions[0].Spec.Signals.CRDs[0].Role != v1alpha1.RoleSupport {
+		t.Errorf("%+v", d.Definitions)
+	}
+}
+
+func TestSecretsInFilesAreNeverRead(t *testing.T) {
+	secrets := catalog.Resource{Resource: "secrets"}
+	s := looked(t, read(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
+	if got := s.Resource(secrets); len(got.Objects) > 0 {
+		t.Errorf("a rule would see %v", got.Objects)
+	}
+}

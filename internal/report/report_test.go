@@ -1,0 +1,121 @@
+package report
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+func component(name, layer string, installations ...Installation) Component {
+	return Component{Name: name, Layer: layer, Capabilities: []string{}, Installations: installations}
+}
+
+func at(namespace, version string, health v1alpha1.Health) Installation {
+	return Installation{Namespace: namespace, Version: version, Health: health, Evidence: []v1alpha1.Evidence{
+		{Kind: "DaemonSet", Namespace: namespace, Name: "x"}, {Kind: "CustomResourceDefinition", Name: "y"},
+	}}
+}
+
+func TestTable(t *testing.T) {
+	d := Discovery{
+		Components: []Component{
+			component("a-own", "zz-own"), component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded)),
+			component("own", "zz-own", at("", "1.0.0", v1alpha1.HealthHealthy)), component("kubernetes", "core", at("", "1.34.1", v1alpha1.HealthHealthy)),
+		},
+		Residue: []Component{component("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
+		Unseen:  []string{"no permission to list nodes"},
+	}
+	var out bytes.Buffer
+	if err := d.Table(&out); err != nil {
+		t.Fatal(err)
+	}
+	const want = `LAYER     COMPONENT    VERSION   HEALTH     NAMESPACE     EVIDENCE
+core      kubernetes   1.34.1    Healthy    -             DaemonSet x and 1 more
+network   cilium       1.18.2    Healthy    kube-system   DaemonSet kube-system/x and 1 more
+network   cilium       -         Degraded   other         DaemonSet other/x and 1 more
+zz-own    own          1.0.0     Healthy    -             DaemonSet x and 1 more
+Only traces, no installation: velero (CustomResourceDefinition backups.velero.io)
+Could not look: no permission to list nodes
+`
+	if out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
+func TestNothingSteersTheTerminal(t *testing.T) {
+	const evil = "x\x1b[31m\tred\r\n\u202e"
+	var out bytes.Buffer
+	if err := (Discovery{Components: []Component{component(evil, "network", at(evil, evil, v1alpha1.HealthHealthy))}}).Table(&out); err != nil {
+		t.Fatal(err)
+	}
+	status := v1alpha1.PlatformProfileStatus{
+		Layers: []v1alpha1.LayerStatus{{Name: "a", Requirements: []v1alpha1.RequirementStatus{{Name: "b", Verdict: v1alpha1.VerdictMissing, Message: evil, Remediation: evil, Version: evil}}}},
+	}
+	if err := Conformance(&out, &v1alpha1.PlatformProfile{Status: status}); err != nil {
+		t.Fatal(err)
+	}
+	if strings.ContainsAny(out.String(), "\x1b\t\r\u202e") || strings.Contains(out.String(), "\nred") {
+		t.Errorf("control characters come through: %q", out.String())
+	}
+}
+
+func TestConformance(t *testing.T) {
+	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
+	profile.Status = v1alpha1.PlatformProfileStatus{
+		Score:      "1/2",
+		Conditions: []metav1.Condition{{Type: "Conformant", Status: "False"}, {Type: "Stalled", Status: "True", Message: "spec.x: wrong"}},
+		Undeclared: []v1alpha1.UndeclaredComponent{{Component: "vault", Namespace: "v"}},
+		Layers: []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
+			{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Component: "cilium", Version: "1.18.2", Health: v1alpha1.HealthHealthy, Namespace: "kube-system", Message: "fine"},
+			{Name: "ingress", Verdict: v1alpha1.VerdictMissing, Message: "not installed: traefik", Remediation: "Install it."},
+			{Name: "dns", Verdict: v1alpha1.VerdictUnknown, Severity: v1alpha1.SeverityRecommended, Message: "cannot look"},
+		}}},
+	}
+	var out bytes.Buffer
+	if err := Conformance(&out, profile); err != nil {
+		t.Fatal(err)
+	}
+	const want = `PlatformProfile production   conformant: False   score: 1/2
+
+LAYER     REQUIREMENT   VERDICT                 COMPONENT   VERSION   HEALTH    NAMESPACE
+network   cni           Satisfied               cilium      1.18.2    Healthy   kube-system
+network   ingress       Missing                 -           -         -         -
+network   dns           Unknown (recommended)   -           -         -         -
+
+network/ingress is Missing: not installed: traefik
+  Install it.
+
+network/dns is Unknown: cannot look
+
+Installed and mentioned by no requirement:
+  vault - v
+
+Mistakes in the profile: spec.x: wrong
+`
+	if out.String() != want {
+		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
+	}
+}
+
+func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
+	d := Discovery{Components: []Component{
+		component("down", "network", at("a", "1.0.0", v1alpha1.HealthDegraded)),
+		component("half", "network", at("a", "1.0.0", v1alpha1.HealthDegraded), at("b", "1.0.0", v1alpha1.HealthHealthy)),
+		component("filed", "core", at("a", "1.0.0", v1alpha1.HealthNotObserved)),
+	}}
+	profile := d.Profile("found")
+	if profile.Name != "found" || profile.Kind != "PlatformProfile" || len(profile.Spec.Layers) != 2 || profile.Spec.Layers[0].Name != "core" {
+		t.Fatalf("%+v", profile)
+	}
+	for _, layer := range profile.Spec.Layers {
+		for _, r := range layer.Requirements {
+			if installed := r.Health == v1alpha1.RequireInstalled; installed != (r.Name == "down") || r.AnyOf[0].Component != r.Name {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+}

@@ -1,0 +1,177 @@
+// Package api holds the schema against the real API server: what it refuses, and with which sentence; what it fills in;
+// what kubectl shows of it. What the API server refuses, the command line must refuse too, and the other way round.
+package api
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/manifest"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+var env *cluster.Cluster
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "api:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c, err := cluster.Start("--without", "kwok", "--without", "controllers", "--without", "scheduler")
+	if err != nil {
+		return 1, err
+	}
+	defer c.Stop()
+	env = c
+	if _, err := c.Apply(ctx, filepath.Join(cluster.Root(), "config", "crd", "bases"), ""); err != nil {
+		return 1, err
+	}
+	if _, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "crd/platformprofiles.platformprofile.dev", "crd/componentdefinitions.platformprofile.dev", "--timeout=30s"); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+const profileHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: bad}\nspec:\n"
+
+// requirement is a profile with one requirement.
+func requirement(fields string) string {
+	return profileHead + "  layers:\n  - name: network\n    requirements:\n    - {name: cni, " + fields + "}\n"
+}
+
+const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: bad}\nspec:\n  layer: network\n"
+
+// TestRefused holds bad manifests against both judges. Each must say the sentence that tells what to change.
+func TestRefused(t *testing.T) {
+	check := func(resource string) string {
+		return requirement("check: {resource: " + resource + ", expression: 'true', message: m}")
+	}
+	for name, test := range map[string]struct{ manifest, says string }{
+		"two ways to ask":                {requirement("capability: cni, anyOf: [{component: cilium}]"), "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
+		"no way to ask":                  {requirement("severity: Required"), "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
+		"a check that is exclusive":      {requirement("exclusive: true, check: {resource: {resource: nodes}, expression: 'true', message: m}"), "belong to 'capability' and 'anyOf'"},
+		"absent and exclusive":           {requirement("capability: cni, presence: Absent, exclusive: true"), "make no sense with 'presence: Absent'"},
+		"checks of a capability":         {requirement("capability: cni, checks: [{name: x}]"), "name the component under 'anyOf'"},
+		"a check over Secrets":           {check("{resource: secrets}"), "Secrets are never read"},
+		"a check over pods":              {check("{resource: pods}"), "never watched cluster-wide"},
+		"a check over events":            {check("{group: events.k8s.io, resource: events}"), "never watched cluster-wide"},
+		"a check over a kind":            {check("{resource: StorageClass}"), "plural, lower case name"},
+		"a subresource":                  {check("{resource: pods/log}"), "without a subresource"},
+		"no layers":                      {profileHead + "  layers: []\n", "spec.layers"},
+		"a layer in capitals":            {strings.Replace(requirement("capability: cni"), "network", "Network", 1), "lower case letters, digits and single dashes"},
+		"the same layer twice":           {profileHead + "  layers:\n  - {name: a, requirements: [{name: x, capability: cni}]}\n  - {name: a, requirements: [{name: x, capability: cni}]}\n", "Duplicate value"},
+		"the same requirement twice":     {profileHead + "  layers:\n  - {name: a, requirements: [{name: x, capability: cni}, {name: x, capability: cni}]}\n", "Duplicate value"},
+		"the same component twice":       {requirement("anyOf: [{component: cilium}, {component: cilium}]"), "Duplicate value"},
+		"an interval of a second":        {strings.Replace(requirement("capability: cni"), "  layers:", "  interval: 1s\n  layers:", 1), "between 10s and 24h"},
+		"a grace of a week":              {strings.Replace(requirement("capability: cni"), "  layers:", "  gracePeriod: 168h\n  layers:", 1), "between 0s and 24h"},
+		"a severity that is none":        {requirement("capability: cni, severity: Optional"), "Unsupported value"},
+		"a field that is none":           {requirement("capability: cni, versions: '>=1'"), "versions"},
+		"an attestation with a bad link": {requirement("attested: {by: me, reason: r, url: 'javascript:alert(1)'}"), "https:// or http://"},
+		"a definition without signals":   {definitionHead + "  signals: {}\n", "at least one signal"},
+		"a workload signal of nothing":   {definitionHead + "  signals: {workloads: [{kinds: [Deployment]}]}\n", "would match every workload"},
+		"a node signal of nothing":       {definitionHead + "  signals: {nodes: [{role: Proof}]}\n", "must say what it looks at"},
+		"an expression without resource": {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  version: [{from: Expression, expression: \"''\"}]\n", "needs both"},
+		"health over Secrets":            {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  health: {rules: [{name: r, resource: {resource: secrets}, expression: 'true', message: m}]}\n", "Secrets are never read"},
+		"a definition with dots in name": {strings.Replace(definitionHead, "name: bad", "name: bad.name", 1) + "  signals: {workloads: [{images: [a/b]}]}\n", "at most 63 lower case letters"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := cluster.Parse([]byte(test.manifest))
+			if err != nil {
+				t.Fatal(err)
+			}
+			// Strict, as kubectl sends it: an unknown field is refused.
+			err = env.Client.Create(context.Background(), objects[0].DeepCopy(), client.FieldValidation("Strict"))
+			if err == nil {
+				t.Error("the API server accepts it")
+				_ = env.Client.Delete(context.Background(), objects[0])
+			} else if !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the API server does not say %q: %v", test.says, err)
+			}
+			err = manifest.Check(objects[0].DeepCopy())
+			if err == nil {
+				t.Error("the command line accepts it")
+			} else if !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the command line does not say %q: %v", test.says, err)
+			}
+		})
+	}
+}
+
+// TestSamples applies the samples, and shows that the API server and the command line fill in the same defaults.
+func TestSamples(t *testing.T) {
+	ctx := context.Background()
+	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "samples"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range objects {
+		if err := env.Client.Create(ctx, object, client.FieldValidation("Strict")); err != nil {
+			t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
+		}
+	}
+	served := &v1alpha1.PlatformProfile{}
+	if err := env.Client.Get(ctx, types.NamespacedName{Name: "production"}, served); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "samples", "platformprofile.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := manifest.Profiles(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, profile := range []*v1alpha1.PlatformProfile{served, read[0]} {
+		first := profile.Spec.Layers[0].Requirements[0]
+		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || first.Severity != v1alpha1.SeverityRequired ||
+			first.Presence != v1alpha1.PresencePresent || first.Health != v1alpha1.RequireHealthy {
+			t.Errorf("defaults are missing: %+v", profile.Spec)
+		}
+	}
+}
+
+// TestKubectl shows what people see: documentation, names, columns.
+func TestKubectl(t *testing.T) {
+	ctx := context.Background()
+	object := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformProfile", "metadata": map[string]any{"name": "shown"},
+		"spec": map[string]any{"layers": []any{map[string]any{"name": "network", "requirements": []any{map[string]any{"name": "cni", "capability": "cni"}}}}},
+	}}
+	if err := env.Client.Create(ctx, object); err != nil {
+		t.Fatal(err)
+	}
+	for args, says := range map[string]string{
+		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
+		"explain platformprofile.spec.gracePeriod":                   "Verdicts turn at once",
+		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
+		"explain componentdefinition.spec.signals.workloads.images":  "path boundary",
+		"get pprofile shown":         "CONFORMANT   SCORE   REASON   AGE",
+		"get pprofile shown -o wide": "SUSPENDED",
+		"get platform":               "platformprofile.platformprofile.dev/shown",
+		"get compdef":                "",
+		"api-resources --namespaced=false --api-group=platformprofile.dev": "pprofile",
+	} {
+		out, err := env.Kubectl(ctx, strings.Fields(args)...)
+		if err != nil || !strings.Contains(out, says) {
+			t.Errorf("kubectl %s: %v: does not show %q:\n%s", args, err, says, out)
+		}
+	}
+}

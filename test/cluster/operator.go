@@ -1,0 +1,154 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+const (
+	// Namespace is the operator's.
+	Namespace = "platformprofile-system"
+	// ServiceAccount is the operator's.
+	ServiceAccount = "platformprofile-manager"
+	// User is how the API server knows the operator.
+	User = "system:serviceaccount:" + Namespace + ":" + ServiceAccount
+)
+
+// Install applies config/default as a user would, but for the Deployment: KWOK would only pretend to run its pods.
+func (c *Cluster) Install(ctx context.Context) error {
+	rendered, err := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(Root(), "config", "default")).Output()
+	if err != nil {
+		return fmt.Errorf("kubectl kustomize config/default: %w", err)
+	}
+	objects, err := Parse(rendered)
+	if err != nil {
+		return err
+	}
+	wanted := make([]*unstructured.Unstructured, 0, len(objects))
+	for _, object := range objects {
+		if object.GetKind() != "Deployment" {
+			wanted = append(wanted, object)
+		}
+	}
+	return c.ApplyObjects(ctx, wanted, Namespace)
+}
+
+// Operator is the operator's process.
+type Operator struct {
+	// Log is the file it logs to.
+	Log string
+	// Metrics is the URL of its metrics.
+	Metrics string
+
+	process *exec.Cmd
+}
+
+// Run starts the operator as its ServiceAccount, with a token and nothing else, and waits until it is ready.
+func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
+	kubeconfig := filepath.Join(c.Dir, "operator.kubeconfig")
+	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
+		return nil, err
+	}
+	program := filepath.Join(c.Dir, "platformprofile")
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = Root()
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the operator: %w\n%s", err, out)
+	}
+	metrics, probes, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{
+		"manager", "--kubeconfig", kubeconfig, "--verbosity", "1",
+		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
+	}, flags...)
+	o := &Operator{Log: filepath.Join(c.Dir, "operator.log"), Metrics: "http://" + metrics + "/metrics", process: exec.Command(program, args...)}
+	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	o.process.Stdout, o.process.Stderr = log, log
+	o.process.SysProcAttr = endWithParent()
+	if err := o.process.Start(); err != nil {
+		return nil, err
+	}
+	if err := awaitOK(ctx, "http://"+probes+"/readyz"); err != nil {
+		o.Stop()
+		said, _ := os.ReadFile(o.Log)
+		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, said)
+	}
+	return o, nil
+}
+
+// Stop ends the operator as a cluster would, with SIGTERM.
+func (o *Operator) Stop() {
+	_ = o.process.Process.Signal(os.Interrupt)
+	_ = o.process.Wait()
+}
+
+// writeOperatorConfig writes a kubeconfig that holds the ServiceAccount's token and no certificate.
+func (c *Cluster) writeOperatorConfig(ctx context.Context, path string) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+	hours := int64(8 * 3600)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hours}}
+	if err := c.Client.SubResource("token").Create(ctx, account, request, &client.SubResourceCreateOptions{}); err != nil {
+		return fmt.Errorf("asking for a token of %s: %w", User, err)
+	}
+	config := clientcmdapi.NewConfig()
+	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData, CertificateAuthority: c.Config.CAFile}
+	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "operator"}
+	config.CurrentContext = "test"
+	return clientcmd.WriteToFile(*config, path)
+}
+
+func freePorts() (string, string, error) {
+	addresses := make([]string, 2)
+	for i := range addresses {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return "", "", err
+		}
+		defer listener.Close() //nolint:errcheck // it was only asked for its port
+		addresses[i] = listener.Addr().String()
+	}
+	return addresses[0], addresses[1], nil
+}
+
+func awaitOK(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		response, err := http.DefaultClient.Do(request)
+		if err == nil {
+			_ = response.Body.Close()
+			if response.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not answer with 200: %w", url, ctx.Err())
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,150 @@
+package e2e
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// TestBadProfiles shows that a mistake that no retry can mend is told by Stalled with the field's path, and that nothing
+// else suffers from it: neither the other requirements of the profile nor the other profiles.
+func TestBadProfiles(t *testing.T) {
+	check := func(expression string) v1alpha1.Requirement {
+		return v1alpha1.Requirement{Name: "bad", Check: &v1alpha1.ResourceCheck{
+			Resource: v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, Expression: expression, Message: "holds",
+		}}
+	}
+	runtime := anyOf("containerd", "containerd", ">=2.0")
+	neighbour := create(t, "undisturbed", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime}})
+	neighbour.settles(t, 10*time.Second, "the neighbour is evaluated", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+	before := neighbour.last().ResourceVersion
+
+	for name, test := range map[string]struct {
+		requirement v1alpha1.Requirement
+		path, says  string
+		verdict     v1alpha1.Verdict
+	}{
+		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "nobody defines", v1alpha1.VerdictMissing},
+		"unknown-capability": {v1alpha1.Requirement{Name: "bad", Capability: "cnii"}, "spec.layers[0].requirements[1].capability", "no definition provides", v1alpha1.VerdictMissing},
+		"bad-range":          {anyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
+		"bad-cel":            {check("objects.exists(o, o.metadata.name =="), "spec.layers[0].requirements[1].check.expression", "Syntax error", v1alpha1.VerdictUnknown},
+		"costly-cel":         {check("objects.all(a, objects.all(b, objects.all(c, a.metadata.name != b.metadata.name || b.metadata.name != c.metadata.name)))"), "spec.layers[0].requirements[1].check.expression", "costs too much", v1alpha1.VerdictUnknown},
+		"unknown-check": {v1alpha1.Requirement{Name: "bad", AnyOf: []v1alpha1.ComponentChoice{{Component: "velero"}}, Checks: []v1alpha1.CheckReference{{Name: "backup-fresh"}}},
+			"spec.layers[0].requirements[1].checks[0].name", "backup-recent", v1alpha1.VerdictUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			profile := create(t, name, v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime, test.requirement}})
+			last := profile.settles(t, 10*time.Second, "the profile is evaluated", verdictIs("runtime", "bad", test.verdict))
+			stalled := condition(last, v1alpha1.ConditionStalled)
+			if stalled == nil || stalled.Status != metav1.ConditionTrue {
+				t.Fatalf("the profile is not Stalled: %+v", last.Status.Conditions)
+			}
+			if !strings.Contains(stalled.Message, test.path) || !strings.Contains(stalled.Message, test.says) {
+				t.Errorf("Stalled does not name %s, or does not say %q: %s", test.path, test.says, stalled.Message)
+			}
+			t.Log(stalled.Message)
+			if r := find(last, "runtime", "containerd"); r.Verdict != v1alpha1.VerdictSatisfied {
+				t.Errorf("the other requirement suffers: %s: %s", r.Verdict, r.Message)
+			}
+			if got := kstatusOf(t, "PlatformProfile", name); got != status.FailedStatus {
+				t.Errorf("kstatus says %s of a profile that no retry can mend", got)
+			}
+		})
+	}
+	if after := neighbour.last().ResourceVersion; after != before {
+		t.Errorf("the neighbour was written (%s, %s), although nothing concerned it", before, after)
+	}
+}
+
+// TestBadDefinitions shows that a definition with a mistake is not used, says so with the field's path, and spoils neither
+// the catalog nor a profile.
+func TestBadDefinitions(t *testing.T) {
+	ctx := context.Background()
+	workload := func(signal v1alpha1.WorkloadSignal) v1alpha1.Signals {
+		return v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{signal}}
+	}
+	for name, test := range map[string]struct {
+		signals    v1alpha1.Signals
+		path, says string
+	}{
+		"matches-nothing":       {workload(v1alpha1.WorkloadSignal{Images: []string{"acme/server:v1.2"}}), "spec.signals.workloads[0].images[0]", "never match"},
+		"matches-nothing-alone": {v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "acme.example"}}}, "spec.signals", "no signal proves"},
+		"matches-everything":    {workload(v1alpha1.WorkloadSignal{Labels: map[string]v1alpha1.LabelValue{"app.kubernetes.io/name": "*"}}), "spec.signals.workloads[0]", "everybody uses"},
+		"matches-every-node":    {v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{KubeletVersion: ".*"}}}, "spec.signals.nodes[0].kubeletVersion", "matches the empty text"},
+		"matches-any-product":   {workload(v1alpha1.WorkloadSignal{Images: []string{"controller"}}), "spec.signals.workloads[0].images[0]", "across products"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{Layer: "workloads", Signals: test.signals}}
+			definition.Name = name
+			must(t, env.Client.Create(ctx, definition))
+			t.Cleanup(func() { must(t, env.Client.Delete(ctx, definition)) })
+			accepted := awaitAccepted(t, name, metav1.ConditionFalse)
+			if !strings.Contains(accepted.Message, test.path) || !strings.Contains(accepted.Message, test.says) {
+				t.Errorf("Accepted does not name %s, or does not say %q: %s", test.path, test.says, accepted.Message)
+			}
+			t.Log(accepted.Message)
+			if got := kstatusOf(t, "ComponentDefinition", name); got != status.FailedStatus {
+				t.Errorf("kstatus says %s of a definition that no retry can mend", got)
+			}
+		})
+	}
+
+	t.Run("a broken override leaves the built-in definition in use", func(t *testing.T) {
+		profile := create(t, "override", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
+		profile.settles(t, 10*time.Second, "containerd is found", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+		override := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+			Layer: "runtime", Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "("}}},
+		}}
+		override.Name = "containerd"
+		must(t, env.Client.Create(ctx, override))
+		accepted := awaitAccepted(t, "containerd", metav1.ConditionFalse)
+		if !strings.Contains(accepted.Message, "built-in definition stays in use") {
+			t.Errorf("got %s", accepted.Message)
+		}
+		if got := find(profile.last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {
+			t.Errorf("the profile suffers: %s: %s", got.Verdict, got.Message)
+		}
+		// Mended, it overrides: it looks for a runtime that no node has.
+		mend := client.MergeFrom(override.DeepCopy())
+		override.Spec.Signals.Nodes[0] = v1alpha1.NodeSignal{ContainerRuntime: "cri-o"}
+		profile.flips(t, "runtime", "containerd", v1alpha1.VerdictMissing, func() { must(t, env.Client.Patch(ctx, override, mend)) })
+		if accepted := awaitAccepted(t, "containerd", metav1.ConditionTrue); accepted.Reason != "OverridesBuiltin" {
+			t.Errorf("got %+v", accepted)
+		}
+		profile.flips(t, "runtime", "containerd", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Delete(ctx, override)) })
+	})
+}
+
+func awaitAccepted(t *testing.T, name string, want metav1.ConditionStatus) metav1.Condition {
+	t.Helper()
+	definition := &v1alpha1.ComponentDefinition{}
+	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, definition))
+		for _, c := range definition.Status.Conditions {
+			if c.Type == v1alpha1.ConditionAccepted && c.Status == want && c.ObservedGeneration == definition.Generation {
+				return c
+			}
+		}
+	}
+	t.Fatalf("definition %s is not Accepted=%s: %+v", name, want, definition.Status)
+	return metav1.Condition{}
+}
+
+func kstatusOf(t *testing.T, kind, name string) status.Status {
+	t.Helper()
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
+	must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, object))
+	computed, err := status.Compute(object)
+	must(t, err)
+	return computed.Status
+}

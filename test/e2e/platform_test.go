@@ -1,0 +1,448 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/cli-utils/pkg/kstatus/status"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// install is one real install, and what must be said of it.
+type install struct {
+	component, layer string
+	corpus, fixture  string // the variants, in the folder of real installs and in the project's own fixtures
+	// inCorpus and inFixture are the namespaces that it is installed to.
+	inCorpus, inFixture string
+	// evidence is the kind and the end of the name of an object that must be shown.
+	evidence string
+}
+
+var installs = []install{
+	{"cilium", "network", "cilium/v1.20.0", "cilium/v1.18.2-helm", "cilium-system", "", "DaemonSet cilium"},
+	{"metallb", "network", "metallb/v0.16.1-native", "metallb/v0.14.9-native", "metallb-system", "", "Deployment controller"},
+	{"ingress-nginx", "network", "ingress-nginx/controller-v1.15.1-cloud", "ingress-nginx/v1.11.3-helm", "ingress-nginx", "", "Deployment controller"},
+	{"rook", "storage", "rook/v1.20.6-with-cluster", "rook/v1.16.5-operator-only", "rook-ceph", "", "Deployment rook-ceph-operator"},
+	{"velero", "storage", "velero/chart-12.1.0", "velero/v1.15.2-install", "velero-system", "", "Deployment velero"},
+	{"argo-cd", "delivery", "argo-cd/v3.5.1", "argo-cd/v2.13.3-manifests", "argocd", "", "StatefulSet application-controller"},
+	{"harbor", "registry", "harbor/v1.19.1", "harbor/v2.12.2-helm", "harbor-system", "", "Deployment core"},
+	{"prometheus", "observability", "prometheus/chart-29.27.0", "prometheus/v3.2.1-helm", "prometheus-system", "", "Deployment server"},
+	{"grafana", "observability", "grafana/chart-10.5.15", "grafana/v11.5.2-helm", "grafana-system", "", "Deployment grafana"},
+	{"falco", "security", "falco/chart-9.1.0", "falco/v0.40.0-helm", "falco-system", "", "DaemonSet falco"},
+	{"vault", "security", "vault/v0.34.1-ha", "vault/v1.19.0-helm", "vault-system", "", "StatefulSet vault"},
+	{"istio", "mesh", "istio/istiod-1.30.3", "istio/v1.26.2-helm", "istiod-system", "", "Deployment istiod"},
+	{"knative-serving", "serverless", "knative-serving/kubeflow-26.03", "knative-serving/v1.18.1", "knative-serving", "", "Deployment controller"},
+}
+
+// neighbours are installs that the platform shares the cluster with. Nothing of them may be taken for a required one.
+var neighbours = []string{"keda/main", "cert-manager/kubeflow-26.03", "tempo/chart-1.24.4", "fluent-bit/0.58.1", "traefik/v41.3.0"}
+
+// versions are those that EXPECTED.tsv names for a component in a variant.
+func versions(t *testing.T, folder, variant, component string) string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(folder, "EXPECTED.tsv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(string(data), "\n") {
+		columns := strings.Split(line, "\t")
+		if columns[0] != variant || len(columns) < 2 {
+			continue
+		}
+		for _, must := range strings.Fields(columns[1]) {
+			if name, version, _ := strings.Cut(must, "@"); name == component {
+				return version
+			}
+		}
+	}
+	t.Fatalf("%s/EXPECTED.tsv says nothing of %s in %s", folder, component, variant)
+	return ""
+}
+
+// corpus is the folder of real installs, where there is one. PLATFORMPROFILE_CORPUS names another.
+func corpus() (string, bool) {
+	folder := os.Getenv("PLATFORMPROFILE_CORPUS")
+	if folder == "" {
+		folder = filepath.Join(filepath.Dir(cluster.Root()), "shared", "corpus")
+	}
+	_, err := os.Stat(filepath.Join(folder, "EXPECTED.tsv"))
+	return folder, err == nil
+}
+
+func fixtures() string {
+	return filepath.Join(cluster.Root(), "internal", "catalog", "testdata", "installs")
+}
+
+// namespaceOf is the namespace of the object that is shown as evidence.
+func namespaceOf(t *testing.T, objects []*unstructured.Unstructured, evidence, otherwise string) (namespace, name string) {
+	t.Helper()
+	kind, end, _ := strings.Cut(evidence, " ")
+	for _, object := range objects {
+		if object.GetKind() == kind && strings.HasSuffix(object.GetName(), end) {
+			if object.GetNamespace() != "" {
+				otherwise = object.GetNamespace()
+			}
+			return otherwise, object.GetName()
+		}
+	}
+	t.Fatalf("the install has no %s", evidence)
+	return "", ""
+}
+
+// TestPlatform installs a platform of real parts, and then does to it what happens to platforms.
+func TestPlatform(t *testing.T) {
+	ctx := context.Background()
+	folder, real := corpus()
+	if !real {
+		folder = fixtures()
+		t.Log("the folder of real installs is absent: the project's own fixtures stand in")
+	}
+	found := map[string]placed{}
+	applied := 0
+	for _, i := range installs {
+		variant, namespace := i.fixture, i.component
+		if real {
+			variant, namespace = i.corpus, i.inCorpus
+		}
+		objects, err := env.Apply(ctx, filepath.Join(folder, variant), namespace)
+		if err != nil {
+			t.Fatalf("applying %s: %v", variant, err)
+		}
+		applied++
+		p := placed{version: versions(t, folder, variant, i.component)}
+		p.namespace, p.name = namespaceOf(t, objects, i.evidence, namespace)
+		found[i.component] = p
+	}
+	if real {
+		for _, variant := range neighbours {
+			if _, err := env.Apply(ctx, filepath.Join(folder, variant), "neighbours"); err != nil {
+				t.Fatalf("applying %s: %v", variant, err)
+			}
+			applied++
+		}
+		if applied < 15 {
+			t.Fatalf("only %d installs were applied together", applied)
+		}
+	}
+	profile := create(t, "platform", platform()...)
+
+	t.Run("every component is found, in its version, health and namespace, on evidence", func(t *testing.T) {
+		profile.settles(t, 2*time.Minute, "the platform is conformant", func(p *v1alpha1.PlatformProfile) bool {
+			c := condition(p, v1alpha1.ConditionConformant)
+			return c != nil && c.Status == metav1.ConditionTrue && healthy(p)
+		})
+		last := profile.last()
+		for _, i := range installs {
+			r := find(last, i.layer, i.component)
+			want := found[i.component]
+			if r == nil || r.Verdict != v1alpha1.VerdictSatisfied || r.Component != i.component {
+				t.Errorf("%s: got %+v", i.component, r)
+				continue
+			}
+			if r.Version != want.version && want.version != "" {
+				t.Errorf("%s: version %q, want %q", i.component, r.Version, want.version)
+			}
+			if r.Health != v1alpha1.HealthHealthy {
+				t.Errorf("%s: health %s: %s", i.component, r.Health, r.Message)
+			}
+			if r.Namespace != want.namespace {
+				t.Errorf("%s: namespace %q, want %q", i.component, r.Namespace, want.namespace)
+			}
+			if !shows(r.Evidence, want) {
+				t.Errorf("%s: the evidence does not show %s/%s: %+v", i.component, want.namespace, want.name, r.Evidence)
+			}
+		}
+		runtime := find(last, "runtime", "containerd")
+		if runtime == nil || runtime.Version != "2.1.4" || runtime.Verdict != v1alpha1.VerdictSatisfied {
+			t.Errorf("containerd: got %+v", runtime)
+		}
+	})
+
+	t.Run("tools of the field wait for it", func(t *testing.T) { waits(t) })
+
+	t.Run("a deleted DaemonSet is Missing", func(t *testing.T) {
+		falco := &appsv1.DaemonSet{}
+		get(t, falco, found["falco"])
+		r := profile.flips(t, "security", "falco", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, falco)) })
+		if r.Remediation == "" || r.FailingSince == nil {
+			t.Errorf("a missing component says nothing of what to do, or since when: %+v", r)
+		}
+		falco.ResourceVersion, falco.UID = "", ""
+		profile.flips(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, falco)) })
+		settled(t, profile)
+	})
+
+	t.Run("a controller that is scaled away is Degraded", func(t *testing.T) {
+		controller := &appsv1.Deployment{}
+		get(t, controller, found["metallb"])
+		r := profile.flips(t, "network", "metallb", v1alpha1.VerdictDegraded, func() { scale(t, controller, 0) })
+		if !strings.Contains(r.Message, "scaled to zero") || !strings.Contains(r.Message, controller.Name) {
+			t.Errorf("the message does not say what is wrong: %s", r.Message)
+		}
+		profile.flips(t, "network", "metallb", v1alpha1.VerdictSatisfied, func() { scale(t, controller, 1) })
+		settled(t, profile)
+	})
+
+	t.Run("an image below the range is a VersionMismatch", func(t *testing.T) {
+		controller := &appsv1.Deployment{}
+		get(t, controller, found["ingress-nginx"])
+		was := controller.Spec.Template.Spec.Containers[0].Image
+		r := profile.flips(t, "network", "ingress-nginx", v1alpha1.VerdictVersionMismatch, func() { image(t, controller, "registry.k8s.io/ingress-nginx/controller:v1.3.0") })
+		if r.Version != "1.3.0" || !strings.Contains(r.Message, ">=1.5.0") {
+			t.Errorf("got %+v", r)
+		}
+		profile.flips(t, "network", "ingress-nginx", v1alpha1.VerdictSatisfied, func() { image(t, controller, was) })
+		settled(t, profile)
+	})
+
+	t.Run("a second CNI is a Conflict", func(t *testing.T) {
+		second, err := cluster.Objects(filepath.Join(fixtures(), "calico", "v3.30.3-manifest"))
+		must(t, err)
+		var agent *unstructured.Unstructured
+		for _, object := range second {
+			if object.GetKind() == "DaemonSet" {
+				agent = object
+			}
+		}
+		r := profile.flips(t, "network", "cilium", v1alpha1.VerdictConflict, func() {
+			must(t, env.ApplyObjects(ctx, []*unstructured.Unstructured{agent}, "kube-system"))
+		})
+		for _, name := range []string{"cilium", "calico"} {
+			if !strings.Contains(r.Message, name) {
+				t.Errorf("the message does not name %s: %s", name, r.Message)
+			}
+		}
+		profile.flips(t, "network", "cilium", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Delete(ctx, agent)) })
+	})
+
+	t.Run("a permission that is taken away makes Unknown, and names it", func(t *testing.T) {
+		role := &rbacv1.ClusterRole{}
+		must(t, env.Client.Get(ctx, types.NamespacedName{Name: cluster.ServiceAccount}, role))
+		whole := role.DeepCopy()
+		for i := range role.Rules {
+			var kept []string
+			for _, resource := range role.Rules[i].Resources {
+				if resource != "daemonsets" {
+					kept = append(kept, resource)
+				}
+			}
+			role.Rules[i].Resources = kept
+		}
+		r := profile.flips(t, "security", "falco", v1alpha1.VerdictUnknown, func() { must(t, env.Client.Update(ctx, role)) })
+		if !strings.Contains(r.Message, "daemonsets") || !strings.Contains(r.Message, "list and watch") {
+			t.Errorf("the message does not name the permission: %s", r.Message)
+		}
+		last := profile.settles(t, 5*time.Second, "Conformant is Unknown", func(p *v1alpha1.PlatformProfile) bool {
+			return condition(p, v1alpha1.ConditionConformant).Status == metav1.ConditionUnknown
+		})
+		if r := find(last, "observability", "grafana"); r.Verdict != v1alpha1.VerdictSatisfied {
+			t.Errorf("what has nothing to do with DaemonSets suffers: grafana is %s: %s", r.Verdict, r.Message)
+		}
+		whole.ResourceVersion = ""
+		profile.flips(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Update(ctx, whole)) })
+		settled(t, profile)
+	})
+
+	t.Run("a CRD that goes and comes back", func(t *testing.T) {
+		crd := &unstructured.Unstructured{}
+		crd.SetAPIVersion("apiextensions.k8s.io/v1")
+		crd.SetKind("CustomResourceDefinition")
+		must(t, env.Client.Get(ctx, types.NamespacedName{Name: "ipaddresspools.metallb.io"}, crd))
+		profile.flips(t, "network", "address-pools", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, crd.DeepCopy())) })
+		waitGone(t, crd)
+		for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"} {
+			unstructured.RemoveNestedField(crd.Object, "metadata", field)
+		}
+		unstructured.RemoveNestedField(crd.Object, "status")
+		profile.flips(t, "network", "address-pools", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, crd)) })
+	})
+
+	t.Run("a definition for a product that the catalog does not know", func(t *testing.T) {
+		server := deployment("billing", "acme-billing", "harbor.corp.example/mirror/acme/billing-server:v2.3.1")
+		must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "billing"}}))
+		must(t, env.Client.Create(ctx, server))
+		own := create(t, "own-product", v1alpha1.Layer{Name: "workloads", Requirements: []v1alpha1.Requirement{anyOf("billing", "acme-billing", ">=2.0.0")}})
+		own.settles(t, 5*time.Second, "it is Missing", verdictIs("workloads", "billing", v1alpha1.VerdictMissing))
+		definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+			Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/billing-server"}}}},
+		}}
+		definition.Name = "acme-billing"
+		r := own.flips(t, "workloads", "billing", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, definition)) })
+		if r.Version != "2.3.1" || r.Namespace != "billing" {
+			t.Errorf("got %+v", r)
+		}
+		own.flips(t, "workloads", "billing", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, definition)) })
+	})
+
+	t.Run("each turn of a verdict is an event, and no more than one", func(t *testing.T) { eventsOf(t, "platform") })
+
+	t.Run("a quiet cluster causes no write, no event and no list", func(t *testing.T) { quiet(t) })
+}
+
+// platform is a profile over all installs, a requirement for each, with what is asked of them beside.
+func platform() []v1alpha1.Layer {
+	var layers []v1alpha1.Layer
+	add := func(layer string, r v1alpha1.Requirement) {
+		for i := range layers {
+			if layers[i].Name == layer {
+				layers[i].Requirements = append(layers[i].Requirements, r)
+				return
+			}
+		}
+		layers = append(layers, v1alpha1.Layer{Name: layer, Requirements: []v1alpha1.Requirement{r}})
+	}
+	add("runtime", anyOf("containerd", "containerd", ">=2.0"))
+	for _, i := range installs {
+		r := anyOf(i.component, i.component, "")
+		switch i.component {
+		case "cilium":
+			r.Exclusive = true
+			r.AnyOf = []v1alpha1.ComponentChoice{{Component: "cilium", Version: ">=1.16.0"}, {Component: "calico", Version: ">=3.28.0"}}
+		case "ingress-nginx":
+			r.AnyOf[0].Version = ">=1.5.0"
+		}
+		add(i.layer, r)
+	}
+	add("network", v1alpha1.Requirement{Name: "address-pools", Check: &v1alpha1.ResourceCheck{
+		Resource: v1alpha1.ResourceReference{Group: "metallb.io", Resource: "ipaddresspools"}, Expression: "objects.all(o, o.spec.addresses.size() > 0)", Message: "every address pool holds addresses",
+	}})
+	add("storage", v1alpha1.Requirement{Name: "default-class", Check: &v1alpha1.ResourceCheck{
+		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+		Expression: "objects.exists_one(o, o.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true')",
+		Message:    "exactly one default StorageClass",
+	}})
+	return layers
+}
+
+// placed is where an install put what is shown as evidence.
+type placed struct{ namespace, name, version string }
+
+func shows(evidence []v1alpha1.Evidence, want placed) bool {
+	for _, e := range evidence {
+		if e.Name == want.name && e.Namespace == want.namespace && e.Signal != "" {
+			return true
+		}
+	}
+	return false
+}
+
+func healthy(p *v1alpha1.PlatformProfile) bool {
+	for _, layer := range p.Status.Layers {
+		for _, r := range layer.Requirements {
+			if r.Component != "" && r.Health != v1alpha1.HealthHealthy {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// settled waits until all is well again, rollouts included.
+func settled(t *testing.T, profile *served) {
+	t.Helper()
+	profile.settles(t, time.Minute, "the platform is conformant and healthy again", func(p *v1alpha1.PlatformProfile) bool {
+		return condition(p, v1alpha1.ConditionConformant).Status == metav1.ConditionTrue && healthy(p)
+	})
+}
+
+func condition(p *v1alpha1.PlatformProfile, kind string) *metav1.Condition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// waits asserts that kubectl wait, kstatus and kubectl get read the profile as they should.
+func waits(t *testing.T) {
+	ctx := context.Background()
+	out, err := env.Kubectl(ctx, "wait", "--for=condition=Conformant", "platformprofile/platform", "--timeout=5s")
+	if err != nil {
+		t.Errorf("kubectl wait: %v\n%s", err, out)
+	}
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("PlatformProfile"))
+	must(t, env.Client.Get(ctx, types.NamespacedName{Name: "platform"}, object))
+	computed, err := status.Compute(object)
+	if err != nil || computed.Status != status.CurrentStatus {
+		t.Errorf("kstatus: got %+v, %v", computed, err)
+	}
+	wide, err := env.Kubectl(ctx, "get", "pprofile", "platform", "-o", "wide")
+	if err != nil {
+		t.Fatalf("kubectl get: %v\n%s", err, wide)
+	}
+	t.Logf("\n%s", wide)
+	lines := strings.Split(strings.TrimSpace(wide), "\n")
+	for _, column := range []string{"NAME", "CONFORMANT", "SCORE", "REASON", "AGE", "READY", "MESSAGE"} {
+		if !strings.Contains(lines[0], column) {
+			t.Errorf("kubectl get -o wide has no column %s:\n%s", column, wide)
+		}
+	}
+	if fields := strings.Fields(lines[1]); fields[1] != "True" || fields[2] != "16/16" {
+		t.Errorf("got %v", fields)
+	}
+}
+
+func get(t *testing.T, object client.Object, at placed) {
+	t.Helper()
+	must(t, env.Client.Get(context.Background(), types.NamespacedName{Namespace: at.namespace, Name: at.name}, object))
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func scale(t *testing.T, d *appsv1.Deployment, replicas int32) {
+	t.Helper()
+	patch := client.MergeFrom(d.DeepCopy())
+	d.Spec.Replicas = &replicas
+	must(t, env.Client.Patch(context.Background(), d, patch))
+}
+
+func image(t *testing.T, d *appsv1.Deployment, image string) {
+	t.Helper()
+	patch := client.MergeFrom(d.DeepCopy())
+	d.Spec.Template.Spec.Containers[0].Image = image
+	must(t, env.Client.Patch(context.Background(), d, patch))
+}
+
+func deployment(namespace, name, image string) *appsv1.Deployment {
+	labels := map[string]string{"run": name}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "server", Image: image}}},
+			},
+		},
+	}
+}
+
+func waitGone(t *testing.T, object *unstructured.Unstructured) {
+	t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		if err := env.Client.Get(context.Background(), client.ObjectKeyFromObject(object), object.DeepCopy()); client.IgnoreNotFound(err) == nil && err != nil {
+			return
+		}
+	}
+	t.Fatalf("%s is still there", object.GetName())
+}
