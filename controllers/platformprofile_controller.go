@@ -248,6 +248,7 @@ func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kin
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.profiles = map[string]*evaluated{}
+	standby := true
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onInventory)).
@@ -255,6 +256,8 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			// Retries of a write that failed must not outlast the outage by minutes.
 			RateLimiter:           workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 15*time.Second),
 			ReconciliationTimeout: 30 * time.Second,
+			// A standby knows the profiles before it leads.
+			EnableWarmup: &standby,
 		}).
 		Complete(r)
 }

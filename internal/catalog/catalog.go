@@ -23,6 +23,10 @@ type Catalog struct {
 	byNamed     map[nameKey][]*nameSignal
 	nodes       []*nodeSignal
 	byConfigMap map[string][]*configMapSignal
+
+	// Names of the components that a source can prove, and of those whose health or version reads a resource.
+	bySource   map[string][]string
+	byResource map[Resource][]string
 }
 
 type nameKey struct {
@@ -41,6 +45,8 @@ func New(components ...*Component) *Catalog {
 		byName:       map[string][]*workloadSignal{},
 		byNamed:      map[nameKey][]*nameSignal{},
 		byConfigMap:  map[string][]*configMapSignal{},
+		bySource:     map[string][]string{},
+		byResource:   map[Resource][]string{},
 	}
 	for _, component := range components {
 		c.components[component.Name] = component
@@ -55,6 +61,12 @@ func New(components ...*Component) *Catalog {
 func (c *Catalog) index(component *Component) {
 	for _, capability := range component.Capabilities {
 		c.byCapability[capability] = append(c.byCapability[capability], component.Name)
+	}
+	for _, source := range component.ProofSources() {
+		c.bySource[source] = append(c.bySource[source], component.Name)
+	}
+	for _, resource := range component.HealthResources() {
+		c.byResource[resource] = append(c.byResource[resource], component.Name)
 	}
 	for _, signal := range component.workloads {
 		switch {
@@ -111,13 +123,17 @@ func (c *Catalog) ConfigMaps() []ConfigMap {
 // HealthResources are the resources that definitions read health and versions from, sorted.
 func (c *Catalog) HealthResources() []Resource {
 	set := map[Resource]bool{}
-	for _, component := range c.components {
-		for _, resource := range component.HealthResources() {
-			set[resource] = true
-		}
+	for resource := range c.byResource {
+		set[resource] = true
 	}
 	return sortedResources(set)
 }
+
+// ProvedBy are the names of the components that a source can prove, sorted.
+func (c *Catalog) ProvedBy(source string) []string { return c.bySource[source] }
+
+// Reading are the names of the components whose health or version reads a resource, sorted.
+func (c *Catalog) Reading(resource Resource) []string { return c.byResource[resource] }
 
 // Match matches a fact against all definitions. For each component the best match counts: a proof before what only
 // supports, then the order of the definition.

@@ -25,12 +25,8 @@ func (i *Inventory) Feed(name string) *Feed {
 
 // touchReaders marks the components that the source can prove.
 func (i *Inventory) touchReaders(t *touched, name string) {
-	for _, component := range i.catalog.Names() {
-		for _, source := range i.catalog.Component(component).ProofSources() {
-			if source == name {
-				t.components[component] = true
-			}
-		}
+	for _, component := range i.catalog.ProvedBy(name) {
+		t.components[component] = true
 	}
 }
 
@@ -137,6 +133,7 @@ type resource struct {
 	reason   string
 	revision uint64
 	objects  map[string]any // unstructured contents by namespace/name
+	view     *Resource      // what rules see; nil after a change
 }
 
 // ResourceFeed is the way in for the objects of a resource that rules read.
@@ -164,6 +161,7 @@ func (f *ResourceFeed) update(change func(*resource)) {
 			return // closed
 		}
 		change(r)
+		r.view = nil
 		// One counter for all, so that a resource that is closed and fed anew never shows an old revision again.
 		f.inventory.revision++
 		r.revision = f.inventory.revision

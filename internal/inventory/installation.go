@@ -205,7 +205,7 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 		if source.Program != nil {
 			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
 				// An expression that fails on what is there tells no version; the next source may.
-				if text, err := source.Program.Text(r.view().Objects); err == nil {
+				if text, err := source.Program.Text(r.seen().Objects); err == nil {
 					if version := source.Pick(text); version != "" {
 						return version
 					}
@@ -347,7 +347,7 @@ func (i *Inventory) judgeRule(rule catalog.HealthRule) (v1alpha1.Health, string)
 	if r.sight == Blind {
 		return v1alpha1.HealthUnknown, "rule " + rule.Name + " cannot look: " + r.reason
 	}
-	holds, err := rule.Program.Holds(r.view().Objects, nil, time.Time{})
+	holds, err := rule.Program.Holds(r.seen().Objects, nil, time.Time{})
 	switch {
 	case err != nil:
 		return v1alpha1.HealthUnknown, "rule " + rule.Name + " could not be evaluated: " + err.Error()

@@ -109,10 +109,8 @@ func (i *Inventory) update(change func(*touched)) {
 	change(t)
 	// A component whose health reads a resource is touched by the resource.
 	for res := range t.resources {
-		for _, name := range i.catalog.Names() {
-			if slices.Contains(i.catalog.Component(name).HealthResources(), res) {
-				t.components[name] = true
-			}
+		for _, name := range i.catalog.Reading(res) {
+			t.components[name] = true
 		}
 	}
 	said := Change{Catalog: t.catalog, Resources: slices.Collect(maps.Keys(t.resources))}

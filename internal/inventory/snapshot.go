@@ -57,17 +57,22 @@ func (i *Inventory) Snapshot() *Snapshot {
 	}
 	s := &Snapshot{Catalog: i.catalog, components: maps.Clone(i.states), resources: make(map[catalog.Resource]*Resource, len(i.resources))}
 	for name, r := range i.resources {
-		s.resources[name] = r.view()
+		s.resources[name] = r.seen()
 	}
 	i.snapshot = s
 	return s
 }
 
-func (r *resource) view() *Resource {
+// seen is what rules see of the resource, sorted once for each change.
+func (r *resource) seen() *Resource {
+	if r.view != nil {
+		return r.view
+	}
 	view := &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: make([]any, 0, len(r.objects))}
 	for _, key := range slices.Sorted(maps.Keys(r.objects)) {
 		view.Objects = append(view.Objects, r.objects[key])
 	}
+	r.view = view
 	return view
 }
 

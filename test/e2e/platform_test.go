@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,6 +21,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
@@ -172,6 +177,10 @@ func TestPlatform(t *testing.T) {
 	})
 
 	t.Run("tools of the field wait for it", func(t *testing.T) { waits(t) })
+
+	t.Run("the command line says the same", func(t *testing.T) { commandLine(t, profile.last()) })
+
+	t.Run("an operator that starts again writes nothing", func(t *testing.T) { restarts(t, profile) })
 
 	t.Run("a deleted DaemonSet is Missing", func(t *testing.T) {
 		falco := &appsv1.DaemonSet{}
@@ -394,6 +403,68 @@ func waits(t *testing.T) {
 	}
 	if fields := strings.Fields(lines[1]); fields[1] != "True" || fields[2] != "16/16" {
 		t.Errorf("got %v", fields)
+	}
+}
+
+// commandLine asserts that check and discover, over the live cluster, come to what the operator wrote.
+func commandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
+	declared := &v1alpha1.PlatformProfile{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfile"}}
+	declared.Name, declared.Spec = profile.Name, profile.Spec
+	data, err := json.Marshal(declared)
+	must(t, err)
+	var content map[string]any
+	must(t, json.Unmarshal(data, &content))
+	delete(content, "status")
+	data, err = json.Marshal(content)
+	must(t, err)
+	file := filepath.Join(t.TempDir(), "profile.json")
+	must(t, os.WriteFile(file, data, 0o600))
+
+	var out, errOut bytes.Buffer
+	if code := cli.Execute([]string{"check", "-f", file, "-o", "json", "--kubeconfig", env.Kubeconfig}, nil, &out, &errOut); code != 0 {
+		t.Fatalf("check: exit code %d: %s\n%s", code, errOut.String(), out.String())
+	}
+	checked := &v1alpha1.PlatformProfile{}
+	must(t, json.Unmarshal(out.Bytes(), checked))
+	for _, layer := range profile.Status.Layers {
+		for _, want := range layer.Requirements {
+			got := find(checked, layer.Name, want.Name)
+			if got == nil || got.Verdict != want.Verdict || got.Component != want.Component || got.Version != want.Version ||
+				got.Namespace != want.Namespace || got.Message != want.Message || !slices.Equal(got.Evidence, want.Evidence) {
+				t.Errorf("%s/%s: check says %+v, the operator %+v", layer.Name, want.Name, got, want)
+			}
+		}
+	}
+
+	out.Reset()
+	if code := cli.Execute([]string{"discover", "-o", "json", "--kubeconfig", env.Kubeconfig}, nil, &out, &errOut); code != 0 {
+		t.Fatalf("discover: exit code %d: %s", code, errOut.String())
+	}
+	var discovered report.Discovery
+	must(t, json.Unmarshal(out.Bytes(), &discovered))
+	names := map[string]bool{}
+	for _, component := range discovered.Components {
+		names[component.Name] = true
+	}
+	for _, i := range installs {
+		if !names[i.component] {
+			t.Errorf("discover does not show %s", i.component)
+		}
+	}
+}
+
+// restarts asserts that an operator that starts again finds its profiles as it left them.
+func restarts(t *testing.T, profile *served) {
+	before := profile.last().ResourceVersion
+	env.operator.Stop()
+	var err error
+	env.operator, err = env.Run(context.Background(), "--leader-elect", "--leader-election-namespace", cluster.Namespace)
+	must(t, err)
+	// A new profile is answered once the operator leads and has evaluated the others, which were there before.
+	probe := create(t, "after-restart", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
+	probe.settles(t, 30*time.Second, "the operator leads again", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+	if after := profile.last().ResourceVersion; after != before {
+		t.Errorf("the profile was written, although nothing changed: %s, then %s: %s", before, after, said(profile.last()))
 	}
 }
 
