@@ -341,7 +341,7 @@ const (
 
 // VersionSource is one place to look for the version.
 //
-// +kubebuilder:validation:XValidation:rule="(self.from == 'Expression') == (has(self.resource) && has(self.expression))",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.expression)",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
 type VersionSource struct {
 	// The place.
 	// +required

@@ -9,7 +9,7 @@ import (
 
 // versionShape finds a version: at least major and minor, and a pre-release where the next word is one that means it.
 // A lone number ("v3", "20200709") is a moving tag or a date and tells no version.
-var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,8}){1,3})(?:[-.]?((?:alpha|beta|rc|dev|pre|preview|snapshot|canary|nightly)(?:[-.]?\d+)*))?(?:$|[-+._]|[a-z])`)
+var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,12}){1,3})(?:[-.]?((?:alpha|beta|rc|dev|pre|preview|snapshot|canary|nightly)(?:[-.]?\d+)*))?(?:$|[^0-9.]|\.[^0-9]|\.$)`)
 
 // prefixedVersion finds a version behind a word, marked as one by its v: "distroless-v1.38.3".
 var prefixedVersion = regexp.MustCompile(`(?i)^[a-z][a-z]*(?:[-_][a-z]+)*[-_]v(\d.*)$`)
@@ -35,6 +35,9 @@ func CleanVersion(raw string) string {
 // ParseVersion reads a cleaned version for comparing. A fourth number, which semver does not know, is left out.
 // It reports false where there is nothing to compare.
 func ParseVersion(cleaned string) (*semver.Version, bool) {
+	if cleaned == "" {
+		return nil, false
+	}
 	core, pre, hasPre := strings.Cut(cleaned, "-")
 	parts := strings.Split(core, ".")
 	if len(parts) > 3 {

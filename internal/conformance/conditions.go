@@ -69,10 +69,11 @@ func (p *Profile) mistakes() []string {
 		texts = append(texts, err.Error())
 	}
 	var costly []string
-	for path, message := range p.costly {
-		costly = append(costly, path+": "+message)
+	for key, message := range p.costly {
+		costly = append(costly, key.path+": "+message)
 	}
 	slices.Sort(costly)
+	costly = slices.Compact(costly)
 	return append(texts, costly...)
 }
 
@@ -85,9 +86,14 @@ func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time
 		}
 	}
 	value, reason, message := e.judgeAll(all, v1alpha1.ConditionConformant, now)
-	forbidden := e.profile.spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0
-	if forbidden && value != metav1.ConditionFalse {
+	if e.profile.spec.Undeclared != v1alpha1.UndeclaredForbid || value == metav1.ConditionFalse {
+		return value, reason, message
+	}
+	if len(status.Undeclared) > 0 {
 		return metav1.ConditionFalse, ReasonUndeclared, "installed and mentioned by no requirement: " + undeclaredNames(status)
+	}
+	if unseen := e.snapshot.Unseen(); value == metav1.ConditionTrue && len(unseen) > 0 {
+		return metav1.ConditionUnknown, ReasonCannotTell, "whether anything undeclared is installed cannot be said: " + listed(unseen)
 	}
 	return value, reason, message
 }

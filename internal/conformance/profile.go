@@ -26,7 +26,7 @@ type Profile struct {
 	components map[string]bool
 	resources  map[catalog.Resource]bool
 	rules      map[ruleKey]ruleOutcome
-	costly     map[string]string
+	costly     map[ruleKey]string
 }
 
 type layer struct {
@@ -66,7 +66,7 @@ type check struct {
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	p := &Profile{
 		spec: spec, components: map[string]bool{}, resources: map[catalog.Resource]bool{},
-		rules: map[ruleKey]ruleOutcome{}, costly: map[string]string{},
+		rules: map[ruleKey]ruleOutcome{}, costly: map[ruleKey]string{},
 	}
 	conditions := map[string]string{}
 	for i := range spec.Layers {

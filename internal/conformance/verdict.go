@@ -104,6 +104,13 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 		}
 		for i := range component.Installations {
 			installation := &component.Installations[i]
+			if c.version != nil && installation.Version == "" {
+				return outcome{
+					verdict: v1alpha1.VerdictUnknown, component: component.Definition, installation: installation, evidence: installation.Evidence,
+					message:     fmt.Sprintf("%s is installed%s, and nothing tells its version: whether it is one of %s cannot be judged", c.component, in(installation), c.text),
+					remediation: tellVersion,
+				}
+			}
 			if c.version != nil && !within(c, installation.Version) {
 				continue
 			}
@@ -148,8 +155,16 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 			}
 		}
 	}
+	if r.Exclusive {
+		// A rival out of sight may be installed: that there is one implementation alone cannot be said.
+		for _, rival := range r.rivals {
+			if component := s.Component(rival); component != nil {
+				blindSpots = append(blindSpots, component.Blind...)
+			}
+		}
+	}
 	switch {
-	case best != nil && holds(best.verdict):
+	case best != nil && holds(best.verdict) && (!r.Exclusive || len(blindSpots) == 0):
 		return *best
 	case len(blindSpots) > 0:
 		return blind(blindSpots)
@@ -168,6 +183,9 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 	}
 	return o
 }
+
+// tellVersion is what to do about an installation whose version nothing tells.
+const tellVersion = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
 
 // conflict looks for a second implementation where only one is allowed.
 func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {
@@ -206,7 +224,7 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 		if installation.Version == "" {
 			o.verdict = v1alpha1.VerdictUnknown
 			o.message = fmt.Sprintf("%s is installed%s, and nothing tells its version: the range %s cannot be judged", component.Name, in(installation), c.text)
-			o.remediation = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
+			o.remediation = tellVersion
 			return o
 		}
 		if !within(c, installation.Version) {
@@ -395,9 +413,9 @@ func (p *Profile) run(key ruleKey, program *rule.Program, seen *inventory.Resour
 	holds, err := program.Holds(seen.Objects, params, now)
 	p.rules[key] = ruleOutcome{program, seen.Revision, holds, err}
 	if errors.Is(err, rule.ErrTooCostly) {
-		p.costly[key.path] = err.Error()
+		p.costly[key] = err.Error()
 	} else {
-		delete(p.costly, key.path)
+		delete(p.costly, key)
 	}
 	return holds, err
 }

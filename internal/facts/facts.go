@@ -157,7 +157,7 @@ func Of(object any, observed bool) (Fact, error) {
 	case *corev1.Node:
 		return node(o), nil
 	case *corev1.ConfigMap:
-		return &ConfigMap{Ref: ref("v1", "ConfigMap", o), Data: o.Data}, nil
+		return &ConfigMap{Ref: ref("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}, nil
 	case *storagev1.StorageClass:
 		return named("storage.k8s.io/v1", "StorageClass", o, StorageProvisioner, o.Provisioner), nil
 	case *storagev1.CSIDriver:
@@ -299,7 +299,9 @@ func sortedKeys(m map[string]string) []string {
 	}
 	keys := make([]string, 0, len(m))
 	for key := range m {
-		keys = append(keys, intern(key))
+		if key != lastApplied { // Strip takes it away
+			keys = append(keys, intern(key))
+		}
 	}
 	sort.Strings(keys)
 	return keys

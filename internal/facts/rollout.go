@@ -94,7 +94,10 @@ func (w *Workload) Judge(now time.Time, complete bool) Judgement {
 	if !w.rollingOut(complete) {
 		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
 	}
-	if r.Deadline > 0 && r.Generation == r.ObservedGeneration {
+	if r.Paused && r.enough() {
+		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout"}
+	}
+	if r.Deadline > 0 && r.Generation == r.ObservedGeneration && !r.Paused {
 		// The controller watches this deadline itself, and tells by the Progressing condition.
 		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is rolling out"}
 	}

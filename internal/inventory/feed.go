@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"reflect"
+
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
@@ -9,18 +11,31 @@ import (
 type Feed struct {
 	inventory *Inventory
 	name      string
+	source    *source
+}
+
+// update changes the source, unless the feed is closed: what a watch delivers late must not reach a feed that was opened
+// anew under the same name.
+func (f *Feed) update(change func(*touched, *source)) {
+	f.inventory.update(func(t *touched) {
+		if f.inventory.sources[f.name] == f.source {
+			change(t, f.source)
+		}
+	})
 }
 
 // Feed returns the way in for a source, named as kubectl names the resource: "daemonsets.apps". A source that nobody has
 // fed is Pending, and nothing that it could prove is called missing.
 func (i *Inventory) Feed(name string) *Feed {
+	f := &Feed{inventory: i, name: name}
 	i.update(func(t *touched) {
 		if _, ok := i.sources[name]; !ok {
 			i.sources[name] = &source{records: map[facts.Ref]*record{}}
 			i.touchReaders(t, name)
 		}
+		f.source = i.sources[name]
 	})
-	return &Feed{i, name}
+	return f
 }
 
 // touchReaders marks the components that the source can prove.
@@ -32,9 +47,7 @@ func (i *Inventory) touchReaders(t *touched, name string) {
 
 // Put takes in one object, new or changed.
 func (f *Feed) Put(fact facts.Fact) {
-	f.inventory.update(func(t *touched) {
-		f.inventory.put(t, f.inventory.sources[f.name], fact)
-	})
+	f.update(func(t *touched, s *source) { f.inventory.put(t, s, fact) })
 }
 
 func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
@@ -64,8 +77,7 @@ func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
 
 // Drop takes out one object.
 func (f *Feed) Drop(ref facts.Ref) {
-	f.inventory.update(func(t *touched) {
-		s := f.inventory.sources[f.name]
+	f.update(func(t *touched, s *source) {
 		if old := s.records[ref]; old != nil {
 			f.inventory.expel(old)
 			delete(s.records, ref)
@@ -76,8 +88,7 @@ func (f *Feed) Drop(ref facts.Ref) {
 
 // Replace takes in all objects of the source at once; those it does not name are gone. The source is Seen from then on.
 func (f *Feed) Replace(all []facts.Fact) {
-	f.inventory.update(func(t *touched) {
-		s := f.inventory.sources[f.name]
+	f.update(func(t *touched, s *source) {
 		if s.sight != Seen {
 			s.sight, s.reason = Seen, ""
 			f.inventory.touchReaders(t, f.name)
@@ -100,8 +111,7 @@ func (f *Feed) Replace(all []facts.Fact) {
 // Lose says that the source is out of sight, with the reason in words, or that the cluster does not serve it. What was
 // known of it is let go: what cannot be seen any more is no evidence.
 func (f *Feed) Lose(sight Sight, reason string) {
-	f.inventory.update(func(t *touched) {
-		s := f.inventory.sources[f.name]
+	f.update(func(t *touched, s *source) {
 		if s.sight == sight && s.reason == reason {
 			return
 		}
@@ -118,7 +128,7 @@ func (f *Feed) Lose(sight Sight, reason string) {
 // Close forgets a source that nobody asks for any more.
 func (f *Feed) Close() {
 	f.Lose(Pending, "")
-	f.inventory.update(func(*touched) { delete(f.inventory.sources, f.name) })
+	f.update(func(*touched, *source) { delete(f.inventory.sources, f.name) })
 }
 
 func touchMatches(t *touched, r *record) {
@@ -139,70 +149,88 @@ type resource struct {
 // ResourceFeed is the way in for the objects of a resource that rules read.
 type ResourceFeed struct {
 	inventory *Inventory
-	resource  catalog.Resource
+	name      catalog.Resource
+	resource  *resource
 }
 
 // ResourceFeed returns the way in for the objects of a resource.
 func (i *Inventory) ResourceFeed(name catalog.Resource) *ResourceFeed {
+	f := &ResourceFeed{inventory: i, name: name}
 	i.update(func(t *touched) {
 		if _, ok := i.resources[name]; !ok {
 			i.revision++
 			i.resources[name] = &resource{objects: map[string]any{}, revision: i.revision}
 			t.resources[name] = true
 		}
+		f.resource = i.resources[name]
 	})
-	return &ResourceFeed{i, name}
+	return f
 }
 
-func (f *ResourceFeed) update(change func(*resource)) {
+// update makes a change that says whether it changed anything, unless the feed is closed.
+func (f *ResourceFeed) update(change func(*resource) bool) {
 	f.inventory.update(func(t *touched) {
-		r := f.inventory.resources[f.resource]
-		if r == nil {
-			return // closed
+		r := f.inventory.resources[f.name]
+		if r != f.resource || !change(r) {
+			return
 		}
-		change(r)
 		r.view = nil
 		// One counter for all, so that a resource that is closed and fed anew never shows an old revision again.
 		f.inventory.revision++
 		r.revision = f.inventory.revision
-		t.resources[f.resource] = true
+		t.resources[f.name] = true
 	})
 }
 
 // Put takes in the content of one object, under its namespace and name.
 func (f *ResourceFeed) Put(key string, content any) {
-	f.update(func(r *resource) { r.objects[key] = content })
+	f.update(func(r *resource) bool {
+		if old, ok := r.objects[key]; ok && reflect.DeepEqual(old, content) {
+			return false
+		}
+		r.objects[key] = content
+		return true
+	})
 }
 
 // Drop takes out one object.
 func (f *ResourceFeed) Drop(key string) {
-	f.update(func(r *resource) { delete(r.objects, key) })
+	f.update(func(r *resource) bool {
+		_, ok := r.objects[key]
+		delete(r.objects, key)
+		return ok
+	})
 }
 
-// Replace takes in all objects at once.
+// Replace takes in all objects at once. The resource is Seen from then on.
 func (f *ResourceFeed) Replace(all map[string]any) {
 	if all == nil {
 		all = map[string]any{}
 	}
-	f.update(func(r *resource) { r.sight, r.reason, r.objects = Seen, "", all })
+	f.update(func(r *resource) bool {
+		if r.sight == Seen && reflect.DeepEqual(r.objects, all) {
+			return false
+		}
+		r.sight, r.reason, r.objects = Seen, "", all
+		return true
+	})
 }
 
 // Lose says that the resource is out of sight, or that the cluster does not serve it.
 func (f *ResourceFeed) Lose(sight Sight, reason string) {
-	f.inventory.mu.Lock()
-	r := f.inventory.resources[f.resource]
-	same := r == nil || r.sight == sight && r.reason == reason
-	f.inventory.mu.Unlock()
-	if same {
-		return
-	}
-	f.update(func(r *resource) { r.sight, r.reason, r.objects = sight, reason, map[string]any{} })
+	f.update(func(r *resource) bool {
+		if r.sight == sight && r.reason == reason {
+			return false
+		}
+		r.sight, r.reason, r.objects = sight, reason, map[string]any{}
+		return true
+	})
 }
 
 // Close forgets a resource that no rule reads any more.
 func (f *ResourceFeed) Close() {
-	f.inventory.update(func(t *touched) {
-		delete(f.inventory.resources, f.resource)
-		t.resources[f.resource] = true
+	f.update(func(*resource) bool {
+		delete(f.inventory.resources, f.name)
+		return true
 	})
 }

@@ -179,14 +179,21 @@ func attach(copies []*copyOf, supports []member) []*copyOf {
 			namespace = fact.Service
 		}
 		var of *copyOf
+		beside := 0
 		for _, c := range copies {
-			if c.namespace == namespace && (of == nil || c.instance == instance) {
+			if c.namespace != namespace {
+				continue
+			}
+			beside++
+			if c.instance == instance || c.instance == "" {
 				of = c
 			}
 		}
 		switch {
 		case of != nil:
 			of.supports = append(of.supports, support)
+		case beside > 0:
+			// Several releases share the namespace, and it is of none of them.
 		case len(copies) == 1:
 			copies[0].supports = append(copies[0].supports, support)
 		case namespace == "":

@@ -99,6 +99,19 @@ func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
 	return found
 }
 
+// Unseen says what could not be looked at that might prove a component, each thing once, in the order of the components.
+func (s *Snapshot) Unseen() []string {
+	var reasons []string
+	for _, name := range s.Catalog.Names() {
+		for _, reason := range s.components[name].Blind {
+			if !slices.Contains(reasons, reason) {
+				reasons = append(reasons, reason)
+			}
+		}
+	}
+	return reasons
+}
+
 // Resource returns what rules see of a resource. One that nobody feeds is Pending.
 func (s *Snapshot) Resource(name catalog.Resource) *Resource {
 	if r, ok := s.resources[name]; ok {

@@ -118,10 +118,11 @@ func (l *Live) start(w *watcher) {
 		return
 	}
 	ctx, cancel := context.WithCancel(l.run)
-	w.cancel = cancel
+	w.cancel, w.ended = cancel, make(chan struct{})
 	l.wg.Add(1)
 	go func() {
 		defer l.wg.Done()
+		defer close(w.ended)
 		w.watch(ctx)
 	}()
 }
@@ -170,6 +171,7 @@ type watcher struct {
 	sink   sink
 	kicked chan struct{}
 	cancel context.CancelFunc
+	ended  chan struct{} // closed when the watcher has ended
 
 	mu      sync.Mutex
 	end     context.CancelFunc // ends the present watch, nil where there is none
@@ -182,9 +184,11 @@ func (w *watcher) onDemand() bool {
 	return objects || w.kind.resource.Resource == "configmaps"
 }
 
+// stop ends the watcher, and returns when it delivers nothing more.
 func (w *watcher) stop() {
 	if w.cancel != nil {
 		w.cancel()
+		<-w.ended
 	}
 }
 

@@ -135,7 +135,9 @@ func contentOf(object any) (string, any, error) {
 	if _, err := facts.Strip(u); err != nil {
 		return "", nil, err
 	}
+	// These move with every write, and no rule has a use for them: a write that changes nothing else means nothing.
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
+	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
 	return keyOf(u.GetNamespace(), u.GetName()), u.Object, nil
 }
 

@@ -51,15 +51,7 @@ func Discover(s *inventory.Snapshot) Discovery {
 		component.Installations = append(component.Installations, Installation{Evidence: left.Residue})
 		d.Residue = append(d.Residue, component)
 	}
-	seen := map[string]bool{}
-	for _, name := range s.Catalog.Names() {
-		for _, reason := range s.Component(name).Blind {
-			if !seen[reason] {
-				seen[reason] = true
-				d.Unseen = append(d.Unseen, reason)
-			}
-		}
-	}
+	d.Unseen = s.Unseen()
 	return d
 }
 
