@@ -63,7 +63,7 @@ func up(ctx context.Context, opts runOptions, stdout, stderr io.Writer) error {
 			result = fmt.Errorf("the control plane did not start (%w); see above and %s", orUnexpected(err), logs)
 		case <-ctx.Done():
 			_ = cmd.Process.Signal(syscall.SIGTERM)
-			_ = <-ended
+			<-ended //nolint:errcheck // it was interrupted, however it ended
 			result = errors.New("interrupted")
 		case <-ticker.C:
 		}
