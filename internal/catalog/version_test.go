@@ -21,6 +21,11 @@ func TestCleanVersion(t *testing.T) {
 		"RELEASE.2024-06-13T22-53-53Z": "",
 		"v19.2.2-20250717":             "19.2.2",
 		"1.29":                         "1.29",
+		"1.9.1)":                       "1.9.1",
+		"22.04.3 LTS":                  "22.04.3",
+		"19.2.1 squid":                 "19.2.1",
+		"1.2.3~rc1":                    "1.2.3",
+		"1.2.123456789":                "1.2.123456789",
 		"latest":                       "",
 		"main":                         "",
 		"stable-alpine":                "",
@@ -49,7 +54,7 @@ func TestParseVersion(t *testing.T) {
 			t.Errorf("%s is read as %s, %v; want %s", cleaned, got, ok, want)
 		}
 	}
-	for _, text := range []string{"latest", "main"} {
+	for _, text := range []string{"latest", "main", ""} {
 		if got, ok := ParseVersion(text); ok {
 			t.Errorf("%q is read as %s", text, got)
 		}

@@ -84,6 +84,7 @@ layers:
 		blind      bool
 		conformant metav1.ConditionStatus
 		reason     string
+		says       string // in Conformant's message
 		mesh       metav1.ConditionStatus
 		score      string
 		column     string
@@ -116,6 +117,14 @@ layers:
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
+		"nobody could look whether something undeclared is there": {
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,
+			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1",
+		},
+		"nobody could look where something undeclared is only reported": {
+			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,
+			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.spec)
@@ -125,6 +134,9 @@ layers:
 			}
 			w.evaluate()
 			w.wantConformant(test.conformant, test.reason)
+			if got := w.condition(v1alpha1.ConditionConformant).Message; !strings.Contains(got, test.says) {
+				t.Errorf("Conformant says %q, want %q", got, test.says)
+			}
 			if got := w.condition("ServiceMeshConformant").Status; got != test.mesh {
 				t.Errorf("ServiceMeshConformant is %s, want %s", got, test.mesh)
 			}

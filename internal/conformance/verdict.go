@@ -172,7 +172,10 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 		return *best
 	}
 	o := outcome{verdict: v1alpha1.VerdictMissing, message: "not installed: " + names(r.choices), evidence: residue, remediation: install(r, s.Catalog)}
-	if len(r.choices) > 1 {
+	switch {
+	case r.Capability != "":
+		o.message = "nothing is installed that provides " + r.Capability + ": " + names(r.choices) + " would"
+	case len(r.choices) > 1:
 		o.message = "none of them is installed: " + names(r.choices)
 	}
 	if r.undefined != "" {
@@ -284,10 +287,11 @@ func blind(reasons []string) outcome {
 			distinct = append(distinct, reason)
 		}
 	}
-	return outcome{
-		verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; "),
-		remediation: "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\".",
+	o := outcome{verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; ")}
+	if strings.Contains(o.message, "no permission") {
+		o.remediation = "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\"."
 	}
+	return o
 }
 
 func within(c choice, version string) bool {

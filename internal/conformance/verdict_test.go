@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -15,6 +16,7 @@ import (
 var (
 	backups = catalog.Resource{Group: "alpha.dev", Resource: "backups"}
 	pools   = catalog.Resource{Group: "alpha.dev", Resource: "pools"}
+	rings   = catalog.Resource{Group: "beta.dev", Resource: "rings"}
 	classes = catalog.Resource{Group: "storage.k8s.io", Resource: "storageclasses"}
 )
 
@@ -22,6 +24,9 @@ func TestVerdicts(t *testing.T) {
 	const oneClass = `check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
 		w.inventory.Feed("deployments.apps").Lose(inventory.Blind, "no permission to list deployments.apps")
+	}
+	blindToEpsilon := func(w *world) {
+		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(inventory.Blind, "no permission to list CRDs")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -37,7 +42,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"no provider of the capability is there": {
 			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/gamma:v1.2.3")},
-			verdict: v1alpha1.VerdictMissing, says: "none of them is installed: alpha, beta, delta", advises: "helm install alpha",
+			verdict: v1alpha1.VerdictMissing, says: ": alpha, beta, delta, epsilon", advises: "helm install alpha",
 		},
 		"nobody defines the capability": {
 			asks:    "capability: teleportation",
@@ -127,6 +132,13 @@ func TestVerdicts(t *testing.T) {
 		"the version that must not be there is": {
 			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden,
 		},
+		"nothing tells whether it is the version that must not be there": {
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:latest")},
+			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg, and nothing tells its version: whether it is one of <2", advises: "version tag",
+		},
+		"no version of it must be there, and nothing tells which it is": {
+			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{running("reg", "example/gamma:latest")}, verdict: v1alpha1.VerdictForbidden,
+		},
 		"nobody can tell that it is absent": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", given: blindDeployments, verdict: v1alpha1.VerdictUnknown,
 		},
@@ -137,6 +149,21 @@ func TestVerdicts(t *testing.T) {
 		"a rival that the requirement does not even name": {
 			asks: "exclusive: true, anyOf: [{component: alpha}, {component: beta}]",
 			runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/delta:v2.0.0")}, verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
+		},
+		"a rival among the choices that the operator may not look for": {
+			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+			verdict: v1alpha1.VerdictUnknown, says: "no permission to list CRDs", advises: "ServiceAccount",
+		},
+		"a rival that is not even named and that the operator may not look for": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+			verdict: v1alpha1.VerdictUnknown, says: "no permission to list CRDs", advises: "ServiceAccount",
+		},
+		"two rivals in sight conflict whatever is out of sight": {
+			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v2.0.0")}, given: blindToEpsilon,
+			verdict: v1alpha1.VerdictConflict,
+		},
+		"a choice that the operator may not look for where nobody minds two": {
+			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"another role is no rival": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]",
@@ -321,5 +348,39 @@ layers:
 		if kind == v1alpha1.ConditionStalled {
 			t.Error("the profile is still Stalled")
 		}
+	}
+}
+
+func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
+	same, many := map[string]any{"x": "same"}, map[string]any{}
+	for i := range 5000 {
+		many[strconv.Itoa(i)] = same
+	}
+	few := map[string]any{"0": same}
+	for name, test := range map[string]struct{ pools, rings map[string]any }{
+		"the first": {many, few},
+		"the last":  {few, many},
+		"both":      {many, many},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, asks("anyOf: [{component: alpha}, {component: beta}], checks: [{name: same}]"))
+			w.runs(running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v1.0.0"))
+			w.inventory.ResourceFeed(pools).Replace(test.pools)
+			w.inventory.ResourceFeed(rings).Replace(test.rings)
+			w.evaluate()
+			const path = "spec.layers[0].requirements[0].checks[0]"
+			if got := w.condition(v1alpha1.ConditionStalled).Message; strings.Count(got, path) != 1 {
+				t.Errorf("Stalled says %q, want it to name %s once", got, path)
+			}
+			if again := w.evaluate(); again.Changed {
+				t.Error("evaluating it again wrote another status")
+			}
+			w.inventory.ResourceFeed(pools).Replace(few)
+			w.inventory.ResourceFeed(rings).Replace(few)
+			w.evaluate()
+			if slices.Contains(w.conditionTypes(), v1alpha1.ConditionStalled) {
+				t.Error("the profile is still Stalled")
+			}
+		})
 	}
 }

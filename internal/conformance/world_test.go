@@ -17,7 +17,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/manifest"
 )
 
-// The products of the tests: alpha, beta and delta are three of a kind; gamma is another.
+// The products of the tests: alpha, beta, delta and epsilon are four of a kind; gamma is another. A CRD alone proves
+// epsilon, so that it can be out of sight while the others are seen.
 const products = `
 metadata: {name: alpha}
 spec:
@@ -38,6 +39,10 @@ spec:
     resource: {group: alpha.dev, resource: pools}
     expression: "objects.size() >= params.least"
     message: too few pools
+  - name: same
+    resource: {group: alpha.dev, resource: pools}
+    expression: "objects.all(a, objects.all(b, a.x == b.x))"
+    message: pools differ
   remediation: {install: helm install alpha, degraded: kubectl get alpha}
 ---
 metadata: {name: beta}
@@ -45,12 +50,23 @@ spec:
   layer: network
   capabilities: [cni]
   signals: {workloads: [{images: [example/beta]}]}
+  checks:
+  - name: same
+    resource: {group: beta.dev, resource: rings}
+    expression: "objects.all(a, objects.all(b, a.x == b.x))"
+    message: rings differ
 ---
 metadata: {name: delta}
 spec:
   layer: network
   capabilities: [cni]
   signals: {workloads: [{images: [example/delta]}]}
+---
+metadata: {name: epsilon}
+spec:
+  layer: network
+  capabilities: [cni]
+  signals: {crds: [{name: epsilon.dev, role: Proof}]}
 ---
 metadata: {name: gamma}
 spec:

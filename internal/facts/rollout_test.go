@@ -75,8 +75,11 @@ func TestJudge(t *testing.T) {
 		"a Deployment that lost a pod":             {object: deployment(3, 2, "True", "NewReplicaSetAvailable"), want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available"},
 		"a Deployment that lost its only pod":      {object: with(deployment(1, 0, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Spec.Replicas, d.Status.Replicas = number(1), 1 }), want: v1alpha1.HealthDegraded, says: "its only pod is not available"},
 		"a Deployment scaled to zero":              {object: with(deployment(0, 0, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Spec.Replicas = number(0) }), want: v1alpha1.HealthDegraded, says: "is scaled to zero"},
-		"a Deployment paused half rolled out":      {object: with(deployment(1, 3, "Unknown", "DeploymentPaused"), func(d *appsv1.Deployment) { d.Spec.Paused = true }), want: v1alpha1.HealthProgressing},
-		"a Deployment paused that lost a pod":      {object: with(deployment(3, 2, "Unknown", "DeploymentPaused"), func(d *appsv1.Deployment) { d.Spec.Paused = true }), want: v1alpha1.HealthDegraded, says: "2 of 3"},
+		"a Deployment paused half rolled out":      {object: with(deployment(1, 3, "Unknown", "DeploymentPaused"), paused), want: v1alpha1.HealthProgressing, says: "paused"},
+		"a Deployment paused for an hour":          {object: with(deployment(1, 3, "Unknown", "DeploymentPaused"), paused), after: time.Hour, want: v1alpha1.HealthProgressing, says: "paused"},
+		"a Deployment paused short of pods":        {object: with(deployment(1, 2, "Unknown", "DeploymentPaused"), paused), after: 10*time.Minute - time.Second, want: v1alpha1.HealthProgressing, until: deadline},
+		"a Deployment paused short of pods, late":  {object: with(deployment(1, 2, "Unknown", "DeploymentPaused"), paused), after: 10 * time.Minute, want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available; its rollout is not done after 10m"},
+		"a Deployment paused that lost a pod":      {object: with(deployment(3, 2, "Unknown", "DeploymentPaused"), paused), want: v1alpha1.HealthDegraded, says: "2 of 3"},
 		"a Deployment whose surplus goes away":     {object: with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Status.Replicas = 4 }), want: v1alpha1.HealthHealthy},
 		"a Deployment without a deadline, new":     {object: with(deployment(3, 2, "", ""), noDeadline), want: v1alpha1.HealthProgressing, until: deadline},
 		"a Deployment without a deadline, done":    {object: with(deployment(3, 2, "", ""), noDeadline), complete: true, want: v1alpha1.HealthDegraded},
@@ -121,6 +124,8 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+func paused(d *appsv1.Deployment) { d.Spec.Paused = true }
 
 func noDeadline(d *appsv1.Deployment) {
 	d.Spec.ProgressDeadlineSeconds, d.Status.Conditions = number(math.MaxInt32), d.Status.Conditions[1:]

@@ -199,6 +199,13 @@ func node(name, version string) *facts.Node {
 	return &facts.Node{Ref: facts.Ref{APIVersion: "v1", Kind: "Node", Name: name}, ContainerRuntime: "runtime://" + version}
 }
 
+// system is a node that runs an operating system.
+func system(image string) *facts.Node {
+	n := node("n", "1.0.0")
+	n.OSImage = image
+	return n
+}
+
 func TestCopies(t *testing.T) {
 	for name, test := range map[string]struct {
 		sees []facts.Fact
@@ -242,6 +249,27 @@ func TestCopies(t *testing.T) {
 		"a helper in a third namespace belongs to neither of two copies": {
 			[]facts.Fact{deployment("a", "alpha", "example/alpha:v1.0.0"), deployment("b", "alpha", "example/alpha:v1.0.0"), deployment("c", "helper", "example/helper:v1.0.0", available(0))},
 			"a 1.0.0 Healthy; b 1.0.0 Healthy",
+		},
+		"a helper of a third release belongs to neither of two in its namespace": {
+			[]facts.Fact{
+				deployment("a", "x-alpha", "example/alpha:v1.0.0", helm("x")), deployment("a", "y-alpha", "example/alpha:v2.0.0", helm("y")),
+				deployment("a", "z-helper", "example/helper:v1.0.0", helm("z"), available(0)),
+			}, "a 1.0.0 Healthy; a 2.0.0 Healthy",
+		},
+		"a helper of no release belongs to neither of two in its namespace": {
+			[]facts.Fact{
+				deployment("a", "x-alpha", "example/alpha:v1.0.0", helm("x")), deployment("a", "y-alpha", "example/alpha:v2.0.0", helm("y")),
+				deployment("a", "helper", "example/helper:v1.0.0", available(0)),
+			}, "a 1.0.0 Healthy; a 2.0.0 Healthy",
+		},
+		"a helper of another release belongs to the only copy in its namespace": {
+			[]facts.Fact{
+				deployment("a", "x-alpha", "example/alpha:v1.0.0", helm("x")), deployment("b", "y-alpha", "example/alpha:v2.0.0", helm("y")),
+				deployment("a", "z-helper", "example/helper:v1.0.0", helm("z"), available(0)),
+			}, "a 1.0.0 Degraded; b 2.0.0 Healthy",
+		},
+		"a helper of no release belongs to the only copy in its namespace": {
+			[]facts.Fact{deployment("a", "x-alpha", "example/alpha:v1.0.0", helm("x")), deployment("a", "helper", "example/helper:v1.0.0", available(0))}, "a 1.0.0 Degraded",
 		},
 		"a helper alone is no copy": {[]facts.Fact{deployment("a", "helper", "example/helper:v1.0.0")}, ""},
 	} {
@@ -359,11 +387,11 @@ func TestNodesTellTheLowestVersion(t *testing.T) {
 
 func TestVersionSources(t *testing.T) {
 	version := func(from string) string {
-		return "metadata: {name: alpha}\nspec:\n  layer: x\n  signals: {workloads: [{images: [example/alpha]}]}\n  version: " + from
+		return "metadata: {name: alpha}\nspec:\n  layer: x\n  signals: {workloads: [{images: [example/alpha]}], nodes: [{containerRuntime: runtime}]}\n  version: " + from
 	}
 	for name, test := range map[string]struct {
 		from   string
-		object *facts.Workload
+		object facts.Fact
 		want   string
 	}{
 		"the tag comes first":               {"", deployment("a", "x", "example/alpha:v1.2.3", labelled("app.kubernetes.io/version", "9.9.9")), "1.2.3"},
@@ -375,6 +403,8 @@ func TestVersionSources(t *testing.T) {
 		"its own resource":                  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'objects[0].version'}]", deployment("a", "x", "example/alpha:v1.0.0"), "19.2.1"},
 		"its own resource that tells none":  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'objects[7].version'}, {from: ImageTag}]", deployment("a", "x", "example/alpha:v1.0.0"), "1.0.0"},
 		"a calendar version keeps its zero": {"", deployment("a", "x", "example/alpha:2024.06.1"), "2024.06.1"},
+		"a node's system, in brackets":      {"[{from: OSImage}]", system("Talos (v1.9.1)"), "1.9.1"},
+		"a node's system, before a word":    {"[{from: OSImage}]", system("Ubuntu 22.04.3 LTS"), "22.04.3"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			definition := version(test.from)
@@ -383,7 +413,11 @@ func TestVersionSources(t *testing.T) {
 			}
 			i := New(testCatalog(t, definition), time.Now)
 			i.ResourceFeed(clusters).Replace(map[string]any{"x": map[string]any{"version": "v19.2.1-0"}})
-			i.Feed(deployments).Put(test.object)
+			source := deployments
+			if _, ok := test.object.(*facts.Node); ok {
+				source = "nodes"
+			}
+			i.Feed(source).Put(test.object)
 			if got := i.Snapshot().Component("alpha").Installations[0].Version; got != test.want {
 				t.Errorf("the version is %q, want %q", got, test.want)
 			}
@@ -498,6 +532,88 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.ResourceFeed(clusters).Drop("y")
 	w.wantHeard("alpha/clusters.alpha.dev")
 	w.want("alpha", "a 1.0.0 Healthy")
+
+	// The same content, decoded anew, is no change.
+	revision := w.Snapshot().Resource(clusters).Revision
+	w.ResourceFeed(clusters).Put("x", map[string]any{"ok": true})
+	w.ResourceFeed(clusters).Replace(map[string]any{"x": map[string]any{"ok": true}})
+	w.ResourceFeed(clusters).Drop("y")
+	w.wantHeard()
+	if got := w.Snapshot().Resource(clusters).Revision; got != revision {
+		t.Errorf("the revision went from %d to %d", revision, got)
+	}
+	// None is a change only for whom nobody had looked.
+	w.ResourceFeed(clusters).Replace(nil)
+	w.ResourceFeed(clusters).Replace(nil)
+	w.wantHeard("/clusters.alpha.dev")
+	w.ResourceFeed(clusters).Lose(Blind, "no")
+	w.ResourceFeed(clusters).Replace(nil)
+	w.wantHeard("alpha/clusters.alpha.dev", "alpha/clusters.alpha.dev")
+}
+
+func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
+	was, is := deployment("a", "alpha", "example/alpha:v1.0.0"), deployment("b", "alpha", "example/alpha:v2.0.0")
+	for name, late := range map[string]func(*Feed){
+		"Put":     func(f *Feed) { f.Put(was) },
+		"Drop":    func(f *Feed) { f.Drop(is.Object()) },
+		"Replace": func(f *Feed) { f.Replace([]facts.Fact{was}) },
+		"Lose":    func(f *Feed) { f.Lose(Blind, "late") },
+		"Close":   func(f *Feed) { f.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			old := w.Feed(deployments)
+			old.Put(was)
+			old.Close()
+			w.heard = nil
+			late(old)
+			w.wantHeard()
+			if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.Blind, []string{"deployments.apps were not read yet"}) {
+				t.Errorf("closed, alpha is %+v", got)
+			}
+			w.Feed(deployments).Replace([]facts.Fact{is})
+			w.heard = nil
+			late(old)
+			w.wantHeard()
+			w.want("alpha", "b 2.0.0 Healthy")
+			if got := w.Snapshot().Component("alpha").Blind; len(got) > 0 {
+				t.Errorf("opened anew, it is blind: %v", got)
+			}
+			w.Feed(deployments).Put(was) // the new feed still works
+			w.want("alpha", "a 1.0.0 Healthy; b 2.0.0 Healthy")
+		})
+	}
+	for name, late := range map[string]func(*ResourceFeed){
+		"Put of a resource":     func(f *ResourceFeed) { f.Put("was", 1) },
+		"Drop of a resource":    func(f *ResourceFeed) { f.Drop("is") },
+		"Replace of a resource": func(f *ResourceFeed) { f.Replace(map[string]any{"was": 1}) },
+		"Lose of a resource":    func(f *ResourceFeed) { f.Lose(Blind, "late") },
+		"Close of a resource":   func(f *ResourceFeed) { f.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			old := w.ResourceFeed(clusters)
+			old.Put("was", 1)
+			old.Close()
+			w.heard = nil
+			late(old)
+			w.wantHeard()
+			if got := w.Snapshot().Resource(clusters); got.Sight != Pending || len(got.Objects) > 0 {
+				t.Errorf("closed, it is %+v", got)
+			}
+			w.ResourceFeed(clusters).Replace(map[string]any{"is": 2})
+			w.heard = nil
+			late(old)
+			w.wantHeard()
+			if got := w.Snapshot().Resource(clusters); got.Sight != Seen || !slices.Equal(got.Objects, []any{2}) {
+				t.Errorf("opened anew, it is %+v", got)
+			}
+			w.ResourceFeed(clusters).Put("more", 3)
+			if got := w.Snapshot().Resource(clusters); !slices.Equal(got.Objects, []any{2, 3}) {
+				t.Errorf("the new feed brings %+v", got)
+			}
+		})
+	}
 }
 
 func TestAnotherCatalogMatchesAnew(t *testing.T) {

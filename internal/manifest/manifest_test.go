@@ -125,6 +125,8 @@ func TestDefinitions(t *testing.T) {
 		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "must say what it looks at"},
 		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Pod], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
 		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "go with 'from: Expression'|spec.version[0]"},
+		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "it needs both|spec.version[0]"},
+		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "it needs both|spec.version[0]"},
 		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "it needs both"},
 		"rules over Secrets":       {definition("x", "signals: {workloads: [{images: [a/b]}]}, health: {rules: [{name: a, resource: {resource: secrets}, expression: 'true', message: m}]}"), "Secrets are never read"},
 		"two checks of one name":   {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: a, resource: {resource: nodes}, expression: 'true', message: m}]"), "Duplicate value"},

@@ -148,7 +148,7 @@ var sources = map[schema.GroupKind]string{
 	{Group: "apps", Kind: "Deployment"}:                                             "deployments.apps",
 	{Group: "apps", Kind: "DaemonSet"}:                                              "daemonsets.apps",
 	{Group: "apps", Kind: "StatefulSet"}:                                            "statefulsets.apps",
-	{Kind: "Node"}:                                                                  "nodes",
+	{Kind: "Node"}:                                                                  nodeSource,
 	{Kind: "ConfigMap"}:                                                             "configmaps",
 	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                 "storageclasses.storage.k8s.io",
 	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                    "csidrivers.storage.k8s.io",
@@ -209,10 +209,16 @@ func (d *Dump) finish() {
 }
 
 // Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts
-// as seen, and empty. Only of a component's own resources nobody can say whether the files would hold them.
+// as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
 func (d *Dump) Feed(i *inventory.Inventory, resources []catalog.Resource) {
 	for _, k := range kinds() {
-		i.Feed(k.resource.String()).Replace(d.facts[k.resource.String()])
+		source := k.resource.String()
+		if source == nodeSource && len(d.facts[source]) == 0 {
+			// Every cluster has nodes, and no manifest does: what they would show is out of sight.
+			i.Feed(source).Lose(inventory.Blind, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			continue
+		}
+		i.Feed(source).Replace(d.facts[source])
 	}
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)

@@ -27,6 +27,7 @@ import (
 
 // The kinds that this package treats specially.
 const (
+	nodeSource         = "nodes"
 	crdSource          = "customresourcedefinitions.apiextensions.k8s.io"
 	gatewayClassSource = "gatewayclasses.gateway.networking.k8s.io"
 )

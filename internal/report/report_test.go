@@ -119,3 +119,31 @@ func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
 		}
 	}
 }
+
+func TestAProfileAsksForVersionsFromTheOldestCopyOn(t *testing.T) {
+	for name, test := range map[string]struct {
+		versions []string
+		want     string
+	}{
+		"up to the next major version":             {[]string{"1.18.2"}, ">=1.18 <2"},
+		"before 1.0 there is none to wait for":     {[]string{"0.40.0"}, ">=0.40"},
+		"a pre-release is below its release":       {[]string{"1.17.0-rc.1"}, ">=1.17.0-rc.1"},
+		"a calendar version":                       {[]string{"2024.06.1"}, ">=2024.6 <2025"},
+		"of two copies the older one":              {[]string{"1.18.2", "1.9.3"}, ">=1.9 <2"},
+		"of two copies the older one, found first": {[]string{"1.9.3", "1.18.2"}, ">=1.9 <2"},
+		"nothing tells the version":                {[]string{""}, ""},
+		"nothing tells that of one of two copies":  {[]string{"1.18.2", ""}, ""},
+		"nothing tells that of the first of two":   {[]string{"", "1.18.2"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var copies []Installation
+			for _, version := range test.versions {
+				copies = append(copies, at("a", version, v1alpha1.HealthHealthy))
+			}
+			profile := Discovery{Components: []Component{component("x", "network", copies...)}}.Profile("found")
+			if got := profile.Spec.Layers[0].Requirements[0].AnyOf[0].Version; got != test.want {
+				t.Errorf("copies of the versions %q are declared as %q, want %q", test.versions, got, test.want)
+			}
+		})
+	}
+}
