@@ -167,9 +167,17 @@ func Of(object any, observed bool) (Fact, error) {
 	case *nodev1.RuntimeClass:
 		return named("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler), nil
 	case *admissionv1.ValidatingWebhookConfiguration:
-		return validatingWebhooks(o), nil
+		hooks := make([]webhook, 0, len(o.Webhooks))
+		for _, hook := range o.Webhooks {
+			hooks = append(hooks, webhook{hook.Name, hook.ClientConfig})
+		}
+		return webhooks("ValidatingWebhookConfiguration", o, hooks), nil
 	case *admissionv1.MutatingWebhookConfiguration:
-		return mutatingWebhooks(o), nil
+		hooks := make([]webhook, 0, len(o.Webhooks))
+		for _, hook := range o.Webhooks {
+			hooks = append(hooks, webhook{hook.Name, hook.ClientConfig})
+		}
+		return webhooks("MutatingWebhookConfiguration", o, hooks), nil
 	case *metav1.PartialObjectMetadata:
 		// CRDs alone are watched by their metadata: their names say all. Items of such a list do not even name their kind.
 		return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.Name), nil
@@ -222,31 +230,23 @@ func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values .
 	return n
 }
 
-func validatingWebhooks(o *admissionv1.ValidatingWebhookConfiguration) *Named {
-	names := make([]string, 0, len(o.Webhooks))
-	service := ""
-	for _, webhook := range o.Webhooks {
-		names = append(names, webhook.Name)
-		if webhook.ClientConfig.Service != nil && service == "" {
-			service = webhook.ClientConfig.Service.Namespace
-		}
-	}
-	n := named("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", o, WebhookName, names...)
-	n.Service = intern(service)
-	return n
+// webhook is what the two kinds of webhook configuration have in common.
+type webhook struct {
+	name   string
+	client admissionv1.WebhookClientConfig
 }
 
-func mutatingWebhooks(o *admissionv1.MutatingWebhookConfiguration) *Named {
-	names := make([]string, 0, len(o.Webhooks))
+func webhooks(kind string, o metav1.Object, hooks []webhook) *Named {
+	names := make([]string, 0, len(hooks))
 	service := ""
-	for _, webhook := range o.Webhooks {
-		names = append(names, webhook.Name)
-		if webhook.ClientConfig.Service != nil && service == "" {
-			service = webhook.ClientConfig.Service.Namespace
+	for _, hook := range hooks {
+		names = append(names, hook.name)
+		if hook.client.Service != nil && service == "" {
+			service = intern(hook.client.Service.Namespace)
 		}
 	}
-	n := named("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", o, WebhookName, names...)
-	n.Service = intern(service)
+	n := named("admissionregistration.k8s.io/v1", kind, o, WebhookName, names...)
+	n.Service = service
 	return n
 }
 
