@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -55,6 +56,9 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
 	status.Reason = reason(&status, p.spec)
+	if status.Reason == "" && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionConformant) {
+		status.Reason = "undeclared: cannot tell"
+	}
 
 	result := Result{Transitions: e.transitions, Again: e.again}
 	if before.LastEvaluationTime == nil || !equality.Semantic.DeepEqual(status, *before) {

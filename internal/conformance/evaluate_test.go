@@ -119,7 +119,7 @@ layers:
 		},
 		"nobody could look whether something undeclared is there": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,
-			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1",
+			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: cannot tell",
 		},
 		"nobody could look where something undeclared is only reported": {
 			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,

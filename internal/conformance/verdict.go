@@ -97,6 +97,7 @@ func ruled(holds bool, err error, message string, resource catalog.Resource) out
 
 func absent(r *requirement, s *inventory.Snapshot) outcome {
 	var blindSpots []string
+	var unjudged *outcome
 	for _, c := range r.choices {
 		component := s.Component(c.component)
 		if component == nil {
@@ -105,11 +106,12 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 		for i := range component.Installations {
 			installation := &component.Installations[i]
 			if c.version != nil && installation.Version == "" {
-				return outcome{
+				unjudged = &outcome{
 					verdict: v1alpha1.VerdictUnknown, component: component.Definition, installation: installation, evidence: installation.Evidence,
 					message:     fmt.Sprintf("%s is installed%s, and nothing tells its version: whether it is one of %s cannot be judged", c.component, in(installation), c.text),
 					remediation: tellVersion,
 				}
+				continue // another copy may certainly be forbidden
 			}
 			if c.version != nil && !within(c, installation.Version) {
 				continue
@@ -122,7 +124,10 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 		}
 		blindSpots = append(blindSpots, component.Blind...)
 	}
-	if len(blindSpots) > 0 {
+	switch {
+	case unjudged != nil:
+		return *unjudged
+	case len(blindSpots) > 0:
 		return blind(blindSpots)
 	}
 	return outcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + names(r.choices) + " is installed"}
@@ -155,16 +160,11 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 			}
 		}
 	}
-	if r.Exclusive {
-		// A rival out of sight may be installed: that there is one implementation alone cannot be said.
-		for _, rival := range r.rivals {
-			if component := s.Component(rival); component != nil {
-				blindSpots = append(blindSpots, component.Blind...)
-			}
-		}
-	}
 	switch {
-	case best != nil && holds(best.verdict) && (!r.Exclusive || len(blindSpots) == 0):
+	case best != nil && holds(best.verdict):
+		if unseen := unseenRivals(r, s); len(unseen) > 0 {
+			return blind(unseen)
+		}
 		return *best
 	case len(blindSpots) > 0:
 		return blind(blindSpots)
@@ -189,6 +189,20 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 
 // tellVersion is what to do about an installation whose version nothing tells.
 const tellVersion = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
+
+// unseenRivals says what could not be looked at that may hold a second implementation, where only one is allowed: that
+// there is one alone cannot be said then.
+func unseenRivals(r *requirement, s *inventory.Snapshot) []string {
+	var unseen []string
+	if r.Exclusive {
+		for _, rival := range r.rivals {
+			if component := s.Component(rival); component != nil {
+				unseen = append(unseen, component.Blind...)
+			}
+		}
+	}
+	return unseen
+}
 
 // conflict looks for a second implementation where only one is allowed.
 func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {

@@ -42,7 +42,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"no provider of the capability is there": {
 			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/gamma:v1.2.3")},
-			verdict: v1alpha1.VerdictMissing, says: ": alpha, beta, delta, epsilon", advises: "helm install alpha",
+			verdict: v1alpha1.VerdictMissing, says: "nothing is installed that provides cni: alpha, beta, delta, epsilon would", advises: "helm install alpha",
 		},
 		"nobody defines the capability": {
 			asks:    "capability: teleportation",
@@ -136,6 +136,10 @@ func TestVerdicts(t *testing.T) {
 			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:latest")},
 			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg, and nothing tells its version: whether it is one of <2", advises: "version tag",
 		},
+		"a copy whose version nothing tells hides none that must not be there": {
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
+			runs: []*facts.Workload{running("a", "example/gamma:latest"), running("b", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
+		},
 		"no version of it must be there, and nothing tells which it is": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{running("reg", "example/gamma:latest")}, verdict: v1alpha1.VerdictForbidden,
 		},
@@ -157,6 +161,13 @@ func TestVerdicts(t *testing.T) {
 		"a rival that is not even named and that the operator may not look for": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
 			verdict: v1alpha1.VerdictUnknown, says: "no permission to list CRDs", advises: "ServiceAccount",
+		},
+		"a rival out of sight hides no absence": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", given: blindToEpsilon, verdict: v1alpha1.VerdictMissing,
+		},
+		"a rival out of sight hides no failure": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+			verdict: v1alpha1.VerdictDegraded,
 		},
 		"two rivals in sight conflict whatever is out of sight": {
 			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v2.0.0")}, given: blindToEpsilon,
