@@ -7,7 +7,7 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml docs/catalog.md
 VERSION    ?= devel
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
@@ -25,10 +25,12 @@ controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (abo
 	@$(CONTROLPLANE) build --out $(K8S)
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, CRDs and permissions
+generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
+	@mkdir -p docs
+	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code

@@ -64,6 +64,13 @@ type ComponentDefinitionSpec struct {
 	// +optional
 	Capabilities []Name `json:"capabilities,omitempty"`
 
+	// Components that this one ships as parts of itself, for instance Harbor its Trivy. An installation of one of them in a
+	// namespace that this component is installed in is part of it.
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=32
+	// +optional
+	Bundles []Name `json:"bundles,omitempty"`
+
 	// The product's home page.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
@@ -112,7 +119,7 @@ const (
 // Signals are the rules by which a component is recognised. Workloads and nodes prove an installation unless they say
 // otherwise; everything else supports one unless it says otherwise.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps)",message="signals must hold at least one signal, for example workloads: [{images: [\"example/server\"]}]"
+// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps) || has(self.apiServer)",message="signals must hold at least one signal, for example workloads: [{images: [\"example/server\"]}]"
 type Signals struct {
 	// Workloads, by image, labels or name.
 	// +listType=atomic
@@ -181,6 +188,9 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	ConfigMaps []ConfigMapSignal `json:"configMaps,omitempty"`
+	// The API server, by the version that it reports at /version.
+	// +optional
+	APIServer *APIServerSignal `json:"apiServer,omitempty"`
 }
 
 // WorkloadKind is a kind of workload that is watched.
@@ -317,8 +327,21 @@ type ConfigMapSignal struct {
 	Role Role `json:"role,omitempty"`
 }
 
+// APIServerSignal recognises the API server of the cluster.
+type APIServerSignal struct {
+	// Regular expression (RE2) that the version must match, for instance "[+]k3s".
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +required
+	Version string `json:"version"`
+	// Proof or Support; Proof where it is left out.
+	// +kubebuilder:default=Proof
+	// +optional
+	Role Role `json:"role,omitempty"`
+}
+
 // VersionOrigin is a place that tells a version.
-// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;ContainerRuntime;Kubelet;OSImage;Expression
+// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;Expression
 type VersionOrigin string
 
 // The places that tell a version.
@@ -329,6 +352,8 @@ const (
 	VersionFromVersionLabel VersionOrigin = "VersionLabel"
 	// VersionFromChartLabel is the version in the label helm.sh/chart, for products whose chart carries the product's version.
 	VersionFromChartLabel VersionOrigin = "ChartLabel"
+	// VersionFromAPIServer is the version that the API server reports at /version.
+	VersionFromAPIServer VersionOrigin = "APIServer"
 	// VersionFromContainerRuntime is the version in the node's status.nodeInfo.containerRuntimeVersion.
 	VersionFromContainerRuntime VersionOrigin = "ContainerRuntime"
 	// VersionFromKubelet is the node's status.nodeInfo.kubeletVersion.

@@ -22,6 +22,8 @@ type Catalog struct {
 	byName      map[string][]*workloadSignal
 	byNamed     map[nameKey][]*nameSignal
 	nodes       []*nodeSignal
+	apiServers  []*apiServerSignal
+	bundlers    map[string][]string // names of the components that ship a component as a part
 	byConfigMap map[string][]*configMapSignal
 
 	// Names of the components that a source can prove, and of those whose health or version reads a resource.
@@ -46,6 +48,7 @@ func New(components ...*Component) *Catalog {
 		byNamed:      map[nameKey][]*nameSignal{},
 		byConfigMap:  map[string][]*configMapSignal{},
 		bySource:     map[string][]string{},
+		bundlers:     map[string][]string{},
 		byResource:   map[Resource][]string{},
 	}
 	for _, component := range components {
@@ -90,6 +93,12 @@ func (c *Catalog) index(component *Component) {
 		c.byNamed[key] = append(c.byNamed[key], signal)
 	}
 	c.nodes = append(c.nodes, component.nodes...)
+	if component.apiServer != nil {
+		c.apiServers = append(c.apiServers, component.apiServer)
+	}
+	for _, part := range component.Bundles {
+		c.bundlers[part] = append(c.bundlers[part], component.Name)
+	}
 	for _, signal := range component.configMaps {
 		source := ConfigMapSource(signal.namespace, signal.name)
 		c.byConfigMap[source] = append(c.byConfigMap[source], signal)
@@ -129,6 +138,9 @@ func (c *Catalog) HealthResources() []Resource {
 	return sortedResources(set)
 }
 
+// Bundlers are the names of the components that ship a component as a part of themselves, sorted.
+func (c *Catalog) Bundlers(component string) []string { return c.bundlers[component] }
+
 // ProvedBy are the names of the components that a source can prove, sorted.
 func (c *Catalog) ProvedBy(source string) []string { return c.bySource[source] }
 
@@ -148,6 +160,12 @@ func (c *Catalog) Match(fact facts.Fact) []Match {
 		for _, signal := range c.nodes {
 			if match, ok := signal.match(f); ok {
 				found = add(found, match)
+			}
+		}
+	case *facts.APIServer:
+		for _, signal := range c.apiServers {
+			if signal.version.MatchString(f.Version) {
+				found = add(found, Match{Component: signal.component, Role: signal.role, Signal: "API server " + f.Version})
 			}
 		}
 	case *facts.ConfigMap:

@@ -36,6 +36,9 @@ func Compile(definition *v1alpha1.ComponentDefinition) (*Component, field.ErrorL
 	for _, capability := range spec.Capabilities {
 		c.component.Capabilities = append(c.component.Capabilities, string(capability))
 	}
+	for _, part := range spec.Bundles {
+		c.component.Bundles = append(c.component.Bundles, string(part))
+	}
 	path := field.NewPath("spec")
 	c.signals(path.Child("signals"), &spec.Signals)
 	c.versions(path.Child("version"), spec.Version)
@@ -78,13 +81,19 @@ func (c *compiler) signals(path *field.Path, signals *v1alpha1.Signals) {
 	for i := range signals.Nodes {
 		c.node(path.Child("nodes").Index(i), &signals.Nodes[i])
 	}
+	if signal := signals.APIServer; signal != nil {
+		if version := c.pattern(path.Child("apiServer", "version"), signal.Version, true); version != nil {
+			c.component.apiServer = &apiServerSignal{c.component, roleOr(signal.Role, v1alpha1.RoleProof), version}
+		}
+	}
 	for _, signal := range signals.ConfigMaps {
 		c.component.configMaps = append(c.component.configMaps, &configMapSignal{
 			component: c.component, role: roleOr(signal.Role, v1alpha1.RoleSupport),
 			namespace: signal.Namespace, name: signal.Name, contains: signal.Contains,
 		})
 	}
-	if len(c.component.workloads)+len(c.component.names)+len(c.component.nodes)+len(c.component.configMaps) == 0 && len(c.errs) == 0 {
+	none := len(c.component.workloads)+len(c.component.names)+len(c.component.nodes)+len(c.component.configMaps) == 0 && c.component.apiServer == nil
+	if none && len(c.errs) == 0 {
 		c.errs = append(c.errs, field.Required(path, "the definition would match nothing: name at least one signal, for example workloads: [{images: [\"example/server\"]}]"))
 		return
 	}

@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"maps"
 	"regexp"
+	"slices"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -30,8 +32,10 @@ func ResourceOf(reference v1alpha1.ResourceReference) Resource {
 type Component struct {
 	Name, DisplayName, Layer string
 	Capabilities             []string
-	Homepage                 string
-	Remediation              v1alpha1.Remediation
+	// Bundles are the components that this one ships as parts of itself.
+	Bundles     []string
+	Homepage    string
+	Remediation v1alpha1.Remediation
 	// Builtin says that the definition is embedded in the binary.
 	Builtin bool
 
@@ -43,6 +47,7 @@ type Component struct {
 	names      []*nameSignal
 	nodes      []*nodeSignal
 	configMaps []*configMapSignal
+	apiServer  *apiServerSignal
 }
 
 // VersionSource is one place that may tell the version.
@@ -103,6 +108,9 @@ var nameResources = map[facts.NameKind][]string{
 	facts.RuntimeHandler:     {"runtimeclasses.node.k8s.io"},
 }
 
+// APIServerSource names the source that tells the API server's version.
+const APIServerSource = "the API server's version"
+
 // ProofSources are the resources that can prove an installation of the component, sorted: without a look at one of them
 // nobody can say that the component is missing.
 func (c *Component) ProofSources() []string {
@@ -126,6 +134,9 @@ func (c *Component) ProofSources() []string {
 			set["nodes"] = true
 		}
 	}
+	if c.apiServer != nil && c.apiServer.role == v1alpha1.RoleProof {
+		set[APIServerSource] = true
+	}
 	for _, signal := range c.configMaps {
 		if signal.role == v1alpha1.RoleProof {
 			set[ConfigMapSource(signal.namespace, signal.name)] = true
@@ -148,12 +159,10 @@ func (c *Component) HealthResources() []Resource {
 	return sortedResources(set)
 }
 
+// CheckNames are the names of the checks that a requirement can ask for, sorted.
+func (c *Component) CheckNames() []string { return slices.Sorted(maps.Keys(c.Checks)) }
+
 // Provides tells whether the component fills the role.
 func (c *Component) Provides(capability string) bool {
-	for _, provided := range c.Capabilities {
-		if provided == capability {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(c.Capabilities, capability)
 }

@@ -143,6 +143,12 @@ func (s *nodeSignal) match(n *facts.Node) (Match, bool) {
 	return Match{Component: s.component, Role: s.role, Signal: signal}, true
 }
 
+type apiServerSignal struct {
+	component *Component
+	role      v1alpha1.Role
+	version   *regexp.Regexp
+}
+
 type configMapSignal struct {
 	component                 *Component
 	role                      v1alpha1.Role

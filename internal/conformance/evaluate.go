@@ -198,7 +198,8 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 	}
 	var found []v1alpha1.UndeclaredComponent
 	for _, component := range e.snapshot.Found() {
-		if e.profile.components[component.Definition.Name] {
+		// The cluster itself is no component that anybody would forbid.
+		if e.profile.components[component.Definition.Name] || component.Definition.Provides("orchestrator") {
 			continue
 		}
 		for i := range component.Installations {
@@ -206,6 +207,9 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 				return found
 			}
 			installation := &component.Installations[i]
+			if whole := e.snapshot.PartOf(component, installation); whole != "" && e.profile.components[whole] {
+				continue // a part of what is declared
+			}
 			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: installation.Namespace})
 		}
 	}

@@ -58,6 +58,23 @@ const (
 	RuntimeHandler     NameKind = "runtime handler"
 )
 
+// APIServer is what is kept of the API server itself.
+type APIServer struct {
+	Ref
+	Version string // gitVersion of /version, for instance "v1.37.2+k3s1"
+}
+
+// APIServerOf is the fact of an API server of a version.
+func APIServerOf(version string) *APIServer {
+	return &APIServer{Ref: Ref{APIVersion: "version", Kind: "APIServer", Name: "kubernetes"}, Version: version}
+}
+
+// Equal implements Fact.
+func (a *APIServer) Equal(other Fact) bool {
+	o, ok := other.(*APIServer)
+	return ok && *a == *o
+}
+
 // Named is what is kept of an object that tells a component by a name: a CRD, a StorageClass, a webhook configuration.
 type Named struct {
 	Ref

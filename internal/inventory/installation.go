@@ -227,6 +227,10 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 				if version := source.Pick(workloadText(source.From, fact, proof.Tag)); version != "" {
 					return version
 				}
+			case *facts.APIServer:
+				if version := source.Pick(apiServerText(source.From, fact)); version != "" {
+					return version
+				}
 			case *facts.Node:
 				lowest = lower(lowest, source.Pick(nodeText(source.From, fact)))
 			}
@@ -258,6 +262,13 @@ func workloadText(from v1alpha1.VersionOrigin, w *facts.Workload, tag string) st
 		return text
 	}
 	return ""
+}
+
+func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
+	if from != v1alpha1.VersionFromAPIServer {
+		return ""
+	}
+	return a.Version
 }
 
 func nodeText(from v1alpha1.VersionOrigin, n *facts.Node) string {

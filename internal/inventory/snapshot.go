@@ -99,6 +99,22 @@ func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
 	return found
 }
 
+// PartOf names the component that ships an installation of a component as a part of itself: one that says so, and that is
+// installed in the same namespace. It is empty where the installation stands for itself.
+func (s *Snapshot) PartOf(component *Component, installation *Installation) string {
+	if installation.Namespace == "" {
+		return ""
+	}
+	for _, name := range s.Catalog.Bundlers(component.Definition.Name) {
+		for _, whole := range s.components[name].Installations {
+			if whole.Namespace == installation.Namespace {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
 // Unseen says what could not be looked at that might prove a component, each thing once, in the order of the components.
 func (s *Snapshot) Unseen() []string {
 	var reasons []string

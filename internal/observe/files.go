@@ -220,6 +220,8 @@ func (d *Dump) Feed(i *inventory.Inventory, resources []catalog.Resource) {
 		}
 		i.Feed(source).Replace(d.facts[source])
 	}
+	// No file says what the API server reports. The nodes' kubelets do.
+	i.Feed(catalog.APIServerSource).Replace(nil)
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Feed(name).Replace(d.facts[name])

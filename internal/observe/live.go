@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
@@ -20,6 +21,8 @@ const (
 	// patience is how long a source may fail to answer before it counts as out of sight. A restart of the API server is over
 	// within it.
 	patience = 15 * time.Second
+	// askVersion is how often the API server is asked for its version.
+	askVersion = 10 * time.Minute
 	// retryRefused is how often a refused source is tried again when no word of changed permissions comes.
 	retryRefused = time.Minute
 	// retryUnserved is how often a resource that is not served is looked for when no word of its CRD comes.
@@ -32,6 +35,8 @@ type Live struct {
 	inventory *inventory.Inventory
 	log       logr.Logger
 
+	apiServer *inventory.Feed
+
 	mu       sync.Mutex
 	run      context.Context // nil before Run
 	watchers map[string]*watcher
@@ -40,7 +45,7 @@ type Live struct {
 
 // NewLive returns a feeder of an inventory. It reads nothing before Run.
 func NewLive(clients Clients, i *inventory.Inventory, log logr.Logger) *Live {
-	l := &Live{clients: clients, inventory: i, log: log, watchers: map[string]*watcher{}}
+	l := &Live{clients: clients, inventory: i, log: log, apiServer: i.Feed(catalog.APIServerSource), watchers: map[string]*watcher{}}
 	for _, k := range kinds() {
 		l.add(k, k.resource.String(), l.factSink(k.resource.String()))
 	}
@@ -58,7 +63,8 @@ func (l *Live) Run(ctx context.Context) error {
 		l.start(w)
 	}
 	l.mu.Unlock()
-	l.wg.Add(2)
+	l.wg.Add(3)
+	go func() { defer l.wg.Done(); l.keepVersion(ctx) }()
 	go func() { defer l.wg.Done(); l.watchPermissions(ctx) }()
 	go func() { defer l.wg.Done(); l.keepDeadlines(ctx) }()
 	<-ctx.Done()
@@ -134,6 +140,26 @@ func (l *Live) crdChanged(crd string, gone bool) {
 	for _, w := range l.watchers {
 		if w.kind.optional && w.kind.resource.String() == crd {
 			w.resourceChanged(gone)
+		}
+	}
+}
+
+// keepVersion asks the API server for its version, now and then: it changes when the control plane is upgraded.
+func (l *Live) keepVersion(ctx context.Context) {
+	pause := 200 * time.Millisecond
+	for {
+		version, err := l.clients.Typed.Discovery().ServerVersion()
+		if err == nil {
+			l.apiServer.Replace([]facts.Fact{facts.APIServerOf(version.GitVersion)})
+			pause = askVersion
+		} else if pause != askVersion {
+			l.apiServer.Lose(inventory.Blind, unanswered(catalog.APIServerSource, err))
+			pause = min(2*pause, patience)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(pause):
 		}
 	}
 }

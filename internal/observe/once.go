@@ -15,6 +15,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
@@ -24,9 +25,11 @@ const pageSize = 500
 // Once feeds an inventory from an API server by one paged list of each kind and of each resource named. What the caller
 // may not see is out of sight and no error; an API server that does not answer at all is one.
 func Once(ctx context.Context, clients Clients, i *inventory.Inventory, resources []catalog.Resource) error {
-	if _, err := clients.Typed.Discovery().ServerVersion(); err != nil {
+	version, err := clients.Typed.Discovery().ServerVersion()
+	if err != nil {
 		return fmt.Errorf("the API server does not answer: %w", err)
 	}
+	i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(version.GitVersion)})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	read := func(k kind, name string, s sink) {

@@ -29,11 +29,13 @@ type Component struct {
 
 // Installation is one copy of a component.
 type Installation struct {
-	Namespace string              `json:"namespace"`
-	Version   string              `json:"version"`
-	Health    v1alpha1.Health     `json:"health,omitempty"`
-	Message   string              `json:"message,omitempty"`
-	Evidence  []v1alpha1.Evidence `json:"evidence"`
+	Namespace string          `json:"namespace"`
+	Version   string          `json:"version"`
+	Health    v1alpha1.Health `json:"health,omitempty"`
+	Message   string          `json:"message,omitempty"`
+	// PartOf names the component that ships this copy as a part of itself; empty for one that stands for itself.
+	PartOf   string              `json:"partOf,omitempty"`
+	Evidence []v1alpha1.Evidence `json:"evidence"`
 }
 
 // Discover takes a Discovery out of a snapshot.
@@ -41,8 +43,9 @@ func Discover(s *inventory.Snapshot) Discovery {
 	d := Discovery{Components: []Component{}, Residue: []Component{}}
 	for _, found := range s.Found() {
 		component := componentOf(found)
-		for _, i := range found.Installations {
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Health, i.Message, i.Evidence})
+		for n := range found.Installations {
+			i := &found.Installations[n]
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Health, i.Message, s.PartOf(found, i), i.Evidence})
 		}
 		d.Components = append(d.Components, component)
 	}
@@ -68,7 +71,11 @@ func (d Discovery) Table(w io.Writer) error {
 				continue
 			}
 			for _, i := range component.Installations {
-				t.row(layer, component.Name, dash(i.Version), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
+				name := component.Name
+				if i.PartOf != "" {
+					name += " (part of " + i.PartOf + ")"
+				}
+				t.row(layer, name, dash(i.Version), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
 			}
 		}
 	}

@@ -313,6 +313,7 @@ func platform() []v1alpha1.Layer {
 		}
 		layers = append(layers, v1alpha1.Layer{Name: layer, Requirements: []v1alpha1.Requirement{r}})
 	}
+	add("core", anyOf("kubernetes", "kubernetes", ">=1.30"))
 	add("runtime", anyOf("containerd", "containerd", ">=2.0"))
 	for _, i := range installs {
 		r := anyOf(i.component, i.component, "")
@@ -401,7 +402,7 @@ func waits(t *testing.T) {
 			t.Errorf("kubectl get -o wide has no column %s:\n%s", column, wide)
 		}
 	}
-	if fields := strings.Fields(lines[1]); fields[1] != "True" || fields[2] != "16/16" {
+	if fields := strings.Fields(lines[1]); fields[1] != "True" || fields[2] != "17/17" {
 		t.Errorf("got %v", fields)
 	}
 }

@@ -16,6 +16,8 @@ import (
 func ForKind(kind schema.GroupVersionKind) interface{} {
 	switch kind {
 	// Group=platformprofile.dev, Version=v1alpha1
+	case v1alpha1.SchemeGroupVersion.WithKind("APIServerSignal"):
+		return &apiv1alpha1.APIServerSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Attestation"):
 		return &apiv1alpha1.AttestationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CheckParameter"):

@@ -23,6 +23,16 @@ func Parser() *typed.Parser {
 var parserOnce sync.Once
 var parser *typed.Parser
 var schemaYAML = typed.YAMLObject(`types:
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.APIServerSignal
+  map:
+    fields:
+    - name: role
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Role
+      default: Proof
+    - name: version
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Attestation
   map:
     fields:
@@ -95,6 +105,12 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinitionSpec
   map:
     fields:
+    - name: bundles
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+          elementRelationship: associative
     - name: capabilities
       type:
         list:
@@ -579,6 +595,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Signals
   map:
     fields:
+    - name: apiServer
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.APIServerSignal
     - name: apiServices
       type:
         list:

@@ -18,6 +18,9 @@ type ComponentDefinitionSpecApplyConfiguration struct {
 	Layer *apiv1alpha1.Name `json:"layer,omitempty"`
 	// The roles it fills, for instance cni. A requirement for a capability is satisfied by any component that provides it.
 	Capabilities []apiv1alpha1.Name `json:"capabilities,omitempty"`
+	// Components that this one ships as parts of itself, for instance Harbor its Trivy. An installation of one of them in a
+	// namespace that this component is installed in is part of it.
+	Bundles []apiv1alpha1.Name `json:"bundles,omitempty"`
 	// The product's home page.
 	Homepage *string `json:"homepage,omitempty"`
 	// What shows that the component is there.
@@ -61,6 +64,16 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithLayer(value apiv1alpha1.
 func (b *ComponentDefinitionSpecApplyConfiguration) WithCapabilities(values ...apiv1alpha1.Name) *ComponentDefinitionSpecApplyConfiguration {
 	for i := range values {
 		b.Capabilities = append(b.Capabilities, values[i])
+	}
+	return b
+}
+
+// WithBundles adds the given value to the Bundles field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Bundles field.
+func (b *ComponentDefinitionSpecApplyConfiguration) WithBundles(values ...apiv1alpha1.Name) *ComponentDefinitionSpecApplyConfiguration {
+	for i := range values {
+		b.Bundles = append(b.Bundles, values[i])
 	}
 	return b
 }

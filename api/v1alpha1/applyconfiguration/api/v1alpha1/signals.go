@@ -31,6 +31,8 @@ type SignalsApplyConfiguration struct {
 	Nodes []NodeSignalApplyConfiguration `json:"nodes,omitempty"`
 	// Single ConfigMaps, by namespace and name. Each is watched alone; the operator needs permission for it by name.
 	ConfigMaps []ConfigMapSignalApplyConfiguration `json:"configMaps,omitempty"`
+	// The API server, by the version that it reports at /version.
+	APIServer *APIServerSignalApplyConfiguration `json:"apiServer,omitempty"`
 }
 
 // SignalsApplyConfiguration constructs a declarative configuration of the Signals type for use with
@@ -179,5 +181,13 @@ func (b *SignalsApplyConfiguration) WithConfigMaps(values ...*ConfigMapSignalApp
 		}
 		b.ConfigMaps = append(b.ConfigMaps, *values[i])
 	}
+	return b
+}
+
+// WithAPIServer sets the APIServer field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the APIServer field is set to the value of the last call.
+func (b *SignalsApplyConfiguration) WithAPIServer(value *APIServerSignalApplyConfiguration) *SignalsApplyConfiguration {
+	b.APIServer = value
 	return b
 }

@@ -1,0 +1,73 @@
+package inventory
+
+import (
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+func define(t *testing.T, name string, spec v1alpha1.ComponentDefinitionSpec) *catalog.Component {
+	t.Helper()
+	definition := &v1alpha1.ComponentDefinition{Spec: spec}
+	definition.Name = name
+	component, errs := catalog.Compile(definition)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	return component
+}
+
+// TestPartOf shows that what ships inside another product is an installation of its own that says whose part it is, and
+// that the same product elsewhere stands for itself.
+func TestPartOf(t *testing.T) {
+	byImage := func(image string, bundles ...v1alpha1.Name) v1alpha1.ComponentDefinitionSpec {
+		return v1alpha1.ComponentDefinitionSpec{Layer: "x", Bundles: bundles, Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{image}}}}}
+	}
+	i := New(catalog.New(define(t, "registry", byImage("acme/registry", "scanner")), define(t, "scanner", byImage("acme/scanner"))), time.Now)
+	run := func(namespace, image string) facts.Fact {
+		parsed, _ := facts.ParseImage(image)
+		return &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()}, Images: []facts.Image{parsed}}
+	}
+	i.Feed("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"), run("alone", "acme/scanner:3.0.0")})
+	s := i.Snapshot()
+	scanner := s.Component("scanner")
+	want := map[string]string{"registry": "registry", "alone": ""}
+	if len(scanner.Installations) != len(want) {
+		t.Fatalf("got %+v", scanner.Installations)
+	}
+	for n := range scanner.Installations {
+		installation := &scanner.Installations[n]
+		if got := s.PartOf(scanner, installation); got != want[installation.Namespace] {
+			t.Errorf("in %s it is part of %q, want %q", installation.Namespace, got, want[installation.Namespace])
+		}
+	}
+}
+
+// TestTheClusterItself shows that the API server is found by its version, and that distributions are told apart by it.
+func TestTheClusterItself(t *testing.T) {
+	byVersion := func(pattern string) v1alpha1.ComponentDefinitionSpec {
+		return v1alpha1.ComponentDefinitionSpec{
+			Layer: "core", Signals: v1alpha1.Signals{APIServer: &v1alpha1.APIServerSignal{Version: pattern}},
+			Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromAPIServer}},
+		}
+	}
+	i := New(catalog.New(define(t, "kubernetes", byVersion("^v")), define(t, "k3s", byVersion("[+]k3s"))), time.Now)
+	feed := i.Feed(catalog.APIServerSource)
+	if blind := i.Snapshot().Component("kubernetes").Blind; len(blind) == 0 {
+		t.Error("a cluster whose API server nobody asked is not out of sight")
+	}
+	for version, k3s := range map[string]int{"v1.37.2": 0, "v1.36.1+k3s1": 1} {
+		feed.Replace([]facts.Fact{facts.APIServerOf(version)})
+		s := i.Snapshot()
+		found := s.Component("kubernetes").Installations
+		if len(found) != 1 || found[0].Version != catalog.CleanVersion(version) || found[0].Health != v1alpha1.HealthHealthy {
+			t.Errorf("%s: got %+v", version, found)
+		}
+		if got := len(s.Component("k3s").Installations); got != k3s {
+			t.Errorf("%s: k3s is found %d times, want %d", version, got, k3s)
+		}
+	}
+}

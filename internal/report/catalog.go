@@ -1,0 +1,225 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+)
+
+// CatalogTable lists what can be recognised, layer by layer.
+func CatalogTable(w io.Writer, c *catalog.Catalog) error {
+	t := newTable(w, "LAYER", "COMPONENT", "NAME", "CAPABILITIES", "CHECKS")
+	for _, layer := range catalogLayers(c) {
+		for _, name := range c.Names() {
+			component := c.Component(name)
+			if component.Layer == layer {
+				t.row(layer, name, component.DisplayName, dash(strings.Join(component.Capabilities, ", ")), dash(strings.Join(component.CheckNames(), ", ")))
+			}
+		}
+	}
+	return t.flush()
+}
+
+// CatalogMarkdown is the catalog as a page: a table for each layer.
+func CatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
+	p := &page{w: w}
+	p.line("# What is recognised")
+	p.line("")
+	p.line("Generated from `internal/catalog/definitions` by `make generate`. `platformprofile catalog NAME` explains one of them.")
+	for _, layer := range catalogLayers(c) {
+		p.line("")
+		p.line("## %s", layer)
+		p.line("")
+		p.line("| component | product | capabilities | checks |")
+		p.line("| --- | --- | --- | --- |")
+		for _, name := range c.Names() {
+			component := c.Component(name)
+			if component.Layer != layer {
+				continue
+			}
+			p.line("| `%s` | [%s](%s) | %s | %s |", name, component.DisplayName, component.Homepage,
+				strings.Join(component.Capabilities, ", "), strings.Join(component.CheckNames(), ", "))
+		}
+	}
+	return p.err
+}
+
+// Explain says how one component is recognised, what its version and health come from, and what to do about it.
+func Explain(w io.Writer, definition *v1alpha1.ComponentDefinition) error {
+	p := &page{w: w}
+	spec := &definition.Spec
+	p.line("%s (%s)", spec.DisplayName, definition.Name)
+	p.fact("layer", string(spec.Layer))
+	p.fact("capabilities", joined(spec.Capabilities))
+	p.fact("ships as parts", joined(spec.Bundles))
+	p.fact("home page", spec.Homepage)
+	p.line("\nRecognised by (* proves an installation, - only supports one):")
+	explainSignals(p, &spec.Signals)
+	p.line("\nVersion from:")
+	if len(spec.Version) == 0 {
+		p.line("  the image tag, then the label app.kubernetes.io/version")
+	}
+	for _, source := range spec.Version {
+		text := string(source.From)
+		if source.Resource != nil {
+			text += " over " + catalog.ResourceOf(*source.Resource).String()
+		}
+		if source.Pattern != "" {
+			text += ", by the pattern " + source.Pattern
+		}
+		p.line("  %s", text)
+	}
+	p.line("\nHealth from:")
+	p.line("  the rollout of its workloads")
+	if spec.Health != nil {
+		for _, rule := range spec.Health.Rules {
+			p.line("  %s: %s; else: %s", rule.Name, catalog.ResourceOf(rule.Resource), rule.Message)
+		}
+	}
+	if len(spec.Checks) > 0 {
+		p.line("\nChecks that a requirement can ask for:")
+	}
+	for _, check := range spec.Checks {
+		text := check.Description
+		if text == "" {
+			text = check.Message
+		}
+		p.line("  %s: %s", check.Name, text)
+		for _, parameter := range check.Parameters {
+			standard := "must be set"
+			if parameter.Default != nil {
+				standard = string(*parameter.Default) + " where it is not set"
+			}
+			p.line("    %s (%s; %s) %s", parameter.Name, parameter.Type, standard, parameter.Description)
+		}
+	}
+	if r := spec.Remediation; r != nil {
+		p.line("\nWhat to do:")
+		p.fact("to install", r.Install)
+		p.fact("documentation", r.Docs)
+		p.fact("when degraded", r.Degraded)
+	}
+	return p.err
+}
+
+func explainSignals(p *page, s *v1alpha1.Signals) {
+	for _, w := range s.Workloads {
+		var parts []string
+		if len(w.Kinds) > 0 {
+			parts = append(parts, joined(w.Kinds))
+		} else {
+			parts = append(parts, "any workload")
+		}
+		if len(w.Images) > 0 {
+			parts = append(parts, "with an image that ends in "+strings.Join(w.Images, " or "))
+		}
+		for _, label := range sortedLabels(w.Labels) {
+			parts = append(parts, "labelled "+label)
+		}
+		if len(w.Names) > 0 {
+			parts = append(parts, "named "+strings.Join(w.Names, " or "))
+		}
+		p.signal(w.Role, v1alpha1.RoleProof, strings.Join(parts, ", "))
+	}
+	if s.APIServer != nil {
+		p.signal(s.APIServer.Role, v1alpha1.RoleProof, "API server of a version that matches "+s.APIServer.Version)
+	}
+	for _, n := range s.Nodes {
+		var parts []string
+		for _, fact := range [][2]string{
+			{"container runtime", n.ContainerRuntime}, {"a kubelet version that matches", n.KubeletVersion},
+			{"an OS image that matches", n.OSImage}, {"a provider ID that begins with", n.ProviderID},
+		} {
+			if fact[1] != "" {
+				parts = append(parts, fact[0]+" "+fact[1])
+			}
+		}
+		parts = append(parts, sortedLabels(n.Labels)...)
+		parts = append(parts, n.Annotations...)
+		p.signal(n.Role, v1alpha1.RoleProof, "nodes with "+strings.Join(parts, ", "))
+	}
+	for _, named := range []struct {
+		what    string
+		signals []v1alpha1.NameSignal
+	}{
+		{"CRD", s.CRDs},
+		{"StorageClass with the provisioner", s.StorageProvisioners},
+		{"CSIDriver", s.CSIDrivers},
+		{"IngressClass of the controller", s.IngressControllers},
+		{"GatewayClass of the controller", s.GatewayControllers},
+		{"APIService", s.APIServices},
+		{"webhook", s.Webhooks},
+		{"RuntimeClass with the handler", s.RuntimeHandlers},
+	} {
+		for _, signal := range named.signals {
+			p.signal(signal.Role, v1alpha1.RoleSupport, named.what+" "+signal.Name)
+		}
+	}
+	for _, c := range s.ConfigMaps {
+		p.signal(c.Role, v1alpha1.RoleSupport, "ConfigMap "+c.Namespace+"/"+c.Name)
+	}
+}
+
+// page writes lines until one fails.
+type page struct {
+	w   io.Writer
+	err error
+}
+
+func (p *page) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+// fact writes a named value, if there is one.
+func (p *page) fact(name, value string) {
+	if value != "" {
+		p.line("  %-15s %s", name+":", value)
+	}
+}
+
+func (p *page) signal(role, otherwise v1alpha1.Role, text string) {
+	if role == "" {
+		role = otherwise
+	}
+	mark := "-"
+	if role == v1alpha1.RoleProof {
+		mark = "*"
+	}
+	p.line("  %s %s", mark, text)
+}
+
+// catalogLayers are the layers of a catalog in the order in which a platform is built up.
+func catalogLayers(c *catalog.Catalog) []string {
+	components := make([]Component, 0, len(c.Names()))
+	for _, name := range c.Names() {
+		components = append(components, Component{Layer: c.Component(name).Layer})
+	}
+	return layersOf(components)
+}
+
+func joined[T ~string](values []T) string {
+	texts := make([]string, 0, len(values))
+	for _, value := range values {
+		texts = append(texts, string(value))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func sortedLabels(labels map[string]v1alpha1.LabelValue) []string {
+	var texts []string
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		value := string(labels[key])
+		if value == "*" {
+			value = "(any value)"
+		}
+		texts = append(texts, key+"="+value)
+	}
+	return texts
+}
