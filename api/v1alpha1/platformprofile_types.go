@@ -55,6 +55,11 @@ const (
 )
 
 // PlatformProfileSpec is the declaration: named layers of requirements, and how to judge them.
+//
+// The number of requirements is bounded so that the status, which says something of each, stays far below the size that
+// the API server stores.
+//
+// +kubebuilder:validation:XValidation:rule="self.layers.map(l, l.requirements.size()).sum() <= 256",message="a profile holds at most 256 requirements: split it into several profiles"
 type PlatformProfileSpec struct {
 	// Stops the evaluation. The status keeps what was found last, and the Ready condition says since when it is suspended.
 	// +optional

@@ -15,6 +15,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
+const (
+	// maxEvidence bounds what the status shows for one requirement, maxText each of its texts. With the number of
+	// requirements that the schema allows, a status stays below half of what the API server stores.
+	maxEvidence = 8
+	maxText     = 512
+)
+
 // maxUndeclared bounds the list of components that no requirement mentions.
 const maxUndeclared = 256
 
@@ -149,7 +156,7 @@ func count(summary *v1alpha1.Summary, r v1alpha1.RequirementStatus, ok bool) {
 
 func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: bounded(o.message, 1024), Remediation: bounded(o.remediation, 1024), Evidence: o.evidence,
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: bounded(o.message, maxText), Remediation: bounded(o.remediation, maxText), Evidence: o.evidence[:min(maxEvidence, len(o.evidence))],
 		LastTransitionTime: &e.now,
 	}
 	if status.Severity == "" {

@@ -57,6 +57,18 @@ func requirement(fields string) string {
 	return profileHead + "  layers:\n  - name: network\n    requirements:\n    - {name: cni, " + fields + "}\n"
 }
 
+// tooMany is a profile with more requirements than its status could tell of.
+func tooMany() string {
+	text := profileHead + "  layers:\n"
+	for layer := range 6 {
+		text += fmt.Sprintf("  - name: layer-%d\n    requirements:\n", layer)
+		for r := range 50 {
+			text += fmt.Sprintf("    - {name: r%d, capability: cni}\n", r)
+		}
+	}
+	return text
+}
+
 const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: bad}\nspec:\n  layer: network\n"
 
 // TestRefused holds bad manifests against both judges. Each must say the sentence that tells what to change.
@@ -77,6 +89,7 @@ func TestRefused(t *testing.T) {
 		"a subresource":                  {check("{resource: pods/log}"), "without a subresource"},
 		"no layers":                      {profileHead + "  layers: []\n", "spec.layers"},
 		"a layer in capitals":            {strings.Replace(requirement("capability: cni"), "network", "Network", 1), "lower case letters, digits and single dashes"},
+		"too many requirements":          {tooMany(), "at most 256 requirements"},
 		"the same layer twice":           {profileHead + "  layers:\n  - {name: a, requirements: [{name: x, capability: cni}]}\n  - {name: a, requirements: [{name: x, capability: cni}]}\n", "Duplicate value"},
 		"the same requirement twice":     {profileHead + "  layers:\n  - {name: a, requirements: [{name: x, capability: cni}, {name: x, capability: cni}]}\n", "Duplicate value"},
 		"the same component twice":       {requirement("anyOf: [{component: cilium}, {component: cilium}]"), "Duplicate value"},

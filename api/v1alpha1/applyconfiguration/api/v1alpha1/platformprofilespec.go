@@ -11,6 +11,9 @@ import (
 // with apply.
 //
 // PlatformProfileSpec is the declaration: named layers of requirements, and how to judge them.
+//
+// The number of requirements is bounded so that the status, which says something of each, stays far below the size that
+// the API server stores.
 type PlatformProfileSpecApplyConfiguration struct {
 	// Stops the evaluation. The status keeps what was found last, and the Ready condition says since when it is suspended.
 	Suspend *bool `json:"suspend,omitempty"`
