@@ -1,5 +1,5 @@
-// Command catalogrole writes the ClusterRole that lets the operator read what the built-in definitions read health,
-// versions and checks from: those resources and no others.
+// Command catalogrole writes the permissions that let the operator read what the built-in definitions look at: the
+// resources that health, versions and checks are read from, and single ConfigMaps by name, and nothing else.
 package main
 
 import (
@@ -53,10 +53,43 @@ func write() error {
 			APIGroups: []string{group}, Resources: slices.Sorted(maps.Keys(groups[group])), Verbs: []string{"get", "list", "watch"},
 		})
 	}
-	data, err := yaml.Marshal(role)
-	if err != nil {
+	if _, err := fmt.Println("# Generated from the catalog by hack/catalogrole. DO NOT EDIT."); err != nil {
 		return err
 	}
-	_, err = fmt.Printf("# Generated from the catalog by hack/catalogrole. DO NOT EDIT.\n%s", data)
-	return err
+	objects := []any{role}
+	for _, object := range append(objects, configMapRoles(catalog.New(components...).ConfigMaps())...) {
+		data, err := yaml.Marshal(object)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Printf("---\n%s", data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// configMapRoles let the operator read the single ConfigMaps that definitions name: a Role for each namespace, by name.
+func configMapRoles(configMaps []catalog.ConfigMap) []any {
+	names := map[string][]string{}
+	for _, c := range configMaps {
+		names[c.Namespace] = append(names[c.Namespace], c.Name)
+	}
+	var objects []any
+	for _, namespace := range slices.Sorted(maps.Keys(names)) {
+		meta := metav1.ObjectMeta{Name: "platformprofile-catalog", Namespace: namespace}
+		objects = append(objects, rbacv1.Role{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
+			ObjectMeta: meta,
+			Rules: []rbacv1.PolicyRule{{
+				APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: names[namespace], Verbs: []string{"get", "list", "watch"},
+			}},
+		}, rbacv1.RoleBinding{
+			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
+			ObjectMeta: meta,
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: meta.Name},
+			Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Name: "platformprofile-manager", Namespace: "platformprofile-system"}},
+		})
+	}
+	return objects
 }

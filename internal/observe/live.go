@@ -23,10 +23,9 @@ const (
 	patience = 15 * time.Second
 	// askVersion is how often the API server is asked for its version.
 	askVersion = 10 * time.Minute
-	// retryRefused is how often a refused source is tried again when no word of changed permissions comes.
-	retryRefused = time.Minute
-	// retryUnserved is how often a resource that is not served is looked for when no word of its CRD comes.
-	retryUnserved = 10 * time.Minute
+	// retryUnasked is how often a source that is refused or not served is tried again when no word of changed permissions,
+	// or of its CRD, comes: they bring it back at once.
+	retryUnasked = 10 * time.Minute
 )
 
 // Live feeds an inventory from an API server by watches, from Run until its context ends.
@@ -202,6 +201,7 @@ type watcher struct {
 	mu      sync.Mutex
 	end     context.CancelFunc // ends the present watch, nil where there is none
 	refused bool
+	word    bool // of the CRD came, and was not yet acted upon
 }
 
 // onDemand tells whether the source is watched because a rule or definition asks for it.
@@ -231,7 +231,19 @@ func (w *watcher) resourceChanged(gone bool) {
 	if gone {
 		w.interrupt()
 	}
+	w.mu.Lock()
+	w.word = true
+	w.mu.Unlock()
 	w.kick()
+}
+
+// takeWord tells, once, whether word of the CRD came.
+func (w *watcher) takeWord() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	word := w.word
+	w.word = false
+	return word
 }
 
 // interrupt ends the present watch; the watcher looks again.
@@ -264,14 +276,14 @@ func (w *watcher) watch(ctx context.Context) {
 		case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
 			failing = time.Time{}
 			w.sink.lose(inventory.NotServed, "")
-			if pause = retryUnserved; afterWord.Steps > 0 {
+			if pause = retryUnasked; afterWord.Steps > 0 {
 				pause = afterWord.Step()
 			}
 		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
 			failing = time.Time{}
 			w.setRefused(true)
 			w.sink.lose(inventory.Blind, refused(w.kind.resource, w.source()))
-			pause = retryRefused
+			pause = retryUnasked
 		default:
 			if failing.IsZero() {
 				failing = started
@@ -285,7 +297,9 @@ func (w *watcher) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-w.kicked:
-			afterWord = quick
+			if w.takeWord() {
+				afterWord = quick
+			}
 		case <-time.After(pause):
 		}
 	}
@@ -331,6 +345,13 @@ func (w *watcher) setRefused(refused bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.refused = refused
+}
+
+// isLooking tells whether the source is listed or watched at this moment.
+func (w *watcher) isLooking() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.end != nil
 }
 
 func (w *watcher) isRefused() bool {

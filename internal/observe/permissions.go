@@ -81,9 +81,8 @@ func (l *Live) review(ctx context.Context) {
 		case err != nil:
 			l.log.V(1).Info("could not ask for permissions", "source", w.name, "error", err.Error())
 			return // the API server does not answer: the next change or the watches themselves will tell
-		case !allowed && !w.isRefused():
+		case !allowed && w.isLooking():
 			w.interrupt()
-			w.kick()
 		case allowed && w.isRefused():
 			w.kick()
 		}
