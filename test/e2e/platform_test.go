@@ -116,7 +116,7 @@ func TestPlatform(t *testing.T) {
 		t.Log("the folder of real installs is absent: the project's own fixtures stand in")
 	}
 	found := map[string]placed{}
-	applied := 0
+	applied := map[string]string{} // folders of installs, and the namespace for what names none
 	for _, i := range installs {
 		variant, namespace := i.fixture, i.component
 		if real {
@@ -126,7 +126,7 @@ func TestPlatform(t *testing.T) {
 		if err != nil {
 			t.Fatalf("applying %s: %v", variant, err)
 		}
-		applied++
+		applied[filepath.Join(folder, variant)] = namespace
 		p := placed{version: versions(t, folder, variant, i.component)}
 		p.namespace, p.name = namespaceOf(t, objects, i.evidence, namespace)
 		found[i.component] = p
@@ -136,10 +136,10 @@ func TestPlatform(t *testing.T) {
 			if _, err := env.Apply(ctx, filepath.Join(folder, variant), "neighbours"); err != nil {
 				t.Fatalf("applying %s: %v", variant, err)
 			}
-			applied++
+			applied[filepath.Join(folder, variant)] = "neighbours"
 		}
-		if applied < 15 {
-			t.Fatalf("only %d installs were applied together", applied)
+		if len(applied) < 15 {
+			t.Fatalf("only %d installs were applied together", len(applied))
 		}
 	}
 	profile := create(t, "platform", platform()...)
@@ -179,6 +179,8 @@ func TestPlatform(t *testing.T) {
 	t.Run("tools of the field wait for it", func(t *testing.T) { waits(t) })
 
 	t.Run("the command line says the same", func(t *testing.T) { commandLine(t, profile.last()) })
+
+	t.Run("files and cluster hold the same", func(t *testing.T) { sameInventory(t, applied) })
 
 	t.Run("an operator that starts again writes nothing", func(t *testing.T) { restarts(t, profile) })
 
@@ -437,21 +439,51 @@ func commandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
 		}
 	}
 
-	out.Reset()
-	if code := cli.Execute([]string{"discover", "-o", "json", "--kubeconfig", env.Kubeconfig}, nil, &out, &errOut); code != 0 {
-		t.Fatalf("discover: exit code %d: %s", code, errOut.String())
-	}
-	var discovered report.Discovery
-	must(t, json.Unmarshal(out.Bytes(), &discovered))
-	names := map[string]bool{}
-	for _, component := range discovered.Components {
-		names[component.Name] = true
-	}
-	for _, i := range installs {
-		if !names[i.component] {
-			t.Errorf("discover does not show %s", i.component)
+}
+
+// sameInventory asserts that the installs, read from their files one by one, come to what discover finds in the cluster
+// that they were applied to: the same components, in the same namespaces and versions. What belongs to nodes and to the
+// API server is in no file.
+func sameInventory(t *testing.T, applied map[string]string) {
+	want := map[string]bool{}
+	for folder, namespace := range applied {
+		for installation := range discovered(t, namespace, "--from", folder) {
+			want[installation] = true
 		}
 	}
+	got := discovered(t, "", "--kubeconfig", env.Kubeconfig)
+	for installation := range want {
+		if !got[installation] {
+			t.Errorf("the cluster does not show %s", installation)
+		}
+	}
+	for installation := range got {
+		if !want[installation] && !strings.HasPrefix(installation, "containerd ") && !strings.HasPrefix(installation, "kubernetes ") {
+			t.Errorf("no file shows %s", installation)
+		}
+	}
+	t.Logf("%d installations", len(got))
+}
+
+// discovered are the installations that discover shows, as "component version namespace".
+func discovered(t *testing.T, namespace string, args ...string) map[string]bool {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	if code := cli.Execute(append([]string{"discover", "-o", "json"}, args...), nil, &out, &errOut); code != 0 {
+		t.Fatalf("discover: exit code %d: %s", code, errOut.String())
+	}
+	var shown report.Discovery
+	must(t, json.Unmarshal(out.Bytes(), &shown))
+	found := map[string]bool{}
+	for _, component := range shown.Components {
+		for _, i := range component.Installations {
+			if i.Namespace == "" {
+				i.Namespace = namespace
+			}
+			found[strings.Join([]string{component.Name, i.Version, i.Namespace}, " ")] = true
+		}
+	}
+	return found
 }
 
 // restarts asserts that an operator that starts again finds its profiles as it left them.
