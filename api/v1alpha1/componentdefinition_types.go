@@ -341,7 +341,7 @@ type APIServerSignal struct {
 }
 
 // VersionOrigin is a place that tells a version.
-// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;Expression
+// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;ConfigMap;Expression;None
 type VersionOrigin string
 
 // The places that tell a version.
@@ -360,12 +360,20 @@ const (
 	VersionFromKubelet VersionOrigin = "Kubelet"
 	// VersionFromOSImage is the version in the node's status.nodeInfo.osImage.
 	VersionFromOSImage VersionOrigin = "OSImage"
+	// VersionFromNodeLabel is the value of a label of the node.
+	VersionFromNodeLabel VersionOrigin = "NodeLabel"
+	// VersionFromConfigMap is the text of the ConfigMap that a signal names, for a pattern to pick the version out of.
+	VersionFromConfigMap VersionOrigin = "ConfigMap"
+	// VersionFromNone says that nothing in a cluster tells the version, and that what looks like one is another's.
+	VersionFromNone VersionOrigin = "None"
 	// VersionFromExpression is the value of a CEL expression over one of the component's own resources.
 	VersionFromExpression VersionOrigin = "Expression"
 )
 
 // VersionSource is one place to look for the version.
 //
+// +kubebuilder:validation:XValidation:rule="(self.from == 'NodeLabel') == has(self.label)",message="'label' goes with 'from: NodeLabel', and it needs one"
+// +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'from: ConfigMap' needs a pattern that picks the version out of the text"
 // +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.expression)",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
 type VersionSource struct {
 	// The place.
@@ -376,6 +384,11 @@ type VersionSource struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Pattern string `json:"pattern,omitempty"`
+	// Name of the node's label.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
+	// +optional
+	Label string `json:"label,omitempty"`
 	// The resource that the expression sees.
 	// +optional
 	Resource *ResourceReference `json:"resource,omitempty"`

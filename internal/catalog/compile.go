@@ -268,7 +268,10 @@ func (c *compiler) versions(path *field.Path, sources []v1alpha1.VersionSource) 
 		sources = []v1alpha1.VersionSource{{From: v1alpha1.VersionFromImageTag}, {From: v1alpha1.VersionFromVersionLabel}}
 	}
 	for i, source := range sources {
-		compiled := VersionSource{From: source.From, pattern: c.pattern(path.Index(i).Child("pattern"), source.Pattern, false)}
+		if source.From == v1alpha1.VersionFromNone {
+			continue
+		}
+		compiled := VersionSource{From: source.From, Label: source.Label, pattern: c.pattern(path.Index(i).Child("pattern"), source.Pattern, false)}
 		if source.From == v1alpha1.VersionFromExpression {
 			if source.Resource == nil {
 				c.errs = append(c.errs, field.Required(path.Index(i).Child("resource"), "'from: Expression' needs the resource that the expression sees"))

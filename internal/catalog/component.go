@@ -52,7 +52,9 @@ type Component struct {
 
 // VersionSource is one place that may tell the version.
 type VersionSource struct {
-	From     v1alpha1.VersionOrigin
+	From v1alpha1.VersionOrigin
+	// Label is the node's label, for NodeLabel.
+	Label    string
 	pattern  *regexp.Regexp
 	Resource Resource
 	Program  *rule.Program
@@ -110,6 +112,16 @@ var nameResources = map[facts.NameKind][]string{
 
 // APIServerSource names the source that tells the API server's version.
 const APIServerSource = "the API server's version"
+
+// IsWorkloadSource tells whether a source is a kind of workload.
+func IsWorkloadSource(name string) bool {
+	for _, resource := range workloadResources {
+		if resource == name {
+			return true
+		}
+	}
+	return false
+}
 
 // ProofSources are the resources that can prove an installation of the component, sorted: without a look at one of them
 // nobody can say that the component is missing.

@@ -146,11 +146,13 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 		if component == nil {
 			continue
 		}
-		blindSpots = append(blindSpots, component.Blind...)
+		if len(component.Installations) == 0 || component.Obscured {
+			blindSpots = append(blindSpots, component.Blind...)
+		}
 		if len(component.Installations) == 0 && len(component.Residue) > 0 && left == "" {
 			left, residue = remains(component), component.Residue
 		}
-		if len(component.Blind) > 0 {
+		if component.Obscured {
 			continue // part of it may be out of sight: neither its version nor its health can be trusted
 		}
 		for i := range component.Installations {
@@ -196,7 +198,7 @@ func unseenRivals(r *requirement, s *inventory.Snapshot) []string {
 	var unseen []string
 	if r.Exclusive {
 		for _, rival := range r.rivals {
-			if component := s.Component(rival); component != nil {
+			if component := s.Component(rival); component != nil && len(component.Installations) == 0 {
 				unseen = append(unseen, component.Blind...)
 			}
 		}

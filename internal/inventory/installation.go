@@ -3,6 +3,7 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -36,7 +37,8 @@ type copyOf struct {
 
 // derive says what is found of a component, and when to look again because a deadline passes.
 func (i *Inventory) derive(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
-	state := &Component{Definition: definition, Blind: i.blindSpots(definition)}
+	state := &Component{Definition: definition}
+	state.Blind, state.Obscured = i.blindSpots(definition)
 	proofs, supports := sortMembers(records)
 	if len(proofs) == 0 {
 		state.Residue = evidence(supports)
@@ -58,9 +60,9 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	return state, until
 }
 
-// blindSpots names the sources that could prove the component and cannot be seen.
-func (i *Inventory) blindSpots(definition *catalog.Component) []string {
-	var blind []string
+// blindSpots names the sources that could prove the component and cannot be seen, and tells whether a kind of workload is
+// among them.
+func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, obscured bool) {
 	for _, name := range definition.ProofSources() {
 		s := i.sources[name]
 		switch {
@@ -68,9 +70,12 @@ func (i *Inventory) blindSpots(definition *catalog.Component) []string {
 			blind = append(blind, name+" were not read yet")
 		case s.sight == Blind:
 			blind = append(blind, s.reason)
+		default:
+			continue
 		}
+		obscured = obscured || catalog.IsWorkloadSource(name)
 	}
-	return blind
+	return blind, obscured
 }
 
 func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
@@ -231,8 +236,17 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 				if version := source.Pick(apiServerText(source.From, fact)); version != "" {
 					return version
 				}
+			case *facts.ConfigMap:
+				if source.From != v1alpha1.VersionFromConfigMap {
+					continue
+				}
+				for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
+					if version := source.Pick(fact.Data[key]); version != "" {
+						return version
+					}
+				}
 			case *facts.Node:
-				lowest = lower(lowest, source.Pick(nodeText(source.From, fact)))
+				lowest = lower(lowest, source.Pick(nodeText(source, fact)))
 			}
 		}
 		if lowest != "" {
@@ -271,8 +285,10 @@ func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
 	return a.Version
 }
 
-func nodeText(from v1alpha1.VersionOrigin, n *facts.Node) string {
-	switch from {
+func nodeText(source catalog.VersionSource, n *facts.Node) string {
+	switch source.From {
+	case v1alpha1.VersionFromNodeLabel:
+		return n.Labels[source.Label]
 	case v1alpha1.VersionFromContainerRuntime:
 		_, version, _ := strings.Cut(n.ContainerRuntime, "://")
 		return version

@@ -24,6 +24,9 @@ type Component struct {
 	Residue []v1alpha1.Evidence
 	// Blind are the sources that could prove an installation and could not be looked at, each with the reason.
 	Blind []string
+	// Obscured says that a kind of workload is among them, so that neither the health nor the version of what is found
+	// elsewhere can be trusted: more of it may be out of sight.
+	Obscured bool
 }
 
 // Installation is one copy of a component. It never changes.

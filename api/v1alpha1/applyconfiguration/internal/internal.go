@@ -712,6 +712,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: from
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionOrigin
+    - name: label
+      type:
+        scalar: string
     - name: pattern
       type:
         scalar: string

@@ -16,6 +16,8 @@ type VersionSourceApplyConfiguration struct {
 	// Regular expression (RE2) that picks the version out of what the place says: its first group, or all that it matches.
 	// Where it is left out, the first thing that looks like a version.
 	Pattern *string `json:"pattern,omitempty"`
+	// Name of the node's label.
+	Label *string `json:"label,omitempty"`
 	// The resource that the expression sees.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
 	// CEL expression over objects that yields the version as a string; an empty one tells nothing.
@@ -41,6 +43,14 @@ func (b *VersionSourceApplyConfiguration) WithFrom(value apiv1alpha1.VersionOrig
 // If called multiple times, the Pattern field is set to the value of the last call.
 func (b *VersionSourceApplyConfiguration) WithPattern(value string) *VersionSourceApplyConfiguration {
 	b.Pattern = &value
+	return b
+}
+
+// WithLabel sets the Label field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Label field is set to the value of the last call.
+func (b *VersionSourceApplyConfiguration) WithLabel(value string) *VersionSourceApplyConfiguration {
+	b.Label = &value
 	return b
 }
 
