@@ -57,10 +57,7 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 		match.Signal, match.Tag = "image "+image.String(), image.Tag
 		return match, true
 	}
-	// Without images in the signal the first container's image still tells the version.
-	if len(w.Images) > 0 {
-		match.Tag = w.Images[0].Tag
-	}
+	match.Tag = s.tag(w)
 	if len(s.labels) > 0 {
 		value := s.labels[0].value
 		if got, ok := w.Label(s.labels[0].key); ok && value == "*" {
@@ -71,6 +68,20 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 	}
 	match.Signal = "name " + w.Name
 	return match, true
+}
+
+// tag is that of the image which stands for the product where the signal names none: the only one, or the one that is
+// called like it. Beside sidecars any other tag would be a version of something else.
+func (s *workloadSignal) tag(w *facts.Workload) string {
+	if len(w.Images) == 1 {
+		return w.Images[0].Tag
+	}
+	for _, image := range w.Images {
+		if strings.Contains(image.Base(), s.component.Name) {
+			return image.Tag
+		}
+	}
+	return ""
 }
 
 func (s *workloadSignal) image(w *facts.Workload) (facts.Image, bool) {

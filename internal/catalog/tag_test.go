@@ -1,0 +1,44 @@
+package catalog
+
+import (
+	"testing"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// TestAnotherImagesTagIsNoVersion shows that a signal that goes by labels takes no sidecar's tag for the product's.
+func TestAnotherImagesTagIsNoVersion(t *testing.T) {
+	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+		Layer: "x", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Labels: map[string]v1alpha1.LabelValue{"app": "acme"}}}},
+	}}
+	definition.Name = "acme"
+	component, errs := Compile(definition)
+	if len(errs) > 0 {
+		t.Fatal(errs)
+	}
+	c := New(component)
+	for name, test := range map[string]struct {
+		images []string
+		want   string
+	}{
+		"the only image":                     {[]string{"own/billing:v1.0.0"}, "v1.0.0"},
+		"an image called like it, not first": {[]string{"brancz/kube-rbac-proxy:v0.22.0", "own/acme-server:v1.0.0"}, "v1.0.0"},
+		"two images, neither called like it": {[]string{"brancz/kube-rbac-proxy:v0.22.0", "own/billing:v1.0.0"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Name: "x"}, Labels: map[string]string{"app": "acme"}}
+			for _, text := range test.images {
+				image, ok := facts.ParseImage(text)
+				if !ok {
+					t.Fatal(text)
+				}
+				w.Images = append(w.Images, image)
+			}
+			matches := c.Match(w)
+			if len(matches) != 1 || matches[0].Tag != test.want {
+				t.Errorf("got %+v, want the tag %q", matches, test.want)
+			}
+		})
+	}
+}
