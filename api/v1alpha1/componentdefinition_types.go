@@ -341,7 +341,7 @@ type APIServerSignal struct {
 }
 
 // VersionOrigin is a place that tells a version.
-// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;ConfigMap;Expression;None
+// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;CRDAnnotation;ConfigMap;Expression;None
 type VersionOrigin string
 
 // The places that tell a version.
@@ -362,6 +362,8 @@ const (
 	VersionFromOSImage VersionOrigin = "OSImage"
 	// VersionFromNodeLabel is the value of a label of the node.
 	VersionFromNodeLabel VersionOrigin = "NodeLabel"
+	// VersionFromCRDAnnotation is the value of an annotation of a CustomResourceDefinition that a signal names.
+	VersionFromCRDAnnotation VersionOrigin = "CRDAnnotation"
 	// VersionFromConfigMap is the text of the ConfigMap that a signal names, for a pattern to pick the version out of.
 	VersionFromConfigMap VersionOrigin = "ConfigMap"
 	// VersionFromNone says that nothing in a cluster tells the version, and that what looks like one is another's.
@@ -373,6 +375,7 @@ const (
 // VersionSource is one place to look for the version.
 //
 // +kubebuilder:validation:XValidation:rule="(self.from == 'NodeLabel') == has(self.label)",message="'label' goes with 'from: NodeLabel', and it needs one"
+// +kubebuilder:validation:XValidation:rule="(self.from == 'CRDAnnotation') == has(self.annotation)",message="'annotation' goes with 'from: CRDAnnotation', and it needs one"
 // +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'from: ConfigMap' needs a pattern that picks the version out of the text"
 // +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.expression)",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
 type VersionSource struct {
@@ -389,6 +392,11 @@ type VersionSource struct {
 	// +kubebuilder:validation:MaxLength=316
 	// +optional
 	Label string `json:"label,omitempty"`
+	// Name of the CustomResourceDefinition's annotation.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=316
+	// +optional
+	Annotation string `json:"annotation,omitempty"`
 	// The resource that the expression sees.
 	// +optional
 	Resource *ResourceReference `json:"resource,omitempty"`

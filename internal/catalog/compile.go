@@ -271,7 +271,7 @@ func (c *compiler) versions(path *field.Path, sources []v1alpha1.VersionSource) 
 		if source.From == v1alpha1.VersionFromNone {
 			continue
 		}
-		compiled := VersionSource{From: source.From, Label: source.Label, pattern: c.pattern(path.Index(i).Child("pattern"), source.Pattern, false)}
+		compiled := VersionSource{From: source.From, Label: source.Label, Annotation: source.Annotation, pattern: c.pattern(path.Index(i).Child("pattern"), source.Pattern, false)}
 		if source.From == v1alpha1.VersionFromExpression {
 			if source.Resource == nil {
 				c.errs = append(c.errs, field.Required(path.Index(i).Child("resource"), "'from: Expression' needs the resource that the expression sees"))

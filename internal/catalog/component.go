@@ -54,10 +54,12 @@ type Component struct {
 type VersionSource struct {
 	From v1alpha1.VersionOrigin
 	// Label is the node's label, for NodeLabel.
-	Label    string
-	pattern  *regexp.Regexp
-	Resource Resource
-	Program  *rule.Program
+	Label string
+	// Annotation is the CRD's annotation, for CRDAnnotation.
+	Annotation string
+	pattern    *regexp.Regexp
+	Resource   Resource
+	Program    *rule.Program
 }
 
 // Pick takes the version out of what the place says, cleaned; "" where it tells none.

@@ -83,12 +83,15 @@ type Named struct {
 	Values []string
 	// Service is the namespace of the Service behind it, for webhooks and API services; empty where there is none.
 	Service string
+	// Annotations are the short ones of a CRD, which may tell a version; nil for other kinds.
+	Annotations map[string]string
 }
 
 // Equal implements Fact.
 func (n *Named) Equal(other Fact) bool {
 	o, ok := other.(*Named)
-	return ok && n.Ref == o.Ref && n.NameKind == o.NameKind && n.Service == o.Service && slices.Equal(n.Values, o.Values)
+	return ok && n.Ref == o.Ref && n.NameKind == o.NameKind && n.Service == o.Service && slices.Equal(n.Values, o.Values) &&
+		maps.Equal(n.Annotations, o.Annotations)
 }
 
 // Node is what is kept of a node.
@@ -197,7 +200,7 @@ func Of(object any, observed bool) (Fact, error) {
 		return webhooks("MutatingWebhookConfiguration", o, hooks), nil
 	case *metav1.PartialObjectMetadata:
 		// CRDs alone are watched by their metadata: their names say all. Items of such a list do not even name their kind.
-		return named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.Name), nil
+		return crd(o), nil
 	case *unstructured.Unstructured:
 		return fromUnstructured(o)
 	}
@@ -247,6 +250,21 @@ func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values .
 	return n
 }
 
+func crd(o metav1.Object) *Named {
+	const short = 64
+	n := named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.GetName())
+	for key, value := range o.GetAnnotations() {
+		if len(value) > short || key == lastApplied {
+			continue
+		}
+		if n.Annotations == nil {
+			n.Annotations = map[string]string{}
+		}
+		n.Annotations[intern(key)] = intern(value)
+	}
+	return n
+}
+
 // webhook is what the two kinds of webhook configuration have in common.
 type webhook struct {
 	name   string
@@ -287,7 +305,7 @@ func fromUnstructured(o *unstructured.Unstructured) (Fact, error) {
 		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
 		return named(kind.GroupVersion().String(), kind.Kind, o, GatewayController, controller), nil
 	case "apiextensions.k8s.io/CustomResourceDefinition":
-		return named("apiextensions.k8s.io/v1", kind.Kind, o, CRDName, o.GetName()), nil
+		return crd(o), nil
 	}
 	return nil, fmt.Errorf("no facts are kept of %s", kind)
 }

@@ -236,6 +236,13 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 				if version := source.Pick(apiServerText(source.From, fact)); version != "" {
 					return version
 				}
+			case *facts.Named:
+				if source.From != v1alpha1.VersionFromCRDAnnotation {
+					continue
+				}
+				if version := source.Pick(fact.Annotations[source.Annotation]); version != "" {
+					return version
+				}
 			case *facts.ConfigMap:
 				if source.From != v1alpha1.VersionFromConfigMap {
 					continue

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -68,6 +70,29 @@ func TestTheClusterItself(t *testing.T) {
 		}
 		if got := len(s.Component("k3s").Installations); got != k3s {
 			t.Errorf("%s: k3s is found %d times, want %d", version, got, k3s)
+		}
+	}
+}
+
+// TestAnAnnotationOfItsCRDsTellsTheVersion shows that an API without a program has a version, and that an upgrade of its
+// CRDs is seen.
+func TestAnAnnotationOfItsCRDsTellsTheVersion(t *testing.T) {
+	i := New(catalog.New(define(t, "api", v1alpha1.ComponentDefinitionSpec{
+		Layer: "network", Signals: v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "things.acme.example", Role: v1alpha1.RoleProof}}},
+		Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromCRDAnnotation, Annotation: "acme.example/bundle-version"}},
+	})), time.Now)
+	feed := i.Feed("customresourcedefinitions.apiextensions.k8s.io")
+	for _, version := range []string{"1.2.0", "1.3.0"} {
+		crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+			Name: "things.acme.example", Annotations: map[string]string{"acme.example/bundle-version": "v" + version},
+		}}
+		fact, err := facts.Of(crd, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		feed.Put(fact)
+		if found := i.Snapshot().Component("api").Installations; len(found) != 1 || found[0].Version != version {
+			t.Errorf("with %s: got %+v", version, found)
 		}
 	}
 }

@@ -706,6 +706,9 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
   map:
     fields:
+    - name: annotation
+      type:
+        scalar: string
     - name: expression
       type:
         scalar: string

@@ -18,6 +18,8 @@ type VersionSourceApplyConfiguration struct {
 	Pattern *string `json:"pattern,omitempty"`
 	// Name of the node's label.
 	Label *string `json:"label,omitempty"`
+	// Name of the CustomResourceDefinition's annotation.
+	Annotation *string `json:"annotation,omitempty"`
 	// The resource that the expression sees.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
 	// CEL expression over objects that yields the version as a string; an empty one tells nothing.
@@ -51,6 +53,14 @@ func (b *VersionSourceApplyConfiguration) WithPattern(value string) *VersionSour
 // If called multiple times, the Label field is set to the value of the last call.
 func (b *VersionSourceApplyConfiguration) WithLabel(value string) *VersionSourceApplyConfiguration {
 	b.Label = &value
+	return b
+}
+
+// WithAnnotation sets the Annotation field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Annotation field is set to the value of the last call.
+func (b *VersionSourceApplyConfiguration) WithAnnotation(value string) *VersionSourceApplyConfiguration {
+	b.Annotation = &value
 	return b
 }
 
