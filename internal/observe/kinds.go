@@ -97,15 +97,6 @@ func kinds() []kind {
 	}
 }
 
-// KindsRead are the resources that every inventory reads, for the generated permissions.
-func KindsRead() []catalog.Resource {
-	var read []catalog.Resource
-	for _, k := range kinds() {
-		read = append(read, k.resource)
-	}
-	return read
-}
-
 // listFirst has client-go's reflector list before it watches, rather than stream the first look. For an empty resource
 // whose CRD has just come, the API server takes a second to end the stream, and milliseconds to answer the list.
 type listFirst struct{ *cache.ListWatch }

@@ -119,7 +119,7 @@ func (l *Live) add(k kind, name string, s sink) {
 
 // start runs a watcher, if the feeder itself runs. The caller holds the lock.
 func (l *Live) start(w *watcher) {
-	if l.run == nil || w.cancel != nil {
+	if l.run == nil || l.run.Err() != nil || w.cancel != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(l.run)
