@@ -325,9 +325,10 @@ func (w *watcher) look(ctx context.Context) error {
 		}
 	}
 	w.setRefused(false)
-	var reader cache.ListerWatcher = w.kind.by(w.live.clients, gvr)
+	listWatch := w.kind.by(w.live.clients, gvr)
+	var reader cache.ListerWatcher = listWatch
 	if w.kind.optional {
-		reader = listFirst{w.kind.by(w.live.clients, gvr)}
+		reader = listFirst{listWatch}
 	}
 	reflector := cache.NewReflectorWithOptions(reader, nil, w.sink, cache.ReflectorOptions{
 		Name:            "platformprofile/" + w.name,
