@@ -87,6 +87,13 @@ type ComponentDefinitionSpec struct {
 	// +optional
 	Version []VersionSource `json:"version,omitempty"`
 
+	// Where it is told which of the product's editions this is, for instance the release channel of Gateway API's CRDs: the
+	// first source that yields a word. Left out for products that have but one.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	Variant []VersionSource `json:"variant,omitempty"`
+
 	// What decides the health beside the rollout of the workloads: rules over the component's own resources.
 	// +optional
 	Health *HealthRules `json:"health,omitempty"`
@@ -207,10 +214,11 @@ const (
 	KindStatefulSet WorkloadKind = "StatefulSet"
 )
 
-// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, one of the images, all of the
-// labels, one of the names.
+// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, all of the labels, one of the names,
+// and of one and the same container one of the images, one of the container names, all of the arguments and all of the
+// environment variables.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names)",message="a workload signal without images, labels and names would match every workload: name at least one of them"
+// +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names) || has(self.containers)",message="a workload signal without images, labels, names and containers would match every workload, or what anybody starts so: name at least one of them"
 type WorkloadSignal struct {
 	// Kinds of workload; all of them where it is left out.
 	// +listType=set
@@ -240,6 +248,31 @@ type WorkloadSignal struct {
 	// +kubebuilder:validation:items:MaxLength=253
 	// +optional
 	Names []string `json:"names,omitempty"`
+	// Names of a container.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +optional
+	Containers []string `json:"containers,omitempty"`
+	// Words of the container's command and arguments: a flag by its name without the value ("--metrics-addr"), a program by
+	// its name without the path. All of them must be there.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=64
+	// +optional
+	Arguments []string `json:"arguments,omitempty"`
+	// Names of environment variables of the container, whatever their value. All of them must be there.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +optional
+	Env []string `json:"env,omitempty"`
 	// Proof or Support; Proof where it is left out.
 	// +kubebuilder:default=Proof
 	// +optional
@@ -341,7 +374,7 @@ type APIServerSignal struct {
 }
 
 // VersionOrigin is a place that tells a version.
-// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;CRDAnnotation;ConfigMap;Expression;None
+// +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;WorkloadLabel;CRDAnnotation;ConfigMap;Expression;None
 type VersionOrigin string
 
 // The places that tell a version.
@@ -352,6 +385,8 @@ const (
 	VersionFromVersionLabel VersionOrigin = "VersionLabel"
 	// VersionFromChartLabel is the version in the label helm.sh/chart, for products whose chart carries the product's version.
 	VersionFromChartLabel VersionOrigin = "ChartLabel"
+	// VersionFromWorkloadLabel is the value of a label of the workload or its pod template.
+	VersionFromWorkloadLabel VersionOrigin = "WorkloadLabel"
 	// VersionFromAPIServer is the version that the API server reports at /version.
 	VersionFromAPIServer VersionOrigin = "APIServer"
 	// VersionFromContainerRuntime is the version in the node's status.nodeInfo.containerRuntimeVersion.
@@ -374,7 +409,7 @@ const (
 
 // VersionSource is one place to look for the version.
 //
-// +kubebuilder:validation:XValidation:rule="(self.from == 'NodeLabel') == has(self.label)",message="'label' goes with 'from: NodeLabel', and it needs one"
+// +kubebuilder:validation:XValidation:rule="(self.from in ['NodeLabel', 'WorkloadLabel']) == has(self.label)",message="'label' goes with 'from: NodeLabel' and 'from: WorkloadLabel', and they need one"
 // +kubebuilder:validation:XValidation:rule="(self.from == 'CRDAnnotation') == has(self.annotation)",message="'annotation' goes with 'from: CRDAnnotation', and it needs one"
 // +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'from: ConfigMap' needs a pattern that picks the version out of the text"
 // +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.expression)",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
@@ -387,7 +422,7 @@ type VersionSource struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Pattern string `json:"pattern,omitempty"`
-	// Name of the node's label.
+	// Name of the node's or workload's label.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=316
 	// +optional
@@ -426,16 +461,43 @@ type HealthRule struct {
 	// The resource that the rule sees.
 	// +required
 	Resource ResourceReference `json:"resource"`
-	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects.
+	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects, and
+	// related.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +required
 	Expression string `json:"expression"`
+	// Further resources that the expressions see.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	Related []RelatedResource `json:"related,omitempty"`
 	// What is wrong when the rule does not hold.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required
 	Message string `json:"message"`
+	// CEL expression that yields what is wrong when the rule does not hold: which objects, and the reason that their status
+	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	MessageExpression string `json:"messageExpression,omitempty"`
+}
+
+// RelatedResource is a further resource that a rule sees, beside the one that it is about.
+type RelatedResource struct {
+	// Name under which expressions see its objects: related.NAME, a list that is empty where the cluster does not serve the
+	// resource.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z][a-zA-Z0-9]*$`
+	// +required
+	Name string `json:"name"`
+	// The resource.
+	// +required
+	Resource ResourceReference `json:"resource"`
 }
 
 // NamedCheck is a check over what the component manages, which a requirement can ask for by name.
@@ -456,7 +518,13 @@ type NamedCheck struct {
 	// The resource that the check sees.
 	// +required
 	Resource ResourceReference `json:"resource"`
-	// CEL expression that must be true. Variables: objects, now, and params, the parameters by name, each of its type.
+	// Further resources that the expressions see.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	Related []RelatedResource `json:"related,omitempty"`
+	// CEL expression that must be true. Variables: objects, related, now, and params, the parameters by name, each of its type.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +required
@@ -466,6 +534,12 @@ type NamedCheck struct {
 	// +kubebuilder:validation:MaxLength=256
 	// +required
 	Message string `json:"message"`
+	// CEL expression that yields what is wrong when the check does not hold: which objects, and the reason that their status
+	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	MessageExpression string `json:"messageExpression,omitempty"`
 }
 
 // ParameterType is the type that a parameter has in CEL.

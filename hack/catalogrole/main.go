@@ -32,7 +32,7 @@ func write() error {
 	for _, component := range components {
 		resources := component.HealthResources()
 		for _, check := range component.Checks {
-			resources = append(resources, check.Resource)
+			resources = append(resources, check.Resources()...)
 		}
 		for _, resource := range resources {
 			if groups[resource.Group] == nil {

@@ -16,10 +16,12 @@ type Catalog struct {
 	names        []string
 	byCapability map[string][]string
 
-	// Workload signals by what they can be looked up by: the last segment of an image path, a label, a name.
+	// Workload signals by what they can be looked up by: the last segment of an image path, a container's name, a label, a
+	// name.
 	byImage     map[string][]*workloadSignal
 	byLabel     map[label][]*workloadSignal
 	byName      map[string][]*workloadSignal
+	byContainer map[string][]*workloadSignal
 	byNamed     map[nameKey][]*nameSignal
 	nodes       []*nodeSignal
 	apiServers  []*apiServerSignal
@@ -45,6 +47,7 @@ func New(components ...*Component) *Catalog {
 		byImage:      map[string][]*workloadSignal{},
 		byLabel:      map[label][]*workloadSignal{},
 		byName:       map[string][]*workloadSignal{},
+		byContainer:  map[string][]*workloadSignal{},
 		byNamed:      map[nameKey][]*nameSignal{},
 		byConfigMap:  map[string][]*configMapSignal{},
 		bySource:     map[string][]string{},
@@ -79,6 +82,10 @@ func (c *Catalog) index(component *Component) {
 				if !slices.Contains(c.byImage[base], signal) {
 					c.byImage[base] = append(c.byImage[base], signal)
 				}
+			}
+		case len(signal.containers) > 0:
+			for _, name := range signal.containers {
+				c.byContainer[name] = append(c.byContainer[name], signal)
 			}
 		case len(signal.labels) > 0:
 			c.byLabel[signal.labels[0]] = append(c.byLabel[signal.labels[0]], signal)
@@ -187,8 +194,9 @@ func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
 			}
 		}
 	}
-	for _, image := range w.Images {
-		try(c.byImage[image.Base()])
+	for _, container := range w.Containers {
+		try(c.byImage[container.Image.Base()])
+		try(c.byContainer[container.Name])
 	}
 	for _, labels := range []map[string]string{w.Labels, w.PodLabels} {
 		for key, value := range labels {

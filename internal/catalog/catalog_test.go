@@ -17,13 +17,51 @@ func workload(kind, name string, labels map[string]string, images ...string) *fa
 		if !ok {
 			panic(image)
 		}
-		w.Images = append(w.Images, parsed)
+		w.Containers = append(w.Containers, facts.Container{Name: "main", Image: parsed})
 	}
 	return w
 }
 
 func named(kind facts.NameKind, values ...string) *facts.Named {
 	return &facts.Named{Ref: facts.Ref{Kind: "Thing", Name: "thing"}, NameKind: kind, Values: values}
+}
+
+// An image path that is the user's own says little: what the container is called, started with and given tells the rest.
+func TestMatchByContainer(t *testing.T) {
+	definition := &v1alpha1.ComponentDefinition{}
+	definition.Name = "balancer"
+	definition.Spec.Layer = "network"
+	definition.Spec.Signals.Workloads = []v1alpha1.WorkloadSignal{
+		{Images: []string{"speaker"}, Env: []string{"BALANCER_NODE"}, Arguments: []string{"--listen"}},
+		{Containers: []string{"balancer-agent"}},
+	}
+	component, errs := Compile(definition)
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	c := New(component)
+	speaker, _ := facts.ParseImage("harbor.corp.example/mirror/speaker:v1.2.3")
+	other, _ := facts.ParseImage("harbor.corp.example/mirror/other:v9")
+	for name, test := range map[string]struct {
+		containers []facts.Container
+		want       string
+	}{
+		"all of one container":        {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen", "speaker"}, Env: []string{"BALANCER_NODE"}}}, "v1.2.3"},
+		"without the variable":        {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen"}}}, ""},
+		"without the argument":        {[]facts.Container{{Name: "x", Image: speaker, Env: []string{"BALANCER_NODE"}}}, ""},
+		"spread over two containers":  {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen"}}, {Name: "y", Image: other, Env: []string{"BALANCER_NODE"}}}, ""},
+		"by the container's own name": {[]facts.Container{{Name: "balancer-agent", Image: other}}, "v9"},
+	} {
+		w := workload("DaemonSet", "w", nil)
+		w.Containers = test.containers
+		got := ""
+		if matches := c.Match(w); len(matches) == 1 {
+			got = matches[0].Tag
+		}
+		if got != test.want {
+			t.Errorf("%s: matched by the tag %q, want %q", name, got, test.want)
+		}
+	}
 }
 
 func TestMatch(t *testing.T) {

@@ -42,6 +42,7 @@ func Compile(definition *v1alpha1.ComponentDefinition) (*Component, field.ErrorL
 	path := field.NewPath("spec")
 	c.signals(path.Child("signals"), &spec.Signals)
 	c.versions(path.Child("version"), spec.Version)
+	c.component.Variants = c.sources(path.Child("variant"), spec.Variant)
 	c.health(path.Child("health", "rules"), spec.Health)
 	c.checks(path.Child("checks"), spec.Checks)
 	return c.component, c.errs
@@ -106,21 +107,39 @@ func (c *compiler) workload(path *field.Path, order int, signal *v1alpha1.Worklo
 	compiled := &workloadSignal{
 		component: c.component, role: roleOr(signal.Role, v1alpha1.RoleProof), order: order,
 		kinds: signal.Kinds, images: signal.Images, names: signal.Names, labels: labelsOf(signal.Labels),
+		containers: signal.Containers, arguments: signal.Arguments, env: signal.Env,
 	}
 	if len(compiled.kinds) == 0 {
 		compiled.kinds = []v1alpha1.WorkloadKind{v1alpha1.KindDeployment, v1alpha1.KindDaemonSet, v1alpha1.KindStatefulSet}
 	}
 	before := len(c.errs)
 	for i, image := range signal.Images {
-		c.image(path.Child("images").Index(i), image, len(signal.Labels) > 0 || len(signal.Names) > 0)
+		c.image(path.Child("images").Index(i), image, len(signal.Labels)+len(signal.Names)+len(signal.Containers)+len(signal.Arguments)+len(signal.Env) > 0)
 	}
 	for i, name := range signal.Names {
 		if problems := apivalidation.IsDNS1123Subdomain(name); len(problems) > 0 {
 			c.refuse(path.Child("names").Index(i), name, "no workload can have this name, so the signal can never match: "+strings.Join(problems, "; "))
 		}
 	}
+	for i, name := range signal.Containers {
+		if problems := apivalidation.IsDNS1123Label(name); len(problems) > 0 {
+			c.refuse(path.Child("containers").Index(i), name, "no container can have this name, so the signal can never match: "+strings.Join(problems, "; "))
+		} else if slices.Contains(genericImages, name) && len(signal.Images)+len(signal.Labels)+len(signal.Names)+len(signal.Arguments)+len(signal.Env) == 0 {
+			c.refuse(path.Child("containers").Index(i), name, "containers of any product are called so: add images, labels, arguments or env")
+		}
+	}
+	for i, word := range signal.Arguments {
+		switch {
+		case strings.HasPrefix(word, "-") && strings.Contains(word, "="):
+			c.refuse(path.Child("arguments").Index(i), word, "values of flags are not looked at, so the signal can never match: name the flag alone")
+		case strings.ContainsAny(word, " \t\n") || !strings.HasPrefix(word, "-") && strings.Contains(word, "/"):
+			c.refuse(path.Child("arguments").Index(i), word, "words are looked at one by one and programs without their paths, so the signal can never match: name a single word")
+		}
+	}
 	c.labels(path.Child("labels"), signal.Labels)
-	if len(signal.Images)+len(signal.Names) == 0 && (len(compiled.labels) == 0 || !specific(compiled.labels)) {
+	if len(signal.Images)+len(signal.Names)+len(signal.Containers) == 0 && len(compiled.labels) == 0 {
+		c.refuse(path, "arguments or env alone", "what a container is started with is no name: add images or names, containers or labels")
+	} else if len(signal.Images)+len(signal.Names)+len(signal.Containers) == 0 && !specific(compiled.labels) {
 		c.refuse(path, "labels alone, of any value", "the signal would match whatever carries a label that everybody uses: give a label a value, or add images or names")
 	}
 	if len(c.errs) == before {
@@ -267,6 +286,12 @@ func (c *compiler) versions(path *field.Path, sources []v1alpha1.VersionSource) 
 	if len(sources) == 0 {
 		sources = []v1alpha1.VersionSource{{From: v1alpha1.VersionFromImageTag}, {From: v1alpha1.VersionFromVersionLabel}}
 	}
+	c.component.Versions = c.sources(path, sources)
+}
+
+// sources compiles places that tell a version or a variant.
+func (c *compiler) sources(path *field.Path, sources []v1alpha1.VersionSource) []VersionSource {
+	var all []VersionSource
 	for i, source := range sources {
 		if source.From == v1alpha1.VersionFromNone {
 			continue
@@ -280,8 +305,9 @@ func (c *compiler) versions(path *field.Path, sources []v1alpha1.VersionSource) 
 			compiled.Resource = ResourceOf(*source.Resource)
 			compiled.Program = c.program(path.Index(i).Child("expression"), rule.Version, source.Expression)
 		}
-		c.component.Versions = append(c.component.Versions, compiled)
+		all = append(all, compiled)
 	}
+	return all
 }
 
 func (c *compiler) health(path *field.Path, health *v1alpha1.HealthRules) {
@@ -289,27 +315,50 @@ func (c *compiler) health(path *field.Path, health *v1alpha1.HealthRules) {
 		return
 	}
 	for i, h := range health.Rules {
-		if program := c.program(path.Index(i).Child("expression"), rule.Health, h.Expression); program != nil {
-			c.component.Health = append(c.component.Health, HealthRule{string(h.Name), ResourceOf(h.Resource), program, h.Message})
+		at := path.Index(i)
+		if program := c.program(at.Child("expression"), rule.Health, h.Expression); program != nil {
+			c.component.Health = append(c.component.Health, Rule{
+				string(h.Name), ResourceOf(h.Resource), relatedOf(h.Related), program, h.Message, c.explanation(at, rule.HealthMessage, h.MessageExpression),
+			})
 		}
 	}
 }
 
 func (c *compiler) checks(path *field.Path, checks []v1alpha1.NamedCheck) {
 	for i, check := range checks {
-		program := c.program(path.Index(i).Child("expression"), rule.NamedCheck, check.Expression)
+		at := path.Index(i)
+		program := c.program(at.Child("expression"), rule.NamedCheck, check.Expression)
 		for j, parameter := range check.Parameters {
 			if parameter.Default == nil {
 				continue
 			}
 			if _, err := parameterValue(parameter.Type, *parameter.Default); err != nil {
-				c.refuse(path.Index(i).Child("parameters").Index(j).Child("default"), *parameter.Default, err.Error())
+				c.refuse(at.Child("parameters").Index(j).Child("default"), *parameter.Default, err.Error())
 			}
 		}
 		if program != nil {
-			c.component.Checks[string(check.Name)] = &NamedCheck{string(check.Name), ResourceOf(check.Resource), program, check.Message, check.Parameters}
+			c.component.Checks[string(check.Name)] = &NamedCheck{Rule{
+				string(check.Name), ResourceOf(check.Resource), relatedOf(check.Related), program, check.Message,
+				c.explanation(at, rule.NamedCheckMessage, check.MessageExpression),
+			}, check.Parameters}
 		}
 	}
+}
+
+// explanation compiles the expression that says what is wrong; nil where there is none.
+func (c *compiler) explanation(path *field.Path, kind rule.Kind, expression string) *rule.Program {
+	if expression == "" {
+		return nil
+	}
+	return c.program(path.Child("messageExpression"), kind, expression)
+}
+
+func relatedOf(references []v1alpha1.RelatedResource) []Related {
+	var related []Related
+	for _, reference := range references {
+		related = append(related, Related{reference.Name, ResourceOf(reference.Resource)})
+	}
+	return related
 }
 
 func (c *compiler) program(path *field.Path, kind rule.Kind, expression string) *rule.Program {

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -40,7 +41,9 @@ type Component struct {
 	Builtin bool
 
 	Versions []VersionSource
-	Health   []HealthRule
+	// Variants are the places that tell which of the product's editions an installation is.
+	Variants []VersionSource
+	Health   []Rule
 	Checks   map[string]*NamedCheck
 
 	workloads  []*workloadSignal
@@ -53,7 +56,7 @@ type Component struct {
 // VersionSource is one place that may tell the version.
 type VersionSource struct {
 	From v1alpha1.VersionOrigin
-	// Label is the node's label, for NodeLabel.
+	// Label is the label of the node or workload, for NodeLabel and WorkloadLabel.
 	Label string
 	// Annotation is the CRD's annotation, for CRDAnnotation.
 	Annotation string
@@ -63,34 +66,64 @@ type VersionSource struct {
 }
 
 // Pick takes the version out of what the place says, cleaned; "" where it tells none.
-func (s VersionSource) Pick(text string) string {
+func (s VersionSource) Pick(text string) string { return CleanVersion(s.PickWord(text)) }
+
+// PickWord takes out of what the place says what the pattern asks for, as it stands there: all of it without a pattern.
+func (s VersionSource) PickWord(text string) string {
 	if s.pattern == nil {
-		return CleanVersion(text)
+		return text
 	}
 	found := s.pattern.FindStringSubmatch(text)
 	switch {
 	case found == nil:
 		return ""
 	case len(found) > 1:
-		return CleanVersion(found[1])
+		return found[1]
 	}
-	return CleanVersion(found[0])
+	return found[0]
 }
 
-// HealthRule is one compiled rule over the component's own resources.
-type HealthRule struct {
+// Rule is one compiled rule over resources.
+type Rule struct {
 	Name     string
 	Resource Resource
-	Program  *rule.Program
-	Message  string
+	// Related are the further resources that it sees.
+	Related []Related
+	Program *rule.Program
+	// Message says what is wrong when the rule does not hold; Explain, where it is not nil, says it with names and reasons.
+	Message string
+	Explain *rule.Program
+}
+
+// Related is a further resource that a rule sees, under a name.
+type Related struct {
+	Name     string
+	Resource Resource
+}
+
+// Resources are all that the rule sees, its own resource first.
+func (r *Rule) Resources() []Resource {
+	all := []Resource{r.Resource}
+	for _, related := range r.Related {
+		all = append(all, related.Resource)
+	}
+	return all
+}
+
+// Wrong says what is wrong where the rule does not hold.
+func (r *Rule) Wrong(in rule.Input) string {
+	if r.Explain != nil {
+		// An explanation that fails on what is there explains nothing; the fixed words always do.
+		if text, err := r.Explain.Text(in); err == nil && strings.TrimSpace(text) != "" {
+			return text
+		}
+	}
+	return r.Message
 }
 
 // NamedCheck is one compiled check that a requirement can ask for.
 type NamedCheck struct {
-	Name       string
-	Resource   Resource
-	Program    *rule.Program
-	Message    string
+	Rule
 	Parameters []v1alpha1.CheckParameter
 }
 
@@ -163,9 +196,11 @@ func (c *Component) ProofSources() []string {
 func (c *Component) HealthResources() []Resource {
 	set := map[Resource]bool{}
 	for _, health := range c.Health {
-		set[health.Resource] = true
+		for _, resource := range health.Resources() {
+			set[resource] = true
+		}
 	}
-	for _, version := range c.Versions {
+	for _, version := range slices.Concat(c.Versions, c.Variants) {
 		if version.Program != nil {
 			set[version.Resource] = true
 		}

@@ -33,6 +33,13 @@ type workloadSignal struct {
 	images    []string
 	labels    []label
 	names     []string
+	// Of one and the same container, with images.
+	containers, arguments, env []string
+}
+
+// asksContainer tells whether the signal asks anything of a container.
+func (s *workloadSignal) asksContainer() bool {
+	return len(s.images)+len(s.containers)+len(s.arguments)+len(s.env) > 0
 }
 
 // match returns what matched, where all that the signal names holds.
@@ -49,12 +56,16 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 		}
 	}
 	match := Match{Component: s.component, Role: s.role, order: s.order}
-	if len(s.images) > 0 {
-		image, ok := s.image(w)
+	if s.asksContainer() {
+		container, ok := s.container(w)
 		if !ok {
 			return Match{}, false
 		}
-		match.Signal, match.Tag = "image "+image.String(), image.Tag
+		match.Tag = container.Image.Tag
+		match.Signal = "container " + container.Name
+		if len(s.images) > 0 {
+			match.Signal = "image " + container.Image.String()
+		}
 		return match, true
 	}
 	match.Tag = s.tag(w)
@@ -73,26 +84,27 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 // tag is that of the image which stands for the product where the signal names none: the only one, or the one that is
 // called like it. Beside sidecars any other tag would be a version of something else.
 func (s *workloadSignal) tag(w *facts.Workload) string {
-	if len(w.Images) == 1 {
-		return w.Images[0].Tag
+	if len(w.Containers) == 1 {
+		return w.Containers[0].Image.Tag
 	}
-	for _, image := range w.Images {
-		if strings.Contains(image.Base(), s.component.Name) {
-			return image.Tag
+	for _, container := range w.Containers {
+		if strings.Contains(container.Image.Base(), s.component.Name) {
+			return container.Image.Tag
 		}
 	}
 	return ""
 }
 
-func (s *workloadSignal) image(w *facts.Workload) (facts.Image, bool) {
-	for _, image := range w.Images {
-		for _, path := range s.images {
-			if image.HasPath(path) {
-				return image, true
-			}
+// container is the first that is all that the signal asks of one.
+func (s *workloadSignal) container(w *facts.Workload) (facts.Container, bool) {
+	for _, container := range w.Containers {
+		if (len(s.images) == 0 || slices.ContainsFunc(s.images, container.Image.HasPath)) &&
+			(len(s.containers) == 0 || slices.Contains(s.containers, container.Name)) &&
+			container.HasWords(s.arguments) && container.HasEnv(s.env) {
+			return container, true
 		}
 	}
-	return facts.Image{}, false
+	return facts.Container{}, false
 }
 
 type nameSignal struct {

@@ -33,7 +33,7 @@ func TestAnotherImagesTagIsNoVersion(t *testing.T) {
 				if !ok {
 					t.Fatal(text)
 				}
-				w.Images = append(w.Images, image)
+				w.Containers = append(w.Containers, facts.Container{Image: image})
 			}
 			matches := c.Match(w)
 			if len(matches) != 1 || matches[0].Tag != test.want {

@@ -192,7 +192,9 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 				refuse(err)
 			}
 			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, path: at})
-			p.resources[named.Resource] = true
+			for _, resource := range named.Resources() {
+				p.resources[resource] = true
+			}
 		}
 		if !found && len(unknown) < len(compiled.AnyOf) {
 			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))

@@ -70,7 +70,7 @@ func (p *Profile) checked(r *requirement, s *inventory.Snapshot, now time.Time) 
 			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	holds, err := p.run(ruleKey{path: r.path.String(), resource: name}, r.rule, seen, nil, now)
+	holds, err := p.run(ruleKey{path: r.path.String()}, r.rule, seen.Revision, rule.Input{Objects: seen.Objects, Now: now})
 	return ruled(holds, err, r.Check.Message, name)
 }
 
@@ -287,8 +287,26 @@ func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snap
 	case inventory.NotServed:
 		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + c.Resource.String(), remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + "."}
 	}
-	holds, err := p.run(ruleKey{path: c.path.String(), component: component.Name, resource: c.Resource}, c.Program, seen, c.params, now)
-	o := ruled(holds, err, c.Message, c.Resource)
+	in := rule.Input{Objects: seen.Objects, Related: map[string][]any{}, Params: c.params, Now: now}
+	// Revisions come from one counter, so that the highest moves whenever one of them does.
+	revision := seen.Revision
+	for _, related := range c.Related {
+		other := s.Resource(related.Resource)
+		if other.Sight == inventory.Pending {
+			return outcome{verdict: v1alpha1.VerdictUnknown, message: label + ": " + unread(other, related.Resource)}
+		}
+		if other.Sight == inventory.Blind {
+			return blind([]string{other.Reason})
+		}
+		in.Related[related.Name] = other.Objects
+		revision = max(revision, other.Revision)
+	}
+	holds, err := p.run(ruleKey{path: c.path.String(), component: component.Name}, c.Program, revision, in)
+	message := c.Message
+	if err == nil && !holds {
+		message = c.Wrong(in)
+	}
+	o := ruled(holds, err, message, c.Resource)
 	o.message = label + " " + o.message
 	return o
 }
@@ -319,6 +337,9 @@ func describe(component *catalog.Component, installation *inventory.Installation
 	text := component.Name
 	if installation.Version != "" {
 		text += " " + installation.Version
+	}
+	if installation.Variant != "" {
+		text += " (" + installation.Variant + ")"
 	}
 	text += in(installation) + " is " + string(installation.Health)
 	if installation.Message != "" {
@@ -413,10 +434,7 @@ func rank(v v1alpha1.Verdict) int {
 }
 
 // ruleKey tells apart the rules that a profile runs.
-type ruleKey struct {
-	path, component string
-	resource        catalog.Resource
-}
+type ruleKey struct{ path, component string }
 
 type ruleOutcome struct {
 	program  *rule.Program
@@ -426,12 +444,12 @@ type ruleOutcome struct {
 }
 
 // run runs a rule, or takes what it yielded last where neither the objects nor time can have changed that.
-func (p *Profile) run(key ruleKey, program *rule.Program, seen *inventory.Resource, params rule.Params, now time.Time) (bool, error) {
-	if kept, ok := p.rules[key]; ok && kept.program == program && kept.revision == seen.Revision && !program.UsesNow() {
+func (p *Profile) run(key ruleKey, program *rule.Program, revision uint64, in rule.Input) (bool, error) {
+	if kept, ok := p.rules[key]; ok && kept.program == program && kept.revision == revision && !program.UsesNow() {
 		return kept.holds, kept.err
 	}
-	holds, err := program.Holds(seen.Objects, params, now)
-	p.rules[key] = ruleOutcome{program, seen.Revision, holds, err}
+	holds, err := program.Holds(in)
+	p.rules[key] = ruleOutcome{program, revision, holds, err}
 	if errors.Is(err, rule.ErrTooCostly) {
 		p.costly[key] = err.Error()
 	} else {

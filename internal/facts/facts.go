@@ -131,14 +131,15 @@ type Workload struct {
 	UID       types.UID
 	Labels    map[string]string // of the object
 	PodLabels map[string]string // of the pod template, where they differ from the object's
-	Images    []Image           // of the containers, without those of init containers
-	Rollout   Rollout
+	// Containers are those that run, without init containers.
+	Containers []Container
+	Rollout    Rollout
 }
 
 // Equal implements Fact.
 func (w *Workload) Equal(other Fact) bool {
 	o, ok := other.(*Workload)
-	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.Equal(w.Images, o.Images) &&
+	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
 		maps.Equal(w.Labels, o.Labels) && maps.Equal(w.PodLabels, o.PodLabels)
 }
 
@@ -218,10 +219,8 @@ func workload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rol
 		}
 		w.PodLabels[intern(key)] = intern(value)
 	}
-	for _, container := range template.Spec.Containers {
-		if image, ok := ParseImage(container.Image); ok && !slices.Contains(w.Images, image) {
-			w.Images = append(w.Images, image)
-		}
+	for i := range template.Spec.Containers {
+		w.Containers = append(w.Containers, containerOf(&template.Spec.Containers[i]))
 	}
 	return w
 }

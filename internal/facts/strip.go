@@ -47,11 +47,16 @@ func Strip(object any) (any, error) {
 	return object, nil
 }
 
-// stripTemplate leaves the labels and the containers' images of a pod template.
+// stripTemplate leaves the labels of a pod template, and of its containers what tells a product: no values of
+// environment variables.
 func stripTemplate(template *corev1.PodTemplateSpec) {
 	containers := make([]corev1.Container, 0, len(template.Spec.Containers))
 	for _, container := range template.Spec.Containers {
-		containers = append(containers, corev1.Container{Image: container.Image})
+		kept := corev1.Container{Name: container.Name, Image: container.Image, Args: wordsOf(&container)}
+		for _, variable := range container.Env {
+			kept.Env = append(kept.Env, corev1.EnvVar{Name: variable.Name})
+		}
+		containers = append(containers, kept)
 	}
 	*template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: template.Labels}, Spec: corev1.PodSpec{Containers: containers}}
 }

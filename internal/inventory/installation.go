@@ -11,6 +11,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // maxEvidence bounds what is shown for an installation. A thousand nodes prove a container runtime no better than a few.
@@ -46,7 +47,7 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	}
 	var until time.Time
 	for _, c := range attach(group(proofs), supports) {
-		installation := Installation{Namespace: c.namespace, Version: i.version(definition, c.proofs), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
+		installation := Installation{Namespace: c.namespace, Version: i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick), Variant: i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)
 		if !deadline.IsZero() && (until.IsZero() || deadline.Before(until)) {
@@ -210,15 +211,15 @@ func attach(copies []*copyOf, supports []member) []*copyOf {
 	return copies
 }
 
-// version tells the version of a copy: the first source that yields one, asked of each proof in turn. Where nodes differ
-// it is the lowest, because a range must hold on every node.
-func (i *Inventory) version(definition *catalog.Component, proofs []member) string {
-	for _, source := range definition.Versions {
+// told is what the sources tell of a copy, for instance its version: the first source that yields something, asked of each
+// proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
+func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) string {
+	for _, source := range sources {
 		if source.Program != nil {
 			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
 				// An expression that fails on what is there tells no version; the next source may.
-				if text, err := source.Program.Text(r.seen().Objects); err == nil {
-					if version := source.Pick(text); version != "" {
+				if text, err := source.Program.Text(rule.Input{Objects: r.seen().Objects}); err == nil {
+					if version := pick(source, text); version != "" {
 						return version
 					}
 				}
@@ -229,18 +230,18 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 		for _, proof := range proofs {
 			switch fact := proof.fact.(type) {
 			case *facts.Workload:
-				if version := source.Pick(workloadText(source.From, fact, proof.Tag)); version != "" {
+				if version := pick(source, workloadText(source, fact, proof.Tag)); version != "" {
 					return version
 				}
 			case *facts.APIServer:
-				if version := source.Pick(apiServerText(source.From, fact)); version != "" {
+				if version := pick(source, apiServerText(source.From, fact)); version != "" {
 					return version
 				}
 			case *facts.Named:
 				if source.From != v1alpha1.VersionFromCRDAnnotation {
 					continue
 				}
-				if version := source.Pick(fact.Annotations[source.Annotation]); version != "" {
+				if version := pick(source, fact.Annotations[source.Annotation]); version != "" {
 					return version
 				}
 			case *facts.ConfigMap:
@@ -248,12 +249,12 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 					continue
 				}
 				for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
-					if version := source.Pick(fact.Data[key]); version != "" {
+					if version := pick(source, fact.Data[key]); version != "" {
 						return version
 					}
 				}
 			case *facts.Node:
-				lowest = lower(lowest, source.Pick(nodeText(source, fact)))
+				lowest = lower(lowest, pick(source, nodeText(source, fact)))
 			}
 		}
 		if lowest != "" {
@@ -263,8 +264,11 @@ func (i *Inventory) version(definition *catalog.Component, proofs []member) stri
 	return ""
 }
 
-func workloadText(from v1alpha1.VersionOrigin, w *facts.Workload, tag string) string {
-	switch from {
+func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) string {
+	switch source.From {
+	case v1alpha1.VersionFromWorkloadLabel:
+		text, _ := w.Label(source.Label)
+		return text
 	case v1alpha1.VersionFromImageTag:
 		return tag
 	case v1alpha1.VersionFromVersionLabel:
@@ -369,8 +373,8 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 	if running == 0 && idle != "" {
 		take(v1alpha1.HealthDegraded, idle)
 	}
-	for _, rule := range definition.Health {
-		take(i.judgeRule(rule))
+	for n := range definition.Health {
+		take(i.judgeRule(&definition.Health[n]))
 	}
 	if len(messages) > 3 {
 		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
@@ -380,20 +384,29 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 
 // judgeRule runs a health rule. A resource that the cluster does not serve says nothing, and neither does one that holds
 // nothing in files.
-func (i *Inventory) judgeRule(rule catalog.HealthRule) (v1alpha1.Health, string) {
-	r := i.resources[rule.Resource]
+func (i *Inventory) judgeRule(judged *catalog.Rule) (v1alpha1.Health, string) {
+	r := i.resources[judged.Resource]
 	if r == nil || r.sight == NotServed || r.sight == Pending {
 		return v1alpha1.HealthHealthy, ""
 	}
-	if r.sight == Blind {
-		return v1alpha1.HealthUnknown, "rule " + rule.Name + " cannot look: " + r.reason
+	for _, resource := range judged.Resources() {
+		if of := i.resources[resource]; of != nil && of.sight == Blind {
+			return v1alpha1.HealthUnknown, "rule " + judged.Name + " cannot look: " + of.reason
+		}
 	}
-	holds, err := rule.Program.Holds(r.seen().Objects, nil, time.Time{})
+	in := rule.Input{Objects: r.seen().Objects, Related: map[string][]any{}}
+	for _, related := range judged.Related {
+		in.Related[related.Name] = []any{}
+		if of := i.resources[related.Resource]; of != nil {
+			in.Related[related.Name] = of.seen().Objects
+		}
+	}
+	holds, err := judged.Program.Holds(in)
 	switch {
 	case err != nil:
-		return v1alpha1.HealthUnknown, "rule " + rule.Name + " could not be evaluated: " + err.Error()
+		return v1alpha1.HealthUnknown, "rule " + judged.Name + " could not be evaluated: " + err.Error()
 	case !holds:
-		return v1alpha1.HealthDegraded, rule.Message
+		return v1alpha1.HealthDegraded, judged.Wrong(in)
 	}
 	return v1alpha1.HealthHealthy, ""
 }

@@ -146,7 +146,7 @@ type change func(*facts.Workload)
 // deployment is one of two pods that all run.
 func deployment(namespace, name, image string, changes ...change) *facts.Workload {
 	w := &facts.Workload{
-		Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, UID: "1", Images: []facts.Image{parse(image)},
+		Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, UID: "1", Containers: []facts.Container{{Image: parse(image)}},
 		Rollout: facts.Rollout{
 			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",

@@ -34,6 +34,8 @@ type Installation struct {
 	Namespace string
 	// Version is cleaned; empty where nothing tells.
 	Version string
+	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
+	Variant string
 	Health  v1alpha1.Health
 	// Message says why the health is not Healthy; empty where it is.
 	Message string

@@ -31,7 +31,7 @@ func TestPartOf(t *testing.T) {
 	i := New(catalog.New(define(t, "registry", byImage("acme/registry", "scanner")), define(t, "scanner", byImage("acme/scanner"))), time.Now)
 	run := func(namespace, image string) facts.Fact {
 		parsed, _ := facts.ParseImage(image)
-		return &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()}, Images: []facts.Image{parsed}}
+		return &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()}, Containers: []facts.Container{{Image: parsed}}}
 	}
 	i.Feed("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"), run("alone", "acme/scanner:3.0.0")})
 	s := i.Snapshot()

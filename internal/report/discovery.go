@@ -31,6 +31,7 @@ type Component struct {
 type Installation struct {
 	Namespace string          `json:"namespace"`
 	Version   string          `json:"version"`
+	Variant   string          `json:"variant,omitempty"`
 	Health    v1alpha1.Health `json:"health,omitempty"`
 	Message   string          `json:"message,omitempty"`
 	// PartOf names the component that ships this copy as a part of itself; empty for one that stands for itself.
@@ -45,7 +46,7 @@ func Discover(s *inventory.Snapshot) Discovery {
 		component := componentOf(found)
 		for n := range found.Installations {
 			i := &found.Installations[n]
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Health, i.Message, s.PartOf(found, i), i.Evidence})
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.PartOf(found, i), i.Evidence})
 		}
 		d.Components = append(d.Components, component)
 	}
@@ -75,7 +76,7 @@ func (d Discovery) Table(w io.Writer) error {
 				if i.PartOf != "" {
 					name += " (part of " + i.PartOf + ")"
 				}
-				t.row(layer, name, dash(i.Version), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
+				t.row(layer, name, dash(strings.TrimSpace(i.Version+" "+i.Variant)), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
 			}
 		}
 	}

@@ -24,12 +24,16 @@ type Kind int
 const (
 	// Check sees objects and now, and yields a bool.
 	Check Kind = iota
-	// NamedCheck sees objects, now and params, and yields a bool.
+	// NamedCheck sees objects, related, now and params, and yields a bool.
 	NamedCheck
-	// Health sees objects, and yields a bool.
+	// Health sees objects and related, and yields a bool.
 	Health
 	// Version sees objects, and yields a string.
 	Version
+	// HealthMessage sees what Health sees, and yields a string.
+	HealthMessage
+	// NamedCheckMessage sees what NamedCheck sees, and yields a string.
+	NamedCheckMessage
 )
 
 // ErrTooCostly is returned by a rule that was cut off because it ran up its cost limit.
@@ -59,13 +63,23 @@ type Program struct {
 // Params are the values of a named check's parameters, each of its type: string, int64 or time.Duration.
 type Params map[string]any
 
+// Input is what a rule sees; each kind of rule of it what Kind says.
+type Input struct {
+	// Objects is a list of unstructured contents.
+	Objects []any
+	// Related are further such lists, by name.
+	Related map[string][]any
+	Params  Params
+	Now     time.Time
+}
+
 // UsesNow tells whether the outcome can change with time alone.
 func (p *Program) UsesNow() bool { return p.usesNow }
 
-// Holds runs a rule that yields a bool. objects is a list of unstructured contents. The error is ErrTooCostly or says
-// what went wrong in the expression, for instance a field that an object does not have.
-func (p *Program) Holds(objects []any, params Params, now time.Time) (bool, error) {
-	out, err := p.run(objects, params, now)
+// Holds runs a rule that yields a bool. The error is ErrTooCostly or says what went wrong in the expression, for instance
+// a field that an object does not have.
+func (p *Program) Holds(in Input) (bool, error) {
+	out, err := p.run(in)
 	if err != nil {
 		return false, err
 	}
@@ -77,8 +91,8 @@ func (p *Program) Holds(objects []any, params Params, now time.Time) (bool, erro
 }
 
 // Text runs a rule that yields a string.
-func (p *Program) Text(objects []any) (string, error) {
-	out, err := p.run(objects, nil, time.Time{})
+func (p *Program) Text(in Input) (string, error) {
+	out, err := p.run(in)
 	if err != nil {
 		return "", err
 	}
@@ -89,14 +103,20 @@ func (p *Program) Text(objects []any) (string, error) {
 	return text, nil
 }
 
-func (p *Program) run(objects []any, params Params, now time.Time) (any, error) {
-	if objects == nil {
-		objects = []any{}
+func (p *Program) run(in Input) (any, error) {
+	if in.Objects == nil {
+		in.Objects = []any{}
 	}
-	if params == nil {
-		params = Params{}
+	if in.Params == nil {
+		in.Params = Params{}
 	}
-	out, _, err := p.program.Eval(map[string]any{"objects": objects, "params": map[string]any(params), "now": types.Timestamp{Time: now}})
+	related := make(map[string]any, len(in.Related))
+	for name, objects := range in.Related {
+		related[name] = objects
+	}
+	out, _, err := p.program.Eval(map[string]any{
+		"objects": in.Objects, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
+	})
 	if err != nil {
 		if strings.Contains(err.Error(), "cost limit exceeded") {
 			return nil, ErrTooCostly
@@ -124,7 +144,7 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, errors.New(oneLine(issues.Err().Error()))
 	}
 	want := cel.BoolType
-	if kind == Version {
+	if kind == Version || kind == HealthMessage || kind == NamedCheckMessage {
 		want = cel.StringType
 	}
 	if got := checked.OutputType(); !got.IsExactType(want) && !got.IsExactType(cel.DynType) {
@@ -168,10 +188,14 @@ func environmentOf(kind Kind) (*cel.Env, error) {
 		return nil, err
 	}
 	var variables []cel.EnvOption
-	if kind == Check || kind == NamedCheck {
+	named := kind == NamedCheck || kind == NamedCheckMessage
+	if kind == Check || named {
 		variables = append(variables, cel.Variable("now", cel.TimestampType))
 	}
-	if kind == NamedCheck {
+	if named || kind == Health || kind == HealthMessage {
+		variables = append(variables, cel.Variable("related", cel.MapType(cel.StringType, cel.ListType(cel.DynType))))
+	}
+	if named {
 		variables = append(variables, cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)))
 	}
 	extended, err := base.Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: variables})
@@ -189,7 +213,7 @@ type assumedSizes struct{}
 // EstimateSize implements checker.CostEstimator.
 func (assumedSizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
 	path := element.Path()
-	if len(path) == 1 && path[0] == "objects" {
+	if len(path) == 1 && path[0] == "objects" || len(path) == 2 && path[0] == "related" {
 		return &checker.SizeEstimate{Min: 0, Max: assumedObjects}
 	}
 	size := uint64(assumedElements)

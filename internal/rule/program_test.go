@@ -37,11 +37,41 @@ func TestHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := program.Holds(test.objects, test.params, now)
+			got, err := program.Holds(Input{Objects: test.objects, Params: test.params, Now: now})
 			if err != nil || got != test.want {
 				t.Errorf("got %v, %v; want %v", got, err, test.want)
 			}
 		})
+	}
+}
+
+func TestARuleSeesRelatedResources(t *testing.T) {
+	const expression = "objects.all(o, related.drivers.exists(d, d.metadata.name == o.provisioner))"
+	in := Input{Objects: []any{map[string]any{"provisioner": "a"}}, Related: map[string][]any{"drivers": {map[string]any{"metadata": map[string]any{"name": "a"}}}}}
+	for _, kind := range []Kind{Health, NamedCheck} {
+		program, err := Compile(kind, expression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if holds, err := program.Holds(in); err != nil || !holds {
+			t.Errorf("got %v, %v; want true", holds, err)
+		}
+		other := in
+		other.Related = map[string][]any{"drivers": {}}
+		if holds, err := program.Holds(other); err != nil || holds {
+			t.Errorf("got %v, %v; want false without the driver", holds, err)
+		}
+	}
+	program, err := Compile(NamedCheckMessage, "objects.map(o, o.provisioner).join(', ') + string(params.n)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in.Params = Params{"n": int64(3)}
+	if text, err := program.Text(in); err != nil || text != "a3" {
+		t.Errorf("got %q, %v", text, err)
+	}
+	if _, err := Compile(Check, "related.size() == 0"); err == nil {
+		t.Error("a check of a profile sees one resource, and this one names another")
 	}
 }
 
@@ -50,11 +80,11 @@ func TestText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := program.Text([]any{map[string]any{"status": map[string]any{"version": "1.2.3"}}})
+	got, err := program.Text(Input{Objects: []any{map[string]any{"status": map[string]any{"version": "1.2.3"}}}})
 	if got != "1.2.3" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
-	if _, err := program.Text(nil); err == nil {
+	if _, err := program.Text(Input{}); err == nil {
 		t.Error("an expression that fails on no objects told a version")
 	}
 }
@@ -93,7 +123,7 @@ func TestHoldsIsCutOff(t *testing.T) {
 	for i := range many {
 		many[i] = map[string]any{"x": "same"}
 	}
-	if _, err := program.Holds(many, nil, time.Time{}); !errors.Is(err, ErrTooCostly) {
+	if _, err := program.Holds(Input{Objects: many}); !errors.Is(err, ErrTooCostly) {
 		t.Errorf("got %v, want %v", err, ErrTooCostly)
 	}
 }

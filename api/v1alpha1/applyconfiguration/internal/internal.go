@@ -143,6 +143,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: signals
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Signals
+    - name: variant
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
+          elementRelationship: atomic
     - name: version
       type:
         list:
@@ -243,9 +249,20 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: messageExpression
+      type:
+        scalar: string
     - name: name
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+    - name: related
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource
+          elementRelationship: associative
+          keys:
+          - name
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
@@ -323,6 +340,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: message
       type:
         scalar: string
+    - name: messageExpression
+      type:
+        scalar: string
     - name: name
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
@@ -331,6 +351,14 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.CheckParameter
+          elementRelationship: associative
+          keys:
+          - name
+    - name: related
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource
           elementRelationship: associative
           keys:
           - name
@@ -463,6 +491,15 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: atomic
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Presence
   scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: resource
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
   map:
     fields:
@@ -741,6 +778,24 @@ var schemaYAML = typed.YAMLObject(`types:
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.WorkloadSignal
   map:
     fields:
+    - name: arguments
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: containers
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: env
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
     - name: images
       type:
         list:

@@ -28,6 +28,9 @@ type ComponentDefinitionSpecApplyConfiguration struct {
 	// Where the version comes from: the first source that yields one. Where it is left out: the image tag, then the label
 	// app.kubernetes.io/version.
 	Version []VersionSourceApplyConfiguration `json:"version,omitempty"`
+	// Where it is told which of the product's editions this is, for instance the release channel of Gateway API's CRDs: the
+	// first source that yields a word. Left out for products that have but one.
+	Variant []VersionSourceApplyConfiguration `json:"variant,omitempty"`
 	// What decides the health beside the rollout of the workloads: rules over the component's own resources.
 	Health *HealthRulesApplyConfiguration `json:"health,omitempty"`
 	// Named checks over what the component manages, which a requirement can ask for.
@@ -103,6 +106,19 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithVersion(values ...*Versi
 			panic("nil value passed to WithVersion")
 		}
 		b.Version = append(b.Version, *values[i])
+	}
+	return b
+}
+
+// WithVariant adds the given value to the Variant field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Variant field.
+func (b *ComponentDefinitionSpecApplyConfiguration) WithVariant(values ...*VersionSourceApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithVariant")
+		}
+		b.Variant = append(b.Variant, *values[i])
 	}
 	return b
 }

@@ -15,10 +15,16 @@ type HealthRuleApplyConfiguration struct {
 	Name *apiv1alpha1.Name `json:"name,omitempty"`
 	// The resource that the rule sees.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects.
+	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects, and
+	// related.
 	Expression *string `json:"expression,omitempty"`
+	// Further resources that the expressions see.
+	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
 	// What is wrong when the rule does not hold.
 	Message *string `json:"message,omitempty"`
+	// CEL expression that yields what is wrong when the rule does not hold: which objects, and the reason that their status
+	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
+	MessageExpression *string `json:"messageExpression,omitempty"`
 }
 
 // HealthRuleApplyConfiguration constructs a declarative configuration of the HealthRule type for use with
@@ -51,10 +57,31 @@ func (b *HealthRuleApplyConfiguration) WithExpression(value string) *HealthRuleA
 	return b
 }
 
+// WithRelated adds the given value to the Related field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Related field.
+func (b *HealthRuleApplyConfiguration) WithRelated(values ...*RelatedResourceApplyConfiguration) *HealthRuleApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithRelated")
+		}
+		b.Related = append(b.Related, *values[i])
+	}
+	return b
+}
+
 // WithMessage sets the Message field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *HealthRuleApplyConfiguration) WithMessage(value string) *HealthRuleApplyConfiguration {
 	b.Message = &value
+	return b
+}
+
+// WithMessageExpression sets the MessageExpression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MessageExpression field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithMessageExpression(value string) *HealthRuleApplyConfiguration {
+	b.MessageExpression = &value
 	return b
 }

@@ -19,10 +19,15 @@ type NamedCheckApplyConfiguration struct {
 	Parameters []CheckParameterApplyConfiguration `json:"parameters,omitempty"`
 	// The resource that the check sees.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// CEL expression that must be true. Variables: objects, now, and params, the parameters by name, each of its type.
+	// Further resources that the expressions see.
+	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
+	// CEL expression that must be true. Variables: objects, related, now, and params, the parameters by name, each of its type.
 	Expression *string `json:"expression,omitempty"`
 	// What is wrong when the check does not hold.
 	Message *string `json:"message,omitempty"`
+	// CEL expression that yields what is wrong when the check does not hold: which objects, and the reason that their status
+	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
+	MessageExpression *string `json:"messageExpression,omitempty"`
 }
 
 // NamedCheckApplyConfiguration constructs a declarative configuration of the NamedCheck type for use with
@@ -68,6 +73,19 @@ func (b *NamedCheckApplyConfiguration) WithResource(value *ResourceReferenceAppl
 	return b
 }
 
+// WithRelated adds the given value to the Related field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Related field.
+func (b *NamedCheckApplyConfiguration) WithRelated(values ...*RelatedResourceApplyConfiguration) *NamedCheckApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithRelated")
+		}
+		b.Related = append(b.Related, *values[i])
+	}
+	return b
+}
+
 // WithExpression sets the Expression field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Expression field is set to the value of the last call.
@@ -81,5 +99,13 @@ func (b *NamedCheckApplyConfiguration) WithExpression(value string) *NamedCheckA
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *NamedCheckApplyConfiguration) WithMessage(value string) *NamedCheckApplyConfiguration {
 	b.Message = &value
+	return b
+}
+
+// WithMessageExpression sets the MessageExpression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MessageExpression field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithMessageExpression(value string) *NamedCheckApplyConfiguration {
+	b.MessageExpression = &value
 	return b
 }

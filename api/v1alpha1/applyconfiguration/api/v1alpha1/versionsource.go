@@ -16,7 +16,7 @@ type VersionSourceApplyConfiguration struct {
 	// Regular expression (RE2) that picks the version out of what the place says: its first group, or all that it matches.
 	// Where it is left out, the first thing that looks like a version.
 	Pattern *string `json:"pattern,omitempty"`
-	// Name of the node's label.
+	// Name of the node's or workload's label.
 	Label *string `json:"label,omitempty"`
 	// Name of the CustomResourceDefinition's annotation.
 	Annotation *string `json:"annotation,omitempty"`

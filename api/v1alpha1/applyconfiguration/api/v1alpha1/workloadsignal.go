@@ -9,8 +9,9 @@ import (
 // WorkloadSignalApplyConfiguration represents a declarative configuration of the WorkloadSignal type for use
 // with apply.
 //
-// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, one of the images, all of the
-// labels, one of the names.
+// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, all of the labels, one of the names,
+// and of one and the same container one of the images, one of the container names, all of the arguments and all of the
+// environment variables.
 type WorkloadSignalApplyConfiguration struct {
 	// Kinds of workload; all of them where it is left out.
 	Kinds []apiv1alpha1.WorkloadKind `json:"kinds,omitempty"`
@@ -22,6 +23,13 @@ type WorkloadSignalApplyConfiguration struct {
 	Labels map[string]apiv1alpha1.LabelValue `json:"labels,omitempty"`
 	// Names of the workload.
 	Names []string `json:"names,omitempty"`
+	// Names of a container.
+	Containers []string `json:"containers,omitempty"`
+	// Words of the container's command and arguments: a flag by its name without the value ("--metrics-addr"), a program by
+	// its name without the path. All of them must be there.
+	Arguments []string `json:"arguments,omitempty"`
+	// Names of environment variables of the container, whatever their value. All of them must be there.
+	Env []string `json:"env,omitempty"`
 	// Proof or Support; Proof where it is left out.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
@@ -72,6 +80,36 @@ func (b *WorkloadSignalApplyConfiguration) WithLabels(entries map[string]apiv1al
 func (b *WorkloadSignalApplyConfiguration) WithNames(values ...string) *WorkloadSignalApplyConfiguration {
 	for i := range values {
 		b.Names = append(b.Names, values[i])
+	}
+	return b
+}
+
+// WithContainers adds the given value to the Containers field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Containers field.
+func (b *WorkloadSignalApplyConfiguration) WithContainers(values ...string) *WorkloadSignalApplyConfiguration {
+	for i := range values {
+		b.Containers = append(b.Containers, values[i])
+	}
+	return b
+}
+
+// WithArguments adds the given value to the Arguments field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Arguments field.
+func (b *WorkloadSignalApplyConfiguration) WithArguments(values ...string) *WorkloadSignalApplyConfiguration {
+	for i := range values {
+		b.Arguments = append(b.Arguments, values[i])
+	}
+	return b
+}
+
+// WithEnv adds the given value to the Env field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Env field.
+func (b *WorkloadSignalApplyConfiguration) WithEnv(values ...string) *WorkloadSignalApplyConfiguration {
+	for i := range values {
+		b.Env = append(b.Env, values[i])
 	}
 	return b
 }

@@ -1,0 +1,89 @@
+package conformance_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/observe"
+)
+
+// fixture is the first document of a file below testdata/health: what is asked of the objects behind it, and what must
+// come of it.
+type fixture struct {
+	Kind        string               `json:"kind"`
+	Now         metav1.Time          `json:"now"`
+	Requirement v1alpha1.Requirement `json:"requirement"`
+	Verdict     v1alpha1.Verdict     `json:"verdict"`
+	Message     string               `json:"message"`
+}
+
+// Each definition's rules are held against the resource as its own controller leaves it: once healthy, and once for each
+// way in which it is not.
+func TestHealthFixtures(t *testing.T) {
+	const root = "../catalog/testdata/health"
+	files, err := filepath.Glob(root + "/*/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures below %s: %v", root, err)
+	}
+	components, err := catalog.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.New(components...)
+	for _, file := range files {
+		name, _ := filepath.Rel(root, file)
+		t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			head, objects, ok := strings.Cut(string(data), "\n---\n")
+			if !ok {
+				t.Fatal("no objects behind the first document")
+			}
+			var f fixture
+			if err := yaml.UnmarshalStrict([]byte(head), &f); err != nil {
+				t.Fatal(err)
+			}
+			if f.Kind != "Case" || f.Verdict == "" || f.Verdict != v1alpha1.VerdictSatisfied && f.Message == "" {
+				t.Fatalf("the first document must be a Case with a verdict, and a message where that is not Satisfied: %+v", f)
+			}
+			judged := judgeFixture(t, c, &f, []byte(objects))
+			if judged.Verdict != f.Verdict {
+				t.Errorf("the verdict is %s (%s), want %s", judged.Verdict, judged.Message, f.Verdict)
+			}
+			if !strings.Contains(judged.Message, f.Message) {
+				t.Errorf("the message is %q, want %q in it", judged.Message, f.Message)
+			}
+		})
+	}
+}
+
+func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) v1alpha1.RequirementStatus {
+	t.Helper()
+	dump, err := observe.Files("-", bytes.NewReader(objects))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Requirement.Name = "it"
+	spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "layer", Requirements: []v1alpha1.Requirement{f.Requirement}}}}
+	profile := conformance.Compile(spec, c)
+	if len(profile.Errors) > 0 {
+		t.Fatal(profile.Errors.ToAggregate())
+	}
+	i := inventory.New(c, func() time.Time { return f.Now.Time })
+	dump.Feed(i, append(c.HealthResources(), profile.Resources()...))
+	result := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, f.Now.Time)
+	return result.Status.Layers[0].Requirements[0]
+}
