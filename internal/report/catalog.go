@@ -121,6 +121,15 @@ func explainSignals(p *page, s *v1alpha1.Signals) {
 		for _, label := range sortedLabels(w.Labels) {
 			parts = append(parts, "labelled "+label)
 		}
+		if len(w.Containers) > 0 {
+			parts = append(parts, "with a container "+strings.Join(w.Containers, " or "))
+		}
+		if len(w.Arguments) > 0 {
+			parts = append(parts, "started with "+strings.Join(w.Arguments, " and "))
+		}
+		if len(w.Env) > 0 {
+			parts = append(parts, "given the variables "+strings.Join(w.Env, " and "))
+		}
 		if len(w.Names) > 0 {
 			parts = append(parts, "named "+strings.Join(w.Names, " or "))
 		}

@@ -48,6 +48,7 @@ func (c *Cluster) ApplyObjects(ctx context.Context, objects []*unstructured.Unst
 	mapper := restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client))
 	own := kindsOf(objects)
 	deadline := time.Now().Add(30 * time.Second)
+	var refused []error
 	for pending := objects; len(pending) > 0; {
 		var again []*unstructured.Unstructured
 		var last error
@@ -56,15 +57,19 @@ func (c *Cluster) ApplyObjects(ctx context.Context, objects []*unstructured.Unst
 				continue // what they held is left out of recorded installs, and no kubelet here asks for it
 			}
 			err := c.applyOne(ctx, mapper, object, namespace)
-			if meta.IsNoMatchError(err) && !own[object.GroupVersionKind().GroupKind()] {
-				continue // a resource of another product, which is not installed here
+			if meta.IsNoMatchError(err) && !own[object.GroupVersionKind()] {
+				continue // a resource of another product or of another release, which is not installed here
+			}
+			if apierrors.IsInvalid(err) {
+				refused = append(refused, err) // trying again mends nothing
+				continue
 			}
 			if err != nil {
 				again, last = append(again, object), err
 			}
 		}
 		if len(again) == len(pending) && time.Now().After(deadline) {
-			return last
+			return errors.Join(append(refused, last)...)
 		}
 		if len(again) > 0 {
 			mapper.Reset()
@@ -72,17 +77,23 @@ func (c *Cluster) ApplyObjects(ctx context.Context, objects []*unstructured.Unst
 		}
 		pending = again
 	}
-	return nil
+	return errors.Join(refused...)
 }
 
-// kindsOf are the kinds that CRDs among the objects bring.
-func kindsOf(objects []*unstructured.Unstructured) map[schema.GroupKind]bool {
-	kinds := map[schema.GroupKind]bool{}
+// kindsOf are the kinds, each in its version, that CRDs among the objects bring.
+func kindsOf(objects []*unstructured.Unstructured) map[schema.GroupVersionKind]bool {
+	kinds := map[schema.GroupVersionKind]bool{}
 	for _, object := range objects {
 		if object.GetKind() == "CustomResourceDefinition" {
 			group, _, _ := unstructured.NestedString(object.Object, "spec", "group")
 			kind, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind")
-			kinds[schema.GroupKind{Group: group, Kind: kind}] = true
+			versions, _, _ := unstructured.NestedSlice(object.Object, "spec", "versions")
+			for _, version := range versions {
+				if fields, ok := version.(map[string]any); ok && fields["served"] == true {
+					name, _ := fields["name"].(string)
+					kinds[schema.GroupVersionKind{Group: group, Version: name, Kind: kind}] = true
+				}
+			}
 		}
 	}
 	return kinds

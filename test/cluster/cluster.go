@@ -14,11 +14,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-logr/logr"
 	k8sruntime "k8s.io/apimachinery/pkg/runtime"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
@@ -45,6 +47,7 @@ func Root() string {
 
 // Start starts a control plane with KWOK nodes. It fails with what to do where the control plane is not built.
 func Start(flags ...string) (*Cluster, error) {
+	log.SetLogger(logr.Discard()) // warnings of the API server about what installs ask for are none of the tests' concern
 	dir, err := os.MkdirTemp("", "platformprofile-test-")
 	if err != nil {
 		return nil, err
@@ -55,11 +58,11 @@ func Start(flags ...string) (*Cluster, error) {
 	}
 	runner := exec.Command(program, append([]string{"run", "--dir", filepath.Join(dir, "cluster")}, flags...)...)
 	runner.SysProcAttr = endWithParent()
-	log, err := os.Create(filepath.Join(dir, "controlplane.log"))
+	logged, err := os.Create(filepath.Join(dir, "controlplane.log"))
 	if err != nil {
 		return nil, err
 	}
-	runner.Stderr = log
+	runner.Stderr = logged
 	runner.Dir = Root()
 	out, err := runner.StdoutPipe()
 	if err != nil {
@@ -71,7 +74,7 @@ func Start(flags ...string) (*Cluster, error) {
 	c := &Cluster{Dir: dir, runner: runner}
 	if c.Kubeconfig, err = awaitReady(out); err != nil {
 		c.Stop()
-		said, _ := os.ReadFile(log.Name())
+		said, _ := os.ReadFile(logged.Name())
 		return nil, fmt.Errorf("starting the control plane: %w\n%s", err, said)
 	}
 	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig); err != nil {
