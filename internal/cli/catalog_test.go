@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 
@@ -78,5 +79,22 @@ func TestCatalogLint(t *testing.T) {
 				t.Errorf("exit code %d, want %d saying %q: %s", code, test.code, test.says, said)
 			}
 		})
+	}
+}
+
+// The definition that the guide shows must be one that works.
+func TestTheGuidesDefinitionIsSound(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/add-a-component.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(guide), "```yaml\n")
+	definition, _, ok := strings.Cut(rest, "```\n")
+	if !ok {
+		t.Fatal("the guide shows no definition")
+	}
+	var out, errOut bytes.Buffer
+	if code := Execute([]string{"catalog", "lint", "-f", "-"}, strings.NewReader(definition), &out, &errOut); code != ExitOK {
+		t.Errorf("exit code %d: %s%s", code, out.String(), errOut.String())
 	}
 }
