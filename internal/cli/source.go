@@ -32,11 +32,7 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if s.from != "" {
 		return s.lookAtFiles(profiles)
 	}
-	config, err := s.flags.ToRESTConfig()
-	if err != nil {
-		return nil, nil, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
-	}
-	clients, err := observe.NewClients(config)
+	clients, err := s.connect()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -54,6 +50,15 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 		return nil, nil, err
 	}
 	return i.Snapshot(), compiled, nil
+}
+
+// connect connects to the cluster that the flags choose.
+func (s *source) connect() (observe.Clients, error) {
+	config, err := s.flags.ToRESTConfig()
+	if err != nil {
+		return observe.Clients{}, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
+	}
+	return observe.NewClients(config)
 }
 
 func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {

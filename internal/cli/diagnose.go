@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/report"
+)
+
+func newDiagnose(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
+	from := &source{flags: flags, streams: streams}
+	output := ""
+	command := &cobra.Command{
+		Use:   "diagnose",
+		Short: "Say what is wrong with which pods, why, and which commands show it",
+		Long: `Say what is wrong with which pods: the symptom, what it means, its likely causes with the likeliest first, and the kubectl
+commands that show it. Pods that are starting, rolling out or done are not told of.
+
+Only pods of workloads that are not healthy are read, pods that do not run, and those that a warning names. Logs and
+Secrets are never read. The exit code is 0 where nothing is wrong, 1 where something is, and 2 when the command failed.`,
+		Example: `  # all namespaces of the current context's cluster
+  platformprofile diagnose
+
+  # one namespace
+  platformprofile diagnose -n shop
+
+  # a dump
+  kubectl get nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs -A -o yaml > dump.yaml
+  platformprofile diagnose --from dump.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, err := diagnosesWriter(output)
+			if err != nil {
+				return err
+			}
+			now := time.Now()
+			troubled, err := from.trouble(cmd.Context(), now)
+			if err != nil {
+				return err
+			}
+			found := report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(now)...), Unread: troubled.Unread}
+			if err := write(streams.Out, found); err != nil {
+				return err
+			}
+			if len(found.Diagnoses) > 0 {
+				return outcome(ExitFound)
+			}
+			return nil
+		},
+	}
+	from.addFlags(command.Flags())
+	command.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
+	return command
+}
+
+// trouble looks for troubled pods where the command looks: in the namespace of -n, or in all.
+func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled, error) {
+	namespace := ""
+	if s.flags.Namespace != nil {
+		namespace = *s.flags.Namespace
+	}
+	if s.from != "" {
+		dump, err := observe.Files(s.from, s.streams.In)
+		if err != nil {
+			return nil, fmt.Errorf("reading --from: %w", err)
+		}
+		return dump.Trouble(namespace)
+	}
+	clients, err := s.connect()
+	if err != nil {
+		return nil, err
+	}
+	troubled, err := observe.Trouble(ctx, clients, namespace, now)
+	if err != nil {
+		return nil, fmt.Errorf("looking for troubled pods: %w", err)
+	}
+	return troubled, nil
+}
+
+func diagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {
+	switch output {
+	case "text":
+		return func(w io.Writer, d report.Diagnoses) error { return d.Text(w) }, nil
+	case "json":
+		return func(w io.Writer, d report.Diagnoses) error { return writeJSON(w, d) }, nil
+	case "yaml":
+		return func(w io.Writer, d report.Diagnoses) error { return writeYAML(w, d) }, nil
+	}
+	return nil, fmt.Errorf("-o %s: write text, json or yaml", output)
+}

@@ -1,0 +1,501 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/pager"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/diagnosis"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// podsEach bounds how many pods of one workload are looked at: what ails fifty of them ails the others.
+const podsEach = 50
+
+// strays bounds how many pods without an unhealthy workload are looked at because a warning names them.
+const strays = 500
+
+// Troubled are the pods worth a closer look, with what lies behind them, and the workloads of which no pod can be made.
+type Troubled struct {
+	Cases     []diagnosis.Case
+	Uncreated []v1alpha1.Diagnosis
+	// Unread says what could not be looked at, or was passed over, each thing once.
+	Unread []string
+}
+
+// Diagnose diagnoses all of them, the worst first.
+func (t *Troubled) Diagnose(now time.Time) []v1alpha1.Diagnosis {
+	found := slices.Clone(t.Uncreated)
+	for _, c := range t.Cases {
+		found = append(found, diagnosis.Diagnose(c, now)...)
+	}
+	diagnosis.Sort(found)
+	return found
+}
+
+// Trouble looks for troubled pods in a namespace, or in all for "". Of a cluster of healthy pods it reads none: it lists
+// the pods of workloads that are unhealthy, by selector and page by page, pods that do not run, and single pods that a
+// warning names. Logs and Secrets are never read.
+func Trouble(ctx context.Context, clients Clients, namespace string, now time.Time) (*Troubled, error) {
+	t := &trouble{clients: clients, namespace: namespace, now: now, pods: map[types.UID]*corev1.Pod{}, found: &Troubled{}}
+	for _, look := range []func(context.Context) error{t.workloads, t.jobs, t.idle, t.warned} {
+		if err := look(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t.found, t.behind(ctx)
+}
+
+type trouble struct {
+	clients   Clients
+	namespace string
+	now       time.Time
+
+	mu    sync.Mutex
+	pods  map[types.UID]*corev1.Pod
+	found *Troubled
+}
+
+// each calls a function for each object of a paged list.
+func each[T runtime.Object](ctx context.Context, list func(context.Context, metav1.ListOptions) (T, error), options metav1.ListOptions, do func(runtime.Object) error) error {
+	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return list(ctx, options)
+	})
+	p.PageSize = pageSize
+	return p.EachListItem(ctx, options, do)
+}
+
+// unread notes what could not be looked at. An API server that refuses is no error: what can be seen is diagnosed.
+func (t *trouble) unread(what string, err error) {
+	text := "could not look at " + what + ": " + err.Error()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !slices.Contains(t.found.Unread, text) {
+		t.found.Unread = append(t.found.Unread, text)
+	}
+}
+
+// workloads lists the pods of workloads that are not healthy.
+func (t *trouble) workloads(ctx context.Context) error {
+	look := func(object runtime.Object, selector *metav1.LabelSelector, failure string, also bool) error {
+		fact, err := facts.Of(object, true)
+		if err != nil {
+			return err
+		}
+		w := fact.(*facts.Workload)
+		// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
+		if judged := w.Judge(t.now, false); !also && (judged.Health == v1alpha1.HealthHealthy || w.Rollout.Desired == 0 && failure == "") {
+			return nil
+		}
+		return t.podsOf(ctx, v1alpha1.WorkloadReference{Kind: w.Kind, Namespace: w.Namespace, Name: w.Name}, selector, failure)
+	}
+	apps := t.clients.Typed.AppsV1()
+	for what, list := range map[string]func() error{
+		"Deployments": func() error {
+			return each(ctx, apps.Deployments(t.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
+				d := o.(*appsv1.Deployment)
+				failure := ""
+				for _, condition := range d.Status.Conditions {
+					if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+						failure = condition.Message
+					}
+				}
+				going := d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0
+				return look(d, d.Spec.Selector, failure, going)
+			})
+		},
+		"DaemonSets": func() error {
+			return each(ctx, apps.DaemonSets(t.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
+				return look(o, o.(*appsv1.DaemonSet).Spec.Selector, "", false)
+			})
+		},
+		"StatefulSets": func() error {
+			return each(ctx, apps.StatefulSets(t.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
+				return look(o, o.(*appsv1.StatefulSet).Spec.Selector, "", false)
+			})
+		},
+	} {
+		if err := list(); err != nil {
+			if !apierrors.IsForbidden(err) {
+				return fmt.Errorf("listing %s: %w", what, err)
+			}
+			t.unread(what, err)
+		}
+	}
+	return nil
+}
+
+// podsOf takes in the pods of a workload. Where there are none, its controller says why.
+func (t *trouble) podsOf(ctx context.Context, workload v1alpha1.WorkloadReference, selector *metav1.LabelSelector, failure string) error {
+	chosen, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return fmt.Errorf("%s %s/%s: %w", workload.Kind, workload.Namespace, workload.Name, err)
+	}
+	if chosen.Empty() {
+		return nil // it would choose every pod of the namespace
+	}
+	some, suspects := false, 0
+	err = each(ctx, t.clients.Typed.CoreV1().Pods(workload.Namespace).List, metav1.ListOptions{LabelSelector: chosen.String()}, func(o runtime.Object) error {
+		pod := o.(*corev1.Pod)
+		if diagnosis.Owner(pod) != workload {
+			return nil // another's whose labels are alike
+		}
+		some = true
+		if !diagnosis.Suspicious(pod) {
+			return nil
+		}
+		if suspects++; suspects <= podsEach {
+			t.pods[pod.UID] = pod
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing the pods of %s %s/%s: %w", workload.Kind, workload.Namespace, workload.Name, err)
+	}
+	if suspects > podsEach {
+		t.unread(fmt.Sprintf("%d further pods of %s %s/%s", suspects-podsEach, workload.Kind, workload.Namespace, workload.Name), fmt.Errorf("%d of them are enough", podsEach))
+	}
+	if failure == "" && !some {
+		events, err := t.events(ctx, workload.Kind, workload.Namespace, workload.Name)
+		if err != nil {
+			t.unread("events", err)
+		}
+		failure = uncreated(events)
+	}
+	if failure != "" {
+		t.found.Uncreated = append(t.found.Uncreated, diagnosis.Uncreated(workload, failure))
+	}
+	return nil
+}
+
+// uncreated is what a controller says of pods that it cannot make; empty where it says nothing.
+func uncreated(events []corev1.Event) string {
+	for _, event := range slices.Backward(events) {
+		if event.Reason == "FailedCreate" {
+			return event.Message
+		}
+	}
+	return ""
+}
+
+// jobs lists the pods of Jobs that fail.
+func (t *trouble) jobs(ctx context.Context) error {
+	err := each(ctx, t.clients.Typed.BatchV1().Jobs(t.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
+		job := o.(*batchv1.Job)
+		ready := int32(0)
+		if job.Status.Ready != nil {
+			ready = *job.Status.Ready
+		}
+		if job.Status.CompletionTime != nil || job.Status.Failed == 0 && job.Status.Active <= ready {
+			return nil
+		}
+		return t.podsOf(ctx, v1alpha1.WorkloadReference{Kind: "Job", Namespace: job.Namespace, Name: job.Name}, job.Spec.Selector, "")
+	})
+	if apierrors.IsForbidden(err) {
+		t.unread("Jobs", err)
+		return nil
+	}
+	return err
+}
+
+// idle takes in the pods that neither run nor are done, whosever they are. The API server picks them out.
+func (t *trouble) idle(ctx context.Context) error {
+	notWell := fields.AndSelectors(
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodRunning)),
+		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)))
+	perOwner := map[v1alpha1.WorkloadReference]int{}
+	return each(ctx, t.clients.Typed.CoreV1().Pods(t.namespace).List, metav1.ListOptions{FieldSelector: notWell.String()}, func(o runtime.Object) error {
+		pod := o.(*corev1.Pod)
+		owner := diagnosis.Owner(pod)
+		if perOwner[owner]++; perOwner[owner] <= podsEach {
+			t.pods[pod.UID] = pod
+		}
+		return nil
+	})
+}
+
+// warned takes in single pods that run and that a warning names, or that are being ended.
+func (t *trouble) warned(ctx context.Context) error {
+	asked := map[types.NamespacedName]bool{}
+	for _, pod := range t.pods {
+		asked[types.NamespacedName{Namespace: pod.Namespace, Name: pod.Name}] = true
+	}
+	for _, selector := range []string{"involvedObject.kind=Pod,type=Warning", "involvedObject.kind=Pod,reason=Killing"} {
+		err := each(ctx, t.clients.Typed.CoreV1().Events(t.namespace).List, metav1.ListOptions{FieldSelector: selector}, func(o runtime.Object) error {
+			about := o.(*corev1.Event).InvolvedObject
+			name := types.NamespacedName{Namespace: about.Namespace, Name: about.Name}
+			if asked[name] || len(asked) > len(t.pods)+strays {
+				return nil
+			}
+			asked[name] = true
+			pod, err := t.clients.Typed.CoreV1().Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+			switch {
+			case apierrors.IsNotFound(err):
+			case err != nil:
+				return err
+			case pod.UID == about.UID && diagnosis.Suspicious(pod):
+				t.pods[pod.UID] = pod
+			}
+			return nil
+		})
+		if apierrors.IsForbidden(err) {
+			t.unread("events", err)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("listing events: %w", err)
+		}
+	}
+	return nil
+}
+
+// behind reads what lies behind each pod: its events, its claims, its node, its Job.
+func (t *trouble) behind(ctx context.Context) error {
+	nodes := &shared[*corev1.Node]{get: func(ctx context.Context, name types.NamespacedName) (*corev1.Node, error) {
+		return t.clients.Typed.CoreV1().Nodes().Get(ctx, name.Name, metav1.GetOptions{})
+	}}
+	classes := &shared[*storagev1.StorageClass]{get: func(ctx context.Context, name types.NamespacedName) (*storagev1.StorageClass, error) {
+		return t.clients.Typed.StorageV1().StorageClasses().Get(ctx, name.Name, metav1.GetOptions{})
+	}}
+	jobs := &shared[*batchv1.Job]{get: func(ctx context.Context, name types.NamespacedName) (*batchv1.Job, error) {
+		return t.clients.Typed.BatchV1().Jobs(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
+	}}
+	cases := make([]diagnosis.Case, 0, len(t.pods))
+	for _, pod := range t.pods {
+		cases = append(cases, diagnosis.Case{Pod: pod})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(8)
+	for i := range cases {
+		c := &cases[i]
+		group.Go(func() error {
+			events, err := t.events(ctx, "Pod", c.Pod.Namespace, c.Pod.Name)
+			if err != nil {
+				t.unread("events", err)
+			}
+			c.Events = ofObject(events, c.Pod.UID)
+			if name := c.Pod.Spec.NodeName; name != "" {
+				c.Node, err = nodes.read(ctx, types.NamespacedName{Name: name})
+				if c.NodeGone = apierrors.IsNotFound(err); err != nil && !c.NodeGone {
+					t.unread("nodes", err)
+				}
+			}
+			if owner := diagnosis.Owner(c.Pod); owner.Kind == "Job" {
+				if c.Job, err = jobs.read(ctx, types.NamespacedName{Namespace: owner.Namespace, Name: owner.Name}); err != nil && !apierrors.IsNotFound(err) {
+					t.unread("jobs", err)
+				}
+			}
+			if c.Pod.Status.Phase == corev1.PodPending {
+				for _, name := range claimsOf(c.Pod) {
+					c.Claims = append(c.Claims, t.claim(ctx, c.Pod.Namespace, name, classes))
+				}
+			}
+			return ctx.Err()
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	t.found.Cases = cases
+	return nil
+}
+
+func (t *trouble) claim(ctx context.Context, namespace, name string, classes *shared[*storagev1.StorageClass]) diagnosis.Claim {
+	found := diagnosis.Claim{Name: name}
+	claim, err := t.clients.Typed.CoreV1().PersistentVolumeClaims(namespace).Get(ctx, name, metav1.GetOptions{})
+	if err != nil {
+		if found.Unread = !apierrors.IsNotFound(err); found.Unread {
+			t.unread("persistentvolumeclaims", err)
+		}
+		return found
+	}
+	found.Claim = claim
+	if claim.Status.Phase == corev1.ClaimBound {
+		return found
+	}
+	if class := claim.Spec.StorageClassName; class != nil && *class != "" {
+		if found.Class, err = classes.read(ctx, types.NamespacedName{Name: *class}); err != nil && !apierrors.IsNotFound(err) {
+			t.unread("storageclasses", err)
+		}
+	}
+	events, err := t.events(ctx, "PersistentVolumeClaim", namespace, name)
+	if err != nil {
+		t.unread("events", err)
+	}
+	found.Events = ofObject(events, claim.UID)
+	return found
+}
+
+func (t *trouble) events(ctx context.Context, kind, namespace, name string) ([]corev1.Event, error) {
+	selector := fields.Set{"involvedObject.kind": kind, "involvedObject.name": name}.String()
+	list, err := t.clients.Typed.CoreV1().Events(namespace).List(ctx, metav1.ListOptions{FieldSelector: selector, Limit: pageSize})
+	if err != nil {
+		return nil, err
+	}
+	return list.Items, nil
+}
+
+// ofObject leaves the events of this very object, not of an earlier one of the same name.
+func ofObject(events []corev1.Event, uid types.UID) []corev1.Event {
+	return slices.DeleteFunc(events, func(e corev1.Event) bool {
+		return uid != "" && e.InvolvedObject.UID != "" && e.InvolvedObject.UID != uid
+	})
+}
+
+// claimsOf are the names of the claims that a pod mounts, in the order of its volumes.
+func claimsOf(pod *corev1.Pod) []string {
+	var names []string
+	for _, volume := range pod.Spec.Volumes {
+		switch {
+		case volume.PersistentVolumeClaim != nil:
+			names = append(names, volume.PersistentVolumeClaim.ClaimName)
+		case volume.Ephemeral != nil:
+			names = append(names, pod.Name+"-"+volume.Name)
+		}
+	}
+	return names
+}
+
+// shared reads each object once, for however many pods ask for it.
+type shared[T any] struct {
+	get func(context.Context, types.NamespacedName) (T, error)
+
+	mu   sync.Mutex
+	once map[types.NamespacedName]func() (T, error)
+}
+
+func (s *shared[T]) read(ctx context.Context, name types.NamespacedName) (T, error) {
+	s.mu.Lock()
+	if s.once == nil {
+		s.once = map[types.NamespacedName]func() (T, error){}
+	}
+	reader := s.once[name]
+	if reader == nil {
+		reader = sync.OnceValues(func() (T, error) {
+			object, err := s.get(ctx, name)
+			if err != nil {
+				var none T
+				return none, err
+			}
+			return object, nil
+		})
+		s.once[name] = reader
+	}
+	s.mu.Unlock()
+	return reader()
+}
+
+// Trouble looks for troubled pods among what was read, in a namespace or in all for "".
+func (d *Dump) Trouble(namespace string) (*Troubled, error) {
+	found := &Troubled{}
+	pods, err := typedOf[corev1.Pod](d, "", "pods")
+	if err != nil {
+		return nil, err
+	}
+	events, err := typedOf[corev1.Event](d, "", "events")
+	if err != nil {
+		return nil, err
+	}
+	claims, err := typedOf[corev1.PersistentVolumeClaim](d, "", "persistentvolumeclaims")
+	if err != nil {
+		return nil, err
+	}
+	nodes, err := typedOf[corev1.Node](d, "", "nodes")
+	if err != nil {
+		return nil, err
+	}
+	classes, err := typedOf[storagev1.StorageClass](d, "storage.k8s.io", "storageclasses")
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := typedOf[batchv1.Job](d, "batch", "jobs")
+	if err != nil {
+		return nil, err
+	}
+	about := map[string][]corev1.Event{}
+	for _, event := range events {
+		key := event.InvolvedObject.Kind + "/" + keyOf(event.InvolvedObject.Namespace, event.InvolvedObject.Name)
+		about[key] = append(about[key], *event)
+	}
+	owned := map[v1alpha1.WorkloadReference]bool{}
+	for _, pod := range pods {
+		if namespace != "" && pod.Namespace != namespace {
+			continue
+		}
+		owner := diagnosis.Owner(pod)
+		owned[owner] = true
+		if !diagnosis.Suspicious(pod) {
+			continue
+		}
+		c := diagnosis.Case{Pod: pod, Node: nodes[keyOf("", pod.Spec.NodeName)], Events: ofObject(about["Pod/"+keyOf(pod.Namespace, pod.Name)], pod.UID)}
+		// A dump without any node tells nothing of a node's absence.
+		c.NodeGone = c.Node == nil && pod.Spec.NodeName != "" && len(nodes) > 0
+		if owner.Kind == "Job" {
+			c.Job = jobs[keyOf(owner.Namespace, owner.Name)]
+		}
+		for _, name := range claimsOf(pod) {
+			claim := diagnosis.Claim{Name: name, Claim: claims[keyOf(pod.Namespace, name)], Unread: len(claims) == 0}
+			if claim.Claim != nil && claim.Claim.Spec.StorageClassName != nil {
+				claim.Class = classes[keyOf("", *claim.Claim.Spec.StorageClassName)]
+			}
+			if claim.Claim != nil {
+				claim.Events = ofObject(about["PersistentVolumeClaim/"+keyOf(pod.Namespace, name)], claim.Claim.UID)
+			}
+			c.Claims = append(c.Claims, claim)
+		}
+		found.Cases = append(found.Cases, c)
+	}
+	deployments, err := typedOf[appsv1.Deployment](d, "apps", "deployments")
+	if err != nil {
+		return nil, err
+	}
+	for _, deployment := range deployments {
+		for _, condition := range deployment.Status.Conditions {
+			if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue && (namespace == "" || deployment.Namespace == namespace) {
+				found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: deployment.Namespace, Name: deployment.Name}, condition.Message))
+			}
+		}
+	}
+	for _, kind := range []string{"StatefulSet", "DaemonSet", "Job"} {
+		for _, event := range events {
+			workload := v1alpha1.WorkloadReference{Kind: kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
+			if event.InvolvedObject.Kind != kind || owned[workload] || namespace != "" && workload.Namespace != namespace {
+				continue
+			}
+			owned[workload] = true
+			if failure := uncreated(about[kind+"/"+keyOf(workload.Namespace, workload.Name)]); failure != "" {
+				found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(workload, failure))
+			}
+		}
+	}
+	return found, nil
+}
+
+// typedOf are the objects of a resource among what was read, in their Go type, by namespace and name.
+func typedOf[T any](d *Dump, group, resource string) (map[string]*T, error) {
+	all := map[string]*T{}
+	for key, content := range d.objects[catalog.Resource{Group: group, Resource: resource}] {
+		object := new(T)
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.(map[string]any), object); err != nil {
+			return nil, fmt.Errorf("%s %s: %w", resource, key, err)
+		}
+		all[key] = object
+	}
+	return all, nil
+}
