@@ -49,6 +49,9 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if err := observe.Once(ctx, clients, i, resources); err != nil {
 		return nil, nil, err
 	}
+	if err := observe.Diagnose(ctx, clients, i, time.Now()); err != nil {
+		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
+	}
 	return i.Snapshot(), compiled, nil
 }
 
@@ -73,6 +76,9 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 	compiled, resources := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	dump.Feed(i, resources)
+	if err := dump.Diagnose(i, time.Now()); err != nil {
+		return nil, nil, fmt.Errorf("reading --from: %w", err)
+	}
 	return i.Snapshot(), compiled, nil
 }
 

@@ -22,6 +22,9 @@ const (
 	maxText     = 512
 )
 
+// maxDiagnoses bounds the list of what is wrong with pods.
+const maxDiagnoses = 16
+
 // maxUndeclared bounds the list of components that no requirement mentions.
 const maxUndeclared = 256
 
@@ -53,13 +56,13 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
-		Diagnoses:          before.Diagnoses,
 	}
 	summary := &v1alpha1.Summary{}
 	for i := range p.layers {
 		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
 	}
 	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
+	status.Diagnoses = e.diagnoses
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
 	status.Reason = reason(&status, p.spec)
@@ -83,6 +86,25 @@ type evaluation struct {
 	now         metav1.Time // in whole seconds, as the API stores it
 	again       time.Duration
 	transitions []Transition
+	diagnoses   []v1alpha1.Diagnosis
+}
+
+// diagnose takes in what is wrong with the pods of an installation that a requirement does not hold for. What is the same
+// for several pods or several requirements is told once.
+func (e *evaluation) diagnose(o outcome) {
+	if o.installation == nil || holds(o.verdict) {
+		return
+	}
+	for _, one := range o.installation.Diagnoses {
+		told := slices.ContainsFunc(e.diagnoses, func(other v1alpha1.Diagnosis) bool {
+			return other.Workload == one.Workload && other.Container == one.Container && other.Symptom == one.Symptom
+		})
+		if told || len(e.diagnoses) == maxDiagnoses {
+			continue
+		}
+		one.Meaning, one.LikelyCauses = bounded(one.Meaning, maxText), one.LikelyCauses[:min(4, len(one.LikelyCauses))]
+		e.diagnoses = append(e.diagnoses, one)
+	}
 }
 
 // wake has the evaluation made again at a time when it comes out differently.
@@ -99,6 +121,7 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		r := &l.requirements[i]
 		o := e.profile.judge(r, e.snapshot, now)
 		e.wake(o.until, now)
+		e.diagnose(o)
 		judged := e.requirement(r, o, old[r.Name])
 		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
 			t := Transition{Layer: l.name, Now: judged}

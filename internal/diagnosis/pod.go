@@ -23,10 +23,17 @@ const (
 	leftover = time.Hour
 )
 
-// whole looks for a symptom of the pod as a whole; nil where there is none.
+// well is the finding that the pod as a whole is as it should be, whatever its containers show.
+var well = &finding{}
+
+// whole looks for a symptom of the pod as a whole; nil where only its containers can tell.
 func (d *doctor) whole() []finding {
 	for _, look := range []func() *finding{d.lost, d.terminating, d.failed, d.pending, d.creating, d.done} {
-		if f := look(); f != nil {
+		switch f := look(); f {
+		case nil:
+		case well:
+			return []finding{}
+		default:
 			return []finding{*f}
 		}
 	}
@@ -85,7 +92,7 @@ func (d *doctor) terminating() *finding {
 	}
 	late := d.now.Sub(pod.DeletionTimestamp.Time)
 	if late <= terminationSlack {
-		return &finding{} // on its way out: nothing that it still shows means anything
+		return well // on its way out: nothing that it still shows means anything
 	}
 	f := &finding{
 		symptom: StuckTerminating,
@@ -124,7 +131,7 @@ func (d *doctor) failed() *finding {
 		return nil
 	}
 	if d.replaced() {
-		return &finding{}
+		return well
 	}
 	if pod.Status.Reason == "Evicted" || evictedByKubelet(pod) {
 		return d.evicted()
@@ -228,7 +235,7 @@ func (d *doctor) pending() *finding {
 		return nil
 	}
 	if len(pod.Spec.SchedulingGates) > 0 {
-		return &finding{} // somebody holds it back on purpose
+		return well // somebody holds it back on purpose
 	}
 	scheduled := conditionOf(pod, corev1.PodScheduled)
 	message := ""
@@ -238,7 +245,7 @@ func (d *doctor) pending() *finding {
 	case d.event("FailedScheduling") != nil:
 		message = d.event("FailedScheduling").Message
 	case d.now.Sub(pod.CreationTimestamp.Time) < time.Minute:
-		return &finding{} // nobody has looked at it yet
+		return well // nobody has looked at it yet
 	default:
 		return &finding{
 			symptom: Unschedulable, meaning: "No scheduler has looked at the pod.",
@@ -247,7 +254,7 @@ func (d *doctor) pending() *finding {
 		}
 	}
 	if d.now.Sub(pod.CreationTimestamp.Time) < schedulingPatience {
-		return &finding{}
+		return well
 	}
 	if f := d.unbound(message); f != nil {
 		return f
@@ -475,7 +482,7 @@ func (d *doctor) done() *finding {
 		return nil
 	}
 	if owner := Owner(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
-		return &finding{}
+		return well
 	}
 	return &finding{
 		symptom: CompletedUnexpectedly, meaning: "Every container of the pod ended with success, where they should run for as long as the pod is there.",

@@ -34,6 +34,7 @@ type member struct {
 type copyOf struct {
 	namespace, instance string
 	proofs, supports    []member
+	degraded            []facts.Ref // filled by health
 }
 
 // derive says what is found of a component, and when to look again because a deadline passes.
@@ -50,6 +51,10 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 		installation := Installation{Namespace: c.namespace, Version: i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick), Variant: i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)
+		installation.Degraded = c.degraded
+		for _, ref := range c.degraded {
+			installation.Diagnoses = append(installation.Diagnoses, i.diagnoses[ref]...)
+		}
 		if !deadline.IsZero() && (until.IsZero() || deadline.Before(until)) {
 			until = deadline
 		}
@@ -363,6 +368,9 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 		}
 		if n < len(c.proofs) {
 			running++
+		}
+		if judged.Health == v1alpha1.HealthDegraded {
+			c.degraded = append(c.degraded, w.Ref)
 		}
 		message := ""
 		if judged.Message != "" {

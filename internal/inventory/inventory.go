@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
@@ -46,9 +47,10 @@ type Inventory struct {
 	resources map[catalog.Resource]*resource
 	members   map[string]map[*record]catalog.Match
 	states    map[string]*Component
-	until     map[string]time.Time // when a component must be judged again because a deadline passes
-	snapshot  *Snapshot            // nil after a change
-	revision  uint64               // of the resource that changed last
+	diagnoses map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
+	until     map[string]time.Time               // when a component must be judged again because a deadline passes
+	snapshot  *Snapshot                          // nil after a change
+	revision  uint64                             // of the resource that changed last
 	listeners []func(Change)
 }
 
@@ -76,6 +78,7 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 		resources: map[catalog.Resource]*resource{},
 		members:   map[string]map[*record]catalog.Match{},
 		states:    map[string]*Component{},
+		diagnoses: map[facts.Ref][]v1alpha1.Diagnosis{},
 		until:     map[string]time.Time{},
 	}
 	for _, name := range c.Names() {

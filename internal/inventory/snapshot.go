@@ -6,6 +6,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
 // Snapshot is the inventory at one moment. It never changes.
@@ -39,6 +40,9 @@ type Installation struct {
 	Health  v1alpha1.Health
 	// Message says why the health is not Healthy; empty where it is.
 	Message string
+	// Degraded are its workloads that do not run as they should, and Diagnoses what is wrong with their pods.
+	Degraded  []facts.Ref
+	Diagnoses []v1alpha1.Diagnosis
 	// Evidence is what shows the installation, proofs first: the most telling few.
 	Evidence []v1alpha1.Evidence
 }

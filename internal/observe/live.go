@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +63,8 @@ func (l *Live) Run(ctx context.Context) error {
 		l.start(w)
 	}
 	l.mu.Unlock()
-	l.wg.Add(3)
+	l.wg.Add(4)
+	go func() { defer l.wg.Done(); l.keepDiagnoses(ctx) }()
 	go func() { defer l.wg.Done(); l.keepVersion(ctx) }()
 	go func() { defer l.wg.Done(); l.watchPermissions(ctx) }()
 	go func() { defer l.wg.Done(); l.keepDeadlines(ctx) }()
@@ -159,6 +161,51 @@ func (l *Live) keepVersion(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(pause):
+		}
+	}
+}
+
+const (
+	// diagnoseSoon is how long after a change degraded workloads are diagnosed: their pods fail a moment after them.
+	diagnoseSoon = 500 * time.Millisecond
+	// diagnoseAgain is how often, while there are any: what is wrong with a pod changes without its workload.
+	diagnoseAgain = 20 * time.Second
+)
+
+// keepDiagnoses keeps what is wrong with the pods of degraded workloads. While none is degraded it asks for nothing. Every
+// replica does, so that a standby takes over with the same to say.
+func (l *Live) keepDiagnoses(ctx context.Context) {
+	changed := make(chan struct{}, 1)
+	l.inventory.OnChange(func(inventory.Change) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	var told []facts.Ref // the workloads that were diagnosed last
+	for again := false; ; {
+		if again || !slices.Equal(told, l.inventory.Snapshot().Degraded()) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(diagnoseSoon):
+			}
+			told = l.inventory.Snapshot().Degraded()
+			if err := Diagnose(ctx, l.clients, l.inventory, time.Now()); err != nil && ctx.Err() == nil {
+				l.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
+			}
+		}
+		var later <-chan time.Time
+		if len(told) > 0 {
+			later = time.After(diagnoseAgain)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-later:
+			again = true
+		case <-changed:
+			again = false
 		}
 	}
 }

@@ -2,6 +2,7 @@ package observe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -23,6 +24,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 // podsEach bounds how many pods of one workload are looked at: what ails fifty of them ails the others.
@@ -60,6 +62,74 @@ func Trouble(ctx context.Context, clients Clients, namespace string, now time.Ti
 		}
 	}
 	return t.found, t.behind(ctx)
+}
+
+// Diagnose tells an inventory what is wrong with the pods of its degraded workloads, and with no others. Of a cluster
+// whose components are healthy it reads nothing.
+func Diagnose(ctx context.Context, clients Clients, i *inventory.Inventory, now time.Time) error {
+	degraded := i.Snapshot().Degraded()
+	degraded = degraded[:min(len(degraded), workloadsAtOnce)]
+	for _, ref := range i.Diagnosed() {
+		if !slices.Contains(degraded, ref) {
+			i.Diagnose(ref, nil)
+		}
+	}
+	var errs []error
+	for _, ref := range degraded {
+		t := &trouble{clients: clients, now: now, pods: map[types.UID]*corev1.Pod{}, found: &Troubled{}}
+		if err := errors.Join(t.workload(ctx, ref), t.behind(ctx)); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		i.Diagnose(ref, t.found.Diagnose(now))
+	}
+	return errors.Join(errs...)
+}
+
+// workloadsAtOnce bounds how many degraded workloads are diagnosed at once: a status shows fewer.
+const workloadsAtOnce = 32
+
+// workload takes in the pods of one workload.
+func (t *trouble) workload(ctx context.Context, ref facts.Ref) error {
+	apps := t.clients.Typed.AppsV1()
+	workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
+	var selector *metav1.LabelSelector
+	var err error
+	failure := ""
+	switch v1alpha1.WorkloadKind(ref.Kind) {
+	case v1alpha1.KindDeployment:
+		var d *appsv1.Deployment
+		if d, err = apps.Deployments(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
+			selector, failure = d.Spec.Selector, replicaFailure(d)
+		}
+	case v1alpha1.KindDaemonSet:
+		var d *appsv1.DaemonSet
+		if d, err = apps.DaemonSets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
+			selector = d.Spec.Selector
+		}
+	case v1alpha1.KindStatefulSet:
+		var s *appsv1.StatefulSet
+		if s, err = apps.StatefulSets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
+			selector = s.Spec.Selector
+		}
+	}
+	if apierrors.IsNotFound(err) || err == nil && selector == nil {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return t.podsOf(ctx, workload, selector, failure)
+}
+
+// replicaFailure is why a Deployment's pods cannot be made; empty where they can.
+func replicaFailure(d *appsv1.Deployment) string {
+	for _, condition := range d.Status.Conditions {
+		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+			return condition.Message
+		}
+	}
+	return ""
 }
 
 type trouble struct {
@@ -110,14 +180,8 @@ func (t *trouble) workloads(ctx context.Context) error {
 		"Deployments": func() error {
 			return each(ctx, apps.Deployments(t.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
 				d := o.(*appsv1.Deployment)
-				failure := ""
-				for _, condition := range d.Status.Conditions {
-					if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
-						failure = condition.Message
-					}
-				}
 				going := d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0
-				return look(d, d.Spec.Selector, failure, going)
+				return look(d, d.Spec.Selector, replicaFailure(d), going)
 			})
 		},
 		"DaemonSets": func() error {
@@ -466,10 +530,8 @@ func (d *Dump) Trouble(namespace string) (*Troubled, error) {
 		return nil, err
 	}
 	for _, deployment := range deployments {
-		for _, condition := range deployment.Status.Conditions {
-			if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue && (namespace == "" || deployment.Namespace == namespace) {
-				found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: deployment.Namespace, Name: deployment.Name}, condition.Message))
-			}
+		if failure := replicaFailure(deployment); failure != "" && (namespace == "" || deployment.Namespace == namespace) {
+			found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: deployment.Namespace, Name: deployment.Name}, failure))
 		}
 	}
 	for _, kind := range []string{"StatefulSet", "DaemonSet", "Job"} {
@@ -485,6 +547,24 @@ func (d *Dump) Trouble(namespace string) (*Troubled, error) {
 		}
 	}
 	return found, nil
+}
+
+// Diagnose tells an inventory what is wrong with the pods of its degraded workloads, as far as the dump holds them.
+func (d *Dump) Diagnose(i *inventory.Inventory, now time.Time) error {
+	degraded := i.Snapshot().Degraded()
+	if len(degraded) == 0 {
+		return nil
+	}
+	troubled, err := d.Trouble("")
+	if err != nil {
+		return err
+	}
+	all := troubled.Diagnose(now)
+	for _, ref := range degraded {
+		workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
+		i.Diagnose(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
+	}
+	return nil
 }
 
 // typedOf are the objects of a resource among what was read, in their Go type, by namespace and name.

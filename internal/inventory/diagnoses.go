@@ -1,0 +1,61 @@
+package inventory
+
+import (
+	"slices"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// Diagnose takes in what is wrong with the pods of a degraded workload; nothing for one that is no longer degraded.
+//
+// What is told of the same pods with the same symptoms stays as it was told first: restarts are counted up, and a status
+// that followed the count would be written for ever.
+func (i *Inventory) Diagnose(workload facts.Ref, found []v1alpha1.Diagnosis) {
+	i.update(func(t *touched) {
+		same := slices.EqualFunc(i.diagnoses[workload], found, func(a, b v1alpha1.Diagnosis) bool {
+			return a.Workload == b.Workload && a.Pod == b.Pod && a.Container == b.Container && a.Symptom == b.Symptom
+		})
+		if same {
+			return
+		}
+		if len(found) == 0 {
+			delete(i.diagnoses, workload)
+		} else {
+			i.diagnoses[workload] = found
+		}
+		for _, s := range i.sources {
+			if r := s.records[workload]; r != nil {
+				touchMatches(t, r)
+			}
+		}
+	})
+}
+
+// Diagnosed are the workloads that something is told of, in no order.
+func (i *Inventory) Diagnosed() []facts.Ref {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	all := make([]facts.Ref, 0, len(i.diagnoses))
+	for ref := range i.diagnoses {
+		all = append(all, ref)
+	}
+	return all
+}
+
+// Degraded are the workloads of installed components that do not run as they should, sorted by component.
+func (s *Snapshot) Degraded() []facts.Ref {
+	var all []facts.Ref
+	seen := map[facts.Ref]bool{}
+	for _, found := range s.Found() {
+		for n := range found.Installations {
+			for _, ref := range found.Installations[n].Degraded {
+				if !seen[ref] {
+					seen[ref] = true
+					all = append(all, ref)
+				}
+			}
+		}
+	}
+	return all
+}
