@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -194,18 +195,27 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 func (d *Dump) finish() {
 	for _, object := range d.loose {
 		kind := object.GroupVersionKind()
-		plural, ok := d.plural[kind.GroupKind()]
-		if !ok {
-			guess, _ := meta.UnsafeGuessKindToResource(kind)
-			plural = guess.Resource
+		for _, plural := range d.plurals(kind) {
+			resource := catalog.Resource{Group: kind.Group, Resource: plural}
+			if d.objects[resource] == nil {
+				d.objects[resource] = map[string]any{}
+			}
+			d.objects[resource][keyOf(object.GetNamespace(), object.GetName())] = object.Object
 		}
-		resource := catalog.Resource{Group: kind.Group, Resource: plural}
-		if d.objects[resource] == nil {
-			d.objects[resource] = map[string]any{}
-		}
-		d.objects[resource][keyOf(object.GetNamespace(), object.GetName())] = object.Object
 	}
 	d.loose = nil
+}
+
+// plurals are the resources that a kind may be called: the one that its CRD says where the files hold it, and otherwise
+// every way in which English makes plurals, because a guess alone calls gateways gatewaies.
+func (d *Dump) plurals(kind schema.GroupVersionKind) []string {
+	if plural, ok := d.plural[kind.GroupKind()]; ok {
+		return []string{plural}
+	}
+	guess, singular := meta.UnsafeGuessKindToResource(kind)
+	all := []string{guess.Resource, singular.Resource + "s", singular.Resource + "es"}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts

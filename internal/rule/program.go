@@ -50,6 +50,7 @@ const (
 // assumedObjects and the other sizes are what the estimate takes for what it cannot know.
 const (
 	assumedObjects  = 1000
+	assumedRelated  = 50 // classes and drivers, that many objects refer to
 	assumedElements = 20
 	assumedText     = 256
 )
@@ -213,8 +214,11 @@ type assumedSizes struct{}
 // EstimateSize implements checker.CostEstimator.
 func (assumedSizes) EstimateSize(element checker.AstNode) *checker.SizeEstimate {
 	path := element.Path()
-	if len(path) == 1 && path[0] == "objects" || len(path) == 2 && path[0] == "related" {
+	if len(path) == 1 && path[0] == "objects" {
 		return &checker.SizeEstimate{Min: 0, Max: assumedObjects}
+	}
+	if len(path) > 1 && path[0] == "related" {
+		return &checker.SizeEstimate{Min: 0, Max: assumedRelated}
 	}
 	size := uint64(assumedElements)
 	if kind := element.Type(); kind != nil && (kind.Kind() == types.StringKind || kind.Kind() == types.BytesKind) {

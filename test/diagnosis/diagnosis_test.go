@@ -292,6 +292,7 @@ func profile(t *testing.T, ctx context.Context, c *cluster.Cluster) {
 	await("well again", func(p *v1alpha1.PlatformProfile) bool {
 		return len(p.Status.Diagnoses) == 0 && p.Status.Layers[0].Requirements[0].Verdict == v1alpha1.VerdictSatisfied
 	})
+	must(t, c.Client.Delete(ctx, velero)) // what comes next is not about it
 }
 
 // settle waits until each workload in trouble is diagnosed with its symptom, and nothing else is.
