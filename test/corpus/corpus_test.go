@@ -202,7 +202,7 @@ func (b *batch) compare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer operator.Stop()
-	base := seen(t, ctx, operator)
+	base := seen(ctx, t, operator)
 	want := map[string]bool{}
 	for _, i := range b.installs {
 		if err := c.ApplyObjects(ctx, i.objects, i.namespace); err != nil {
@@ -213,7 +213,7 @@ func (b *batch) compare(t *testing.T) {
 	}
 	var missing, more []string
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		got := seen(t, ctx, operator)
+		got := seen(ctx, t, operator)
 		missing, more = nil, nil
 		for installation := range want {
 			if !got[installation] {
@@ -241,7 +241,7 @@ func (b *batch) compare(t *testing.T) {
 }
 
 // seen are the installations that the operator shows in its metrics.
-func seen(t *testing.T, ctx context.Context, operator *cluster.Operator) map[string]bool {
+func seen(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, operator.Metrics, nil)
 	if err != nil {

@@ -174,7 +174,7 @@ func TestTrouble(t *testing.T) {
 		}
 	})
 
-	t.Run("a profile says why a component is down", func(t *testing.T) { profile(t, ctx, c) })
+	t.Run("a profile says why a component is down", func(t *testing.T) { profile(ctx, t, c) })
 
 	t.Run("a pod that a finalizer holds", func(t *testing.T) {
 		pods := &corev1.PodList{}
@@ -235,7 +235,7 @@ spec:
 `
 
 // profile asserts that the status says why a component is down, that check says the same, and that it is over when it is.
-func profile(t *testing.T, ctx context.Context, c *cluster.Cluster) {
+func profile(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	must(t, c.Install(ctx))
 	operator, err := c.Run(ctx)
 	must(t, err)
