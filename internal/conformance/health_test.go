@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/manifest"
 	"github.com/platformprofile/platformprofile/internal/observe"
 )
 
@@ -86,4 +88,54 @@ func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) 
 	dump.Feed(i, append(c.HealthResources(), profile.Resources()...))
 	result := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, f.Now.Time)
 	return result.Status.Layers[0].Requirements[0]
+}
+
+// Each ready-made profile is one that no mistake stalls, and asks for something: on a cluster of nothing it does not hold.
+func TestReadyMadeProfiles(t *testing.T) {
+	files, err := filepath.Glob("../../config/samples/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	components, err := catalog.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.New(components...)
+	names := map[string]bool{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(data), "kind: PlatformProfile") {
+			continue
+		}
+		profiles, err := manifest.Profiles(bytes.NewReader(data))
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		for _, profile := range profiles {
+			names[profile.Name] = true
+			compiled := conformance.Compile(&profile.Spec, c)
+			if len(compiled.Errors) > 0 {
+				t.Errorf("%s: %v", file, compiled.Errors.ToAggregate())
+			}
+			now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+			i := inventory.New(c, func() time.Time { return now })
+			dump, err := observe.Files("-", strings.NewReader("apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {kubeletVersion: v1.34.1}}\n"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			dump.Feed(i, append(c.HealthResources(), compiled.Resources()...))
+			result := conformance.Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
+			if !meta.IsStatusConditionFalse(result.Status.Conditions, v1alpha1.ConditionConformant) {
+				t.Errorf("%s holds on a cluster of nothing: %s", file, result.Status.Score)
+			}
+		}
+	}
+	for _, name := range []string{"minimal", "production", "production-managed", "gitops", "ml-platform", "edge"} {
+		if !names[name] {
+			t.Errorf("there is no ready-made profile %s", name)
+		}
+	}
 }

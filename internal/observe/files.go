@@ -194,6 +194,7 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 // finish sorts the objects by resource, now that all CRDs are known.
 func (d *Dump) finish() {
 	for _, object := range d.loose {
+		dropNulls(object.Object)
 		kind := object.GroupVersionKind()
 		for _, plural := range d.plurals(kind) {
 			resource := catalog.Resource{Group: kind.Group, Resource: plural}

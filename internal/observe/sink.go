@@ -138,7 +138,27 @@ func contentOf(object any) (string, any, error) {
 	// These move with every write, and no rule has a use for them: a write that changes nothing else means nothing.
 	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
 	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
+	dropNulls(u.Object)
 	return keyOf(u.GetNamespace(), u.GetName()), u.Object, nil
+}
+
+// dropNulls takes out fields that are there and null, as some controllers write them: to a rule that asks for a field with
+// optional access they are to be absent.
+func dropNulls(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, field := range v {
+			if field == nil {
+				delete(v, key)
+				continue
+			}
+			dropNulls(field)
+		}
+	case []any:
+		for _, element := range v {
+			dropNulls(element)
+		}
+	}
 }
 
 func keyOf(namespace, name string) string { return namespace + "/" + name }

@@ -144,7 +144,7 @@ func TestSamples(t *testing.T) {
 	if err := env.Client.Get(ctx, types.NamespacedName{Name: "production"}, served); err != nil {
 		t.Fatal(err)
 	}
-	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "samples", "platformprofile.yaml"))
+	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "samples", "production.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

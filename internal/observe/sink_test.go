@@ -1,0 +1,23 @@
+package observe
+
+import (
+	"reflect"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// A CSINode without drivers is served with a field that is there and null. Rules must not stumble over it.
+func TestRulesSeeNoNulls(t *testing.T) {
+	key, content, err := contentOf(&unstructured.Unstructured{Object: map[string]any{
+		"metadata": map[string]any{"name": "node-1", "creationTimestamp": nil},
+		"spec":     map[string]any{"drivers": nil, "zones": []any{map[string]any{"a": nil, "b": "c"}}},
+	}})
+	want := map[string]any{
+		"metadata": map[string]any{"name": "node-1"},
+		"spec":     map[string]any{"zones": []any{map[string]any{"b": "c"}}},
+	}
+	if err != nil || key != "/node-1" || !reflect.DeepEqual(content, want) {
+		t.Errorf("got %s, %v, %v", key, content, err)
+	}
+}
