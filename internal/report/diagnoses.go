@@ -17,8 +17,10 @@ type Diagnoses struct {
 // Text writes diagnoses for people. Pods of one workload that ail alike are told of once.
 func (d Diagnoses) Text(w io.Writer) error {
 	p := &page{w: w}
+	// Messages come from the cluster, and must not steer the terminal.
+	say := func(format string, args ...any) { p.line("%s", printable(fmt.Sprintf(format, args...))) }
 	if len(d.Diagnoses) == 0 {
-		p.line("Nothing is wrong with any pod that could be looked at.")
+		say("Nothing is wrong with any pod that could be looked at.")
 	}
 	type ailment struct {
 		workload           v1alpha1.WorkloadReference
@@ -35,26 +37,26 @@ func (d Diagnoses) Text(w io.Writer) error {
 			continue
 		}
 		if len(told) > 0 {
-			p.line("")
+			say("")
 		}
 		told[key] = true
-		p.line("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, alike[key]))
-		p.line("  %s", one.Meaning)
+		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, alike[key]))
+		say("  %s", one.Meaning)
 		for n, cause := range one.LikelyCauses {
 			if n == 0 {
-				p.line("  Likely causes:")
+				say("  Likely causes:")
 			}
-			p.line("    %d. %s", n+1, cause)
+			say("    %d. %s", n+1, cause)
 		}
 		for n, command := range one.Commands {
 			if n == 0 {
-				p.line("  See it:")
+				say("  See it:")
 			}
-			p.line("    %s", command)
+			say("    %s", command)
 		}
 	}
 	for _, reason := range d.Unread {
-		p.line("%s", reason)
+		say("%s", reason)
 	}
 	return p.err
 }
