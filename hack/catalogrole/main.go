@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/observe"
 )
 
 func main() {
@@ -35,6 +36,11 @@ func write() error {
 			resources = append(resources, check.Resources()...)
 		}
 		for _, resource := range resources {
+			// The operator's own role grants these. Granted twice, taking one away would take nothing away.
+			resource.Version = ""
+			if slices.Contains(observe.Sources(), resource) {
+				continue
+			}
 			if groups[resource.Group] == nil {
 				groups[resource.Group] = map[string]bool{}
 			}

@@ -73,6 +73,15 @@ type kind struct {
 	only catalog.ConfigMap
 }
 
+// Sources are the resources that every inventory is fed from, whatever the catalog and the profiles ask for.
+func Sources() []catalog.Resource {
+	var all []catalog.Resource
+	for _, k := range kinds() {
+		all = append(all, k.resource)
+	}
+	return all
+}
+
 // kinds are the sources that every inventory has. Pods and Secrets are not among them, and never will be.
 func kinds() []kind {
 	return []kind{
