@@ -173,10 +173,7 @@ func (d *doctor) failed() *finding {
 // workload that replaces its pods.
 func (d *doctor) replaced() bool {
 	if d.Job != nil {
-		if d.Job.Status.CompletionTime != nil || jobHas(d.Job, batchv1.JobComplete) {
-			return true
-		}
-		return false
+		return d.Job.Status.CompletionTime != nil || jobHas(d.Job, batchv1.JobComplete)
 	}
 	if owner := Owner(d.Pod); owner.Kind == "Pod" || owner.Kind == "Job" {
 		return false

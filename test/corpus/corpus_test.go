@@ -9,7 +9,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -46,24 +45,15 @@ type batch struct {
 // TestClusterShowsWhatFilesShow applies every real install, as many together as one cluster can hold, and holds what the
 // operator sees, as its ServiceAccount and by its watches, against what the command line reads from the files.
 func TestClusterShowsWhatFilesShow(t *testing.T) {
-	folder, ok := corpusFolder()
+	folder, ok := cluster.Corpus()
 	if !ok {
-		folder = filepath.Join(cluster.Root(), "internal", "catalog", "testdata", "installs")
+		folder = cluster.Fixtures()
 		t.Log("the folder of real installs is absent: the project's fixtures of bold components stand in")
 	}
 	batches := batchUp(read(t, folder, ok))
 	for n, b := range batches {
 		t.Run(fmt.Sprintf("cluster %d of %d", n+1, len(batches)), func(t *testing.T) { b.compare(t) })
 	}
-}
-
-func corpusFolder() (string, bool) {
-	folder := os.Getenv("PLATFORMPROFILE_CORPUS")
-	if folder == "" {
-		folder = filepath.Join(filepath.Dir(cluster.Root()), "shared", "corpus")
-	}
-	_, err := os.Stat(filepath.Join(folder, "EXPECTED.tsv"))
-	return folder, err == nil
 }
 
 func read(t *testing.T, folder string, whole bool) []*install {

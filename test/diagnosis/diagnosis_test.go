@@ -353,15 +353,10 @@ func diagnosed(t *testing.T, args ...string) []v1alpha1.Diagnosis {
 // that do not run, and for none of the resources that nobody may read.
 func onlyTheirPods(t *testing.T, c *cluster.Cluster, from time.Time) {
 	t.Helper()
-	file, err := os.Open(filepath.Join(c.Dir, "cluster", "audit.log"))
-	if err != nil {
-		found, _ := filepath.Glob(filepath.Join(c.Dir, "cluster", "*", "audit.log"))
-		if len(found) == 0 {
-			t.Fatal(err)
-		}
-		file, err = os.Open(found[0])
-		must(t, err)
-	}
+	log, err := c.AuditLog()
+	must(t, err)
+	file, err := os.Open(log)
+	must(t, err)
 	defer file.Close() //nolint:errcheck // nothing was written
 	asked := 0
 	scanner := bufio.NewScanner(file)

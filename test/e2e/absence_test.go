@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // TestResidueIsNoInstallation shows that what an uninstall leaves behind, and what runs beside a product, is not the
@@ -17,7 +18,7 @@ import (
 func TestResidueIsNoInstallation(t *testing.T) {
 	ctx := context.Background()
 	for _, variant := range []string{"istio/crds-only", "istio/application-with-sidecar", "vault/injector-only"} {
-		objects, err := env.Apply(ctx, filepath.Join(fixtures(), variant), "default")
+		objects, err := env.Apply(ctx, filepath.Join(cluster.Fixtures(), variant), "default")
 		must(t, err)
 		t.Cleanup(func() {
 			for _, object := range objects {

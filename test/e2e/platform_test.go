@@ -77,20 +77,6 @@ func versions(t *testing.T, folder, variant, component string) string {
 	return ""
 }
 
-// corpus is the folder of real installs, where there is one. PLATFORMPROFILE_CORPUS names another.
-func corpus() (string, bool) {
-	folder := os.Getenv("PLATFORMPROFILE_CORPUS")
-	if folder == "" {
-		folder = filepath.Join(filepath.Dir(cluster.Root()), "shared", "corpus")
-	}
-	_, err := os.Stat(filepath.Join(folder, "EXPECTED.tsv"))
-	return folder, err == nil
-}
-
-func fixtures() string {
-	return filepath.Join(cluster.Root(), "internal", "catalog", "testdata", "installs")
-}
-
 // namespaceOf is the namespace of the object that is shown as evidence.
 func namespaceOf(t *testing.T, objects []*unstructured.Unstructured, evidence, otherwise string) (namespace, name string) {
 	t.Helper()
@@ -110,9 +96,9 @@ func namespaceOf(t *testing.T, objects []*unstructured.Unstructured, evidence, o
 // TestPlatform installs a platform of real parts, and then does to it what happens to platforms.
 func TestPlatform(t *testing.T) {
 	ctx := context.Background()
-	folder, real := corpus()
+	folder, real := cluster.Corpus()
 	if !real {
-		folder = fixtures()
+		folder = cluster.Fixtures()
 		t.Log("the folder of real installs is absent: the project's own fixtures stand in")
 	}
 	found := map[string]placed{}
@@ -220,7 +206,7 @@ func TestPlatform(t *testing.T) {
 	})
 
 	t.Run("a second CNI is a Conflict", func(t *testing.T) {
-		second, err := cluster.Objects(filepath.Join(fixtures(), "calico", "v3.30.3-manifest"))
+		second, err := cluster.Objects(filepath.Join(cluster.Fixtures(), "calico", "v3.30.3-manifest"))
 		must(t, err)
 		var agent *unstructured.Unstructured
 		for _, object := range second {

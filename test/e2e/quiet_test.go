@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -48,7 +47,9 @@ func quiet(t *testing.T) {
 // requests are those that the operator made in a span of time, as the API server recorded them.
 func requests(t *testing.T, from, until time.Time) []auditv1.Event {
 	t.Helper()
-	file, err := os.Open(auditLog(t))
+	log, err := env.AuditLog()
+	must(t, err)
+	file, err := os.Open(log)
 	must(t, err)
 	defer file.Close() //nolint:errcheck // nothing was written
 	var found []auditv1.Event
@@ -69,17 +70,6 @@ func requests(t *testing.T, from, until time.Time) []auditv1.Event {
 	}
 	must(t, scanner.Err())
 	return found
-}
-
-func auditLog(t *testing.T) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join(filepath.Dir(env.Kubeconfig), "state.json"))
-	must(t, err)
-	state := struct {
-		AuditLog string `json:"auditLog"`
-	}{}
-	must(t, json.Unmarshal(data, &state))
-	return state.AuditLog
 }
 
 // eventsOf asserts that verdicts that turned were told as events.
