@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -136,6 +137,7 @@ func down(dir string, purge bool, stderr io.Writer) error {
 	} else {
 		progress.printf("no control plane runs in %s", dir)
 	}
+	settings{dir: dir}.cleanRealNode() // a runner that was killed did not
 	if !purge {
 		return nil
 	}
@@ -167,8 +169,8 @@ func stopRunner(dir string, progress *progress) error {
 		sig  syscall.Signal
 		wait time.Duration
 	}{
-		// Each of five components may take stopGrace.
-		{syscall.SIGTERM, 5*stopGrace + 5*time.Second},
+		// Each component may take stopGrace.
+		{syscall.SIGTERM, time.Duration(len(componentNames)+len(realNodeNames))*stopGrace + 5*time.Second},
 		{syscall.SIGKILL, 5 * time.Second},
 	}
 	for _, attempt := range attempts {
@@ -212,8 +214,11 @@ func status(dir string, stdout io.Writer) error {
 	}
 	table := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "COMPONENT\tSTATE\tPID\tPORT\tLOG")
-	for _, name := range componentNames {
-		c := st.Components[name]
+	for _, name := range slices.Concat(componentNames, realNodeNames) {
+		c, ok := st.Components[name]
+		if !ok {
+			continue
+		}
 		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", name, c.State, c.PID, c.Port, c.Log)
 	}
 	if err := table.Flush(); err != nil {

@@ -13,7 +13,10 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -25,6 +28,9 @@ import (
 //
 //go:embed stages/*.yaml
 var ownStages embed.FS
+
+//go:embed pause/main.go
+var pauseSource []byte
 
 // kwokStages are the stages taken from the KWOK module: nodes become Ready and
 // stay so through their leases, pods run at once, Jobs complete.
@@ -40,7 +46,13 @@ const (
 	kubernetesModule = "k8s.io/kubernetes"
 	etcdModule       = "go.etcd.io/etcd/server/v3"
 	kwokModule       = "sigs.k8s.io/kwok"
+	containerdModule = "github.com/containerd/containerd/v2"
+	cniModule        = "github.com/containernetworking/plugins"
+	ownModule        = "github.com/platformprofile/platformprofile/hack/controlplane"
 )
+
+// runtimePath is the Go module of the container runtime, from this one.
+var runtimePath = filepath.Join("..", "runtime")
 
 // target is one binary to build.
 type target struct {
@@ -48,6 +60,10 @@ type target struct {
 	module  string // whose version the binary has
 	pkg     string
 	ldflags string
+	dir     string // of the Go module to build it in, from this one; "" for this one
+	tags    string
+	source  []byte // where it is of this module, and no version tells that it has changed
+	node    bool   // only a real node needs it
 }
 
 // targets lists what "build" makes. Kubernetes learns its version from the
@@ -62,14 +78,30 @@ func targets(versions map[string]string) []target {
 	const pkg = "k8s.io/component-base/version"
 	kubernetes := fmt.Sprintf("-s -w -X %[1]s.gitVersion=%[2]s -X %[1]s.gitMajor=%[3]s -X %[1]s.gitMinor=%[4]s",
 		pkg, version, parts[0], parts[1])
-	return []target{
-		{etcdName, etcdModule, etcdModule, "-s -w"},
-		{apiserverName, kubernetesModule, kubernetesModule + "/cmd/kube-apiserver", kubernetes},
-		{controllersName, kubernetesModule, kubernetesModule + "/cmd/kube-controller-manager", kubernetes},
-		{schedulerName, kubernetesModule, kubernetesModule + "/cmd/kube-scheduler", kubernetes},
-		{"kubectl", kubernetesModule, kubernetesModule + "/cmd/kubectl", kubernetes},
-		{kwokName, kwokModule, kwokModule + "/cmd/kwok", "-s -w"},
+	const plain = "-s -w"
+	list := []target{
+		{name: etcdName, module: etcdModule, pkg: etcdModule, ldflags: plain},
+		{name: apiserverName, module: kubernetesModule, pkg: kubernetesModule + "/cmd/kube-apiserver", ldflags: kubernetes},
+		{name: controllersName, module: kubernetesModule, pkg: kubernetesModule + "/cmd/kube-controller-manager", ldflags: kubernetes},
+		{name: schedulerName, module: kubernetesModule, pkg: kubernetesModule + "/cmd/kube-scheduler", ldflags: kubernetes},
+		{name: "kubectl", module: kubernetesModule, pkg: kubernetesModule + "/cmd/kubectl", ldflags: kubernetes},
+		{name: kwokName, module: kwokModule, pkg: kwokModule + "/cmd/kwok", ldflags: plain},
+		{name: kubeletName, module: kubernetesModule, pkg: kubernetesModule + "/cmd/kubelet", ldflags: kubernetes, node: true},
+		{name: "pause", module: ownModule, pkg: "./pause", source: pauseSource, ldflags: plain, node: true},
 	}
+	// Snapshotters that need libraries or devices of their own are left out.
+	for _, name := range []string{containerdName, "containerd-shim-runc-v2", "ctr"} {
+		list = append(list, target{
+			name: name, module: containerdModule, pkg: containerdModule + "/cmd/" + name, node: true, dir: runtimePath,
+			tags: "no_btrfs,no_devmapper,no_zfs", ldflags: plain + " -X " + containerdModule + "/version.Version=" + versions[containerdModule],
+		})
+	}
+	for _, name := range []string{"ipam/host-local", "main/bridge", "main/loopback"} {
+		list = append(list, target{
+			name: path.Base(name), module: cniModule, pkg: cniModule + "/plugins/" + name, ldflags: plain, node: true, dir: runtimePath,
+		})
+	}
+	return list
 }
 
 // stamp says what a file in the binary directory was made from. It lies beside
@@ -99,7 +131,11 @@ func writeStamp(bin, name string, s stamp) error {
 }
 
 // build makes every binary that is not up to date, and the stage files.
-func build(ctx context.Context, out string, stderr io.Writer) error {
+// With node it makes those of a real node too.
+func build(ctx context.Context, out string, node bool, stderr io.Writer) error {
+	if node && runtime.GOOS != "linux" {
+		return errors.New("a real node runs on Linux only: build without --node")
+	}
 	out, err := binaryDir(out)
 	if err != nil {
 		return err
@@ -119,7 +155,7 @@ func build(ctx context.Context, out string, stderr io.Writer) error {
 		return err
 	}
 	defer unlock()
-	return b.all(ctx)
+	return b.all(ctx, node)
 }
 
 type builder struct {
@@ -128,16 +164,24 @@ type builder struct {
 	progress *progress
 }
 
-func (b builder) all(ctx context.Context) error {
-	base, err := b.inputs(ctx)
-	if err != nil {
-		return err
+func (b builder) all(ctx context.Context, node bool) error {
+	// What a file depends on besides its own flags, by the Go module that it is built in.
+	inputs, versions := map[string][]byte{}, map[string]string{}
+	modules := map[string][]string{"": {kubernetesModule, etcdModule, kwokModule}}
+	if node {
+		modules[runtimePath] = []string{containerdModule, cniModule}
 	}
-	versions, err := b.versions(ctx)
-	if err != nil {
-		return err
+	for dir, wanted := range modules {
+		var err error
+		if inputs[dir], err = b.in(dir).inputs(ctx); err != nil {
+			return err
+		}
+		if err := b.in(dir).versions(ctx, wanted, versions); err != nil {
+			return err
+		}
 	}
-	list := targets(versions)
+	base := inputs[""]
+	list := slices.DeleteFunc(targets(versions), func(t target) bool { return t.node && !node })
 	total := len(list) + 1
 	built := 0
 	for i, t := range list {
@@ -146,12 +190,12 @@ func (b builder) all(ctx context.Context) error {
 			b.progress.printf("%s: using %s (%s)", label, path, assetsVariable)
 			continue
 		}
-		want := stamp{Version: versions[t.module], Hash: hash(base, []byte(t.pkg), []byte(t.ldflags))}
+		want := stamp{Version: versions[t.module], Hash: hash(inputs[t.dir], []byte(t.pkg), []byte(t.ldflags), []byte(t.tags), t.source)}
 		if _, err := os.Stat(filepath.Join(b.out, t.name)); err == nil && readStamp(b.out, t.name) == want {
 			b.progress.printf("%s: up to date", label)
 			continue
 		}
-		if err := b.compile(ctx, t, label); err != nil {
+		if err := b.in(t.dir).compile(ctx, t, label); err != nil {
 			return err
 		}
 		if err := writeStamp(b.out, t.name, want); err != nil {
@@ -166,6 +210,12 @@ func (b builder) all(ctx context.Context) error {
 	b.progress.printf("[%d/%d] KWOK stages: %s", total, total, stages)
 	b.progress.printf("%d built, all in %s", built, b.out)
 	return nil
+}
+
+// in is the builder in another Go module, given from this one.
+func (b builder) in(dir string) builder {
+	b.module = filepath.Join(b.module, dir)
+	return b
 }
 
 // inputs digests what every binary depends on besides its own flags.
@@ -185,18 +235,18 @@ func (b builder) inputs(ctx context.Context) ([]byte, error) {
 	return append(all, env...), nil
 }
 
-func (b builder) versions(ctx context.Context) (map[string]string, error) {
-	output, err := b.goOutput(ctx, "list", "-m", "-f", "{{.Path}} {{.Version}}", kubernetesModule, etcdModule, kwokModule)
+// versions adds the versions of modules that this one asks for.
+func (b builder) versions(ctx context.Context, modules []string, versions map[string]string) error {
+	output, err := b.goOutput(ctx, append([]string{"list", "-m", "-f", "{{.Path}} {{.Version}}"}, modules...)...)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	versions := map[string]string{}
 	for line := range strings.Lines(string(output)) {
 		if path, version, ok := strings.Cut(strings.TrimSpace(line), " "); ok {
 			versions[path] = version
 		}
 	}
-	return versions, nil
+	return nil
 }
 
 // compile builds one binary beside its final name and then renames it, because
@@ -204,7 +254,7 @@ func (b builder) versions(ctx context.Context) (map[string]string, error) {
 func (b builder) compile(ctx context.Context, t target, label string) error {
 	temporary := filepath.Join(b.out, "."+t.name+".new")
 	defer os.Remove(temporary)
-	cmd := b.goCommand(ctx, "build", "-trimpath", "-ldflags", t.ldflags, "-o", temporary, t.pkg)
+	cmd := b.goCommand(ctx, "build", "-trimpath", "-tags", t.tags, "-ldflags", t.ldflags, "-o", temporary, t.pkg)
 	var output lineBuffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -28,6 +29,14 @@ const (
 	podIPRange          = "10.244.0.0/16"
 )
 
+// names lists the components of a run, in the order of the start.
+func (o runOptions) names() []string {
+	if o.realNode {
+		return slices.Concat(componentNames, realNodeNames)
+	}
+	return componentNames
+}
+
 // componentName accepts a component's name or its short form.
 func componentName(name string) (string, error) {
 	switch name {
@@ -38,10 +47,11 @@ func componentName(name string) (string, error) {
 	case "scheduler":
 		return schedulerName, nil
 	}
-	if slices.Contains(componentNames, name) {
+	all := slices.Concat(componentNames, realNodeNames)
+	if slices.Contains(all, name) {
 		return name, nil
 	}
-	return "", fmt.Errorf("unknown component %q: want one of %q", name, componentNames)
+	return "", fmt.Errorf("unknown component %q: want one of %q", name, all)
 }
 
 // auditPolicy records every request once it was answered, and watches also
@@ -102,6 +112,13 @@ func (s settings) components() (map[string]*component, error) {
 			name: name, bin: bin, args: args, ready: ready,
 			port: s.ports[name], log: s.log(name),
 		}
+	}
+	if s.options.realNode {
+		more, err := s.realNodeComponents()
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, more)
 	}
 	return all, nil
 }
@@ -252,9 +269,14 @@ func (s settings) client(base string) (*apiClient, error) {
 func (s settings) kwokCommand() ([]string, probe, error) {
 	args := []string{
 		"--kubeconfig=" + s.kubeconfig(kwokName),
-		"--manage-all-nodes=true",
 		"--node-lease-duration-seconds=40",
 		"--cidr=" + podIPRange,
+	}
+	if s.options.realNode {
+		// Its kubelet speaks for the real one.
+		args = append(args, "--manage-all-nodes=false", "--manage-nodes-with-label-selector=type=kwok")
+	} else {
+		args = append(args, "--manage-all-nodes=true")
 	}
 	for _, stage := range s.stages {
 		args = append(args, "--config="+stage)

@@ -25,6 +25,7 @@ var users = []user{
 	{controllersName, "system:kube-controller-manager", nil},
 	{schedulerName, "system:kube-scheduler", nil},
 	{kwokName, "kwok", []string{"system:masters"}},
+	{kubeletName, "system:node:" + realNodeName, []string{"system:nodes"}},
 }
 
 // kubeconfig renders a kubeconfig with everything embedded, so that the file

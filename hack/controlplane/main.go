@@ -29,16 +29,19 @@ const usage = `controlplane runs a local Kubernetes control plane for tests, dem
 
 Usage:
 
-  controlplane build   [--out DIR]                   build the binaries once, skip what is up to date
+  controlplane build   [--out DIR] [--node]          build the binaries once, skip what is up to date;
+                                                     --node: those of a real node too
   controlplane run     --dir DIR [flags]             run in the foreground until Ctrl-C
   controlplane up      --dir DIR [flags]             run in the background, return when ready
   controlplane down    --dir DIR [--purge]           stop what "up" or "run" started
   controlplane status  --dir DIR                     show what runs; exit code 0 only when healthy
   controlplane start|stop|kill|restart|pause|cont --dir DIR COMPONENT
                                                      act on one component, for fault tests
+  controlplane load    --dir DIR --name IMAGE PROGRAM
+                                                     give the real node an image of one static program
 
 COMPONENT is one of etcd, kube-apiserver, kube-controller-manager (controllers),
-kube-scheduler (scheduler) and kwok.
+kube-scheduler (scheduler) and kwok; with --real-node also machine, containerd and kubelet.
 
 Where KUBEBUILDER_ASSETS is set, the kube-apiserver, etcd and kubectl in that
 directory are used in place of the ones that "build" makes.
@@ -81,6 +84,10 @@ func dispatch(args []string, stdout, stderr io.Writer) error {
 		return statusCommand(args, stdout, stderr)
 	case "start", "stop", "kill", "restart", "pause", "cont":
 		return componentCommand(command, args, stderr)
+	case "load":
+		return loadCommand(args, stderr)
+	case "hold":
+		return hold()
 	case "help", "-h", "-help", "--help":
 		fmt.Fprint(stdout, usage)
 		return nil
@@ -101,12 +108,13 @@ func terminationContext() (context.Context, context.CancelFunc) {
 func buildCommand(args []string, stderr io.Writer) error {
 	flags := newFlagSet("build", stderr)
 	out := flags.String("out", "", "directory for the binaries (default: bin/k8s of the repository)")
+	node := flags.Bool("node", false, "also what a real node needs: kubelet, containerd and CNI plugins (Linux only)")
 	if err := parse(flags, args, 0); err != nil {
 		return err
 	}
 	ctx, stop := terminationContext()
 	defer stop()
-	return build(ctx, *out, stderr)
+	return build(ctx, *out, *node, stderr)
 }
 
 func runCommand(args []string, stdout, stderr io.Writer) error {
@@ -183,6 +191,7 @@ type runOptions struct {
 	dir           string
 	bin           string
 	nodes         int
+	realNode      bool
 	without       []string
 	audit         bool
 	apiserverArgs []string
@@ -196,13 +205,14 @@ func parseRunOptions(command string, args []string, stderr io.Writer) (runOption
 	dir := dirFlag(flags)
 	flags.StringVar(&opts.bin, "bin", "", "directory with the binaries (default: bin/k8s of the repository)")
 	flags.IntVar(&opts.nodes, "nodes", 3, "number of nodes that KWOK plays")
+	flags.BoolVar(&opts.realNode, "real-node", false, "also a node with a real kubelet and containerd (Linux, root)")
 	flags.Func("without", "component to leave out: kwok, controllers or scheduler (repeatable, or comma separated)", func(s string) error {
 		for name := range strings.SplitSeq(s, ",") {
 			full, err := componentName(name)
 			if err != nil {
 				return err
 			}
-			if full == etcdName || full == apiserverName {
+			if full == etcdName || full == apiserverName || slices.Contains(realNodeNames, full) {
 				return fmt.Errorf("%s cannot be left out", full)
 			}
 			if !slices.Contains(opts.without, full) {
@@ -232,11 +242,15 @@ func parseRunOptions(command string, args []string, stderr io.Writer) (runOption
 	return opts, err
 }
 
+// leavesOut tells whether a component is not to be started.
+func (o runOptions) leavesOut(name string) bool { return slices.Contains(o.without, name) }
+
 // args gives the options back as the flags of "run".
 func (o runOptions) args() []string {
 	args := []string{
 		"--dir=" + o.dir,
 		fmt.Sprintf("--nodes=%d", o.nodes),
+		fmt.Sprintf("--real-node=%t", o.realNode),
 		fmt.Sprintf("--audit=%t", o.audit),
 		fmt.Sprintf("--verbose=%t", o.verbose),
 		"--timeout=" + o.timeout.String(),

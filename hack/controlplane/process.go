@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -44,7 +45,7 @@ type process struct {
 }
 
 // startProcess runs a program with its output appended to a log file.
-func startProcess(s *spawner, bin string, args, env []string, dir, log string) (*process, error) {
+func startProcess(s *spawner, bin string, args, env []string, dir, log string, attributes *syscall.SysProcAttr) (*process, error) {
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func startProcess(s *spawner, bin string, args, env []string, dir, log string) (
 	cmd.Dir = dir
 	cmd.Env = env
 	cmd.Stdout, cmd.Stderr = output, output
-	cmd.SysProcAttr = childAttributes()
+	cmd.SysProcAttr = attributes
 	if err := s.start(cmd); err != nil {
 		return nil, err
 	}
@@ -105,6 +106,12 @@ type component struct {
 	log  string
 	bin  string
 	args []string
+	// env comes on top of what all components have.
+	env []string
+	// inside is the component whose namespaces this one runs in; nil for those of this program.
+	inside *component
+	// attributes start the process; nil for childAttributes.
+	attributes func() *syscall.SysProcAttr
 	// ready succeeds once the component does its work.
 	ready probe
 
@@ -123,7 +130,18 @@ func (c *component) start(s *spawner, env []string, dir string, died func(*compo
 	if c.runningLocked() {
 		return nil
 	}
-	proc, err := startProcess(s, c.bin, c.args, env, dir, c.log)
+	bin, args, attributes := c.bin, c.args, childAttributes()
+	if c.attributes != nil {
+		attributes = c.attributes()
+	}
+	if c.inside != nil {
+		entered, err := c.inside.enter(bin, args)
+		if err != nil {
+			return fmt.Errorf("starting %s: %w", c.name, err)
+		}
+		bin, args = entered[0], entered[1:]
+	}
+	proc, err := startProcess(s, bin, args, slices.Concat(env, c.env), dir, c.log, attributes)
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", c.name, err)
 	}

@@ -23,7 +23,7 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	case "parent":
 		log := filepath.Join(os.Getenv("CONTROLPLANE_TEST_DIR"), "log")
-		p, err := startProcess(newSpawner(), "/bin/sh", []string{"-c", "sleep 60"}, os.Environ(), "/", log)
+		p, err := startProcess(newSpawner(), "/bin/sh", []string{"-c", "sleep 60"}, os.Environ(), "/", log, childAttributes())
 		if err != nil {
 			fmt.Println("error", err)
 			os.Exit(1)

@@ -68,6 +68,11 @@ func run(ctx context.Context, opts runOptions, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
+	if opts.realNode {
+		if err := checkRealNode(bin); err != nil {
+			return err
+		}
+	}
 
 	logs := filepath.Join(opts.dir, "logs")
 	for _, dir := range []string{opts.dir, logs, filepath.Join(opts.dir, "kubeconfigs"), filepath.Join(opts.dir, "apiserver"), filepath.Join(opts.dir, "etcd")} {
@@ -173,7 +178,11 @@ func (in *instance) leasePorts() (release func(), err error) {
 		}
 	}
 	in.ports = map[string]int{}
-	for _, name := range []string{etcdName, etcdPeer, apiserverName, controllersName, schedulerName} {
+	ports := []string{etcdName, etcdPeer, apiserverName, controllersName, schedulerName}
+	if in.options.realNode {
+		ports = append(ports, kubeletName)
+	}
+	for _, name := range ports {
 		lease, err := leasePort(former[name])
 		if err != nil {
 			release()
@@ -212,7 +221,13 @@ func (in *instance) prepare() error {
 		return err
 	}
 	// Logs (and the audit log, which tests count lines of) are of this run.
-	for _, name := range componentNames {
+	if in.options.realNode {
+		in.cleanRealNode() // what a run that was killed has left
+		if err := in.prepareRealNode(); err != nil {
+			return err
+		}
+	}
+	for _, name := range in.options.names() {
 		if err := os.WriteFile(in.log(name), nil, 0o600); err != nil {
 			return err
 		}
@@ -270,7 +285,7 @@ func (in *instance) update(change func(*state)) error {
 	return in.state.write()
 }
 
-func (in *instance) without(name string) bool { return slices.Contains(in.options.without, name) }
+func (in *instance) without(name string) bool { return in.options.leavesOut(name) }
 
 // startAll brings everything up in the order of the dependencies, and what
 // does not depend on each other at the same time.
@@ -312,6 +327,9 @@ func (in *instance) startAll(ctx context.Context) error {
 			in.progress.printf("%d nodes are Ready", in.options.nodes)
 			return nil
 		}
+	}
+	if in.options.realNode {
+		tasks[realNodeName] = in.startRealNode
 	}
 	return parallel(ctx, tasks)
 }
@@ -398,7 +416,7 @@ func (in *instance) learnVersions(ctx context.Context) (string, error) {
 // stopAll ends the components in the opposite order of their start: none sees
 // what it depends on go away first, which would fill its log with errors.
 func (in *instance) stopAll() {
-	for _, name := range slices.Backward(componentNames) {
+	for _, name := range slices.Backward(in.options.names()) {
 		c := in.components[name]
 		c.operate.Lock()
 		if pid, _ := c.condition(); pid != 0 {
@@ -407,6 +425,7 @@ func (in *instance) stopAll() {
 		}
 		// operate stays locked: nothing starts a component from here on.
 	}
+	in.cleanRealNode()
 	if err := in.update(func(st *state) { st.Phase = phaseStopped }); err != nil {
 		in.progress.printf("writing the state: %v", err)
 	}
@@ -415,8 +434,16 @@ func (in *instance) stopAll() {
 // control carries out a line from the control socket.
 func (in *instance) control(ctx context.Context, line string) (string, error) {
 	verb, name, _ := strings.Cut(strings.TrimSpace(line), " ")
-	if verb == "ping" {
+	switch verb {
+	case "ping":
 		return fmt.Sprint(os.Getpid()), nil
+	case "load":
+		if !in.options.realNode {
+			return "", errors.New("there is no real node to load an image on (--real-node)")
+		}
+		image, program, _ := strings.Cut(name, " ")
+		in.progress.printf("control: load %s from %s", image, program)
+		return "", in.loadImage(ctx, image, program)
 	}
 	c := in.components[name]
 	if c == nil {
