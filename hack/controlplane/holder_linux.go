@@ -86,7 +86,7 @@ func makeCgroups(name string) error {
 	}
 	for _, root := range roots {
 		dir := filepath.Join(root, name)
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) { //nolint:gosec // as the kernel's own
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
 			return err
 		}
 		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
@@ -94,7 +94,7 @@ func makeCgroups(name string) error {
 			if err != nil {
 				continue // another controller, or version 2, where a group inherits
 			}
-			if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil { //nolint:gosec // as above
+			if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
 				return err
 			}
 		}

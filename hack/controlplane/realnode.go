@@ -76,14 +76,15 @@ func (s settings) containerdSocket() string { return s.node("containerd.sock") }
 
 // prepareRealNode writes the configuration of containerd, CNI and the kubelet.
 func (s settings) prepareRealNode() error {
+	// Pods that do not run as root pass through these.
 	for _, dir := range []string{"root", "state", "cni", "kubelet", "podlogs"} {
-		if err := os.MkdirAll(s.node(dir), 0o755); err != nil { //nolint:gosec // pods that do not run as root pass through
+		if err := os.MkdirAll(s.node(dir), 0o755); err != nil {
 			return err
 		}
 	}
 	// A pod's user must reach what is mounted for it.
 	for _, dir := range []string{s.dir, s.node()} {
-		if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // as above
+		if err := os.Chmod(dir, 0o711); err != nil {
 			return err
 		}
 	}
@@ -291,7 +292,7 @@ func (s settings) cleanRealNode() {
 	if _, err := os.Stat(s.node()); err != nil {
 		return
 	}
-	_ = exec.Command("ip", "link", "delete", s.bridge()).Run() //nolint:gosec // a name made of hexadecimal digits
+	_ = exec.Command("ip", "link", "delete", s.bridge()).Run()
 	removeCgroups(s.cgroup())
 }
 

@@ -103,8 +103,8 @@ func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTer
 		}
 		return last, true
 	case status.State.Terminated != nil:
-		if d.Pod.Spec.RestartPolicy == corev1.RestartPolicyNever || d.Pod.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && status.State.Terminated.ExitCode == 0 {
-			// A container beside others that still run. That it ended with a failure is a symptom, that it is done is none.
+		if d.final(status) {
+			// Others may still run beside it. That it ended with a failure is a symptom, that it is done is none.
 			return status.State.Terminated, status.State.Terminated.ExitCode != 0
 		}
 		if d.isInit(status.Name) && !d.sidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
@@ -121,13 +121,34 @@ func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTer
 	return last, runs < min(forgiven, max(proven, 2*ran))
 }
 
+// final tells whether a container has ended and nothing starts it again.
+func (d *doctor) final(status *corev1.ContainerStatus) bool {
+	if status.State.Terminated == nil {
+		return false
+	}
+	policy := corev1.ContainerRestartPolicy(d.Pod.Spec.RestartPolicy)
+	if own := d.spec(status.Name).RestartPolicy; own != nil {
+		policy = *own
+	}
+	switch policy {
+	case corev1.ContainerRestartPolicyNever:
+		return true
+	case corev1.ContainerRestartPolicyOnFailure:
+		return status.State.Terminated.ExitCode == 0
+	}
+	return false
+}
+
 func (d *doctor) isInit(name string) bool {
 	return slices.ContainsFunc(d.Pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
 }
 
 // ended says what it means that a container ended as it did.
 func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
-	f := finding{container: status.Name, previous: true}
+	f := finding{container: status.Name, previous: !d.final(status) && d.Pod.Status.Phase != corev1.PodFailed}
+	if !f.previous {
+		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	}
 	spec := d.spec(status.Name)
 	killed := d.killedByProbe(status.Name)
 	switch {
@@ -141,7 +162,9 @@ func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerSt
 			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.", status.Name, limit.String())
 			f.causes = []string{"the limit of " + limit.String() + " is too low for its work", "the program leaks memory, or its heap is sized without regard to the limit"}
 		}
-		f.also = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
+		if f.previous {
+			f.also = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
+		}
 	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
 		return d.create(status, ended.Reason, ended.Message)
 	case killed != nil:
@@ -152,6 +175,10 @@ func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerSt
 		f.symptom = CompletedUnexpectedly
 		f.meaning = fmt.Sprintf("The container %s ends with success again and again, where it should run for as long as the pod is there.", status.Name)
 		f.causes = []string{"its command does its work and ends: it belongs into a Job, or needs a command that stays", "a shell was started without anything to do"}
+	case d.final(status) || d.Pod.Status.Phase == corev1.PodFailed:
+		f.symptom = Error
+		f.meaning = fmt.Sprintf("The container %s ended with %s, and nothing starts it again.", status.Name, exit(ended))
+		f.causes = exitCauses(ended)
 	default:
 		f.symptom = CrashLoop
 		f.meaning = fmt.Sprintf("The container %s ends soon after its start, with %s; it was restarted %d times, ever later.", status.Name, exit(ended), status.RestartCount)
@@ -357,8 +384,15 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 			}
 		}
 	}
+	since := d.unreadySince(running.StartedAt.Time)
 	allowed := allowance(probe)
-	if since := d.unreadySince(running.StartedAt.Time); d.now.Sub(since) < allowed && (probe == nil || failures < threshold(probe)) {
+	if starting := since.Equal(running.StartedAt.Time); starting {
+		// Readiness is often asked for each second from the first on, and a start takes longer than three of them.
+		allowed = max(allowed, proven)
+	} else if probe != nil && failures >= threshold(probe) {
+		allowed = 0
+	}
+	if d.now.Sub(since) < allowed {
 		return finding{}, false
 	}
 	f := finding{symptom: NotReady, container: status.Name}

@@ -117,6 +117,18 @@ func event(reason, message string) corev1.Event {
 	return corev1.Event{Reason: reason, Message: message, LastTimestamp: ago(5 * time.Second), InvolvedObject: corev1.ObjectReference{Kind: "Pod", UID: "1"}}
 }
 
+func counted(e corev1.Event, times int32) corev1.Event {
+	e.Count = times
+	return e
+}
+
+// unreadyFor has the pod's containers lose their readiness a while ago.
+func unreadyFor(d time.Duration) func(*corev1.Pod) {
+	return func(p *corev1.Pod) {
+		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionFalse, LastTransitionTime: ago(d)}}
+	}
+}
+
 func failedPhase(reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, Message: message, StartTime: &metav1.Time{Time: now.Add(-time.Minute)}}
@@ -220,6 +232,17 @@ func TestSymptoms(t *testing.T) {
 			LivenessRestarts, []string{"context deadline exceeded", "restarted the container app 3 times"},
 		},
 		"evicted": {Case{Pod: pod(failedPhase("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi."))}, Evicted, []string{"the node ran out of memory", "describe node node-1"}},
+		// The kubelet writes the phase of a program that ends with success before it writes that it put the pod out.
+		"evicted, and it ended with success": {
+			Case{Pod: pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), Events: []corev1.Event{event("Evicted", "Usage of EmptyDir volume \"data\" exceeds the limit \"4Mi\".")}},
+			Evicted, []string{"its emptyDir's sizeLimit"},
+		},
+		// The kubelet writes how a container ended before it writes that the pod failed with it.
+		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "nothing starts it again"}},
+		"readiness lost a moment ago": {
+			Case{Pod: pod(runningFor(time.Hour, false), unreadyFor(4*time.Second)), Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 3)}},
+			NotReady, []string{"statuscode: 503"},
+		},
 		"a node that does not report": {
 			Case{Pod: pod(), Node: &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", LastHeartbeatTime: ago(5 * time.Minute)}}}}},
 			NodeLost, []string{"node-1 has not reported since 2027-01-02 11:55:00 UTC", "kubectl describe node node-1"},
@@ -269,10 +292,14 @@ func TestHealthyLookAlikes(t *testing.T) {
 			Pod: pod(jobs, ended("Error", 1), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
 			Job: &batchv1.Job{Status: batchv1.JobStatus{CompletionTime: &metav1.Time{Time: now}}},
 		},
-		"a pod that was just made":              {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
-		"a pod whose containers are made":       {Pod: pod(creating)},
-		"a pod whose sandbox is made":           {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},
-		"a container that starts":               {Pod: pod(runningFor(5*time.Second, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: connection refused")}},
+		"a pod that was just made":        {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
+		"a pod whose containers are made": {Pod: pod(creating)},
+		"a pod whose sandbox is made":     {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},
+		"a container that starts":         {Pod: pod(runningFor(5*time.Second, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: connection refused")}},
+		"a slow start, asked for each second": {
+			Pod:    pod(runningFor(20*time.Second, false), func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe.PeriodSeconds = 1 }),
+			Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: connection refused"), 15)},
+		},
 		"an init container that runs":           {Pod: pod(initContainer(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}, corev1.ContainerState{}))},
 		"an init container that is done":        {Pod: pod(initContainer(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}, corev1.ContainerState{}))},
 		"a pod that is ended":                   {Pod: pod(deletedSince(-20 * time.Second))},

@@ -133,7 +133,7 @@ func (d *doctor) failed() *finding {
 	if d.replaced() {
 		return well
 	}
-	if pod.Status.Reason == "Evicted" || evictedByKubelet(pod) {
+	if d.putOut() {
 		return d.evicted()
 	}
 	for i := range pod.Status.InitContainerStatuses {
@@ -149,12 +149,6 @@ func (d *doctor) failed() *finding {
 			continue
 		}
 		f := d.ended(status, ended)
-		if f.symptom == CrashLoop {
-			f.symptom = Error
-			f.meaning = fmt.Sprintf("The container %s ended with exit code %d, and nothing starts it again.", status.Name, ended.ExitCode)
-		}
-		f.previous = false
-		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", pod.Namespace, pod.Name, status.Name)}
 		return &f
 	}
 	f := &finding{symptom: Error, meaning: "The pod failed as a whole: " + orNone(quoted(strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))) + "."}
@@ -199,13 +193,21 @@ func (d *doctor) failedAt() time.Time {
 	return at
 }
 
-func evictedByKubelet(pod *corev1.Pod) bool {
-	condition := conditionOf(pod, corev1.DisruptionTarget)
+// putOut tells whether the kubelet has evicted the pod. For a moment the pod of an evicted program that ends with success
+// has Succeeded and says nothing else: the event comes first.
+func (d *doctor) putOut() bool {
+	if d.Pod.Status.Reason == "Evicted" || d.event("Evicted") != nil {
+		return true
+	}
+	condition := conditionOf(d.Pod, corev1.DisruptionTarget)
 	return condition != nil && condition.Status == corev1.ConditionTrue && condition.Reason == corev1.PodReasonTerminationByKubelet
 }
 
 func (d *doctor) evicted() *finding {
 	message := d.Pod.Status.Message
+	if event := d.event("Evicted"); message == "" && event != nil {
+		message = event.Message
+	}
 	f := &finding{
 		symptom: Evicted, meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " put the pod out: " + orNone(quoted(message)),
 		also: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
@@ -480,6 +482,9 @@ func (d *doctor) done() *finding {
 	}
 	if owner := Owner(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
 		return well
+	}
+	if d.putOut() {
+		return d.evicted()
 	}
 	return &finding{
 		symptom: CompletedUnexpectedly, meaning: "Every container of the pod ended with success, where they should run for as long as the pod is there.",

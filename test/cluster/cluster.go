@@ -134,3 +134,13 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	out, err := command.CombinedOutput()
 	return string(out), err
 }
+
+// Load gives the real node an image of one static program, where the control plane was started with --real-node.
+func (c *Cluster) Load(ctx context.Context, image, program string) error {
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), "load", "--dir", filepath.Join(c.Dir, "cluster"), "--name", image, program)
+	command.Dir = Root()
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("loading %s: %w: %s", image, err, out)
+	}
+	return nil
+}

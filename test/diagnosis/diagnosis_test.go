@@ -123,6 +123,7 @@ spec: {nodeSelector: {no: node}, containers: [{name: app, image: example/app:1}]
 
 // TestTrouble runs a cluster of healthy pods and a few in trouble.
 func TestTrouble(t *testing.T) {
+	t.Parallel() // with the real node: both wait most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	c, err := cluster.Start("--audit")
