@@ -38,7 +38,7 @@ const (
 
 // Reader is told which resources and ConfigMaps rules need read. observe.Live is one.
 type Reader interface {
-	Read(resources []catalog.Resource, configMaps []catalog.ConfigMap)
+	Read(reads catalog.Reads, configMaps []catalog.ConfigMap)
 }
 
 // PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status.
@@ -155,15 +155,16 @@ func (r *PlatformProfileReconciler) compile(profile *v1alpha1.PlatformProfile) *
 // read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
 // changes the inventory, and that calls back.
 func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
-	resources := c.HealthResources()
+	reads := c.HealthReads()
 	r.mu.Lock()
 	for _, kept := range r.profiles {
 		if kept.compiled != nil && !kept.spec.Suspend {
-			resources = append(resources, kept.compiled.Resources()...)
+			reads.Add(kept.compiled.Reads())
 		}
 	}
 	r.mu.Unlock()
-	r.Reader.Read(resources, c.ConfigMaps())
+	c.Widen(reads)
+	r.Reader.Read(reads, c.ConfigMaps())
 }
 
 func (r *PlatformProfileReconciler) forget(name string) {
@@ -291,7 +292,7 @@ func concerns(p *conformance.Profile, change inventory.Change) bool {
 		}
 	}
 	for _, resource := range change.Resources {
-		if p.Reads(resource) {
+		if p.DependsOn(resource) {
 			return true
 		}
 	}

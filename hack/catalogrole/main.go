@@ -31,11 +31,9 @@ func write() error {
 	}
 	groups := map[string]map[string]bool{}
 	for _, component := range components {
-		resources := component.HealthResources()
-		for _, check := range component.Checks {
-			resources = append(resources, check.Resources()...)
-		}
-		for _, resource := range resources {
+		reads := component.HealthReads()
+		reads.Add(component.CheckReads())
+		for _, resource := range reads.Resources() {
 			// The operator's own role grants these. Granted twice, taking one away would take nothing away.
 			resource.Version = ""
 			if slices.Contains(observe.Sources(), resource) {

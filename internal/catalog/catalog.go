@@ -31,6 +31,8 @@ type Catalog struct {
 	// Names of the components that a source can prove, and of those whose health or version reads a resource.
 	bySource   map[string][]string
 	byResource map[Resource][]string
+	// What health and versions read, and what named checks would.
+	healthReads, checkReads Reads
 }
 
 type nameKey struct {
@@ -53,6 +55,8 @@ func New(components ...*Component) *Catalog {
 		bySource:     map[string][]string{},
 		bundlers:     map[string][]string{},
 		byResource:   map[Resource][]string{},
+		healthReads:  Reads{},
+		checkReads:   Reads{},
 	}
 	for _, component := range components {
 		c.components[component.Name] = component
@@ -71,9 +75,12 @@ func (c *Catalog) index(component *Component) {
 	for _, source := range component.ProofSources() {
 		c.bySource[source] = append(c.bySource[source], component.Name)
 	}
-	for _, resource := range component.HealthResources() {
+	health := component.HealthReads()
+	for resource := range health {
 		c.byResource[resource] = append(c.byResource[resource], component.Name)
 	}
+	c.healthReads.Add(health)
+	c.checkReads.Add(component.CheckReads())
 	for _, signal := range component.workloads {
 		switch {
 		case len(signal.images) > 0:
@@ -134,15 +141,6 @@ func (c *Catalog) ConfigMaps() []ConfigMap {
 		return found[i].Namespace+"/"+found[i].Name < found[j].Namespace+"/"+found[j].Name
 	})
 	return found
-}
-
-// HealthResources are the resources that definitions read health and versions from, sorted.
-func (c *Catalog) HealthResources() []Resource {
-	set := map[Resource]bool{}
-	for resource := range c.byResource {
-		set[resource] = true
-	}
-	return sortedResources(set)
 }
 
 // Bundlers are the names of the components that ship a component as a part of themselves, sorted.
@@ -262,9 +260,3 @@ func add(found []Match, match Match) []Match {
 }
 
 func sortedSet(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }
-
-func sortedResources(set map[Resource]bool) []Resource {
-	return slices.SortedFunc(maps.Keys(set), func(a, b Resource) int {
-		return strings.Compare(a.String()+"/"+a.Version, b.String()+"/"+b.Version)
-	})
-}

@@ -179,7 +179,7 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 	if got := c.Component("x").ProofSources(); !slices.Equal(got, want) {
 		t.Errorf("what can prove it is in %v, want %v", got, want)
 	}
-	if got := fmt.Sprint(c.HealthResources()); got != "[gadgets.example.com widgets.example.com]" {
+	if got := fmt.Sprint(c.HealthReads().Resources()); got != "[gadgets.example.com widgets.example.com]" {
 		t.Errorf("rules read %s", got)
 	}
 	if got := fmt.Sprint(c.ConfigMaps()); got != "[{kube-system b} {kube-system c}]" {

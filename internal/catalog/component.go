@@ -192,22 +192,6 @@ func (c *Component) ProofSources() []string {
 	return sortedSet(set)
 }
 
-// HealthResources are the resources that the component's health and version are read from, sorted.
-func (c *Component) HealthResources() []Resource {
-	set := map[Resource]bool{}
-	for _, health := range c.Health {
-		for _, resource := range health.Resources() {
-			set[resource] = true
-		}
-	}
-	for _, version := range slices.Concat(c.Versions, c.Variants) {
-		if version.Program != nil {
-			set[version.Resource] = true
-		}
-	}
-	return sortedResources(set)
-}
-
 // CheckNames are the names of the checks that a requirement can ask for, sorted.
 func (c *Component) CheckNames() []string { return slices.Sorted(maps.Keys(c.Checks)) }
 

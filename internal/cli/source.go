@@ -105,23 +105,14 @@ func (s *source) warn(format string, args ...any) {
 	_, _ = fmt.Fprintf(s.streams.ErrOut, "Warning: "+format+"\n", args...)
 }
 
-// compile compiles profiles and says which resources they and the catalog read.
-func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, []catalog.Resource) {
-	set := map[catalog.Resource]bool{}
-	resources := c.HealthResources()
-	for _, resource := range resources {
-		set[resource] = true
-	}
+// compile compiles profiles and says what they and the catalog read.
+func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, catalog.Reads) {
+	reads := c.HealthReads()
 	compiled := make([]*conformance.Profile, 0, len(profiles))
 	for _, profile := range profiles {
 		p := conformance.Compile(&profile.Spec, c)
 		compiled = append(compiled, p)
-		for _, resource := range p.Resources() {
-			if !set[resource] {
-				set[resource] = true
-				resources = append(resources, resource)
-			}
-		}
+		reads.Add(p.Reads())
 	}
-	return compiled, resources
+	return compiled, reads
 }

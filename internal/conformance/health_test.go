@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -18,6 +19,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // fixture is the first document of a file below testdata/health: what is asked of the objects behind it, and what must
@@ -61,7 +63,10 @@ func TestHealthFixtures(t *testing.T) {
 			if f.Kind != "Case" || f.Verdict == "" || f.Verdict != v1alpha1.VerdictSatisfied && f.Message == "" {
 				t.Fatalf("the first document must be a Case with a verdict, and a message where that is not Satisfied: %+v", f)
 			}
-			judged := judgeFixture(t, c, &f, []byte(objects))
+			judged := judgeFixture(t, c, &f, []byte(objects), false)
+			if whole := judgeFixture(t, c, &f, []byte(objects), true); !equality.Semantic.DeepEqual(judged, whole) {
+				t.Errorf("with the fields alone that the rules read, they say\n%+v\nand with all\n%+v", judged, whole)
+			}
 			if judged.Verdict != f.Verdict {
 				t.Errorf("the verdict is %s (%s), want %s", judged.Verdict, judged.Message, f.Verdict)
 			}
@@ -72,7 +77,8 @@ func TestHealthFixtures(t *testing.T) {
 	}
 }
 
-func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) v1alpha1.RequirementStatus {
+// judgeFixture judges by the fields that the rules read or, with whole, by all that the objects have.
+func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte, whole bool) v1alpha1.RequirementStatus {
 	t.Helper()
 	dump, err := observe.Files("-", bytes.NewReader(objects))
 	if err != nil {
@@ -85,7 +91,14 @@ func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) 
 		t.Fatal(profile.Errors.ToAggregate())
 	}
 	i := inventory.New(c, func() time.Time { return f.Now.Time })
-	dump.Feed(i, append(c.HealthResources(), profile.Resources()...))
+	reads := c.HealthReads()
+	reads.Add(profile.Reads())
+	if whole {
+		for resource := range reads {
+			reads[resource] = rule.Everything()
+		}
+	}
+	dump.Feed(i, reads)
 	result := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, f.Now.Time)
 	return result.Status.Layers[0].Requirements[0]
 }
@@ -126,7 +139,9 @@ func TestReadyMadeProfiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dump.Feed(i, append(c.HealthResources(), compiled.Resources()...))
+			reads := c.HealthReads()
+			reads.Add(compiled.Reads())
+			dump.Feed(i, reads)
 			result := conformance.Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
 			if !meta.IsStatusConditionFalse(result.Status.Conditions, v1alpha1.ConditionConformant) {
 				t.Errorf("%s holds on a cluster of nothing: %s", file, result.Status.Score)

@@ -24,7 +24,7 @@ type Profile struct {
 	Errors field.ErrorList
 
 	components map[string]bool
-	resources  map[catalog.Resource]bool
+	reads      catalog.Reads
 	rules      map[ruleKey]ruleOutcome
 	costly     map[ruleKey]string
 }
@@ -65,7 +65,7 @@ type check struct {
 // to change.
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	p := &Profile{
-		spec: spec, components: map[string]bool{}, resources: map[catalog.Resource]bool{},
+		spec: spec, components: map[string]bool{}, reads: catalog.Reads{},
 		rules: map[ruleKey]ruleOutcome{}, costly: map[ruleKey]string{},
 	}
 	conditions := map[string]string{}
@@ -118,7 +118,7 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 			refuse(field.Forbidden(path.Child("check", "resource"), "this resource is never read"))
 			compiled.rule = nil
 		} else {
-			p.resources[catalog.ResourceOf(r.Check.Resource)] = true
+			p.reads.AddCheck(catalog.ResourceOf(r.Check.Resource), program)
 		}
 	case r.Attested == nil:
 		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, check and attested"))
@@ -192,9 +192,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 				refuse(err)
 			}
 			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, path: at})
-			for _, resource := range named.Resources() {
-				p.resources[resource] = true
-			}
+			p.reads.AddRule(&named.Rule)
 		}
 		if !found && len(unknown) < len(compiled.AnyOf) {
 			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
@@ -208,11 +206,11 @@ func (p *Profile) Concerns(component string) bool {
 	return p.components[component] || undeclared == v1alpha1.UndeclaredReport || undeclared == v1alpha1.UndeclaredForbid
 }
 
-// Reads tells whether the profile's outcome depends on a resource.
-func (p *Profile) Reads(resource catalog.Resource) bool { return p.resources[resource] }
+// DependsOn tells whether the profile's outcome depends on a resource.
+func (p *Profile) DependsOn(resource catalog.Resource) bool { return p.reads[resource] != nil }
 
-// Resources are the resources that the profile's rules read.
-func (p *Profile) Resources() []catalog.Resource { return slices.Collect(maps.Keys(p.resources)) }
+// Reads is what the profile's rules read. It must not be changed.
+func (p *Profile) Reads() catalog.Reads { return p.reads }
 
 // Interval is how often to evaluate although nothing changed.
 func (p *Profile) Interval() time.Duration {

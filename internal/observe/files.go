@@ -221,7 +221,7 @@ func (d *Dump) plurals(kind schema.GroupVersionKind) []string {
 
 // Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
-func (d *Dump) Feed(i *inventory.Inventory, resources []catalog.Resource) {
+func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) {
 	for _, k := range kinds() {
 		source := k.resource.String()
 		if source == nodeSource && len(d.facts[source]) == 0 {
@@ -237,11 +237,15 @@ func (d *Dump) Feed(i *inventory.Inventory, resources []catalog.Resource) {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Feed(name).Replace(d.facts[name])
 	}
-	for _, resource := range resources {
+	for resource, fields := range reads {
 		feed := i.ResourceFeed(resource)
 		objects, ok := d.objects[catalog.Resource{Group: resource.Group, Resource: resource.Resource}]
 		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
-			feed.Replace(objects)
+			kept := make(map[string]any, len(objects))
+			for key, content := range objects {
+				kept[key] = fields.Prune(content)
+			}
+			feed.Replace(kept)
 			continue
 		}
 		feed.Lose(inventory.Pending, "the files hold no "+resource.String())

@@ -13,6 +13,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 var (
@@ -45,7 +46,11 @@ func looked(t *testing.T, d *Dump, resources ...catalog.Resource) *inventory.Sna
 		t.Fatal(errs.ToAggregate())
 	}
 	i := inventory.New(catalog.New(component), time.Now)
-	d.Feed(i, resources)
+	reads := catalog.Reads{}
+	for _, resource := range resources {
+		reads[resource] = rule.Everything()
+	}
+	d.Feed(i, reads)
 	if !i.Settled() && len(resources) == 0 {
 		t.Error("files leave something unread")
 	}

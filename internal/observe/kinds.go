@@ -10,6 +10,7 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
@@ -108,7 +109,39 @@ func kinds() []kind {
 
 // listFirst has client-go's reflector list before it watches, rather than stream the first look. For an empty resource
 // whose CRD has just come, the API server takes a second to end the stream, and milliseconds to answer the list.
-type listFirst struct{ *cache.ListWatch }
+//
+// Lists come page by page, and what a page holds is stripped before the next one is asked for.
+type listFirst struct {
+	*cache.ListWatch
+	strip cache.TransformFunc
+}
+
+// ListWithContext lists one page.
+func (l listFirst) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	page, err := l.ListWatch.ListWithContext(ctx, paged(options))
+	if err != nil {
+		return nil, err
+	}
+	list, err := meta.ListAccessor(page)
+	if err != nil {
+		return nil, err
+	}
+	short := &strippedList{}
+	short.ResourceVersion, short.Continue, short.RemainingItemCount = list.GetResourceVersion(), list.GetContinue(), list.GetRemainingItemCount()
+	err = meta.EachListItem(page, func(object runtime.Object) error {
+		left, err := l.strip(object)
+		if err != nil {
+			return err
+		}
+		item, ok := left.(*stripped)
+		if !ok {
+			return fmt.Errorf("%T is not stripped to what is kept of it", object)
+		}
+		short.Items = append(short.Items, item)
+		return nil
+	})
+	return short, err
+}
 
 // IsWatchListSemanticsUnSupported is what client-go asks for it.
 func (listFirst) IsWatchListSemanticsUnSupported() bool { return true }
@@ -142,6 +175,16 @@ func byMetadata(group, version, resource string) kind {
 			return listWatch[*metav1.PartialObjectMetadataList](c.Metadata.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}))
 		},
 	}
+}
+
+// pageLimit is how many objects a page of a list holds that is read without Go types.
+const pageLimit = 500
+
+// paged asks for the newest list, in pages. One that may be older, as client-go's reflector asks for, comes in one piece
+// however large it is.
+func paged(options metav1.ListOptions) metav1.ListOptions {
+	options.ResourceVersion, options.ResourceVersionMatch, options.Limit = "", "", pageLimit
+	return options
 }
 
 func untyped(group, resource string) kind {

@@ -76,19 +76,27 @@ func (l *Live) Run(ctx context.Context) error {
 // Start implements the manager's Runnable.
 func (l *Live) Start(ctx context.Context) error { return l.Run(ctx) }
 
-// Read has the inventory fed with the objects of these resources and these ConfigMaps, and with no others: watches that
-// nobody asks for any more end.
-func (l *Live) Read(resources []catalog.Resource, configMaps []catalog.ConfigMap) {
+// Read has the inventory fed with these fields of objects and these ConfigMaps, and with no others: watches that nobody
+// asks for any more end. Where fields are asked for that were not kept so far, the resource is read anew; until then it
+// counts as not looked at.
+func (l *Live) Read(reads catalog.Reads, configMaps []catalog.ConfigMap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	wanted := map[string]bool{}
-	for _, resource := range resources {
+	for resource, fields := range reads {
 		name := "rules/" + resource.String() + "/" + resource.Version
 		wanted[name] = true
-		if l.watchers[name] == nil {
-			l.add(objectsOf(resource), name, &objectSink{l.inventory.ResourceFeed(resource)})
-			l.start(l.watchers[name])
+		known := l.watchers[name]
+		switch {
+		case known == nil:
+		case known.sink.(*objectSink).fields.Cover(fields):
+			continue
+		default:
+			known.stop()
+			known.sink.lose(inventory.Pending, "")
 		}
+		l.add(objectsOf(resource), name, &objectSink{l.inventory.ResourceFeed(resource), fields})
+		l.start(l.watchers[name])
 	}
 	for _, c := range configMaps {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
@@ -375,7 +383,7 @@ func (w *watcher) look(ctx context.Context) error {
 	listWatch := w.kind.by(w.live.clients, gvr)
 	var reader cache.ListerWatcher = listWatch
 	if w.kind.optional {
-		reader = listFirst{listWatch}
+		reader = listFirst{listWatch, w.sink.Transformer()}
 	}
 	reflector := cache.NewReflectorWithOptions(reader, nil, w.sink, cache.ReflectorOptions{
 		Name:            "platformprofile/" + w.name,

@@ -22,9 +22,9 @@ import (
 // pageSize bounds what is in memory of a list at once.
 const pageSize = 500
 
-// Once feeds an inventory from an API server by one paged list of each kind and of each resource named. What the caller
+// Once feeds an inventory from an API server by one paged list of each kind and of each resource that rules read. What the caller
 // may not see is out of sight and no error; an API server that does not answer at all is one.
-func Once(ctx context.Context, clients Clients, i *inventory.Inventory, resources []catalog.Resource) error {
+func Once(ctx context.Context, clients Clients, i *inventory.Inventory, reads catalog.Reads) error {
 	version, err := clients.Typed.Discovery().ServerVersion()
 	if err != nil {
 		return fmt.Errorf("the API server does not answer: %w", err)
@@ -42,8 +42,8 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, resource
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		read(configMap(c), name, &factSink{feed: i.Feed(name)})
 	}
-	for _, resource := range resources {
-		read(objectsOf(resource), resource.String(), &objectSink{i.ResourceFeed(resource)})
+	for resource, fields := range reads {
+		read(objectsOf(resource), resource.String(), &objectSink{i.ResourceFeed(resource), fields})
 	}
 	return group.Wait()
 }

@@ -4,11 +4,15 @@ import (
 	"fmt"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // sink takes in what a source shows. It is a store to client-go's reflector, one that keeps no objects.
@@ -20,6 +24,33 @@ type sink interface {
 	close()
 }
 
+// stripped is what is left of an object the moment that it is decoded: a fact, or the fields that rules read. A list of
+// thousands never stands in memory whole.
+type stripped struct {
+	metav1.ObjectMeta // namespace and name, by which client-go's reflector files it
+	left              any
+}
+
+func strippedOf(object metav1.Object, left any) *stripped {
+	return &stripped{ObjectMeta: metav1.ObjectMeta{Namespace: object.GetNamespace(), Name: object.GetName()}, left: left}
+}
+
+// GetObjectKind and DeepCopyObject make it an object to client-go. Nobody changes one, so that a copy need not be one.
+func (s *stripped) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+
+// DeepCopyObject returns the object itself.
+func (s *stripped) DeepCopyObject() runtime.Object { return s }
+
+// strippedList is a page of them.
+type strippedList struct {
+	metav1.TypeMeta
+	metav1.ListMeta
+	Items []*stripped
+}
+
+// DeepCopyObject returns the list itself.
+func (l *strippedList) DeepCopyObject() runtime.Object { return l }
+
 // factSink hands facts to a feed.
 type factSink struct {
 	feed *inventory.Feed
@@ -29,10 +60,32 @@ type factSink struct {
 
 var _ sink = (*factSink)(nil)
 
-func (s *factSink) Transformer() cache.TransformFunc { return facts.Strip }
+// Transformer takes the facts out of an object.
+func (s *factSink) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) {
+		accessor, ok := object.(metav1.Object)
+		if !ok {
+			return object, nil // a tombstone
+		}
+		fact, err := factIn(object)
+		return strippedOf(accessor, fact), err
+	}
+}
+
+// factIn takes the facts out of an object, which may have been stripped before.
+func factIn(object any) (facts.Fact, error) {
+	if s, ok := object.(*stripped); ok {
+		fact, ok := s.left.(facts.Fact)
+		if !ok {
+			return nil, fmt.Errorf("no fact is left of %s", s.Name)
+		}
+		return fact, nil
+	}
+	return facts.Of(object, true)
+}
 
 func (s *factSink) Add(object any) error {
-	fact, err := facts.Of(object, true)
+	fact, err := factIn(object)
 	if err != nil {
 		return err
 	}
@@ -44,7 +97,7 @@ func (s *factSink) Add(object any) error {
 func (s *factSink) Update(object any) error { return s.Add(object) }
 
 func (s *factSink) Delete(object any) error {
-	fact, err := facts.Of(object, true)
+	fact, err := factIn(object)
 	if err != nil {
 		return err
 	}
@@ -56,7 +109,7 @@ func (s *factSink) Delete(object any) error {
 func (s *factSink) Replace(objects []any, _ string) error {
 	all := make([]facts.Fact, 0, len(objects))
 	for _, object := range objects {
-		fact, err := facts.Of(object, true)
+		fact, err := factIn(object)
 		if err != nil {
 			return err
 		}
@@ -80,17 +133,42 @@ func (s *factSink) tell(name string, gone bool) {
 func (s *factSink) lose(sight inventory.Sight, reason string) { s.feed.Lose(sight, reason) }
 func (s *factSink) close()                                    { s.feed.Close() }
 
-// objectSink hands the contents of objects to a resource feed.
+// objectSink hands to a resource feed those fields of objects that rules read.
 type objectSink struct {
-	feed *inventory.ResourceFeed
+	feed   *inventory.ResourceFeed
+	fields *rule.Fields
 }
 
 var _ sink = (*objectSink)(nil)
 
-func (s *objectSink) Transformer() cache.TransformFunc { return facts.Strip }
+// Transformer leaves of an object what the rules read.
+func (s *objectSink) Transformer() cache.TransformFunc {
+	return func(object any) (any, error) {
+		if u, ok := object.(*unstructured.Unstructured); ok {
+			return strippedOf(u, s.prune(u)), nil
+		}
+		return object, nil // a tombstone, or stripped before
+	}
+}
+
+func (s *objectSink) prune(u *unstructured.Unstructured) any {
+	dropNulls(u.Object)
+	return s.fields.Prune(u.Object)
+}
+
+// contentOf returns what is kept of an object, which may have been stripped before, under the key that it is kept by.
+func (s *objectSink) contentOf(object any) (string, any, error) {
+	switch o := object.(type) {
+	case *stripped:
+		return keyOf(o.Namespace, o.Name), o.left, nil
+	case *unstructured.Unstructured:
+		return keyOf(o.GetNamespace(), o.GetName()), s.prune(o), nil
+	}
+	return "", nil, fmt.Errorf("a rule cannot read %T", object)
+}
 
 func (s *objectSink) Add(object any) error {
-	key, content, err := contentOf(object)
+	key, content, err := s.contentOf(object)
 	if err != nil {
 		return err
 	}
@@ -112,7 +190,7 @@ func (s *objectSink) Delete(object any) error {
 func (s *objectSink) Replace(objects []any, _ string) error {
 	all := make(map[string]any, len(objects))
 	for _, object := range objects {
-		key, content, err := contentOf(object)
+		key, content, err := s.contentOf(object)
 		if err != nil {
 			return err
 		}
@@ -126,21 +204,6 @@ func (s *objectSink) Resync() error { return nil }
 
 func (s *objectSink) lose(sight inventory.Sight, reason string) { s.feed.Lose(sight, reason) }
 func (s *objectSink) close()                                    { s.feed.Close() }
-
-func contentOf(object any) (string, any, error) {
-	u, ok := object.(*unstructured.Unstructured)
-	if !ok {
-		return "", nil, fmt.Errorf("a rule cannot read %T", object)
-	}
-	if _, err := facts.Strip(u); err != nil {
-		return "", nil, err
-	}
-	// These move with every write, and no rule has a use for them: a write that changes nothing else means nothing.
-	unstructured.RemoveNestedField(u.Object, "metadata", "managedFields")
-	unstructured.RemoveNestedField(u.Object, "metadata", "resourceVersion")
-	dropNulls(u.Object)
-	return keyOf(u.GetNamespace(), u.GetName()), u.Object, nil
-}
 
 // dropNulls takes out fields that are there and null, as some controllers write them: to a rule that asks for a field with
 // optional access they are to be absent.

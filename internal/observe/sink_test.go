@@ -5,11 +5,14 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // A CSINode without drivers is served with a field that is there and null. Rules must not stumble over it.
 func TestRulesSeeNoNulls(t *testing.T) {
-	key, content, err := contentOf(&unstructured.Unstructured{Object: map[string]any{
+	s := &objectSink{fields: rule.Everything()}
+	key, content, err := s.contentOf(&unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{"name": "node-1", "creationTimestamp": nil},
 		"spec":     map[string]any{"drivers": nil, "zones": []any{map[string]any{"a": nil, "b": "c"}}},
 	}})

@@ -59,6 +59,7 @@ const (
 type Program struct {
 	program cel.Program
 	usesNow bool
+	reads   map[string]*Fields
 }
 
 // Params are the values of a named check's parameters, each of its type: string, int64 or time.Duration.
@@ -76,6 +77,18 @@ type Input struct {
 
 // UsesNow tells whether the outcome can change with time alone.
 func (p *Program) UsesNow() bool { return p.usesNow }
+
+// Reads are the fields of each object that the rule reads. related is the name of a related list, or "" for the objects
+// themselves. It never changes.
+func (p *Program) Reads(related string) *Fields {
+	if fields := p.reads[related]; fields != nil {
+		return fields
+	}
+	if fields := p.reads[each]; fields != nil && related != "" {
+		return Everything() // of related lists whose names it computes
+	}
+	return &Fields{}
+}
 
 // Holds runs a rule that yields a bool. The error is ErrTooCostly or says what went wrong in the expression, for instance
 // a field that an object does not have.
@@ -166,7 +179,8 @@ func compile(kind Kind, expression string) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Program{program: program, usesNow: mentions(checked.NativeRep().Expr(), "now")}, nil
+	expr := checked.NativeRep().Expr()
+	return &Program{program: program, usesNow: mentions(expr, "now"), reads: readsOf(expr)}, nil
 }
 
 // language is the CEL language level: that of the API server this is built against, less one release for skew.

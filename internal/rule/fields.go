@@ -1,0 +1,144 @@
+package rule
+
+import (
+	"maps"
+	"slices"
+)
+
+// each stands, in place of a field's name, for every element of a list and every value of a map.
+const each = "*"
+
+// Fields are those fields of an object that rules read, as a tree by name. What is kept of an object needs to hold no
+// others. The zero value names none. Fields that are in use must not be changed.
+type Fields struct {
+	whole bool // everything below is read
+	below map[string]*Fields
+}
+
+// Everything is all fields of an object.
+func Everything() *Fields { return &Fields{whole: true} }
+
+// at returns the tree below a path, made where there was none.
+func (f *Fields) at(path []string) *Fields {
+	for _, name := range path {
+		next := f.below[name]
+		if next == nil {
+			next = &Fields{}
+			if f.below == nil {
+				f.below = map[string]*Fields{}
+			}
+			f.below[name] = next
+		}
+		f = next
+	}
+	return f
+}
+
+// Add takes in the fields of another tree.
+func (f *Fields) Add(other *Fields) {
+	if other == nil || f.whole {
+		return
+	}
+	if other.whole {
+		f.whole, f.below = true, nil
+		return
+	}
+	for name, below := range other.below {
+		f.at([]string{name}).Add(below)
+	}
+}
+
+// Cover tells whether all fields of the other tree are among these.
+func (f *Fields) Cover(other *Fields) bool {
+	if f.whole || other == nil {
+		return true
+	}
+	if other.whole {
+		return false
+	}
+	for name, below := range other.below {
+		if own := f.below[name]; own == nil || !own.Cover(below) {
+			return false
+		}
+	}
+	return true
+}
+
+// Prune returns a copy of an unstructured value with no fields but these. A list whose elements nobody reads is empty in it,
+// and a map that is only asked for by its presence too. Strings and numbers are what they were.
+func (f *Fields) Prune(value any) any {
+	if f.whole {
+		return value
+	}
+	switch v := value.(type) {
+	case map[string]any:
+		kept := make(map[string]any, min(len(v), len(f.below)))
+		all := f.below[each]
+		if all != nil {
+			for name, field := range v {
+				kept[name] = f.both(name, all).Prune(field)
+			}
+			return kept
+		}
+		for name, below := range f.below {
+			if field, ok := v[name]; ok {
+				kept[name] = below.Prune(field)
+			}
+		}
+		return kept
+	case []any:
+		all := f.below[each]
+		if all == nil {
+			return []any{}
+		}
+		kept := make([]any, len(v))
+		for i, element := range v {
+			kept[i] = all.Prune(element)
+		}
+		return kept
+	}
+	return value
+}
+
+// both is what is read of a field that is read by its name as well as among all.
+func (f *Fields) both(name string, all *Fields) *Fields {
+	own := f.below[name]
+	if own == nil || name == each {
+		return all
+	}
+	merged := &Fields{}
+	merged.Add(all)
+	merged.Add(own)
+	return merged
+}
+
+// String lists the paths, sorted, for people who look at what is kept.
+func (f *Fields) String() string {
+	var paths []string
+	f.walk("", &paths)
+	slices.Sort(paths)
+	text := ""
+	for i, path := range paths {
+		if i > 0 {
+			text += " "
+		}
+		text += path
+	}
+	return text
+}
+
+func (f *Fields) walk(path string, paths *[]string) {
+	switch {
+	case f.whole:
+		*paths = append(*paths, path+".**")
+	case len(f.below) == 0:
+		*paths = append(*paths, path)
+	}
+	for _, name := range slices.Sorted(maps.Keys(f.below)) {
+		next := name
+		if path != "" {
+			next = path + "." + name
+		}
+		f.below[name].walk(next, paths)
+	}
+}
