@@ -34,8 +34,9 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			if r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested {
-				continue
+			holds := r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested
+			if holds && r.Health != v1alpha1.HealthProgressing {
+				continue // of what holds only a rollout is worth a word
 			}
 			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, r.Verdict, printable(r.Message)); err != nil {
 				return err
