@@ -35,6 +35,8 @@ type Result struct {
 	Changed bool
 	// Transitions are the verdicts that turned, in the order of the spec.
 	Transitions []Transition
+	// Flaps are the requirements that began or ceased to flap, in the order of the spec.
+	Flaps []Flap
 	// Again is when to evaluate next although nothing changes; never zero.
 	Again time.Duration
 }
@@ -52,7 +54,7 @@ func (t Transition) Bad() bool { return !holds(t.Now.Verdict) }
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
-	e := &evaluation{profile: p, snapshot: s, before: before, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
+	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
@@ -69,8 +71,11 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	if status.Reason == "" && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionConformant) {
 		status.Reason = "undeclared: cannot tell"
 	}
+	if names := flapping(&status, func(name string, _ *v1alpha1.Flapping) string { return name }); len(names) > 0 {
+		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
+	}
 
-	result := Result{Transitions: e.transitions, Again: e.again}
+	result := Result{Transitions: e.transitions, Flaps: e.flaps, Again: e.again}
 	if before.LastEvaluationTime == nil || !equality.Semantic.DeepEqual(status, *before) {
 		result.Changed = true
 		status.LastEvaluationTime = &e.now
@@ -83,9 +88,11 @@ type evaluation struct {
 	profile     *Profile
 	snapshot    *inventory.Snapshot
 	before      *v1alpha1.PlatformProfileStatus
+	generation  int64
 	now         metav1.Time // in whole seconds, as the API stores it
 	again       time.Duration
 	transitions []Transition
+	flaps       []Flap
 	diagnoses   []v1alpha1.Diagnosis
 }
 
@@ -123,6 +130,10 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		e.wake(o.until, now)
 		e.diagnose(o)
 		judged := e.requirement(r, o, old[r.Name])
+		if news := e.flap(&judged, old[r.Name], now); news != nil {
+			news.Layer, news.Now = l.name, judged
+			e.flaps = append(e.flaps, *news)
+		}
 		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
 			t := Transition{Layer: l.name, Now: judged}
 			if was != nil {

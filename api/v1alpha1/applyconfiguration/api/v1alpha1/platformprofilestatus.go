@@ -20,7 +20,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
 	// Required requirements that hold, of all that are Required, for instance "17/18".
 	Score *string `json:"score,omitempty"`
-	// The layers that fail or cannot be judged, in words short enough for a table.
+	// The layers that fail or cannot be judged, and what flaps, in words short enough for a table.
 	Reason *string `json:"reason,omitempty"`
 	// The layers in the order of the spec, each with its requirements.
 	Layers []LayerStatusApplyConfiguration `json:"layers,omitempty"`
@@ -28,7 +28,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Diagnoses []DiagnosisApplyConfiguration `json:"diagnoses,omitempty"`
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
-	// Conformant, Ready, Reconciling, Stalled, and one <Layer>Conformant for each layer.
+	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
