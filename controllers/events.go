@@ -27,12 +27,12 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 			was = fmt.Sprintf(" (was %s)", t.From)
 		}
 		name := t.Layer + "/" + t.Now.Name
-		r.event(profile, kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+t.Now.Message)
+		r.event(profile, kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Leading))
 	}
 	for _, f := range result.Flaps {
 		name := f.Layer + "/" + f.Now.Name
 		if f.Began {
-			r.event(profile, "Warning", "Flapping", "Evaluate "+name, fmt.Sprintf("%s is %s, %s", name, f.Now.Verdict, f.Now.Message))
+			r.event(profile, "Warning", "Flapping", "Evaluate "+name, fmt.Sprintf("%s is %s, %s", name, f.Now.Verdict, explained(f.Now.Message, f.Leading)))
 			continue
 		}
 		// What ends in a failure was told by no event since.
@@ -41,7 +41,7 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 			kind = "Warning"
 		}
 		r.event(profile, kind, "FlappingEnded", "Evaluate "+name, fmt.Sprintf("%s is %s and flaps no more, after %d turns since %s: %s",
-			name, f.Now.Verdict, f.Spell.Turns, f.Spell.Since.UTC().Format(time.RFC3339), f.Now.Message))
+			name, f.Now.Verdict, f.Spell.Turns, f.Spell.Since.UTC().Format(time.RFC3339), explained(f.Now.Message, f.Leading)))
 	}
 	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
 	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
@@ -59,6 +59,15 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 			r.event(profile, "Warning", stalled.Reason, "Compile", stalled.Message)
 		}
 	}
+}
+
+// explained is a message with what is wrong with the pods behind it, where it does not say so itself. Often nothing is
+// known yet: diagnoses come a moment after the verdict, which waits for none.
+func explained(message string, leading *v1alpha1.Diagnosis) string {
+	if leading == nil || strings.Contains(message, conformance.Ailment(leading)) {
+		return message
+	}
+	return message + "; " + conformance.Ailment(leading)
 }
 
 // maxNote is the length that the API allows an event's note.

@@ -56,6 +56,19 @@ func TestEventsOfVerdictsThatTurn(t *testing.T) {
 		"Warning Missing network/cni: in words")
 }
 
+func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
+	before := conformant("True")
+	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop"}
+	turned := func(message string) *conformance.Result {
+		now := v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictVersionMismatch, Message: message}
+		return &conformance.Result{Status: before, Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Leading: why}}}
+	}
+	wantEvents(t, announced(&before, turned("outside the range")),
+		"Warning VersionMismatch apps/it (was Satisfied): outside the range; Deployment shop/web: CrashLoop")
+	wantEvents(t, announced(&before, turned("down; Deployment shop/web: CrashLoop: it ends soon")),
+		"Warning VersionMismatch apps/it (was Satisfied): down; Deployment shop/web: CrashLoop: it ends soon")
+}
+
 func TestEventsOfARequirementThatFlaps(t *testing.T) {
 	holds, fails := conformant("True"), conformant("False")
 	spell := v1alpha1.Flapping{Since: metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)), Turns: 5}

@@ -405,11 +405,15 @@ type PlatformProfileStatus struct {
 	// +optional
 	Layers []LayerStatus `json:"layers,omitempty"`
 
-	// What is wrong with the pods of what is unhealthy: the worst few.
+	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Diagnoses []Diagnosis `json:"diagnoses,omitempty"`
+
+	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	// +optional
+	DiagnosesOmitted int32 `json:"diagnosesOmitted,omitempty"`
 
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	// +listType=atomic

@@ -22,9 +22,6 @@ const (
 	maxText     = 512
 )
 
-// maxDiagnoses bounds the list of what is wrong with pods.
-const maxDiagnoses = 16
-
 // maxUndeclared bounds the list of components that no requirement mentions.
 const maxUndeclared = 256
 
@@ -46,6 +43,8 @@ type Transition struct {
 	Layer string
 	From  v1alpha1.Verdict // empty for a requirement that is new
 	Now   v1alpha1.RequirementStatus
+	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
+	Leading *v1alpha1.Diagnosis
 }
 
 // Bad tells whether the verdict turned to one that does not hold.
@@ -64,7 +63,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
 	}
 	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
-	status.Diagnoses = e.diagnoses
+	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
 	status.Reason = reason(&status, p.spec)
@@ -93,25 +92,7 @@ type evaluation struct {
 	again       time.Duration
 	transitions []Transition
 	flaps       []Flap
-	diagnoses   []v1alpha1.Diagnosis
-}
-
-// diagnose takes in what is wrong with the pods of an installation that a requirement does not hold for. What is the same
-// for several pods or several requirements is told once.
-func (e *evaluation) diagnose(o outcome) {
-	if o.installation == nil || holds(o.verdict) {
-		return
-	}
-	for _, one := range o.installation.Diagnoses {
-		told := slices.ContainsFunc(e.diagnoses, func(other v1alpha1.Diagnosis) bool {
-			return other.Workload == one.Workload && other.Container == one.Container && other.Symptom == one.Symptom
-		})
-		if told || len(e.diagnoses) == maxDiagnoses {
-			continue
-		}
-		one.Meaning, one.LikelyCauses = bounded(one.Meaning, maxText), one.LikelyCauses[:min(4, len(one.LikelyCauses))]
-		e.diagnoses = append(e.diagnoses, one)
-	}
+	diagnoses   diagnoses
 }
 
 // wake has the evaluation made again at a time when it comes out differently.
@@ -128,14 +109,15 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		r := &l.requirements[i]
 		o := e.profile.judge(r, e.snapshot, now)
 		e.wake(o.until, now)
-		e.diagnose(o)
+		why := o.diagnoses()
+		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
 		judged := e.requirement(r, o, old[r.Name])
 		if news := e.flap(&judged, old[r.Name], now); news != nil {
-			news.Layer, news.Now = l.name, judged
+			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
 			e.flaps = append(e.flaps, *news)
 		}
 		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
-			t := Transition{Layer: l.name, Now: judged}
+			t := Transition{Layer: l.name, Now: judged, Leading: leading(why)}
 			if was != nil {
 				t.From = was.Verdict
 			}

@@ -26,6 +26,8 @@ type Flap struct {
 	// Spell is what it has come to, or had come to when it ended.
 	Spell v1alpha1.Flapping
 	Now   v1alpha1.RequirementStatus
+	// Leading is the worst that is wrong with its pods, as of a Transition.
+	Leading *v1alpha1.Diagnosis
 }
 
 // Holds tells whether the requirement holds now.

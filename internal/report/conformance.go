@@ -48,6 +48,9 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 			}
 		}
 	}
+	if err := diagnosed(w, status); err != nil {
+		return err
+	}
 	if len(status.Undeclared) > 0 {
 		if _, err := fmt.Fprintln(w, "\nInstalled and mentioned by no requirement:"); err != nil {
 			return err
@@ -64,4 +67,20 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 		}
 	}
 	return nil
+}
+
+// diagnosed writes what is wrong with pods, a line for each thing.
+func diagnosed(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
+	if len(status.Diagnoses) == 0 {
+		return nil
+	}
+	p := &page{w: w}
+	p.line("\nWhat is wrong with pods, the worst first:")
+	for _, one := range status.Diagnoses {
+		p.line("  %s", printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
+	}
+	if status.DiagnosesOmitted > 0 {
+		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)
+	}
+	return p.err
 }

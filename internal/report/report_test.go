@@ -101,6 +101,27 @@ Mistakes in the profile: spec.x: wrong
 	}
 }
 
+func TestDiagnosesThatTheStatusLeavesOutAreCounted(t *testing.T) {
+	profile := &v1alpha1.PlatformProfile{}
+	web := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
+	profile.Status.Diagnoses = []v1alpha1.Diagnosis{{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"}}
+	told := func() string {
+		var out bytes.Buffer
+		if err := Conformance(&out, profile); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	const one = "\nWhat is wrong with pods, the worst first:\n  CrashLoop  Deployment shop/web, pod web-1, container app: it ends  [31msoon\n"
+	if got := told(); !strings.HasSuffix(got, one) {
+		t.Errorf("got:\n%s\nwant at its end:\n%s", got, one)
+	}
+	profile.Status.DiagnosesOmitted = 7
+	if got := told(); !strings.HasSuffix(got, one+"  and 7 more: platformprofile diagnose\n") {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
 func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{

@@ -469,6 +469,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Diagnosis
           elementRelationship: atomic
+    - name: diagnosesOmitted
+      type:
+        scalar: numeric
     - name: lastEvaluationTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time

@@ -24,8 +24,10 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Reason *string `json:"reason,omitempty"`
 	// The layers in the order of the spec, each with its requirements.
 	Layers []LayerStatusApplyConfiguration `json:"layers,omitempty"`
-	// What is wrong with the pods of what is unhealthy: the worst few.
+	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
 	Diagnoses []DiagnosisApplyConfiguration `json:"diagnoses,omitempty"`
+	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	DiagnosesOmitted *int32 `json:"diagnosesOmitted,omitempty"`
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
 	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
@@ -101,6 +103,14 @@ func (b *PlatformProfileStatusApplyConfiguration) WithDiagnoses(values ...*Diagn
 		}
 		b.Diagnoses = append(b.Diagnoses, *values[i])
 	}
+	return b
+}
+
+// WithDiagnosesOmitted sets the DiagnosesOmitted field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DiagnosesOmitted field is set to the value of the last call.
+func (b *PlatformProfileStatusApplyConfiguration) WithDiagnosesOmitted(value int32) *PlatformProfileStatusApplyConfiguration {
+	b.DiagnosesOmitted = &value
 	return b
 }
 
