@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -200,52 +199,6 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 		Message: "waiting for the first look at everything that the profile asks for",
 	})
 	return true, r.writeIf(ctx, changed, kept, profile, status)
-}
-
-// announce tells of verdicts that turned, by events on the profile.
-func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus, result *conformance.Result) {
-	for _, t := range result.Transitions {
-		if !t.Bad() && t.From == "" {
-			continue // a new requirement that holds is no news
-		}
-		kind, was := "Normal", ""
-		if t.Bad() {
-			kind = "Warning"
-		}
-		if t.From != "" {
-			was = fmt.Sprintf(" (was %s)", t.From)
-		}
-		name := t.Layer + "/" + t.Now.Name
-		r.event(profile, kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+t.Now.Message)
-	}
-	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
-	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
-	switch {
-	case now == nil || old != nil && old.Status == now.Status:
-	case now.Status == metav1.ConditionTrue:
-		r.event(profile, "Normal", "Conformant", "Evaluate", now.Message)
-	case now.Status == metav1.ConditionFalse:
-		r.event(profile, "Warning", "NotConformant", "Evaluate", now.Message)
-	default:
-		r.event(profile, "Warning", "ConformanceUnknown", "Evaluate", now.Message)
-	}
-	if stalled := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
-		if was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled); was == nil || was.Message != stalled.Message {
-			r.event(profile, "Warning", stalled.Reason, "Compile", stalled.Message)
-		}
-	}
-}
-
-// maxNote is the length that the API allows an event's note.
-const maxNote = 1000
-
-// event records one event. Events that differ in nothing but their note count as one and the same: the action names the
-// requirement, so that a requirement's event is not lost in that of another.
-func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kind, reason, action, note string) {
-	if len(note) > maxNote {
-		note = note[:maxNote] + "…"
-	}
-	r.Recorder.Eventf(profile, nil, kind, reason, action, "%s", note)
 }
 
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.

@@ -12,7 +12,7 @@ import (
 // +kubebuilder:resource:scope=Cluster,shortName=pprofile,categories=platform
 // +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement holds: True, False, or Unknown where the operator could not look."
 // +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Required requirements that hold, of all that are Required."
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="The layers that fail or cannot be judged."
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="The layers that fail or cannot be judged, and what flaps."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the present generation was evaluated."
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`
@@ -72,7 +72,7 @@ type PlatformProfileSpec struct {
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody. Verdicts turn at once.
+	// nobody. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="gracePeriod must be between 0s and 24h"
 	// +optional
@@ -371,6 +371,8 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is there, and True, only while the spec has a mistake that no retry can mend.
 	ConditionStalled = "Stalled"
+	// ConditionFlapping is there, and True, only while requirements flap: they keep turning between holding and not.
+	ConditionFlapping = "Flapping"
 	// ConditionAccepted is on a ComponentDefinition and says whether it is in use.
 	ConditionAccepted = "Accepted"
 )
@@ -393,7 +395,7 @@ type PlatformProfileStatus struct {
 	// +optional
 	Score string `json:"score,omitempty"`
 
-	// The layers that fail or cannot be judged, in words short enough for a table.
+	// The layers that fail or cannot be judged, and what flaps, in words short enough for a table.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 
@@ -403,11 +405,15 @@ type PlatformProfileStatus struct {
 	// +optional
 	Layers []LayerStatus `json:"layers,omitempty"`
 
-	// What is wrong with the pods of what is unhealthy: the worst few.
+	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Diagnoses []Diagnosis `json:"diagnoses,omitempty"`
+
+	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	// +optional
+	DiagnosesOmitted int32 `json:"diagnosesOmitted,omitempty"`
 
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	// +listType=atomic
@@ -415,7 +421,7 @@ type PlatformProfileStatus struct {
 	// +optional
 	Undeclared []UndeclaredComponent `json:"undeclared,omitempty"`
 
-	// Conformant, Ready, Reconciling, Stalled, and one <Layer>Conformant for each layer.
+	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -493,6 +499,24 @@ type RequirementStatus struct {
 	// Since when the requirement does not hold, whatever the verdict was in between.
 	// +optional
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
+	// When the requirement turned between holding and not, lately, the latest last. Turns that came with another spec are
+	// not among them.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=5
+	// +optional
+	RecentTurns []metav1.Time `json:"recentTurns,omitempty"`
+	// There only while the requirement flaps: from when it turned five times within half an hour until it did not turn for
+	// half an hour. Its turns are told by no events meanwhile.
+	// +optional
+	Flapping *Flapping `json:"flapping,omitempty"`
+}
+
+// Flapping is what a requirement that keeps turning has come to.
+type Flapping struct {
+	// When it first turned.
+	Since metav1.Time `json:"since"`
+	// How often it turned since, between holding and not.
+	Turns int32 `json:"turns"`
 }
 
 // Evidence is a live object, and the signal of a definition that it matched.

@@ -28,6 +28,8 @@ const (
 	ReasonEvaluated = "Evaluated"
 	// ReasonInvalidSpec is Stalled's reason, and Ready's with it.
 	ReasonInvalidSpec = "InvalidSpec"
+	// ReasonFlapping is the reason of the condition Flapping.
+	ReasonFlapping = "RequirementsFlapping"
 	// ReasonSuspended is Ready's reason while the profile is suspended.
 	ReasonSuspended = "Suspended"
 )
@@ -54,6 +56,9 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
+	}
+	if told := flapping(status, flapped); len(told) > 0 {
+		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
 	}
 	for i := range status.Layers {
 		value, reason, message := e.layerConformant(&status.Layers[i], now)

@@ -22,9 +22,6 @@ const (
 	maxText     = 512
 )
 
-// maxDiagnoses bounds the list of what is wrong with pods.
-const maxDiagnoses = 16
-
 // maxUndeclared bounds the list of components that no requirement mentions.
 const maxUndeclared = 256
 
@@ -35,6 +32,8 @@ type Result struct {
 	Changed bool
 	// Transitions are the verdicts that turned, in the order of the spec.
 	Transitions []Transition
+	// Flaps are the requirements that began or ceased to flap, in the order of the spec.
+	Flaps []Flap
 	// Again is when to evaluate next although nothing changes; never zero.
 	Again time.Duration
 }
@@ -44,6 +43,8 @@ type Transition struct {
 	Layer string
 	From  v1alpha1.Verdict // empty for a requirement that is new
 	Now   v1alpha1.RequirementStatus
+	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
+	Leading *v1alpha1.Diagnosis
 }
 
 // Bad tells whether the verdict turned to one that does not hold.
@@ -52,7 +53,7 @@ func (t Transition) Bad() bool { return !holds(t.Now.Verdict) }
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
-	e := &evaluation{profile: p, snapshot: s, before: before, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
+	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
@@ -62,15 +63,18 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
 	}
 	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
-	status.Diagnoses = e.diagnoses
+	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
 	status.Reason = reason(&status, p.spec)
 	if status.Reason == "" && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionConformant) {
 		status.Reason = "undeclared: cannot tell"
 	}
+	if names := flapping(&status, func(name string, _ *v1alpha1.Flapping) string { return name }); len(names) > 0 {
+		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
+	}
 
-	result := Result{Transitions: e.transitions, Again: e.again}
+	result := Result{Transitions: e.transitions, Flaps: e.flaps, Again: e.again}
 	if before.LastEvaluationTime == nil || !equality.Semantic.DeepEqual(status, *before) {
 		result.Changed = true
 		status.LastEvaluationTime = &e.now
@@ -83,28 +87,12 @@ type evaluation struct {
 	profile     *Profile
 	snapshot    *inventory.Snapshot
 	before      *v1alpha1.PlatformProfileStatus
+	generation  int64
 	now         metav1.Time // in whole seconds, as the API stores it
 	again       time.Duration
 	transitions []Transition
-	diagnoses   []v1alpha1.Diagnosis
-}
-
-// diagnose takes in what is wrong with the pods of an installation that a requirement does not hold for. What is the same
-// for several pods or several requirements is told once.
-func (e *evaluation) diagnose(o outcome) {
-	if o.installation == nil || holds(o.verdict) {
-		return
-	}
-	for _, one := range o.installation.Diagnoses {
-		told := slices.ContainsFunc(e.diagnoses, func(other v1alpha1.Diagnosis) bool {
-			return other.Workload == one.Workload && other.Container == one.Container && other.Symptom == one.Symptom
-		})
-		if told || len(e.diagnoses) == maxDiagnoses {
-			continue
-		}
-		one.Meaning, one.LikelyCauses = bounded(one.Meaning, maxText), one.LikelyCauses[:min(4, len(one.LikelyCauses))]
-		e.diagnoses = append(e.diagnoses, one)
-	}
+	flaps       []Flap
+	diagnoses   diagnoses
 }
 
 // wake has the evaluation made again at a time when it comes out differently.
@@ -121,10 +109,15 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		r := &l.requirements[i]
 		o := e.profile.judge(r, e.snapshot, now)
 		e.wake(o.until, now)
-		e.diagnose(o)
+		why := o.diagnoses()
+		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
 		judged := e.requirement(r, o, old[r.Name])
+		if news := e.flap(&judged, old[r.Name], now); news != nil {
+			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
+			e.flaps = append(e.flaps, *news)
+		}
 		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
-			t := Transition{Layer: l.name, Now: judged}
+			t := Transition{Layer: l.name, Now: judged, Leading: leading(why)}
 			if was != nil {
 				t.From = was.Verdict
 			}

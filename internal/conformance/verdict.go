@@ -258,8 +258,8 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 		case v1alpha1.HealthDegraded:
 			o.verdict, o.remediation = v1alpha1.VerdictDegraded, lookAt(component, installation)
 			if len(installation.Diagnoses) > 0 {
-				why := installation.Diagnoses[0]
-				o.message += "; " + why.Symptom + ": " + why.Meaning
+				why := &installation.Diagnoses[0]
+				o.message += "; " + Ailment(why) + ": " + why.Meaning
 			}
 			return o
 		case v1alpha1.HealthUnknown:

@@ -284,6 +284,37 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	}
 }
 
+func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
+	w := newWorld(t, asks("capability: cni"))
+	rolls := func(updated, available int32, changed time.Time) Result {
+		d := rolling("net", "example/beta:v1.2.3")
+		d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = 100, 100, updated, available, available
+		d.Rollout.Changed = changed
+		w.runs(d)
+		w.now = w.now.Add(time.Second)
+		return w.evaluate()
+	}
+	began := w.now
+	rolls(0, 100, began)
+	got := w.requirement("it")
+	const want = "beta 1.2.3 in net is Progressing: Deployment net/beta: is rolling out since 2027-01-02T03:04:05Z, fewer than 25 of 100 pods are up to date and available"
+	if got.Verdict != v1alpha1.VerdictSatisfied || got.Health != v1alpha1.HealthProgressing || got.Message != want {
+		t.Errorf("%s, %s, %q, want %q", got.Verdict, got.Health, got.Message, want)
+	}
+	writes := 0
+	for n := range int32(100) {
+		if rolls(n, 99, began.Add(time.Duration(n)*time.Second)).Changed {
+			writes++
+		}
+	}
+	if writes != 3 {
+		t.Errorf("the status is written %d times while ninety-nine of a hundred pods are replaced one by one, want it for each quarter", writes)
+	}
+	if got := w.requirement("it").Message; !strings.Contains(got, "since 2027-01-02T03:04:05Z, at least 75 of 100") {
+		t.Errorf("at last it says %q", got)
+	}
+}
+
 func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
 	w := newWorld(t, asks("attested: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
 	if result := w.evaluate(); result.Again != time.Minute {

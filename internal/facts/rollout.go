@@ -38,13 +38,22 @@ type Rollout struct {
 	Paused bool
 	// Deleting says that the object is being deleted.
 	Deleting bool
-	// Changed is when something other than the status was last written: the latest that the rollout can have begun.
+	// Changed is when the rollout began, as far as is told: when the spec was last written. A Deployment's Progressing
+	// condition does not tell that: it stays True from one rollout to the next, and is updated with each pod.
 	Changed time.Time
+	// Written is when somebody who wrote the spec last wrote anything, which is Changed until Dated knows better.
+	Written time.Time
+	// Untold says that the spec was written after the object was made and that nothing tells when, as in a dump without
+	// managed fields. Changed is when the object was made then.
+	Untold bool
+	// Touched is when anything but the status was last written, be it the spec, a label or the number of replicas. A
+	// Deployment's generation counts annotations too.
+	Touched time.Time
 }
 
-// equal compares all but Changed: a write that changes nothing else means nothing.
+// equal compares all but when it was written: a write that changes nothing else means nothing.
 func (r Rollout) equal(o Rollout) bool {
-	r.Changed, o.Changed = time.Time{}, time.Time{}
+	r.Changed, r.Written, r.Untold, r.Touched = o.Changed, o.Written, o.Untold, o.Touched
 	return r == o
 }
 
@@ -94,18 +103,39 @@ func (w *Workload) Judge(now time.Time, complete bool) Judgement {
 	if !w.rollingOut(complete) {
 		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
 	}
-	if r.Paused && r.enough() {
-		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout"}
-	}
-	if r.Deadline > 0 && r.Generation == r.ObservedGeneration && !r.Paused {
+	underWay, began := "is rolling out"+r.began(" since ")+r.progress(), r.Changed
+	switch {
+	case r.Generation != r.ObservedGeneration:
+		// The counts are those of an earlier generation. The change may be a rollout, or an annotation alone.
+		underWay, began = "was changed"+at(" at ", r.Touched)+", and no controller has looked at it yet", r.Touched
+	case r.Paused && r.enough():
+		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout" + r.began(", begun at ") + r.progress()}
+	case r.Deadline > 0 && !r.Paused:
 		// The controller watches this deadline itself, and tells by the Progressing condition.
-		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is rolling out"}
+		return Judgement{Health: v1alpha1.HealthProgressing, Message: underWay}
 	}
-	until := r.Changed.Add(rolloutDeadline)
+	until := began.Add(rolloutDeadline)
 	if !now.Before(until) {
 		return Judgement{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout is not done after %s", r.counts(), rolloutDeadline)}
 	}
-	return Judgement{Health: v1alpha1.HealthProgressing, Message: "is rolling out", Until: until}
+	return Judgement{Health: v1alpha1.HealthProgressing, Message: underWay, Until: until}
+}
+
+// Dated is the workload with its rollout dated as before, where no other can have begun since: the generation is the same,
+// or nobody who writes the spec wrote anything. The first sees through a label that looks like a write to the spec, the
+// second through an annotation that counts as another generation.
+func (w *Workload) Dated(before *Workload) *Workload {
+	if before == nil {
+		return w
+	}
+	was, is := before.Rollout, w.Rollout
+	same := was.Generation == is.Generation || !is.Written.IsZero() && !is.Written.After(was.Written)
+	if !same || was.Untold || was.Changed.IsZero() || !was.Changed.Before(is.Changed) {
+		return w
+	}
+	dated := *w
+	dated.Rollout.Changed = was.Changed
+	return &dated
 }
 
 // rollingOut tells whether a rollout is under way.
@@ -156,6 +186,55 @@ func (r Rollout) counts() string {
 		return fmt.Sprintf("%d of %d pods are up to date", r.Updated, r.Desired)
 	}
 	return fmt.Sprintf("%d of %d pods are available", r.Available, r.Desired)
+}
+
+// began is when the rollout began, behind a lead; empty where nothing tells.
+func (r Rollout) began(lead string) string {
+	if r.Untold {
+		return ""
+	}
+	return at(lead, r.Changed)
+}
+
+func at(lead string, t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return lead + t.UTC().Format(time.RFC3339)
+}
+
+// progress says how far the rollout is, behind a comma.
+//
+// What it says ends up in the status of every profile that asks for the workload, and each difference is one more write
+// of each of them. So it counts one by one only where pods are few, and from eight on in quarters: a rollout takes at most
+// eight steps, be it of three pods or of a DaemonSet on five thousand nodes.
+func (r Rollout) progress() string {
+	switch {
+	case r.Desired < 0:
+		return ", no controller has looked at it yet"
+	case r.Desired == 1:
+		return ", its only pod is not up to date and available yet"
+	}
+	step := max(1, r.Desired/4)
+	switch done := r.done(); {
+	case done >= r.Desired:
+		return fmt.Sprintf(", all %d pods are up to date and available", r.Desired)
+	case step == 1:
+		return fmt.Sprintf(", %d of %d pods are up to date and available", done, r.Desired)
+	case done < step:
+		return fmt.Sprintf(", fewer than %d of %d pods are up to date and available", step, r.Desired)
+	default:
+		return fmt.Sprintf(", at least %d of %d pods are up to date and available", done-done%step, r.Desired)
+	}
+}
+
+// done is how many pods are certainly both up to date and available. The status counts the two apart; where every old pod
+// that is left is available, as in a rollout that goes well, it is exactly that many.
+func (r Rollout) done() int32 {
+	if r.OnDelete {
+		return min(r.Available, r.Desired)
+	}
+	return max(0, min(r.Updated+r.Available-r.Total, r.Updated, r.Available, r.Desired))
 }
 
 // asKstatusReads gives kstatus the fields that it reads, and no more, so that nothing else has to be kept.
@@ -223,6 +302,10 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 			r.DeploymentAvailable = intern(string(condition.Status))
 		}
 	}
+	if r.Progressing == "" {
+		// With the condition, scaling is no rollout, and an autoscaler moves nobody's beginning.
+		r.scaled(o)
+	}
 	return r
 }
 
@@ -240,6 +323,7 @@ func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
 
 func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
+	r.scaled(o)
 	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
 	if o.Status.UpdateRevision != "" && o.Status.UpdateRevision == o.Status.CurrentRevision {
@@ -257,13 +341,33 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 
 func rollout(o metav1.Object, observed bool) Rollout {
 	r := Rollout{Observed: observed, Generation: o.GetGeneration(), Deleting: o.GetDeletionTimestamp() != nil}
-	r.Changed = o.GetCreationTimestamp().Time
-	for _, entry := range lastSpecChange(o.GetManagedFields()) {
-		if entry.Time.After(r.Changed) {
-			r.Changed = entry.Time.Time
+	r.Changed, r.Touched, r.Untold = o.GetCreationTimestamp().Time, o.GetCreationTimestamp().Time, r.Generation > 1
+	for _, entry := range lastWrites(o.GetManagedFields()) {
+		if ofSpec(&entry) {
+			r.changed(entry.Time.Time)
 		}
+		r.Touched = later(r.Touched, entry.Time.Time)
 	}
 	return r
+}
+
+// scaled takes in when the workload was last scaled by itself, where that begins a rollout.
+func (r *Rollout) scaled(o metav1.Object) {
+	if scaled := latestOf(o.GetManagedFields(), scaleSubresource, nil); scaled != nil {
+		r.changed(scaled.Time)
+	}
+}
+
+func (r *Rollout) changed(when time.Time) {
+	r.Changed, r.Untold = later(r.Changed, when), false
+	r.Written = r.Changed
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
 }
 
 func replicas(n *int32) int32 {

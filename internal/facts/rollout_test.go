@@ -2,6 +2,7 @@ package facts
 
 import (
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -155,6 +156,126 @@ func TestARolloutIsCompleteWhenEveryPodIsNew(t *testing.T) {
 		}
 		if got := fact.(*Workload).Complete(); got != test.want {
 			t.Errorf("%s: complete is %v", name, got)
+		}
+	}
+}
+
+func TestARolloutSaysSinceWhenAndHowFarItIs(t *testing.T) {
+	of := func(desired, total, updated, available int32) func(*appsv1.Deployment) {
+		return func(d *appsv1.Deployment) {
+			d.Spec.Replicas, d.Status.Replicas, d.Status.UpdatedReplicas = &desired, total, updated
+			d.Status.ReadyReplicas, d.Status.AvailableReplicas = available, available
+		}
+	}
+	rolling := func(changes ...func(*appsv1.Deployment)) *appsv1.Deployment {
+		d := deployment(1, 2, "True", "ReplicaSetUpdated")
+		for _, change := range changes {
+			change(d)
+		}
+		return d
+	}
+	const noonText = "2027-01-02T12:00:00Z"
+	for name, test := range map[string]struct {
+		object any
+		want   string
+	}{
+		"one pod replaced of five":         {rolling(of(5, 6, 2, 5)), "is rolling out since " + noonText + ", 1 of 5 pods are up to date and available"},
+		"an install whose pods start":      {rolling(of(5, 5, 5, 3)), "is rolling out since " + noonText + ", 3 of 5 pods are up to date and available"},
+		"an install whose pods are made":   {rolling(of(5, 3, 3, 1)), "is rolling out since " + noonText + ", 1 of 5 pods are up to date and available"},
+		"one pod alone":                    {rolling(of(1, 1, 1, 0)), "is rolling out since " + noonText + ", its only pod is not up to date and available yet"},
+		"the last old pod going":           {rolling(of(3, 4, 3, 4)), "is rolling out since " + noonText + ", all 3 pods are up to date and available"},
+		"the first of very many":           {rolling(of(1000, 1000, 200, 900)), "is rolling out since " + noonText + ", fewer than 250 of 1000 pods are up to date and available"},
+		"half of very many":                {rolling(of(1000, 1000, 700, 900)), "is rolling out since " + noonText + ", at least 500 of 1000 pods are up to date and available"},
+		"a DaemonSet":                      {daemonSet(2, 2), "is rolling out since " + noonText + ", 1 of 3 pods are up to date and available"},
+		"a StatefulSet":                    {statefulSet(1, 3), "is rolling out since " + noonText + ", 1 of 3 pods are up to date and available"},
+		"a paused one":                     {with(deployment(1, 3, "Unknown", "DeploymentPaused"), paused), "is paused half way through its rollout, begun at " + noonText + ", 1 of 3 pods are up to date and available"},
+		"one whose counts are of the last": {with(daemonSet(3, 3), func(d *appsv1.DaemonSet) { d.Generation = 2; d.ManagedFields = written(0, "", "f:spec") }), "was changed at " + noonText + ", and no controller has looked at it yet"},
+		"a dump that does not tell":        {rolling(of(5, 6, 2, 5), func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 2, 2 }), "is rolling out, 1 of 5 pods are up to date and available"},
+	} {
+		fact, err := Of(test.object, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fact.(*Workload).Judge(noon, false); got.Health != v1alpha1.HealthProgressing || got.Message != test.want {
+			t.Errorf("%s: it is %s and says\n%q, want\n%q", name, got.Health, got.Message, test.want)
+		}
+	}
+}
+
+// A status is written for each difference: a rollout must not say another thing for each pod.
+func TestARolloutOfManyPodsIsToldInFewSteps(t *testing.T) {
+	for _, desired := range []int32{2, 3, 7, 8, 9, 100, 5000} {
+		said := map[string]bool{}
+		for done := range desired + 1 {
+			r := Rollout{Desired: desired, Total: desired, Updated: done, Available: desired}
+			said[r.progress()] = true
+		}
+		if len(said) > 8 || len(said) < 3 {
+			t.Errorf("a rollout of %d pods is told in %d steps", desired, len(said))
+		}
+	}
+}
+
+// written is what managed fields tell of one write, some minutes after noon.
+func written(minutes int, subresource, field string) []metav1.ManagedFieldsEntry {
+	at := metav1.NewTime(noon.Add(time.Duration(minutes) * time.Minute))
+	return []metav1.ManagedFieldsEntry{{Subresource: subresource, Time: &at, FieldsV1: metav1.NewFieldsV1(`{"` + field + `":{}}`)}}
+}
+
+// A Deployment's generation counts annotations and replicas. Neither makes one that is months old late for its deadline.
+func TestAChangeThatIsNoRolloutIsNotLate(t *testing.T) {
+	for name, entries := range map[string][]metav1.ManagedFieldsEntry{
+		"an annotation": slices.Concat(written(0, "", "f:spec"), written(6000, "", "f:metadata")),
+		"a scaling":     slices.Concat(written(0, "", "f:spec"), written(6000, "scale", "f:spec")),
+	} {
+		d := with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Generation, d.ManagedFields = 2, entries })
+		changed := noon.Add(6000 * time.Minute)
+		for _, stripped := range []bool{false, true} {
+			if stripped {
+				if _, err := Strip(d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fact, err := Of(d, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fact.(*Workload).Judge(changed, false)
+			if got.Health != v1alpha1.HealthProgressing || got.Message != "was changed at 2027-01-06T16:00:00Z, and no controller has looked at it yet" || !got.Until.Equal(changed.Add(10*time.Minute)) {
+				t.Errorf("%s: it is %s (%s) until %s, stripped %v", name, got.Health, got.Message, got.Until, stripped)
+			}
+			if late := fact.(*Workload).Judge(changed.Add(10*time.Minute), false); late.Health != v1alpha1.HealthDegraded {
+				t.Errorf("%s: nobody looks at it, and it is %s", name, late.Health)
+			}
+		}
+	}
+}
+
+func TestARolloutBeganWithTheLastWriteOfTheSpec(t *testing.T) {
+	entries := slices.Concat(written(1, "", "f:spec"), written(2, "", "f:metadata"), written(3, "scale", "f:spec"), written(4, "status", "f:status"))
+	for name, test := range map[string]struct {
+		object metav1.Object
+		want   int
+	}{
+		"an autoscaler begins none of a Deployment":              {deployment(1, 2, "True", "ReplicaSetUpdated"), 1},
+		"but one of a Deployment whose controller tells of none": {with(deployment(1, 2, "", ""), noDeadline), 3},
+		"a label begins none of a DaemonSet":                     {daemonSet(1, 2), 1},
+		"scaling begins one of a StatefulSet":                    {statefulSet(1, 2), 3},
+	} {
+		test.object.SetManagedFields(entries)
+		for _, stripped := range []bool{false, true} {
+			if stripped {
+				if _, err := Strip(test.object); err != nil {
+					t.Fatal(err)
+				}
+			}
+			fact, err := Of(test.object, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := fact.(*Workload).Rollout.Changed; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
+				t.Errorf("%s: it began at %s, stripped %v", name, got, stripped)
+			}
 		}
 	}
 }

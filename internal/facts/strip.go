@@ -1,6 +1,8 @@
 package facts
 
 import (
+	"strings"
+
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -18,7 +20,7 @@ func Strip(object any) (any, error) {
 	if err != nil {
 		return object, nil //nolint:nilerr // a tombstone has no metadata, and nothing to strip
 	}
-	accessor.SetManagedFields(lastSpecChange(accessor.GetManagedFields()))
+	accessor.SetManagedFields(lastWrites(accessor.GetManagedFields()))
 	if annotations := accessor.GetAnnotations(); annotations[lastApplied] != "" {
 		delete(annotations, lastApplied)
 		accessor.SetAnnotations(annotations)
@@ -61,16 +63,46 @@ func stripTemplate(template *corev1.PodTemplateSpec) {
 	*template = corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: template.Labels}, Spec: corev1.PodSpec{Containers: containers}}
 }
 
-// lastSpecChange leaves the one entry that tells when something other than the status was last written.
-func lastSpecChange(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+// lastWrites leaves what tells when an object was last written, status apart: one entry for its spec, one for its scale
+// subresource, and one for anything else where that was later. Whoever annotates or labels a workload begins no rollout.
+func lastWrites(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	spec := latestOf(entries, "", ofSpec)
+	scaled := latestOf(entries, scaleSubresource, nil)
+	other := latestOf(entries, "", nil)
+	var left []metav1.ManagedFieldsEntry
+	if spec != nil {
+		left = append(left, metav1.ManagedFieldsEntry{Manager: specWriter, Time: spec})
+	}
+	if scaled != nil {
+		left = append(left, metav1.ManagedFieldsEntry{Subresource: scaleSubresource, Time: scaled})
+	}
+	if other != nil && (spec == nil || spec.Before(other)) {
+		left = append(left, metav1.ManagedFieldsEntry{Time: other})
+	}
+	return left
+}
+
+// specWriter marks the entry that lastWrites leaves for the spec, whose fields are gone.
+const specWriter = "spec"
+
+// ofSpec tells whether an entry is of somebody who wrote some of the spec.
+func ofSpec(e *metav1.ManagedFieldsEntry) bool {
+	if e.FieldsV1 == nil {
+		return e.Manager == specWriter
+	}
+	return strings.Contains(e.FieldsV1.GetRawString(), `"f:spec":`)
+}
+
+// scaleSubresource is what "kubectl scale" and autoscalers write through.
+const scaleSubresource = "scale"
+
+func latestOf(entries []metav1.ManagedFieldsEntry, subresource string, counts func(*metav1.ManagedFieldsEntry) bool) *metav1.Time {
 	var latest *metav1.Time
-	for _, entry := range entries {
-		if entry.Subresource == "" && entry.Time != nil && (latest == nil || latest.Before(entry.Time)) {
-			latest = entry.Time
+	for i := range entries {
+		e := &entries[i]
+		if e.Subresource == subresource && e.Time != nil && (latest == nil || latest.Before(e.Time)) && (counts == nil || counts(e)) {
+			latest = e.Time
 		}
 	}
-	if latest == nil {
-		return nil
-	}
-	return []metav1.ManagedFieldsEntry{{Time: latest}}
+	return latest
 }

@@ -58,12 +58,17 @@ func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
 	}
 	r := &record{fact: fact, matches: i.catalog.Match(fact)}
 	if w, ok := fact.(*facts.Workload); ok {
+		var before *facts.Workload
+		if old != nil {
+			if same, ok := old.fact.(*facts.Workload); ok && same.UID == w.UID {
+				before = same
+			}
+		}
+		r.fact = w.Dated(before)
 		if w.Complete() {
 			r.complete = w.Rollout.Generation
-		} else if old != nil {
-			if before, ok := old.fact.(*facts.Workload); ok && before.UID == w.UID {
-				r.complete = old.complete
-			}
+		} else if before != nil {
+			r.complete = old.complete
 		}
 	}
 	if old != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
@@ -55,6 +56,7 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 		for _, ref := range c.degraded {
 			installation.Diagnoses = append(installation.Diagnoses, i.diagnoses[ref]...)
 		}
+		diagnosis.Sort(installation.Diagnoses)
 		if !deadline.IsZero() && (until.IsZero() || deadline.Before(until)) {
 			until = deadline
 		}

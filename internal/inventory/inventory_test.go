@@ -356,6 +356,44 @@ func TestReplicasMissingAfterARolloutAreDegradedAtOnce(t *testing.T) {
 	w.want("alpha", "a 1.0.0 Progressing")
 }
 
+func TestARolloutKeepsItsBeginning(t *testing.T) {
+	w := newWorld(t)
+	rolling := func(minutes int, changes ...change) {
+		at := func(d *facts.Workload) {
+			d.Rollout.Changed = start.Add(time.Duration(minutes) * time.Minute)
+			d.Rollout.Written = d.Rollout.Changed
+		}
+		w.sees(daemonset("alpha", "example/alpha:v1.0.0", append([]change{available(1), at}, changes...)...))
+	}
+	since := func(minutes int) {
+		t.Helper()
+		want := "DaemonSet a/alpha: is rolling out since " + start.Add(time.Duration(minutes)*time.Minute).UTC().Format(time.RFC3339)
+		if got := w.Snapshot().Component("alpha").Installations[0].Message; !strings.HasPrefix(got, want) {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+	rolling(0)
+	since(0)
+	// Another label, written by whoever wrote the spec, is no other rollout, and neither is a pod that gets ready.
+	rolling(3, labelled("x", "y"))
+	since(0)
+	rolling(3, labelled("x", "z"), available(0))
+	since(0)
+	if next := w.Pass(); !next.Equal(start.Add(10 * time.Minute)) {
+		t.Errorf("a label moved the deadline to %s", next)
+	}
+	generation := func(n int64) change {
+		return func(d *facts.Workload) { d.Rollout.Generation, d.Rollout.ObservedGeneration = n, n }
+	}
+	// Neither is a generation that nobody who writes the spec made: a Deployment's annotation.
+	rolling(3, generation(2))
+	since(0)
+	rolling(4, generation(3))
+	since(4)
+	rolling(5, func(d *facts.Workload) { d.UID = "2" })
+	since(5)
+}
+
 func TestPassTurnsAHealthWhenItsDeadlinePasses(t *testing.T) {
 	w := newWorld(t)
 	w.sees(daemonset("alpha", "example/alpha:v1.0.0", available(1)))

@@ -40,7 +40,8 @@ type Installation struct {
 	Health  v1alpha1.Health
 	// Message says why the health is not Healthy; empty where it is.
 	Message string
-	// Degraded are its workloads that do not run as they should, and Diagnoses what is wrong with their pods.
+	// Degraded are its workloads that do not run as they should, and Diagnoses what is wrong with their pods, the worst
+	// first.
 	Degraded  []facts.Ref
 	Diagnoses []v1alpha1.Diagnosis
 	// Evidence is what shows the installation, proofs first: the most telling few.

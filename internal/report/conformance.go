@@ -34,8 +34,9 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			if r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested {
-				continue
+			holds := r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested
+			if holds && r.Health != v1alpha1.HealthProgressing {
+				continue // of what holds only a rollout is worth a word
 			}
 			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, r.Verdict, printable(r.Message)); err != nil {
 				return err
@@ -46,6 +47,9 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 				}
 			}
 		}
+	}
+	if err := diagnosed(w, status); err != nil {
+		return err
 	}
 	if len(status.Undeclared) > 0 {
 		if _, err := fmt.Fprintln(w, "\nInstalled and mentioned by no requirement:"); err != nil {
@@ -63,4 +67,20 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 		}
 	}
 	return nil
+}
+
+// diagnosed writes what is wrong with pods, a line for each thing.
+func diagnosed(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
+	if len(status.Diagnoses) == 0 {
+		return nil
+	}
+	p := &page{w: w}
+	p.line("\nWhat is wrong with pods, the worst first:")
+	for _, one := range status.Diagnoses {
+		p.line("  %s", printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
+	}
+	if status.DiagnosesOmitted > 0 {
+		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)
+	}
+	return p.err
 }

@@ -101,6 +101,42 @@ Mistakes in the profile: spec.x: wrong
 	}
 }
 
+func TestDiagnosesThatTheStatusLeavesOutAreCounted(t *testing.T) {
+	profile := &v1alpha1.PlatformProfile{}
+	web := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
+	profile.Status.Diagnoses = []v1alpha1.Diagnosis{{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"}}
+	told := func() string {
+		var out bytes.Buffer
+		if err := Conformance(&out, profile); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	const one = "\nWhat is wrong with pods, the worst first:\n  CrashLoop  Deployment shop/web, pod web-1, container app: it ends  [31msoon\n"
+	if got := told(); !strings.HasSuffix(got, one) {
+		t.Errorf("got:\n%s\nwant at its end:\n%s", got, one)
+	}
+	profile.Status.DiagnosesOmitted = 7
+	if got := told(); !strings.HasSuffix(got, one+"  and 7 more: platformprofile diagnose\n") {
+		t.Errorf("got:\n%s", got)
+	}
+}
+
+func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
+	profile := &v1alpha1.PlatformProfile{}
+	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
+		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthProgressing, Message: "cilium is Progressing: DaemonSet kube-system/cilium: is rolling out since 2027-01-02T03:04:05Z"},
+		{Name: "dns", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Message: "coredns is Healthy"},
+	}}}
+	var out bytes.Buffer
+	if err := Conformance(&out, profile); err != nil {
+		t.Fatal(err)
+	}
+	if want := "\nnetwork/cni is Satisfied: cilium is Progressing: DaemonSet kube-system/cilium: is rolling out since 2027-01-02T03:04:05Z\n"; !strings.Contains(out.String(), want) || strings.Contains(out.String(), "coredns is") {
+		t.Errorf("got:\n%s\nwant in it:\n%s", out.String(), want)
+	}
+}
+
 func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
 	d := Discovery{Components: []Component{
 		component("down", "network", at("a", "1.0.0", v1alpha1.HealthDegraded)),

@@ -236,6 +236,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: signal
       type:
         scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Flapping
+  map:
+    fields:
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: turns
+      type:
+        scalar: numeric
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Health
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRequirement
@@ -460,6 +469,9 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Diagnosis
           elementRelationship: atomic
+    - name: diagnosesOmitted
+      type:
+        scalar: numeric
     - name: lastEvaluationTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
@@ -574,6 +586,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: failingSince
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: flapping
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Flapping
     - name: health
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Health
@@ -589,6 +604,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         scalar: string
+    - name: recentTurns
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+          elementRelationship: atomic
     - name: remediation
       type:
         scalar: string

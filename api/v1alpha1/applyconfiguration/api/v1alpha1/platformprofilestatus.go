@@ -20,15 +20,17 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
 	// Required requirements that hold, of all that are Required, for instance "17/18".
 	Score *string `json:"score,omitempty"`
-	// The layers that fail or cannot be judged, in words short enough for a table.
+	// The layers that fail or cannot be judged, and what flaps, in words short enough for a table.
 	Reason *string `json:"reason,omitempty"`
 	// The layers in the order of the spec, each with its requirements.
 	Layers []LayerStatusApplyConfiguration `json:"layers,omitempty"`
-	// What is wrong with the pods of what is unhealthy: the worst few.
+	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
 	Diagnoses []DiagnosisApplyConfiguration `json:"diagnoses,omitempty"`
+	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	DiagnosesOmitted *int32 `json:"diagnosesOmitted,omitempty"`
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
-	// Conformant, Ready, Reconciling, Stalled, and one <Layer>Conformant for each layer.
+	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
@@ -101,6 +103,14 @@ func (b *PlatformProfileStatusApplyConfiguration) WithDiagnoses(values ...*Diagn
 		}
 		b.Diagnoses = append(b.Diagnoses, *values[i])
 	}
+	return b
+}
+
+// WithDiagnosesOmitted sets the DiagnosesOmitted field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the DiagnosesOmitted field is set to the value of the last call.
+func (b *PlatformProfileStatusApplyConfiguration) WithDiagnosesOmitted(value int32) *PlatformProfileStatusApplyConfiguration {
+	b.DiagnosesOmitted = &value
 	return b
 }
 

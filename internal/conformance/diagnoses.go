@@ -1,0 +1,82 @@
+package conformance
+
+import (
+	"slices"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/diagnosis"
+	"github.com/platformprofile/platformprofile/internal/facts"
+)
+
+// maxDiagnoses bounds what the status shows of what is wrong with pods.
+const maxDiagnoses = 16
+
+// diagnoses are what is wrong with the pods of what does not hold, each thing once, however many pods or requirements it
+// is the same for.
+type diagnoses struct {
+	required, recommended []v1alpha1.Diagnosis
+	told                  map[ailment]bool // and whether for something that is Required
+}
+
+// ailment is what tells one diagnosis from another, whatever the pod.
+type ailment struct {
+	workload           v1alpha1.WorkloadReference
+	container, symptom string
+}
+
+// diagnoses are those of the installation that a verdict is about, the worst first; none where it holds.
+func (o outcome) diagnoses() []v1alpha1.Diagnosis {
+	if o.installation == nil || holds(o.verdict) {
+		return nil
+	}
+	return o.installation.Diagnoses
+}
+
+// Ailment names a workload and the symptom that it has, for instance "Deployment shop/web: CrashLoop".
+func Ailment(d *v1alpha1.Diagnosis) string {
+	of := facts.Ref{Kind: d.Workload.Kind, Namespace: d.Workload.Namespace, Name: d.Workload.Name}
+	return of.String() + ": " + d.Symptom
+}
+
+func leading(all []v1alpha1.Diagnosis) *v1alpha1.Diagnosis {
+	if len(all) == 0 {
+		return nil
+	}
+	return &all[0]
+}
+
+func (d *diagnoses) take(all []v1alpha1.Diagnosis, required bool) {
+	for _, one := range all {
+		key := ailment{one.Workload, one.Container, one.Symptom}
+		if already, told := d.told[key]; told && (already || !required) {
+			continue
+		}
+		if d.told == nil {
+			d.told = map[ailment]bool{}
+		}
+		d.told[key] = required
+		if required {
+			d.required = append(d.required, one)
+		} else {
+			d.recommended = append(d.recommended, one)
+		}
+	}
+}
+
+// worst are the worst few, and how many more there are. What is Required comes first, whatever ails the rest.
+func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
+	diagnosis.Sort(d.required)
+	diagnosis.Sort(d.recommended)
+	shown := slices.Clone(d.required)
+	for _, one := range d.recommended {
+		if !d.told[ailment{one.Workload, one.Container, one.Symptom}] {
+			shown = append(shown, one)
+		}
+	}
+	omitted := max(0, len(shown)-maxDiagnoses)
+	shown = shown[:len(shown)-omitted]
+	for i := range shown {
+		shown[i].Meaning, shown[i].LikelyCauses = bounded(shown[i].Meaning, maxText), shown[i].LikelyCauses[:min(4, len(shown[i].LikelyCauses))]
+	}
+	return shown, int32(omitted) //nolint:gosec // it is bounded by what an inventory holds
+}

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// startAgain ends the operator and starts another, which knows nothing but what the API server stores.
+func startAgain(t *testing.T) {
+	t.Helper()
+	env.operator.Stop()
+	var err error
+	env.operator, err = env.Run(context.Background(), "--leader-elect", "--leader-election-namespace", cluster.Namespace)
+	must(t, err)
+}
+
+// TestFlapping shows that a requirement that keeps turning is told of as such, by one event, and that an operator that
+// starts in between goes on counting.
+func TestFlapping(t *testing.T) {
+	class := func() *storagev1.StorageClass {
+		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "unwanted"}, Provisioner: "example.com/unwanted"}
+	}
+	profile := create(t, "flapping", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "classes", Check: &v1alpha1.ResourceCheck{
+		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+		Expression: "objects.all(o, o.metadata.name != 'unwanted')", Message: "no unwanted class",
+	}}}})
+	profile.settles(t, 10*time.Second, "the check holds", verdictIs("storage", "classes", v1alpha1.VerdictSatisfied))
+	turns := 0
+	turn := func() *v1alpha1.RequirementStatus {
+		t.Helper()
+		verdict := v1alpha1.VerdictCheckFailed
+		change := func() { must(t, env.Client.Create(context.Background(), class())) }
+		if turns++; turns%2 == 0 {
+			verdict = v1alpha1.VerdictSatisfied
+			change = func() { must(t, env.Client.Delete(context.Background(), class())) }
+		}
+		r := profile.flips(t, "storage", "classes", verdict, change)
+		time.Sleep(1100 * time.Millisecond) // times are stored in whole seconds
+		return &r
+	}
+	t.Cleanup(func() { must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), class()))) })
+
+	for range 3 {
+		turn()
+	}
+	startAgain(t)
+	probe := create(t, "flapping-probe", v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{anyOf("kubernetes", "kubernetes", "")}})
+	probe.settles(t, 30*time.Second, "the operator leads again", verdictIs("core", "kubernetes", v1alpha1.VerdictSatisfied))
+	if r := turn(); r.Flapping != nil || len(r.RecentTurns) != 4 {
+		t.Fatalf("after four turns: %+v", r)
+	}
+	r := turn()
+	if r.Flapping == nil || r.Flapping.Turns != 5 || !strings.HasPrefix(r.Message, "flapping: turned 5 times since ") {
+		t.Errorf("after five turns: %+v", r)
+	}
+	r = turn()
+	if r.Flapping == nil || r.Flapping.Turns != 6 || r.Verdict != v1alpha1.VerdictSatisfied {
+		t.Errorf("after six turns: %+v", r)
+	}
+	last := profile.last()
+	if c := condition(last, v1alpha1.ConditionFlapping); c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "storage/classes turned 6 times") {
+		t.Errorf("the condition is %+v", c)
+	}
+	if c := condition(last, v1alpha1.ConditionConformant); c.Status != metav1.ConditionTrue || last.Status.Reason != "flapping: storage/classes" {
+		t.Errorf("all holds, and Conformant is %s, the column %q", c.Status, last.Status.Reason)
+	}
+
+	list := &eventsv1.EventList{}
+	must(t, env.Client.List(context.Background(), list))
+	told := 0
+	for _, event := range list.Items {
+		if event.Regarding.Name != "flapping" || event.Reason != "Flapping" {
+			continue
+		}
+		told++
+		t.Log(event.Note)
+		if event.Type != corev1.EventTypeWarning || event.Series != nil || !strings.Contains(event.Note, "storage/classes is CheckFailed, flapping: turned 5 times") {
+			t.Errorf("the event is %+v", event)
+		}
+	}
+	if told != 1 {
+		t.Errorf("%d events tell that it flaps", told)
+	}
+}
+
+// TestRollouts shows that a rollout says since when it is under way, and that only another rollout changes that: neither
+// who annotates or labels the workload, nor an operator that starts in between.
+func TestRollouts(t *testing.T) {
+	ctx := context.Background()
+	must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "rolling"}}))
+	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/rolling-server"}}}},
+	}}
+	definition.Name = "acme-rolling"
+	must(t, env.Client.Create(ctx, definition))
+	server := deployment("rolling", "server", "acme/rolling-server:v1.0.0")
+	three := int32(3)
+	server.Spec.Replicas, server.Spec.Template.Spec.NodeSelector = &three, map[string]string{"no": "such-node"}
+	must(t, env.Client.Create(ctx, server))
+	t.Cleanup(func() {
+		must(t, env.Client.Delete(ctx, server))
+		must(t, env.Client.Delete(ctx, definition))
+	})
+	profile := create(t, "rolling", v1alpha1.Layer{Name: "workloads", Requirements: []v1alpha1.Requirement{anyOf("server", "acme-rolling", "")}})
+	says := func(since time.Time) func(*v1alpha1.PlatformProfile) bool {
+		want := fmt.Sprintf("Deployment rolling/server: is rolling out since %s, 0 of 3 pods are up to date and available", since.UTC().Format(time.RFC3339))
+		return func(p *v1alpha1.PlatformProfile) bool {
+			r := find(p, "workloads", "server")
+			return r != nil && r.Verdict == v1alpha1.VerdictSatisfied && r.Health == v1alpha1.HealthProgressing && strings.HasSuffix(r.Message, want)
+		}
+	}
+	began := server.CreationTimestamp.Time
+	written := profile.settles(t, 10*time.Second, "it rolls out", says(began)).ResourceVersion
+
+	time.Sleep(1100 * time.Millisecond) // times are stored in whole seconds
+	patch := client.MergeFrom(server.DeepCopy())
+	server.Labels = map[string]string{"written": "by-whom-the-spec-was"}
+	must(t, env.Client.Patch(ctx, server, patch))
+	time.Sleep(limit)
+	if last := profile.last(); !says(began)(last) || last.ResourceVersion != written {
+		t.Errorf("a label began another rollout, or wrote another status: %s", said(last))
+	}
+	annotate := func(value string) {
+		t.Helper()
+		if out, err := env.Kubectl(ctx, "-n", "rolling", "annotate", "--overwrite", "deployment", "server", "seen="+value); err != nil {
+			t.Fatalf("kubectl annotate: %v\n%s", err, out)
+		}
+		time.Sleep(limit)
+		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(server), server))
+	}
+	annotate("once")
+	if last := profile.last(); !says(began)(last) {
+		t.Errorf("an annotation began another rollout: %s", said(last))
+	}
+
+	image(t, server, "acme/rolling-server:v1.0.1")
+	for _, entry := range server.ManagedFields {
+		if entry.Subresource == "" && entry.Time.After(began) {
+			began = entry.Time.Time
+		}
+	}
+	profile.settles(t, 10*time.Second, "another rollout begins", says(began))
+	time.Sleep(1100 * time.Millisecond)
+	annotate("twice")
+	startAgain(t)
+	probe := create(t, "rolling-probe", v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{anyOf("kubernetes", "kubernetes", "")}})
+	probe.settles(t, 30*time.Second, "the operator leads again", verdictIs("core", "kubernetes", v1alpha1.VerdictSatisfied))
+	time.Sleep(limit)
+	if last := profile.last(); !says(began)(last) {
+		t.Errorf("an operator that starts again dates the rollout otherwise, want %s: %s", began.UTC(), said(last))
+	}
+}
