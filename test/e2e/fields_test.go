@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// Of a resource only the fields are kept that rules read. A profile that comes later and asks for further ones must be
+// judged by them from its first verdict on, and the profile that was there before must not waver meanwhile.
+func TestAProfileThatReadsFurtherFields(t *testing.T) {
+	ctx := t.Context()
+	expands := true
+	class := &storagev1.StorageClass{Provisioner: "storage.example.com", AllowVolumeExpansion: &expands}
+	class.Name = "important"
+	must(t, env.Client.Create(ctx, class))
+	t.Cleanup(func() { _ = env.Client.Delete(t.Context(), class) })
+	asks := func(expression string) v1alpha1.Layer {
+		return v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{{Name: "class", Check: &v1alpha1.ResourceCheck{
+			Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+			Expression: expression, Message: "the class is not as it should be",
+		}}}}
+	}
+	verdicts := func(s *served) map[v1alpha1.Verdict]bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		all := map[v1alpha1.Verdict]bool{}
+		for _, state := range s.states {
+			for _, layer := range state.profile.Status.Layers {
+				all[layer.Requirements[0].Verdict] = true
+			}
+		}
+		return all
+	}
+	settled := func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Layers) > 0 }
+
+	first := create(t, "reads-provisioners", asks("objects.exists(o, o.metadata.name == 'important' && o.provisioner == 'storage.example.com')"))
+	first.await(t, time.Time{}, 10*time.Second, "judged", settled)
+	second := create(t, "reads-expansion", asks("objects.exists(o, o.metadata.name == 'important' && o.?allowVolumeExpansion.orValue(false))"))
+	second.await(t, time.Time{}, 10*time.Second, "judged", settled)
+	time.Sleep(500 * time.Millisecond) // for whatever should not come
+	for name, s := range map[string]*served{"the first": first, "the second": second} {
+		if got := verdicts(s); len(got) != 1 || !got[v1alpha1.VerdictSatisfied] {
+			t.Errorf("%s profile showed the verdicts %v: %+v", name, got, s.last().Status.Layers)
+		}
+	}
+}
