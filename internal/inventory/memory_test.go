@@ -1,0 +1,140 @@
+package inventory_test
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// deployment is one as Helm charts make them: two containers with variables, probes and volumes.
+func deployment(n int) *appsv1.Deployment {
+	labels := map[string]string{
+		"app.kubernetes.io/name": fmt.Sprintf("app-%d", n), "app.kubernetes.io/instance": fmt.Sprintf("app-%d", n),
+		"app.kubernetes.io/version": "1.2.3", "app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "app-0.4.2",
+	}
+	replicas, deadline := int32(2), int32(600)
+	container := func(name, image string) corev1.Container {
+		c := corev1.Container{Name: name, Image: image, Args: []string{"--listen=:8080", "--log-level=info", fmt.Sprintf("--peer=app-%d", n)}}
+		for i := range 8 {
+			c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", i), Value: fmt.Sprintf("value-%d-%d", n, i)})
+		}
+		c.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
+		return c
+	}
+	return &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: fmt.Sprintf("team-%d", n%200), Name: fmt.Sprintf("app-%d", n), UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)), Generation: 3,
+			Labels: labels, Annotations: map[string]string{"deployment.kubernetes.io/revision": "3"},
+		},
+		Spec: appsv1.DeploymentSpec{
+			Replicas: &replicas, ProgressDeadlineSeconds: &deadline, Selector: &metav1.LabelSelector{MatchLabels: labels},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{container("app", fmt.Sprintf("registry.example.com/team-%d/app-%d:1.2.3", n%200, n)), container("proxy", "docker.io/istio/proxyv2:1.27.0")}},
+			},
+		},
+		Status: appsv1.DeploymentStatus{
+			ObservedGeneration: 3, Replicas: 2, UpdatedReplicas: 2, ReadyReplicas: 2, AvailableReplicas: 2,
+			Conditions: []appsv1.DeploymentCondition{
+				{Type: appsv1.DeploymentAvailable, Status: corev1.ConditionTrue, Reason: "MinimumReplicasAvailable"},
+				{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionTrue, Reason: "NewReplicaSetAvailable"},
+			},
+		},
+	}
+}
+
+func builtin(tb testing.TB) *catalog.Catalog {
+	tb.Helper()
+	components, err := catalog.Builtin()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return catalog.New(components...)
+}
+
+func heap() uint64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkWorkloads takes in workloads and reports what each leaves in memory.
+func BenchmarkWorkloads(b *testing.B) {
+	c := builtin(b)
+	i := inventory.New(c, time.Now)
+	feed := i.Feed("deployments.apps")
+	before := heap()
+	n := 0
+	for b.Loop() {
+		fact, err := facts.Of(deployment(n), true)
+		if err != nil {
+			b.Fatal(err)
+		}
+		feed.Put(fact)
+		n++
+	}
+	b.ReportMetric(float64(heap()-before)/float64(n), "B/workload")
+	runtime.KeepAlive(i)
+}
+
+// certificate is one of cert-manager's, as its controller leaves it.
+func certificate(n int) map[string]any {
+	return map[string]any{
+		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
+		"metadata": map[string]any{
+			"name": fmt.Sprintf("cert-%d", n), "namespace": fmt.Sprintf("team-%d", n%200), "uid": fmt.Sprintf("00000000-0000-4000-8000-%012d", n),
+			"generation": int64(1), "creationTimestamp": "2026-01-01T00:00:00Z", "resourceVersion": fmt.Sprint(n),
+			"labels": map[string]any{"app.kubernetes.io/name": "app"}, "managedFields": []any{map[string]any{"manager": "cert-manager"}},
+		},
+		"spec": map[string]any{
+			"secretName": fmt.Sprintf("cert-%d", n), "dnsNames": []any{fmt.Sprintf("app-%d.example.com", n)},
+			"issuerRef": map[string]any{"name": "letsencrypt", "kind": "ClusterIssuer", "group": "cert-manager.io"}, "duration": "2160h0m0s",
+		},
+		"status": map[string]any{
+			"conditions": []any{map[string]any{
+				"type": "Ready", "status": "True", "reason": "Ready", "message": "Certificate is up to date and has not expired",
+				"lastTransitionTime": "2026-01-01T00:00:10Z", "observedGeneration": int64(1),
+			}},
+			"notAfter": "2026-12-31T00:00:00Z", "notBefore": "2026-10-01T00:00:00Z", "renewalTime": "2026-12-01T00:00:00Z", "revision": int64(7),
+		},
+	}
+}
+
+// BenchmarkCertificates takes in objects that rules read and reports what each leaves in memory.
+func BenchmarkCertificates(b *testing.B) {
+	c := builtin(b)
+	name := catalog.Resource{Group: "cert-manager.io", Resource: "certificates"}
+	reads := c.Component("cert-manager").CheckReads()
+	fields := reads[name]
+	if fields == nil {
+		for resource := range reads {
+			if resource.String() == name.String() {
+				name, fields = resource, reads[resource]
+			}
+		}
+	}
+	b.Log("kept:", fields)
+	i := inventory.New(c, time.Now)
+	feed := i.ResourceFeed(name)
+	before := heap()
+	n := 0
+	for b.Loop() {
+		feed.Put(fmt.Sprintf("team-%d/cert-%d", n%200, n), fields.Prune(certificate(n)))
+		n++
+	}
+	b.ReportMetric(float64(heap()-before)/float64(n), "B/object")
+	runtime.KeepAlive(i)
+}
