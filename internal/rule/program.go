@@ -11,6 +11,7 @@ import (
 	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/interpreter"
 	"k8s.io/apimachinery/pkg/util/version"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
@@ -41,10 +42,8 @@ var ErrTooCostly = errors.New("the expression costs too much to evaluate")
 
 const (
 	// maxEstimatedCost refuses rules that compare every object with every other and then some. The estimate is an upper
-	// bound over sizes that are assumed, so it grants ten times what a run may really cost.
+	// bound over sizes that are assumed.
 	maxEstimatedCost = celconfig.RuntimeCELCostBudget
-	// maxCost cuts off a run: what the API server grants one validation, a tenth of a second on an idle core.
-	maxCost = celconfig.PerCallLimit
 )
 
 // assumedObjects and the other sizes are what the estimate takes for what it cannot know.
@@ -128,13 +127,13 @@ func (p *Program) run(in Input) (any, error) {
 	for name, objects := range in.Related {
 		related[name] = objects
 	}
-	out, _, err := p.program.Eval(map[string]any{
+	out, _, err := p.program.ContextEval(cancelled, map[string]any{
 		"objects": in.Objects, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
 	})
+	if errors.Is(err, interpreter.InterruptError{}) {
+		return nil, ErrTooCostly
+	}
 	if err != nil {
-		if strings.Contains(err.Error(), "cost limit exceeded") {
-			return nil, ErrTooCostly
-		}
 		return nil, err
 	}
 	return out.Value(), nil
@@ -172,10 +171,7 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, fmt.Errorf("the expression costs too much: about %.1g for %d objects, and %.1g is the limit; do not compare every object with every other, and do not nest loops over objects",
 			float64(estimate.Max), assumedObjects, float64(maxEstimatedCost))
 	}
-	program, err := env.Program(checked,
-		cel.CostLimit(maxCost),
-		cel.CostTracking(&library.CostEstimator{}),
-		cel.InterruptCheckFrequency(celconfig.CheckFrequency))
+	program, err := plan(checked)
 	if err != nil {
 		return nil, err
 	}
