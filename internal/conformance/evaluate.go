@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -75,7 +74,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	}
 
 	result := Result{Transitions: e.transitions, Flaps: e.flaps, Again: e.again}
-	if before.LastEvaluationTime == nil || !equality.Semantic.DeepEqual(status, *before) {
+	if before.LastEvaluationTime == nil || !same(&status, before) {
 		result.Changed = true
 		status.LastEvaluationTime = &e.now
 	}

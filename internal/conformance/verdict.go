@@ -113,7 +113,7 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 				}
 				continue // another copy may certainly be forbidden
 			}
-			if c.version != nil && !within(c, installation.Version) {
+			if c.version != nil && !within(c, installation) {
 				continue
 			}
 			return outcome{
@@ -246,7 +246,7 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 			o.remediation = tellVersion
 			return o
 		}
-		if !within(c, installation.Version) {
+		if !within(c, installation) {
 			o.verdict = v1alpha1.VerdictVersionMismatch
 			o.message = fmt.Sprintf("%s %s%s is outside the range %s", component.Name, installation.Version, in(installation), c.text)
 			o.remediation = fmt.Sprintf("Bring %s into the range %s.", component.DisplayName, c.text)
@@ -332,9 +332,8 @@ func blind(reasons []string) outcome {
 	return o
 }
 
-func within(c choice, version string) bool {
-	parsed, ok := catalog.ParseVersion(version)
-	return ok && c.version != nil && c.version.Check(parsed)
+func within(c choice, installation *inventory.Installation) bool {
+	return installation.Parsed != nil && c.version != nil && c.version.Check(installation.Parsed)
 }
 
 func describe(component *catalog.Component, installation *inventory.Installation) string {

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/Masterminds/semver/v3"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -35,6 +37,8 @@ type Installation struct {
 	Namespace string
 	// Version is cleaned; empty where nothing tells.
 	Version string
+	// Parsed is the version to compare; nil where there is none.
+	Parsed *semver.Version
 	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
 	Variant string
 	Health  v1alpha1.Health

@@ -210,6 +210,9 @@ func TestTrouble(t *testing.T) {
 		settle(t, c, want, time.Minute)
 	})
 
+	if *healthy > 100 {
+		return // the node controller needs as long as there are pods to find all of them lost
+	}
 	t.Run("nodes that go away", func(t *testing.T) {
 		// Nobody plays the nodes any more: the node controller finds out by itself.
 		out, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "controlplane"), "stop", "--dir", filepath.Join(c.Dir, "cluster"), "kwok").CombinedOutput()
