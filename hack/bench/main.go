@@ -37,6 +37,7 @@ type options struct {
 	rate          float64
 	runs          int
 	skipPreflight bool
+	patience      time.Duration
 }
 
 func main() {
@@ -81,10 +82,11 @@ func parse(args []string) (*options, error) {
 	f.BoolVar(&o.skipPreflight, "skip-preflight", false, "do not run preflight, which takes long")
 	f.BoolVar(&o.keep, "keep", false, "keep the cluster and the operator running after the figures, until Ctrl-C")
 	f.StringVar(&o.pprof, "pprof", "", "folder for profiles of the operator's CPU and heap, in the quiet and under load")
-	f.DurationVar(&o.quiet, "quiet", 0, "how long to watch the operator do nothing (default 60s, 20s below scale 0.5)")
-	f.DurationVar(&o.changes, "changes", 0, "how long to make changes (default 30s, 15s below scale 0.5)")
+	f.DurationVar(&o.quiet, "quiet", 0, "how long to watch the operator do nothing (default 60s, 10s below scale 0.5)")
+	f.DurationVar(&o.changes, "changes", 0, "how long to make changes (default 30s, 10s below scale 0.5)")
 	f.Float64Var(&o.rate, "rate", 0, "changes a second (default 2.5 for each profile: 50 at scale 1)")
-	f.IntVar(&o.runs, "runs", 5, "how often to run the check and the list, of which the median counts")
+	f.IntVar(&o.runs, "runs", 0, "how often to run the check and the list, of which the median counts (default 5, 3 below scale 0.5)")
+	f.DurationVar(&o.patience, "preflight-patience", 10*time.Minute, "when to give up on preflight: what it took until then counts, as the least that it takes")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -96,10 +98,13 @@ func parse(args []string) (*options, error) {
 	}
 	large := o.scale.Factor >= 0.5
 	if o.quiet == 0 {
-		o.quiet = choose(large, time.Minute, 20*time.Second)
+		o.quiet = choose(large, time.Minute, 10*time.Second)
 	}
 	if o.changes == 0 {
-		o.changes = choose(large, 30*time.Second, 15*time.Second)
+		o.changes = choose(large, 30*time.Second, 10*time.Second)
+	}
+	if o.runs == 0 {
+		o.runs = choose(large, 5, 3)
 	}
 	if o.rate == 0 {
 		o.rate = 2.5 * float64(o.scale.Profiles)

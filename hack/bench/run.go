@@ -235,12 +235,12 @@ func (b *bench) check(ctx context.Context) error {
 		return nil
 	}
 	b.say("preflight")
-	ran, err := measure.Preflight(ctx, b.cluster, b.preflight, shot.Checked, filepath.Dir(b.out), 10*time.Minute)
+	ran, cut, err := measure.Preflight(ctx, b.cluster, b.preflight, shot.Checked, filepath.Dir(b.out), b.patience)
 	if err != nil {
 		return err
 	}
-	b.figures.PreflightSeconds, b.figures.PreflightPeakMiB = number(ran.Took.Seconds()), number(ran.Peak)
-	b.say(fmt.Sprintf("preflight %.1f s with %.0f MiB; it is written down in %s", ran.Took.Seconds(), ran.Peak, filepath.Join(filepath.Dir(b.out), "bench-preflight.txt")))
+	b.figures.PreflightSeconds, b.figures.PreflightPeakMiB, b.figures.PreflightCutShort = number(ran.Took.Seconds()), number(ran.Peak), cut
+	b.say(fmt.Sprintf("preflight %s%.1f s with %.0f MiB; it is written down in %s", choose(cut, "was not done after ", ""), ran.Took.Seconds(), ran.Peak, filepath.Join(filepath.Dir(b.out), "bench-preflight.txt")))
 	return nil
 }
 
@@ -269,6 +269,7 @@ func (b *bench) profile(ctx context.Context, when string, span time.Duration) er
 }
 
 func (b *bench) report() error {
+	b.figures.Machine.LoadAtEnd = load()
 	b.figures.Judge()
 	if err := b.figures.Write(b.out); err != nil {
 		return err

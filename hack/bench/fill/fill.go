@@ -34,7 +34,7 @@ func All(ctx context.Context, c *cluster.Cluster, clients *Clients, scale *Scale
 	// Real installs come last, but for those that bring CRDs: their webhooks, behind which nothing runs, would delay the rest.
 	for _, step := range []struct {
 		what string
-		n    int
+		n    int // 0 where the step says itself how many
 		do   func(context.Context) error
 	}{
 		{"namespaces", scale.Namespaces + scale.Components, f.namespaces},
@@ -51,12 +51,15 @@ func All(ctx context.Context, c *cluster.Cluster, clients *Clients, scale *Scale
 		{"Applications", scale.Applications, f.applications},
 		{"Certificates", scale.Certificates, f.certificates},
 		{"real installs", len(f.installs), f.others},
+		{"custom resources", 0, f.touch},
 	} {
 		start := time.Now()
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("filling the cluster with %s: %w", step.what, err)
 		}
-		f.say(fmt.Sprintf("%d %s in %.1f s", step.n, step.what, time.Since(start).Seconds()))
+		if step.n > 0 {
+			f.say(fmt.Sprintf("%d %s in %.1f s", step.n, step.what, time.Since(start).Seconds()))
+		}
 	}
 	return nil
 }

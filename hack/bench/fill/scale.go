@@ -56,7 +56,7 @@ func (s *Scale) amounts() []amount {
 		{"applications", "Argo CD Applications", &s.Applications, 5000, 10},
 		{"certificates", "cert-manager Certificates", &s.Certificates, 10000, 20},
 		{"events", "Events while nothing that counts changes", &s.Events, 3000, 100},
-		{"further", "Deployments to add when memory for each is measured", &s.Further, 3000, 500},
+		{"further", "Deployments to add when memory for each is measured", &s.Further, 3000, 300},
 		{"namespaces", "namespaces that it is spread over", &s.Namespaces, 200, 5},
 	}
 }

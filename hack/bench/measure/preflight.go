@@ -14,31 +14,31 @@ import (
 )
 
 // Preflight runs troubleshoot's preflight once, with a spec that asks for what a checked profile shows. The spec and what
-// it printed are kept in a folder. It may take so long at most.
-func Preflight(ctx context.Context, c *cluster.Cluster, program string, checked *v1alpha1.PlatformProfile, keep string, patience time.Duration) (Run, error) {
+// it printed are kept in a folder. It is cut short when it
+// takes longer than there is patience, and says so.
+func Preflight(ctx context.Context, c *cluster.Cluster, program string, checked *v1alpha1.PlatformProfile, keep string, patience time.Duration) (ran Run, cut bool, err error) {
 	if _, err := os.Stat(program); err != nil {
-		return Run{}, fmt.Errorf("preflight is not built (run 'make bench'): %w", err)
+		return Run{}, false, fmt.Errorf("preflight is not built (run 'make bench'): %w", err)
 	}
 	spec, err := json.MarshalIndent(preflightSpec(checked), "", "  ")
 	if err != nil {
-		return Run{}, err
+		return Run{}, false, err
 	}
 	file := filepath.Join(keep, "bench-preflight-spec.json")
 	if err := os.WriteFile(file, spec, 0o600); err != nil {
-		return Run{}, err
+		return Run{}, false, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	limited, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	// It writes its bundle into the folder that it runs in, and that goes with the cluster. 3 and 4 say that something does
 	// not hold.
 	env := []string{"PREFLIGHT_AUTO_UPDATE=false", "TMPDIR=" + c.Dir}
-	r, err := run(ctx, c.Dir, env, []int{0, 3, 4}, program, "--interactive=false", "--auto-update=false", "--format=json", "--kubeconfig="+c.Kubeconfig, file)
-	said := fmt.Sprintf("%s\n--- standard error\n%s\n--- took %s\n", r.Stdout, r.Stderr, r.Took)
-	err = errors.Join(err, os.WriteFile(filepath.Join(keep, "bench-preflight.txt"), []byte(said), 0o600))
-	if ctx.Err() != nil && err != nil {
-		err = fmt.Errorf("preflight was not done after %s: %w", r.Took.Round(time.Second), err)
+	ran, err = run(limited, c.Dir, env, []int{0, 3, 4}, program, "--interactive=false", "--auto-update=false", "--format=json", "--kubeconfig="+c.Kubeconfig, file)
+	said := fmt.Sprintf("%s\n--- standard error\n%s\n--- took %s\n", ran.Stdout, ran.Stderr, ran.Took)
+	if cut = err != nil && limited.Err() != nil && ctx.Err() == nil; cut {
+		err = nil
 	}
-	return r, err
+	return ran, cut, errors.Join(err, os.WriteFile(filepath.Join(keep, "bench-preflight.txt"), []byte(said), 0o600))
 }
 
 // preflightSpec asks for what a profile asks for, as far as preflight can: for the version of the cluster, its nodes, and

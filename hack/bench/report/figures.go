@@ -48,6 +48,8 @@ type Figures struct {
 	ListFloorSeconds *float64 `json:"list_floor_seconds"`
 	PreflightSeconds *float64 `json:"preflight_seconds"`
 	PreflightPeakMiB *float64 `json:"preflight_rss_mib"`
+	// PreflightCutShort says that preflight was not done when patience ended: its time is the least that it takes.
+	PreflightCutShort bool `json:"preflight_cut_short"`
 
 	// UnknownVerdicts are the messages of what could not be judged.
 	UnknownVerdicts []string `json:"unknown_verdicts"`
@@ -69,7 +71,8 @@ type Machine struct {
 	CPUs int    `json:"cpus"`
 	Go   string `json:"go"`
 	// Load is the machine's load average when the run began: others on the machine make all times longer.
-	Load string `json:"load_at_start"`
+	Load      string `json:"load_at_start"`
+	LoadAtEnd string `json:"load_at_end"`
 }
 
 // Write writes the figures to a file.
