@@ -57,11 +57,13 @@ verify: vet lint verify-generated verify-tidy ## Check vet, lint, generated file
 vet:
 	go vet ./...
 	go -C hack/controlplane vet ./...
+	go -C hack/bench vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
+	cd hack/bench && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -78,6 +80,8 @@ verify-generated:
 verify-tidy:
 	go mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
+	go -C hack/bench mod tidy -diff
+	go -C hack/preflight mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
 
@@ -91,6 +95,21 @@ test: build node-parts ## Run every test: unit, API and end to end, on a real co
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane
 	go test ./api/... ./controllers/... ./internal/...
+
+# Flags of the benchmark: make bench BENCH="--scale 0.3 --pprof bin/pprof". `bin/bench -h` lists them.
+BENCH      ?=
+
+.PHONY: bench
+bench: bench-parts ## Measure on a cluster of 5,000 nodes beside preflight: bin/bench.json and a table (under 30 minutes)
+	@$(BIN)/bench $(BENCH)
+
+.PHONY: bench-small
+bench-small: bench-parts ## The same at a twentieth of the size, without preflight (2 minutes)
+	@$(BIN)/bench --scale 0.05 --skip-preflight --out $(BIN)/bench-small.json $(BENCH)
+
+.PHONY: bench-parts
+bench-parts: build controlplane $(BIN)/preflight
+	go -C hack/bench build -o $(BIN)/bench .
 
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
@@ -111,3 +130,7 @@ $(BIN)/controller-gen: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(BIN)
 	go build $(TOOLS) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/preflight build -o $@ github.com/replicatedhq/troubleshoot/cmd/preflight

@@ -39,6 +39,7 @@ type managerOptions struct {
 	metricsAddress  string
 	metricsInsecure bool
 	probeAddress    string
+	pprofAddress    string
 	elect           bool
 	leaseNamespace  string
 	verbosity       int
@@ -65,6 +66,7 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where to serve metrics; "0" serves none`)
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "serve metrics over HTTP and to everybody; otherwise over HTTPS, to those who may get /metrics")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `where to serve /healthz and /readyz; "0" serves none`)
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
@@ -94,6 +96,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 			ReaderFailOnMissingInformer: true,
 		},
 		HealthProbeBindAddress:        o.probeAddress,
+		PprofBindAddress:              o.pprofAddress,
 		LeaderElection:                o.elect,
 		LeaderElectionID:              leaderLease,
 		LeaderElectionNamespace:       o.leaseNamespace,

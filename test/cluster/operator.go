@@ -53,47 +53,64 @@ type Operator struct {
 	Log string
 	// Metrics is the URL of its metrics.
 	Metrics string
+	// Started is when its process was started.
+	Started time.Time
 
+	ready   string
 	process *exec.Cmd
 }
 
-// Run starts the operator as its ServiceAccount, with a token and nothing else, and waits until it is ready.
+// Run builds and starts the operator as its ServiceAccount, with a token and nothing else, and waits until it is ready.
 func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
-	kubeconfig := filepath.Join(c.Dir, "operator.kubeconfig")
-	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
-		return nil, err
-	}
 	program := filepath.Join(c.Dir, "platformprofile")
 	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("building the operator: %w\n%s", err, out)
 	}
-	metrics, probes, err := freePorts()
+	o, err := c.Launch(ctx, program, nil, append([]string{"--verbosity", "1"}, flags...)...)
 	if err != nil {
 		return nil, err
 	}
-	args := append([]string{
-		"manager", "--kubeconfig", kubeconfig, "--verbosity", "1",
-		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
-	}, flags...)
-	o := &Operator{Log: filepath.Join(c.Dir, "operator.log"), Metrics: "http://" + metrics + "/metrics", process: exec.Command(program, args...)}
-	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	o.process.Stdout, o.process.Stderr = log, log
-	o.process.SysProcAttr = endWithParent()
-	if err := o.process.Start(); err != nil {
-		return nil, err
-	}
-	if err := awaitOK(ctx, "http://"+probes+"/readyz"); err != nil {
+	if err := awaitOK(ctx, o.ready); err != nil {
 		o.Stop()
 		said, _ := os.ReadFile(o.Log)
 		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, said)
 	}
 	return o, nil
 }
+
+// Launch starts a built operator as its ServiceAccount, with these variables beside the environment, and waits for nothing.
+func (c *Cluster) Launch(ctx context.Context, program string, env []string, flags ...string) (*Operator, error) {
+	kubeconfig := filepath.Join(c.Dir, "operator.kubeconfig")
+	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
+		return nil, err
+	}
+	metrics, probes, err := freePorts()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{
+		"manager", "--kubeconfig", kubeconfig,
+		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
+	}, flags...)
+	o := &Operator{
+		Log: filepath.Join(c.Dir, "operator.log"), Metrics: "http://" + metrics + "/metrics",
+		ready: "http://" + probes + "/readyz", process: exec.Command(program, args...),
+	}
+	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	o.process.Stdout, o.process.Stderr = log, log
+	o.process.SysProcAttr = endWithParent()
+	o.process.Env = append(os.Environ(), env...)
+	o.Started = time.Now()
+	return o, o.process.Start()
+}
+
+// PID is the operator's process.
+func (o *Operator) PID() int { return o.process.Process.Pid }
 
 // Stop ends the operator as a cluster would, with SIGTERM.
 func (o *Operator) Stop() {
