@@ -93,9 +93,9 @@ func mustRead(profileFile string) ([]catalog.Resource, error) {
 	c := catalog.New(components...)
 	seen := map[string]bool{}
 	var resources []catalog.Resource
-	all := append(observe.Sources(), c.HealthResources()...)
-	all = append(all, conformance.Compile(&profile.Spec, c).Resources()...)
-	for _, resource := range all {
+	reads := c.HealthReads()
+	reads.Add(conformance.Compile(&profile.Spec, c).Reads())
+	for _, resource := range append(observe.Sources(), reads.Resources()...) {
 		if !seen[resource.Group+"/"+resource.Resource] {
 			seen[resource.Group+"/"+resource.Resource] = true
 			resources = append(resources, resource)
