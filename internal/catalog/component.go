@@ -110,13 +110,10 @@ func (r *Rule) Resources() []Resource {
 	return all
 }
 
-// Wrong says what is wrong where the rule does not hold.
-func (r *Rule) Wrong(in rule.Input) string {
-	if r.Explain != nil {
-		// An explanation that fails on what is there explains nothing; the fixed words always do.
-		if text, err := r.Explain.Text(in); err == nil && strings.TrimSpace(text) != "" {
-			return text
-		}
+// Wrong says what is wrong where the rule does not hold: what Explain yielded, or the fixed words where that is nothing.
+func (r *Rule) Wrong(explained string) string {
+	if strings.TrimSpace(explained) != "" {
+		return explained
 	}
 	return r.Message
 }

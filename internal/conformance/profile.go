@@ -25,7 +25,6 @@ type Profile struct {
 
 	components map[string]bool
 	reads      catalog.Reads
-	rules      map[ruleKey]ruleOutcome
 	costly     map[ruleKey]string
 }
 
@@ -58,7 +57,9 @@ type choice struct {
 type check struct {
 	*catalog.NamedCheck
 	params rule.Params
-	path   *field.Path
+	// paramsText tells the parameters apart from others of the same check.
+	paramsText string
+	path       *field.Path
 }
 
 // Compile compiles a spec against a catalog. It never fails: mistakes are in Errors, each with the field's path and what
@@ -66,7 +67,7 @@ type check struct {
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	p := &Profile{
 		spec: spec, components: map[string]bool{}, reads: catalog.Reads{},
-		rules: map[ruleKey]ruleOutcome{}, costly: map[ruleKey]string{},
+		costly: map[ruleKey]string{},
 	}
 	conditions := map[string]string{}
 	for i := range spec.Layers {
@@ -191,7 +192,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 			for _, err := range errs {
 				refuse(err)
 			}
-			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, path: at})
+			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, paramsText: fmt.Sprint(params), path: at})
 			p.reads.AddRule(&named.Rule)
 		}
 		if !found && len(unknown) < len(compiled.AnyOf) {

@@ -70,8 +70,8 @@ func (p *Profile) checked(r *requirement, s *inventory.Snapshot, now time.Time) 
 			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	holds, err := p.run(ruleKey{path: r.path.String()}, r.rule, seen.Revision, rule.Input{Objects: seen.Objects, Now: now})
-	return ruled(holds, err, r.Check.Message, name)
+	asked := p.ask(ruleKey{path: r.path.String()}, seen, inventory.Question{Program: r.rule}, nil, now)
+	return ruled(asked, r.Check.Message, name)
 }
 
 // unread says why nothing of a resource was read.
@@ -83,13 +83,13 @@ func unread(seen *inventory.Resource, resource catalog.Resource) string {
 }
 
 // ruled turns the outcome of a rule into a verdict.
-func ruled(holds bool, err error, message string, resource catalog.Resource) outcome {
-	switch {
+func ruled(asked inventory.Outcome, message string, resource catalog.Resource) outcome {
+	switch err := asked.Err; {
 	case errors.Is(err, rule.ErrTooCostly):
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Make the expression cheaper: do not nest loops over objects."}
 	case err != nil:
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Guard fields that objects may lack with optional access, for example o.?status.?phase.orValue('')."}
-	case !holds:
+	case !asked.Holds:
 		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: "does not hold: " + message, remediation: "Look at the objects: kubectl get " + resource.String() + " -A"}
 	}
 	return outcome{verdict: v1alpha1.VerdictSatisfied, message: message}
@@ -291,9 +291,7 @@ func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snap
 	case inventory.NotServed:
 		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + c.Resource.String(), remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + "."}
 	}
-	in := rule.Input{Objects: seen.Objects, Related: map[string][]any{}, Params: c.params, Now: now}
-	// Revisions come from one counter, so that the highest moves whenever one of them does.
-	revision := seen.Revision
+	question := inventory.Question{Program: c.Program, Explain: c.Explain, Params: c.paramsText, Related: make(map[string]*inventory.Resource, len(c.Related))}
 	for _, related := range c.Related {
 		other := s.Resource(related.Resource)
 		if other.Sight == inventory.Pending {
@@ -302,15 +300,10 @@ func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snap
 		if other.Sight == inventory.Blind {
 			return blind([]string{other.Reason})
 		}
-		in.Related[related.Name] = other.Objects
-		revision = max(revision, other.Revision)
+		question.Related[related.Name] = other
 	}
-	holds, err := p.run(ruleKey{path: c.path.String(), component: component.Name}, c.Program, revision, in)
-	message := c.Message
-	if err == nil && !holds {
-		message = c.Wrong(in)
-	}
-	o := ruled(holds, err, message, c.Resource)
+	asked := p.ask(ruleKey{path: c.path.String(), component: component.Name}, seen, question, c.params, now)
+	o := ruled(asked, c.Wrong(asked.Message), c.Resource)
 	o.message = label + " " + o.message
 	return o
 }
@@ -439,24 +432,13 @@ func rank(v v1alpha1.Verdict) int {
 // ruleKey tells apart the rules that a profile runs.
 type ruleKey struct{ path, component string }
 
-type ruleOutcome struct {
-	program  *rule.Program
-	revision uint64
-	holds    bool
-	err      error
-}
-
-// run runs a rule, or takes what it yielded last where neither the objects nor time can have changed that.
-func (p *Profile) run(key ruleKey, program *rule.Program, revision uint64, in rule.Input) (bool, error) {
-	if kept, ok := p.rules[key]; ok && kept.program == program && kept.revision == revision && !program.UsesNow() {
-		return kept.holds, kept.err
-	}
-	holds, err := program.Holds(in)
-	p.rules[key] = ruleOutcome{program, revision, holds, err}
-	if errors.Is(err, rule.ErrTooCostly) {
-		p.costly[key] = err.Error()
+// ask runs a rule, and notes whether it is one of the profile's that costs too much.
+func (p *Profile) ask(key ruleKey, seen *inventory.Resource, question inventory.Question, params rule.Params, now time.Time) inventory.Outcome {
+	asked := seen.Ask(question, params, now)
+	if errors.Is(asked.Err, rule.ErrTooCostly) {
+		p.costly[key] = asked.Err.Error()
 	} else {
 		delete(p.costly, key)
 	}
-	return holds, err
+	return asked
 }

@@ -405,19 +405,19 @@ func (i *Inventory) judgeRule(judged *catalog.Rule) (v1alpha1.Health, string) {
 			return v1alpha1.HealthUnknown, "rule " + judged.Name + " cannot look: " + of.reason
 		}
 	}
-	in := rule.Input{Objects: r.seen().Objects, Related: map[string][]any{}}
+	question := Question{Program: judged.Program, Explain: judged.Explain, Related: map[string]*Resource{}}
 	for _, related := range judged.Related {
-		in.Related[related.Name] = []any{}
+		question.Related[related.Name] = &Resource{}
 		if of := i.resources[related.Resource]; of != nil {
-			in.Related[related.Name] = of.seen().Objects
+			question.Related[related.Name] = of.seen()
 		}
 	}
-	holds, err := judged.Program.Holds(in)
+	outcome := r.seen().Ask(question, nil, i.now())
 	switch {
-	case err != nil:
-		return v1alpha1.HealthUnknown, "rule " + judged.Name + " could not be evaluated: " + err.Error()
-	case !holds:
-		return v1alpha1.HealthDegraded, judged.Wrong(in)
+	case outcome.Err != nil:
+		return v1alpha1.HealthUnknown, "rule " + judged.Name + " could not be evaluated: " + outcome.Err.Error()
+	case !outcome.Holds:
+		return v1alpha1.HealthDegraded, judged.Wrong(outcome.Message)
 	}
 	return v1alpha1.HealthHealthy, ""
 }

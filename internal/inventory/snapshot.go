@@ -60,6 +60,8 @@ type Resource struct {
 	Revision uint64
 	// Objects are the unstructured contents, sorted by namespace and name.
 	Objects []any
+
+	outcomes *outcomes
 }
 
 // Snapshot returns the inventory as it is now. Asking again costs nothing while nothing changes.
@@ -82,7 +84,7 @@ func (r *resource) seen() *Resource {
 	if r.view != nil {
 		return r.view
 	}
-	view := &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: make([]any, 0, len(r.objects))}
+	view := &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: make([]any, 0, len(r.objects)), outcomes: &outcomes{}}
 	for _, key := range slices.Sorted(maps.Keys(r.objects)) {
 		view.Objects = append(view.Objects, r.objects[key])
 	}
