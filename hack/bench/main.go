@@ -96,6 +96,13 @@ func parse(args []string) (*options, error) {
 	if err := o.scale.Settle(); err != nil {
 		return nil, err
 	}
+	// preflight runs in another folder.
+	for _, path := range []*string{&o.out, &o.program, &o.preflight} {
+		var err error
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
+	}
 	large := o.scale.Factor >= 0.5
 	if o.quiet == 0 {
 		o.quiet = choose(large, time.Minute, 10*time.Second)

@@ -35,6 +35,7 @@ func run(ctx context.Context, o *options) error {
 	err := b.measure(ctx)
 	if ctx.Err() != nil {
 		b.say("interrupted: cleaning up")
+		err = errors.New("interrupted") // whatever request that cut short
 	}
 	if err == nil {
 		err = b.report()

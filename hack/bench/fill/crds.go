@@ -39,7 +39,7 @@ func crd(i int) *unstructured.Unstructured {
 						"apiVersion": map[string]any{"type": "string", "description": described("apiVersion")},
 						"kind":       map[string]any{"type": "string", "description": described("kind")},
 						"metadata":   map[string]any{"type": "object"},
-						"spec":       section(5 + i%9),
+						"spec":       section(2 + i%8),
 						"status":     section(3),
 					},
 				}},

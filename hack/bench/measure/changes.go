@@ -70,7 +70,7 @@ func MakeChanges(ctx context.Context, clients *fill.Clients, o *Operator, p *Pro
 	}
 	took := time.Since(begun)
 	writes.Wait()
-	if err := c.landed(ctx, 30*time.Second); err != nil {
+	if err := c.landed(ctx, 2*time.Minute); err != nil {
 		return Changed{}, err
 	}
 	after, err := o.Counters(ctx)
@@ -160,7 +160,7 @@ func (c *changer) mend(ctx context.Context, clients *fill.Clients, p *Profiles, 
 			}
 		}
 	}
-	return p.await(ctx, 30*time.Second, "mended", allOwn(scale, v1alpha1.VerdictSatisfied))
+	return p.await(ctx, 2*time.Minute, "mended", allOwn(scale, v1alpha1.VerdictSatisfied))
 }
 
 // flip makes one Deployment of a custom component available, or not.

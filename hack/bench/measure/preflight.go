@@ -14,8 +14,7 @@ import (
 )
 
 // Preflight runs troubleshoot's preflight once, with a spec that asks for what a checked profile shows. The spec and what
-// it printed are kept in a folder. It is cut short when it
-// takes longer than there is patience, and says so.
+// it printed are kept in a folder. It is cut short when it takes longer than there is patience, and says so.
 func Preflight(ctx context.Context, c *cluster.Cluster, program string, checked *v1alpha1.PlatformProfile, keep string, patience time.Duration) (ran Run, cut bool, err error) {
 	if _, err := os.Stat(program); err != nil {
 		return Run{}, false, fmt.Errorf("preflight is not built (run 'make bench'): %w", err)

@@ -49,7 +49,7 @@ func MakeStorm(ctx context.Context, c *cluster.Cluster, clients *fill.Clients, p
 			return storm, err
 		}
 		storm.Writing = max(storm.Writing, last.Sub(begun))
-		if err := p.await(ctx, time.Minute, "right after the storm", allOwn(scale, want)); err != nil {
+		if err := p.await(ctx, 3*time.Minute, "right after the storm", allOwn(scale, want)); err != nil {
 			return storm, err
 		}
 		for _, view := range p.Views() {
