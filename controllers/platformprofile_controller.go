@@ -65,8 +65,18 @@ type evaluated struct {
 	waitingSince time.Time
 	status       lastStatus
 	wrote        time.Time
+	// ended is when the last evaluation did, and took how long it took.
+	ended time.Time
+	took  time.Duration
 	// shown is what metrics show: the status as it stands.
 	shown *v1alpha1.PlatformProfileStatus
+}
+
+// rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
+// the last evaluation had ten thousand objects to look at, so long that all of them take at most a tenth of a core.
+func (e *evaluated) rest(now time.Time) time.Duration {
+	const share, longest = 10, time.Second
+	return max(writeGap-now.Sub(e.wrote), min(share*e.took, longest)-now.Sub(e.ended))
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
@@ -113,15 +123,16 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); waiting || err != nil {
 		return reconcile.Result{RequeueAfter: lookAgain}, err
 	}
+	if wait := kept.rest(time.Now()); wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
 	start := time.Now()
 	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
-	evaluationSeconds.Observe(time.Since(start).Seconds())
+	kept.ended, kept.took = time.Now(), time.Since(start)
+	evaluationSeconds.Observe(kept.took.Seconds())
 	if !result.Changed {
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
-	}
-	if wait := writeGap - time.Since(kept.wrote); wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
 		return reconcile.Result{}, err
@@ -212,6 +223,9 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			// Retries of a write that failed must not outlast the outage by minutes.
 			RateLimiter:           workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 15*time.Second),
 			ReconciliationTimeout: 30 * time.Second,
+			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
+			// those of the others.
+			MaxConcurrentReconciles: 8,
 			// A standby knows the profiles before it leads.
 			EnableWarmup: &standby,
 		}).

@@ -400,8 +400,7 @@ type PlatformProfileStatus struct {
 	Reason string `json:"reason,omitempty"`
 
 	// The layers in the order of the spec, each with its requirements.
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +optional
 	Layers []LayerStatus `json:"layers,omitempty"`
 
@@ -455,8 +454,7 @@ type LayerStatus struct {
 	// Requirements of the layer.
 	Total int32 `json:"total"`
 	// The requirements in the order of the spec.
-	// +listType=map
-	// +listMapKey=name
+	// +listType=atomic
 	// +optional
 	Requirements []RequirementStatus `json:"requirements,omitempty"`
 }

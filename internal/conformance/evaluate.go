@@ -17,7 +17,7 @@ import (
 const (
 	// maxEvidence bounds what the status shows for one requirement, maxText each of its texts. With the number of
 	// requirements that the schema allows, a status stays below half of what the API server stores.
-	maxEvidence = 8
+	maxEvidence = 4
 	maxText     = 512
 )
 

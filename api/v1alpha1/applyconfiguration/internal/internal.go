@@ -313,9 +313,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.RequirementStatus
-          elementRelationship: associative
-          keys:
-          - name
+          elementRelationship: atomic
     - name: satisfied
       type:
         scalar: numeric
@@ -480,9 +478,7 @@ var schemaYAML = typed.YAMLObject(`types:
         list:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.LayerStatus
-          elementRelationship: associative
-          keys:
-          - name
+          elementRelationship: atomic
     - name: observedGeneration
       type:
         scalar: numeric
