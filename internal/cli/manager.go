@@ -75,6 +75,7 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 }
 
 func (o *managerOptions) run(ctx context.Context) error {
+	boundMemory()
 	config, err := o.flags.ToRESTConfig()
 	if err != nil {
 		return fmt.Errorf("no cluster to connect to: %w", err)
@@ -110,7 +111,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready)); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready), mgr.Add(givingBack{ready})); err != nil {
 		return err
 	}
 	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())

@@ -1,10 +1,11 @@
 package inventory
 
 import (
-	"reflect"
+	"maps"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Feed is the way in for the facts of one source.
@@ -190,7 +191,7 @@ func (f *ResourceFeed) update(change func(*resource) bool) {
 // Put takes in the content of one object, under its namespace and name.
 func (f *ResourceFeed) Put(key string, content any) {
 	f.update(func(r *resource) bool {
-		if old, ok := r.objects[key]; ok && reflect.DeepEqual(old, content) {
+		if old, ok := r.objects[key]; ok && rule.Same(old, content) {
 			return false
 		}
 		r.objects[key] = content
@@ -213,7 +214,7 @@ func (f *ResourceFeed) Replace(all map[string]any) {
 		all = map[string]any{}
 	}
 	f.update(func(r *resource) bool {
-		if r.sight == Seen && reflect.DeepEqual(r.objects, all) {
+		if r.sight == Seen && maps.EqualFunc(r.objects, all, rule.Same) {
 			return false
 		}
 		r.sight, r.reason, r.objects = Seen, "", all

@@ -243,7 +243,7 @@ func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) {
 		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
 			kept := make(map[string]any, len(objects))
 			for key, content := range objects {
-				kept[key] = fields.Prune(content)
+				kept[key] = fields.Keep(content)
 			}
 			feed.Replace(kept)
 			continue

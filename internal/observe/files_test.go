@@ -206,8 +206,12 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
 	// Whole numbers stay whole: CEL tells 7 from 7.0.
-	if teeth := s.Resource(gears).Objects[0].(map[string]any)["spec"].(map[string]any)["teeth"]; teeth != int64(7) {
-		t.Errorf("seven is read as %T", teeth)
+	seven, err := rule.Compile(rule.Check, "objects.all(o, type(o.spec.teeth) == int && o.spec.teeth == 7)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if holds, err := seven.Holds(rule.Input{Objects: s.Resource(gears).Objects}); err != nil || !holds {
+		t.Errorf("seven is read as another number: %v, %v", holds, err)
 	}
 	s = looked(t, read(t, deployment("a", "v1")), gears, classes)
 	if got := s.Resource(gears); got.Sight != inventory.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {

@@ -153,7 +153,7 @@ func (s *objectSink) Transformer() cache.TransformFunc {
 
 func (s *objectSink) prune(u *unstructured.Unstructured) any {
 	dropNulls(u.Object)
-	return s.fields.Prune(u.Object)
+	return s.fields.Keep(u.Object)
 }
 
 // contentOf returns what is kept of an object, which may have been stripped before, under the key that it is kept by.

@@ -64,42 +64,6 @@ func (f *Fields) Cover(other *Fields) bool {
 	return true
 }
 
-// Prune returns a copy of an unstructured value with no fields but these. A list whose elements nobody reads is empty in it,
-// and a map that is only asked for by its presence too. Strings and numbers are what they were.
-func (f *Fields) Prune(value any) any {
-	if f.whole {
-		return value
-	}
-	switch v := value.(type) {
-	case map[string]any:
-		kept := make(map[string]any, min(len(v), len(f.below)))
-		all := f.below[each]
-		if all != nil {
-			for name, field := range v {
-				kept[name] = f.both(name, all).Prune(field)
-			}
-			return kept
-		}
-		for name, below := range f.below {
-			if field, ok := v[name]; ok {
-				kept[name] = below.Prune(field)
-			}
-		}
-		return kept
-	case []any:
-		all := f.below[each]
-		if all == nil {
-			return []any{}
-		}
-		kept := make([]any, len(v))
-		for i, element := range v {
-			kept[i] = all.Prune(element)
-		}
-		return kept
-	}
-	return value
-}
-
 // both is what is read of a field that is read by its name as well as among all.
 func (f *Fields) both(name string, all *Fields) *Fields {
 	own := f.below[name]
