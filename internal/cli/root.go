@@ -61,7 +61,7 @@ It only reads: it never changes the cluster, apart from the operator's own statu
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
+	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
 	return root
 }
 
