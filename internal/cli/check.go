@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -15,9 +16,11 @@ import (
 
 // checkOptions are what check is asked.
 type checkOptions struct {
-	from  *source
-	pick  pick
-	write conformanceWriter
+	from    *source
+	pick    pick
+	write   conformanceWriter
+	wait    bool
+	timeout time.Duration
 }
 
 func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
@@ -31,17 +34,29 @@ func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IO
 profiles are those of the cluster.
 
 The exit code is 0 when the profile is conformant, 1 when it is not, and 2 when that could not be told or the command
-failed. Manifests hold no status: the health of what they install is NotObserved, which satisfies a requirement.`,
+failed. Manifests hold no status: the health of what they install is NotObserved, which satisfies a requirement.
+
+With --wait the cluster is watched until the profile is conformant, or until the --timeout, with the exit code of what was
+found last. A mistake in the profile ends the wait, because time does not mend it.`,
 		Example: `  # the cluster of the current context
   platformprofile check -f profile.yaml
 
   # rendered manifests, before anything is deployed
   helm template my-release some/chart | platformprofile check -f profile.yaml --from -
 
+  # wait for a platform that is being installed
+  platformprofile check -f profile.yaml --wait --timeout 10m
+
   # a test report for a pipeline
   platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.pick.names = args
+			if o.wait && from.from != "" {
+				return errors.New("--wait watches a cluster, and --from reads files, which do not change: leave one of them out")
+			}
+			if !o.wait && cmd.Flags().Changed("timeout") {
+				return errors.New("--timeout is how long to --wait: add --wait, or leave it out")
+			}
 			place, err := o.pick.place()
 			if err != nil {
 				return err
@@ -54,6 +69,8 @@ failed. Manifests hold no status: the health of what they install is NotObserved
 	}
 	from.addFlags(command.Flags())
 	o.pick.addFlags(command.Flags())
+	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
+	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	command.Flags().StringVarP(&output, "output", "o", "table", written(conformanceFormats))
 	return command
 }
@@ -63,7 +80,11 @@ func (o *checkOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := o.once(ctx, profiles); err != nil {
+	evaluate := o.once
+	if o.wait {
+		evaluate = o.await
+	}
+	if err := evaluate(ctx, profiles); err != nil {
 		return err
 	}
 	if err := o.write(o.from.streams.Out, profiles); err != nil {

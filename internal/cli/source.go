@@ -36,11 +36,7 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if err != nil {
 		return nil, nil, err
 	}
-	definitions, err := observe.Definitions(ctx, clients)
-	if err != nil {
-		s.warn("%v; only the built-in definitions are used", err)
-	}
-	c, err := s.catalog(definitions)
+	c, err := s.clusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -53,6 +49,15 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
 	}
 	return i.Snapshot(), compiled, nil
+}
+
+// clusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
+func (s *source) clusterCatalog(ctx context.Context, clients observe.Clients) (*catalog.Catalog, error) {
+	definitions, err := observe.Definitions(ctx, clients)
+	if err != nil {
+		s.warn("%v; only the built-in definitions are used", err)
+	}
+	return s.catalog(definitions)
 }
 
 // connect connects to the cluster that the flags choose.

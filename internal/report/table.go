@@ -36,6 +36,9 @@ func (t *table) flush() error {
 	return t.err
 }
 
+// Printable keeps what a cluster calls its objects from steering the terminal.
+func Printable(text string) string { return printable(text) }
+
 // printable keeps what a cluster calls its objects from steering the terminal.
 func printable(text string) string {
 	return strings.Map(func(r rune) rune {
