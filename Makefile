@@ -19,6 +19,13 @@ help: ## List the targets
 build: ## Build the program into bin/platformprofile
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
 
+.PHONY: plugin
+plugin: build ## Make it a plugin of kubectl: put bin/plugin on the PATH
+	@mkdir -p $(BIN)/plugin
+	ln -sf ../platformprofile $(BIN)/plugin/kubectl-platformprofile
+	@printf '#!/bin/sh\nexec kubectl platformprofile __complete "$$@"\n' > $(BIN)/plugin/kubectl_complete-platformprofile
+	@chmod +x $(BIN)/plugin/kubectl_complete-platformprofile
+
 .PHONY: controlplane
 controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (about 10 minutes from an empty cache)
 	@go -C hack/controlplane build -o $(CONTROLPLANE) .
@@ -82,7 +89,7 @@ verify-tidy:
 	go -C hack/tools mod tidy -diff
 
 .PHONY: test
-test: build node-parts ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.

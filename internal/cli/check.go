@@ -72,6 +72,8 @@ found last. A mistake in the profile ends the wait, because time does not mend i
 	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
 	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait at most")
 	command.Flags().StringVarP(&output, "output", "o", "table", written(conformanceFormats))
+	completeFormats(command, conformanceFormats)
+	command.ValidArgsFunction = o.pick.completeProfiles
 	return command
 }
 

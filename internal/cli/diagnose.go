@@ -57,6 +57,7 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 	}
 	from.addFlags(command.Flags())
 	command.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
+	completeFormats(command, []string{"text", "json", "yaml"})
 	return command
 }
 

@@ -30,7 +30,7 @@ objects that show it. What an uninstall left behind is listed apart from what is
   platformprofile discover -o profile > profile.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := discoveryWriter(output)
+			write, err := discoveryWriter(output, streams.Out)
 			if err != nil {
 				return err
 			}
@@ -42,14 +42,19 @@ objects that show it. What an uninstall left behind is listed apart from what is
 		},
 	}
 	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "table", "table, json, yaml or profile")
+	command.Flags().StringVarP(&output, "output", "o", "table", written(discoveryFormats))
+	completeFormats(command, discoveryFormats)
 	return command
 }
 
-func discoveryWriter(output string) (func(io.Writer, report.Discovery) error, error) {
+// discoveryFormats are what discover writes.
+var discoveryFormats = []string{"table", "wide", "json", "yaml", "profile"}
+
+func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
 	switch output {
-	case "table":
-		return func(w io.Writer, d report.Discovery) error { return d.Table(w) }, nil
+	case "table", "wide":
+		look := report.Look{Colour: colours(out), Wide: output == "wide"}
+		return func(w io.Writer, d report.Discovery) error { return d.Table(w, look) }, nil
 	case "json":
 		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
 	case "yaml":
@@ -62,7 +67,7 @@ func discoveryWriter(output string) (func(io.Writer, report.Discovery) error, er
 			return writeProfile(w, d)
 		}, nil
 	}
-	return nil, fmt.Errorf("-o %s: write table, json, yaml or profile", output)
+	return nil, fmt.Errorf("-o %s: write %s", output, written(discoveryFormats))
 }
 
 func writeJSON(w io.Writer, value any) error {

@@ -53,6 +53,8 @@ The verdict is found anew; the exit code is 0 whatever it is, and 2 when the com
 	from.addFlags(command.Flags())
 	picked.addFlags(command.Flags())
 	command.Flags().StringVarP(&output, "output", "o", "text", written(explanationFormats))
+	completeFormats(command, explanationFormats)
+	command.ValidArgsFunction = picked.completeRequirements
 	return command
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // conformanceFormats are what check writes.
-var conformanceFormats = []string{"table", "json", "yaml", "junit", "sarif"}
+var conformanceFormats = []string{"table", "wide", "json", "yaml", "junit", "sarif"}
 
 // conformanceWriter writes profiles with their status.
 type conformanceWriter func(io.Writer, []*v1alpha1.PlatformProfile) error
@@ -23,9 +23,10 @@ func written(formats []string) string {
 	return strings.Join(formats[:last], ", ") + " or " + formats[last]
 }
 
-func conformanceFormat(output string, _ io.Writer, place report.Place) (conformanceWriter, error) {
+func conformanceFormat(output string, out io.Writer, place report.Place) (conformanceWriter, error) {
 	switch output {
-	case "table":
+	case "table", "wide":
+		look := report.Look{Colour: colours(out), Wide: output == "wide"}
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			for i, profile := range profiles {
 				if i > 0 {
@@ -33,7 +34,7 @@ func conformanceFormat(output string, _ io.Writer, place report.Place) (conforma
 						return err
 					}
 				}
-				if err := report.Conformance(w, profile); err != nil {
+				if err := report.Conformance(w, profile, look); err != nil {
 					return err
 				}
 			}

@@ -220,6 +220,8 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 		"none by label":       {[]string{"check", "-l", "team=other"}, cli.ExitError, "no PlatformProfile with the labels team=other"},
 		"none by name":        {[]string{"check", "other"}, cli.ExitError, `no PlatformProfile "other" in the cluster; there is held, unheld`},
 		"why one of them is":  {[]string{"explain", "unheld", "class"}, cli.ExitOK, "storageclasses.storage.k8s.io: "},
+		"completion of names": {[]string{"__complete", "check", ""}, cli.ExitOK, "unheld"},
+		"and of requirements": {[]string{"__complete", "explain", "held", ""}, cli.ExitOK, "storage/class"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			// __complete takes what is to be completed last.
