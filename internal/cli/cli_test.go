@@ -278,7 +278,7 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml or profile"}},
+		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
 		"another output of check":    {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
 		"no profile named":           {[]string{"check", "--from", "-"}, []string{"--from", "-f"}},
 		"a profile that is not":      {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -25,6 +26,9 @@ objects that show it. What an uninstall left behind is listed apart from what is
 
   # what manifests would install
   helm template my-release some/chart | platformprofile discover --from -
+
+  # a page to look at, or to send around
+  platformprofile discover -o html > platform.html
 
   # a profile that declares what is there, to start from
   platformprofile discover -o profile > profile.yaml`,
@@ -48,7 +52,7 @@ objects that show it. What an uninstall left behind is listed apart from what is
 }
 
 // discoveryFormats are what discover writes.
-var discoveryFormats = []string{"table", "wide", "json", "yaml", "profile"}
+var discoveryFormats = []string{"table", "wide", "json", "yaml", "html", "profile"}
 
 func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
 	switch output {
@@ -59,6 +63,8 @@ func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Disco
 		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
 	case "yaml":
 		return func(w io.Writer, d report.Discovery) error { return writeYAML(w, d) }, nil
+	case "html":
+		return func(w io.Writer, d report.Discovery) error { return d.HTML(w, time.Now()) }, nil
 	case "profile":
 		return func(w io.Writer, d report.Discovery) error {
 			if len(d.Components) == 0 {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // conformanceFormats are what check writes.
-var conformanceFormats = []string{"table", "wide", "json", "yaml", "junit", "sarif"}
+var conformanceFormats = []string{"table", "wide", "json", "yaml", "junit", "sarif", "html"}
 
 // conformanceWriter writes profiles with their status.
 type conformanceWriter func(io.Writer, []*v1alpha1.PlatformProfile) error
@@ -50,6 +51,10 @@ func conformanceFormat(output string, out io.Writer, place report.Place) (confor
 		}, nil
 	case "junit":
 		return report.JUnit, nil
+	case "html":
+		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return report.HTML(w, profiles, time.Now())
+		}, nil
 	case "sarif":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			return report.SARIF(w, profiles, place, version())

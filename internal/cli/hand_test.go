@@ -35,8 +35,8 @@ func TestCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		"formats of check":               {[]string{"check", "-o", ""}, "table wide json yaml junit sarif"},
-		"formats of discover":            {[]string{"discover", "-o", ""}, "table wide json yaml profile"},
+		"formats of check":               {[]string{"check", "-o", ""}, "table wide json yaml junit sarif html"},
+		"formats of discover":            {[]string{"discover", "-o", ""}, "table wide json yaml html profile"},
 		"profiles of a file":             {[]string{"check", "-f", both, "--from", "x", ""}, "p q"},
 		"those not named yet":            {[]string{"check", "-f", both, "--from", "x", "p", ""}, "q"},
 		"profiles, then requirements":    {[]string{"explain", "-f", both, "--from", "x", "q", ""}, "security/a security/b"},
