@@ -80,7 +80,7 @@ func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled,
 	}
 	troubled, err := observe.Trouble(ctx, clients, namespace, now)
 	if err != nil {
-		return nil, fmt.Errorf("looking for troubled pods: %w", err)
+		return nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
 	}
 	return troubled, nil
 }

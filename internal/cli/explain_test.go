@@ -23,7 +23,7 @@ func TestExplainTellsTheWholeChain(t *testing.T) {
 			"security/guard of PlatformProfile p: VersionMismatch (Required)",
 			"falco >=0.41 or tetragon is installed", "no other implementation is installed beside it",
 			"daemonsets.apps: 1 object", "falco 0.40.0 in guard: NotObserved", "shown by DaemonSet guard/my-falco (image mirror.corp/falcosecurity/falco:0.40.0)",
-			"by itself VersionMismatch", "nothing of", "tetragon", "the profile is not conformant", "Bring Falco into the range >=0.41",
+			"nothing of", "tetragon", "the profile is not conformant", "Bring Falco into the range >=0.41",
 		},
 		"security/backup": {
 			"Missing (Required)", "its check backup-recent holds", "velero: no installation, only what an uninstall leaves behind",
@@ -44,6 +44,18 @@ func TestExplainTellsTheWholeChain(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Of several copies each is judged, and not only the one that decides.
+func TestExplainJudgesEachCopy(t *testing.T) {
+	older := strings.ReplaceAll(strings.ReplaceAll(falco, "guard", "old"), "0.40.0", "0.38.0")
+	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, anyOf: [{component: falco, version: ">=0.40"}]}`)}), "p.yaml")
+	_, out, _ := run(falco+"---"+older, "explain", "a", "-f", file, "--from", "-")
+	for _, want := range []string{"a of PlatformProfile p: Satisfied", "falco 0.40.0 in guard", "falco 0.38.0 in old", "by itself VersionMismatch: falco 0.38.0 in old is outside the range >=0.40"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("it does not say %q:\n%s", want, out)
+		}
 	}
 }
 

@@ -86,3 +86,16 @@ func TestColoursAreForTerminals(t *testing.T) {
 		t.Errorf("%q", out+string(written))
 	}
 }
+
+func TestAClusterThatDoesNotAnswer(t *testing.T) {
+	folder := write(t, map[string]string{
+		"config": "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a}]\n",
+		"p.yaml": profile("{name: a, capability: cni}"),
+	})
+	for _, args := range [][]string{{"check"}, {"check", "-f", filepath.Join(folder, "p.yaml")}, {"discover"}, {"explain", "a"}, {"diagnose"}} {
+		code, out, errOut := run("", append(args, "--kubeconfig", filepath.Join(folder, "config"))...)
+		if code != ExitError || out != "" || !strings.Contains(errOut, "127.0.0.1:1") || !strings.Contains(errOut, "--context") {
+			t.Errorf("%v: exit code %d, %q, %q", args, code, out, errOut)
+		}
+	}
+}

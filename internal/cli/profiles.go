@@ -88,7 +88,7 @@ func (p *pick) read(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
 	}
 	profiles, err := observe.Profiles(ctx, clients, p.selector)
 	if err != nil {
-		return nil, err
+		return nil, unreachable(err)
 	}
 	if len(profiles) == 0 {
 		if p.selector != "" {

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -43,7 +45,7 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	compiled, resources := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	if err := observe.Once(ctx, clients, i, resources); err != nil {
-		return nil, nil, err
+		return nil, nil, unreachable(err)
 	}
 	if err := observe.Diagnose(ctx, clients, i, time.Now()); err != nil {
 		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
@@ -58,6 +60,15 @@ func (s *source) clusterCatalog(ctx context.Context, clients observe.Clients) (*
 		s.warn("%v; only the built-in definitions are used", err)
 	}
 	return s.catalog(definitions)
+}
+
+// unreachable adds what to do where a cluster does not answer at all.
+func unreachable(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return fmt.Errorf("%w: see whether the cluster is up, choose another with --kubeconfig or --context, or read files with --from", err)
+	}
+	return err
 }
 
 // connect connects to the cluster that the flags choose.

@@ -34,7 +34,7 @@ func Explanation(w io.Writer, e *conformance.Explanation) error {
 	}
 	if len(e.Components) > 0 {
 		head("What was found:")
-		explainComponents(say, e.Components)
+		explainComponents(say, e)
 	}
 	if len(e.Rules) > 0 {
 		head("Which checks ran:")
@@ -70,16 +70,16 @@ func sourceText(s conformance.ExplainedSource) string {
 }
 
 // explainComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.
-func explainComponents(say func(string, ...any), components []conformance.ExplainedComponent) {
+func explainComponents(say func(string, ...any), e *conformance.Explanation) {
 	var absent []string
-	for _, c := range components {
+	for _, c := range e.Components {
 		switch {
 		case !c.Defined:
 			say("  %s: nobody defines it", c.Name)
 		case len(c.Installations) == 0 && len(c.Residue) == 0 && len(c.Blind) == 0:
 			absent = append(absent, c.Name)
 		default:
-			explainComponent(say, c)
+			explainComponent(say, c, e.Message)
 		}
 	}
 	if len(absent) > 0 {
@@ -87,7 +87,7 @@ func explainComponents(say func(string, ...any), components []conformance.Explai
 	}
 }
 
-func explainComponent(say func(string, ...any), c conformance.ExplainedComponent) {
+func explainComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
 	role := ""
 	if c.Rival {
 		role = ", which is not asked for"
@@ -97,7 +97,7 @@ func explainComponent(say func(string, ...any), c conformance.ExplainedComponent
 		if one.Why != "" {
 			say("    because %s", one.Why)
 		}
-		if one.Verdict != "" && !holds(one.Verdict) {
+		if one.Verdict != "" && !holds(one.Verdict) && one.Message != told {
 			say("    by itself %s: %s", one.Verdict, one.Message)
 		}
 		for _, evidence := range one.Evidence {
