@@ -44,7 +44,13 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 		defer close(ended)
 		_ = live.Run(ctx) // it ends with its context, and with no other error
 	}()
-	defer func() { cancel(); <-ended }()
+	defer func() {
+		cancel()
+		select {
+		case <-ended:
+		case <-time.After(2 * time.Second): // a request that hangs must not hold the command up
+		}
+	}()
 
 	shown := newProgress(o.from.streams.ErrOut, o.timeout)
 	defer shown.end()
