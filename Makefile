@@ -19,6 +19,28 @@ help: ## List the targets
 build: ## Build the program into bin/platformprofile
 	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
 
+.PHONY: plugin
+plugin: build ## Make it a plugin of kubectl: put bin/plugin on the PATH
+	@mkdir -p $(BIN)/plugin
+	ln -sf ../platformprofile $(BIN)/plugin/kubectl-platformprofile
+	@printf '#!/bin/sh\nexec kubectl platformprofile __complete "$$@"\n' > $(BIN)/plugin/kubectl_complete-platformprofile
+	@chmod +x $(BIN)/plugin/kubectl_complete-platformprofile
+
+# The pages that check and discover write are looked at in a real browser. Without one their test is skipped, but not
+# where CI is set.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+		else \
+			echo "No chromium is here, and it cannot be installed: the test of the pages is skipped." >&2; \
+		fi; }
+
+.PHONY: test-pages
+test-pages: build chromium ## Look at the HTML pages in a real Chromium; screenshots in bin/screenshots
+	go -C test/browser test -count=1 -timeout 20m ./...
+
 .PHONY: controlplane
 controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (about 10 minutes from an empty cache)
 	@go -C hack/controlplane build -o $(CONTROLPLANE) .
@@ -58,12 +80,14 @@ vet:
 	go vet ./...
 	go -C hack/controlplane vet ./...
 	go -C hack/bench vet ./...
+	go -C test/browser vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
+	cd test/browser && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -84,9 +108,10 @@ verify-tidy:
 	go -C hack/preflight mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
+	go -C test/browser mod tidy -diff
 
 .PHONY: test
-test: build node-parts ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.

@@ -3,10 +3,11 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 
 	"github.com/platformprofile/platformprofile/internal/cli"
 )
 
 func main() {
-	os.Exit(cli.Execute(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(cli.ExecuteAs(filepath.Base(os.Args[0]), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

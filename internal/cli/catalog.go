@@ -38,6 +38,8 @@ health come from, which checks it offers, and what to do when it is missing.`,
 		},
 	}
 	command.Flags().StringVarP(&output, "output", "o", "", "yaml with a NAME; markdown without one")
+	completeFormats(command, []string{"yaml", "markdown"})
+	command.ValidArgsFunction = completeComponents
 	command.AddCommand(newLint(streams))
 	return command
 }

@@ -1,9 +1,8 @@
 package cli
 
 import (
-	"fmt"
-	"io"
-	"os"
+	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,115 +12,100 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
-	"github.com/platformprofile/platformprofile/internal/manifest"
-	"github.com/platformprofile/platformprofile/internal/report"
 )
+
+// checkOptions are what check is asked.
+type checkOptions struct {
+	from    *source
+	pick    pick
+	write   conformanceWriter
+	wait    bool
+	timeout time.Duration
+}
 
 func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
 	from := &source{flags: flags, streams: streams}
-	file, output := "", ""
+	o := &checkOptions{from: from, pick: pick{from: from}}
+	output := ""
 	command := &cobra.Command{
-		Use:   "check -f PROFILE",
+		Use:   "check [PROFILE...]",
 		Short: "Hold a cluster, or manifests, against a profile once",
-		Long: `Hold a cluster, or manifests, against a profile once, with the decisions that the operator makes.
+		Long: `Hold a cluster, or manifests, against a profile once, with the decisions that the operator makes. Without -f the
+profiles are those of the cluster.
 
 The exit code is 0 when the profile is conformant, 1 when it is not, and 2 when that could not be told or the command
-failed. Manifests hold no status: the health of what they install is NotObserved, which satisfies a requirement.`,
+failed. Manifests hold no status: the health of what they install is NotObserved, which satisfies a requirement.
+
+With --wait the cluster is watched until the profile is conformant, or until the --timeout, with the exit code of what was
+found last. A mistake in the profile ends the wait, because time does not mend it.`,
 		Example: `  # the cluster of the current context
   platformprofile check -f profile.yaml
 
   # rendered manifests, before anything is deployed
-  helm template my-release some/chart | platformprofile check -f profile.yaml --from -`,
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := conformanceWriter(output)
+  helm template my-release some/chart | platformprofile check -f profile.yaml --from -
+
+  # wait for a platform that is being installed
+  platformprofile check -f profile.yaml --wait --timeout 10m
+
+  # a test report for a pipeline
+  platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.pick.names = args
+			if o.wait && from.from != "" {
+				return errors.New("--wait watches a cluster, and --from reads files, which do not change: leave one of them out")
+			}
+			if !o.wait && cmd.Flags().Changed("timeout") {
+				return errors.New("--timeout is how long to --wait: add --wait, or leave it out")
+			}
+			place, err := o.pick.place()
 			if err != nil {
 				return err
 			}
-			if file == "-" && from.from == "-" {
-				return fmt.Errorf("-f and --from cannot both read standard input: give one of them a file")
-			}
-			profiles, err := readProfiles(file, streams.In)
-			if err != nil {
+			if o.write, err = conformanceFormat(output, streams.Out, place); err != nil {
 				return err
 			}
-			snapshot, compiled, err := from.look(cmd.Context(), profiles...)
-			if err != nil {
-				return err
-			}
-			now := time.Now()
-			for i, profile := range profiles {
-				result := conformance.Evaluate(compiled[i], snapshot, &v1alpha1.PlatformProfileStatus{}, profile.Generation, now)
-				profile.Status = result.Status
-			}
-			if err := write(streams.Out, profiles); err != nil {
-				return err
-			}
-			return exit(profiles)
+			return o.run(cmd.Context())
 		},
 	}
 	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&file, "filename", "f", "", `the PlatformProfile to hold against; "-" for standard input`)
-	command.Flags().StringVarP(&output, "output", "o", "table", "table, json or yaml")
-	_ = command.MarkFlagRequired("filename")
+	o.pick.addFlags(command.Flags())
+	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
+	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait at most")
+	command.Flags().StringVarP(&output, "output", "o", "table", written(conformanceFormats))
+	completeFormats(command, conformanceFormats)
+	command.ValidArgsFunction = o.pick.completeProfiles
 	return command
 }
 
-func readProfiles(name string, stdin io.Reader) ([]*v1alpha1.PlatformProfile, error) {
-	input := stdin
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer file.Close() //nolint:errcheck // nothing was written
-		input = file
-	}
-	profiles, err := manifest.Profiles(input)
+func (o *checkOptions) run(ctx context.Context) error {
+	profiles, err := o.pick.read(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return err
 	}
-	return profiles, nil
+	evaluate := o.once
+	if o.wait {
+		evaluate = o.await
+	}
+	if err := evaluate(ctx, profiles); err != nil {
+		return err
+	}
+	if err := o.write(o.from.streams.Out, profiles); err != nil {
+		return err
+	}
+	return exit(profiles)
 }
 
-func conformanceWriter(output string) (func(io.Writer, []*v1alpha1.PlatformProfile) error, error) {
-	switch output {
-	case "table":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			for i, profile := range profiles {
-				if i > 0 {
-					if _, err := fmt.Fprintln(w); err != nil {
-						return err
-					}
-				}
-				if err := report.Conformance(w, profile); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, nil
-	case "json":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeJSON(w, oneOrList(profiles))
-		}, nil
-	case "yaml":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeYAML(w, oneOrList(profiles))
-		}, nil
+// once evaluates profiles over what is there now.
+func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+	snapshot, compiled, err := o.from.look(ctx, profiles...)
+	if err != nil {
+		return err
 	}
-	return nil, fmt.Errorf("-o %s: write table, json or yaml", output)
-}
-
-// oneOrList is the profile itself where there is one, as the API would return it, and a list where there are more.
-func oneOrList(profiles []*v1alpha1.PlatformProfile) any {
-	if len(profiles) == 1 {
-		return profiles[0]
+	now := time.Now()
+	for i, profile := range profiles {
+		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now).Status
 	}
-	list := &v1alpha1.PlatformProfileList{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfileList"}}
-	for _, profile := range profiles {
-		list.Items = append(list.Items, *profile)
-	}
-	return list
+	return nil
 }
 
 // exit turns the profiles' conformance into an exit code: a failure before what could not be told. A mistake in a profile

@@ -278,9 +278,9 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 		args []string
 		says []string
 	}{
-		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, json, yaml or profile"}},
+		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
 		"another output of check":    {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
-		"no profile named":           {[]string{"check", "--from", "-"}, []string{`"filename"`}},
+		"no profile named":           {[]string{"check", "--from", "-"}, []string{"--from", "-f"}},
 		"a profile that is not":      {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
 		"a file without a profile":   {[]string{"check", "-f", in("none.yaml"), "--from", "-"}, []string{"none.yaml", "no PlatformProfile"}},
 		"a profile that is refused":  {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},

@@ -57,6 +57,7 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 	}
 	from.addFlags(command.Flags())
 	command.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
+	completeFormats(command, []string{"text", "json", "yaml"})
 	return command
 }
 
@@ -79,7 +80,7 @@ func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled,
 	}
 	troubled, err := observe.Trouble(ctx, clients, namespace, now)
 	if err != nil {
-		return nil, fmt.Errorf("looking for troubled pods: %w", err)
+		return nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
 	}
 	return troubled, nil
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -26,11 +27,14 @@ objects that show it. What an uninstall left behind is listed apart from what is
   # what manifests would install
   helm template my-release some/chart | platformprofile discover --from -
 
+  # a page to look at, or to send around
+  platformprofile discover -o html > platform.html
+
   # a profile that declares what is there, to start from
   platformprofile discover -o profile > profile.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := discoveryWriter(output)
+			write, err := discoveryWriter(output, streams.Out)
 			if err != nil {
 				return err
 			}
@@ -42,18 +46,25 @@ objects that show it. What an uninstall left behind is listed apart from what is
 		},
 	}
 	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "table", "table, json, yaml or profile")
+	command.Flags().StringVarP(&output, "output", "o", "table", written(discoveryFormats))
+	completeFormats(command, discoveryFormats)
 	return command
 }
 
-func discoveryWriter(output string) (func(io.Writer, report.Discovery) error, error) {
+// discoveryFormats are what discover writes.
+var discoveryFormats = []string{"table", "wide", "json", "yaml", "html", "profile"}
+
+func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
 	switch output {
-	case "table":
-		return func(w io.Writer, d report.Discovery) error { return d.Table(w) }, nil
+	case "table", "wide":
+		look := report.Look{Colour: colours(out), Wide: output == "wide"}
+		return func(w io.Writer, d report.Discovery) error { return d.Table(w, look) }, nil
 	case "json":
 		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
 	case "yaml":
 		return func(w io.Writer, d report.Discovery) error { return writeYAML(w, d) }, nil
+	case "html":
+		return func(w io.Writer, d report.Discovery) error { return d.HTML(w, time.Now()) }, nil
 	case "profile":
 		return func(w io.Writer, d report.Discovery) error {
 			if len(d.Components) == 0 {
@@ -62,7 +73,7 @@ func discoveryWriter(output string) (func(io.Writer, report.Discovery) error, er
 			return writeProfile(w, d)
 		}, nil
 	}
-	return nil, fmt.Errorf("-o %s: write table, json, yaml or profile", output)
+	return nil, fmt.Errorf("-o %s: write %s", output, written(discoveryFormats))
 }
 
 func writeJSON(w io.Writer, value any) error {

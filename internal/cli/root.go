@@ -30,7 +30,15 @@ func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
 
 // Execute runs the command line and returns its exit code.
 func Execute(args []string, in io.Reader, out, errOut io.Writer) int {
+	return ExecuteAs("platformprofile", args, in, out, errOut)
+}
+
+// ExecuteAs runs the command line of a program of this name: as a plugin of kubectl it says so in its texts.
+func ExecuteAs(program string, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot(genericclioptions.IOStreams{In: in, Out: out, ErrOut: errOut})
+	if isPlugin(program) {
+		asPlugin(root)
+	}
 	root.SetArgs(args)
 	err := root.Execute()
 	var code outcome
@@ -61,7 +69,11 @@ It only reads: it never changes the cluster, apart from the operator's own statu
 	root.SetOut(streams.Out)
 	root.SetErr(streams.ErrOut)
 	flags.AddFlags(root.PersistentFlags())
-	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
+	_ = root.RegisterFlagCompletionFunc("context", completeContexts(flags))
+	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
+		return fmt.Errorf("%w: '%s --help' lists the flags", err, command.CommandPath())
+	})
+	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
 	return root
 }
 

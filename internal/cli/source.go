@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -36,23 +38,37 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if err != nil {
 		return nil, nil, err
 	}
-	definitions, err := observe.Definitions(ctx, clients)
-	if err != nil {
-		s.warn("%v; only the built-in definitions are used", err)
-	}
-	c, err := s.catalog(definitions)
+	c, err := s.clusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
 	}
 	compiled, resources := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	if err := observe.Once(ctx, clients, i, resources); err != nil {
-		return nil, nil, err
+		return nil, nil, unreachable(err)
 	}
 	if err := observe.Diagnose(ctx, clients, i, time.Now()); err != nil {
 		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
 	}
 	return i.Snapshot(), compiled, nil
+}
+
+// clusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
+func (s *source) clusterCatalog(ctx context.Context, clients observe.Clients) (*catalog.Catalog, error) {
+	definitions, err := observe.Definitions(ctx, clients)
+	if err != nil {
+		s.warn("%v; only the built-in definitions are used", err)
+	}
+	return s.catalog(definitions)
+}
+
+// unreachable adds what to do where a cluster does not answer at all.
+func unreachable(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return fmt.Errorf("%w: see whether the cluster is up, choose another with --kubeconfig or --context, or read files with --from", err)
+	}
+	return err
 }
 
 // connect connects to the cluster that the flags choose.

@@ -27,6 +27,19 @@ const (
 	Blind
 )
 
+// String names the sight as people read it.
+func (s Sight) String() string {
+	switch s {
+	case Seen:
+		return "Seen"
+	case NotServed:
+		return "NotServed"
+	case Blind:
+		return "Blind"
+	}
+	return "Pending"
+}
+
 // Change says what a snapshot shows differently from the one before.
 type Change struct {
 	// Components are the names of the components whose installations, residue or blind spots changed, sorted.

@@ -16,6 +16,14 @@ type Snapshot struct {
 	Catalog    *catalog.Catalog
 	components map[string]*Component
 	resources  map[catalog.Resource]*Resource
+	sources    map[string]Source
+}
+
+// Source is how well a source of facts can be seen, and how many objects it shows.
+type Source struct {
+	Sight   Sight
+	Reason  string
+	Objects int
 }
 
 // Component is what is found of one component. It never changes.
@@ -71,7 +79,10 @@ func (i *Inventory) Snapshot() *Snapshot {
 	if i.snapshot != nil {
 		return i.snapshot
 	}
-	s := &Snapshot{Catalog: i.catalog, components: maps.Clone(i.states), resources: make(map[catalog.Resource]*Resource, len(i.resources))}
+	s := &Snapshot{Catalog: i.catalog, components: maps.Clone(i.states), resources: make(map[catalog.Resource]*Resource, len(i.resources)), sources: make(map[string]Source, len(i.sources))}
+	for name, source := range i.sources {
+		s.sources[name] = Source{source.sight, source.reason, len(source.records)}
+	}
 	for name, r := range i.resources {
 		s.resources[name] = r.seen()
 	}
@@ -143,6 +154,10 @@ func (s *Snapshot) Unseen() []string {
 	}
 	return reasons
 }
+
+// Source tells how well a source can be seen, named as kubectl names the resource: "daemonsets.apps". One that nobody feeds
+// is Pending.
+func (s *Snapshot) Source(name string) Source { return s.sources[name] }
 
 // Resource returns what rules see of a resource. One that nobody feeds is Pending.
 func (s *Snapshot) Resource(name catalog.Resource) *Resource {

@@ -124,3 +124,21 @@ func Definitions(ctx context.Context, clients Clients) ([]*v1alpha1.ComponentDef
 	})
 	return found, err
 }
+
+// Profiles reads the PlatformProfiles of a cluster, by a label selector where it is not empty.
+func Profiles(ctx context.Context, clients Clients, selector string) ([]*v1alpha1.PlatformProfile, error) {
+	page, err := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles")).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	if apierrors.IsNotFound(err) {
+		return nil, errors.New("the cluster does not know PlatformProfiles: install the operator, or give a profile's file with -f")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the cluster's PlatformProfiles: %w", err)
+	}
+	var found []*v1alpha1.PlatformProfile
+	err = page.EachListItem(func(object runtime.Object) error {
+		profile := &v1alpha1.PlatformProfile{}
+		found = append(found, profile)
+		return runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, profile)
+	})
+	return found, err
+}

@@ -13,7 +13,7 @@ import (
 
 // CatalogTable lists what can be recognised, layer by layer.
 func CatalogTable(w io.Writer, c *catalog.Catalog) error {
-	t := newTable(w, "LAYER", "COMPONENT", "NAME", "CAPABILITIES", "CHECKS")
+	t := newTable(w, Look{}, "LAYER", "COMPONENT", "NAME", "CAPABILITIES", "CHECKS")
 	for _, layer := range catalogLayers(c) {
 		for _, name := range c.Names() {
 			component := c.Component(name)

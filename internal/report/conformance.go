@@ -10,23 +10,39 @@ import (
 )
 
 // Conformance writes the status of a profile for people.
-func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
+func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Look) error {
 	status := &profile.Status
 	conformant := "Unknown"
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		conformant = string(c.Status)
 	}
-	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", profile.Name, conformant, status.Score); err != nil {
+	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", profile.Name, look.paint(tintOfCondition(conformant), conformant), status.Score); err != nil {
 		return err
 	}
-	t := newTable(w, "LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE")
+	columns := []string{"LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE"}
+	if look.Wide {
+		columns = append(columns, "SINCE", "EVIDENCE", "MESSAGE")
+	}
+	t := newTable(w, look, columns...)
 	for _, layer := range status.Layers {
-		for _, r := range layer.Requirements {
+		for i := range layer.Requirements {
+			r := &layer.Requirements[i]
 			verdict := string(r.Verdict)
 			if r.Severity == v1alpha1.SeverityRecommended {
 				verdict += " (recommended)"
 			}
-			t.row(layer.Name, r.Name, verdict, dash(r.Component), dash(r.Version), dash(string(r.Health)), dash(r.Namespace))
+			cells := []cell{
+				{text: layer.Name}, {text: r.Name}, {verdict, tintOf(r)}, {text: dash(r.Component)}, {text: dash(r.Version)},
+				{dash(string(r.Health)), tintOfHealth(r.Health)}, {text: dash(r.Namespace)},
+			}
+			if look.Wide {
+				since := ""
+				if r.LastTransitionTime != nil {
+					since = r.LastTransitionTime.UTC().Format("2006-01-02 15:04")
+				}
+				cells = append(cells, cell{text: dash(since)}, cell{text: evidenceOf(r.Evidence)}, cell{text: dash(r.Message)})
+			}
+			t.cells(cells...)
 		}
 	}
 	if err := t.flush(); err != nil {
@@ -34,11 +50,10 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			holds := r.Verdict == v1alpha1.VerdictSatisfied || r.Verdict == v1alpha1.VerdictAttested
-			if holds && r.Health != v1alpha1.HealthProgressing {
+			if holds(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
 				continue // of what holds only a rollout is worth a word
 			}
-			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, r.Verdict, printable(r.Message)); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, look.paint(tintOf(&r), string(r.Verdict)), printable(r.Message)); err != nil {
 				return err
 			}
 			if r.Remediation != "" {
@@ -56,7 +71,7 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 			return err
 		}
 		for _, u := range status.Undeclared {
-			if _, err := fmt.Fprintf(w, "  %s %s %s\n", u.Component, dash(u.Version), u.Namespace); err != nil {
+			if _, err := fmt.Fprintf(w, "  %s\n", printable(u.Component+" "+dash(u.Version)+" "+u.Namespace)); err != nil {
 				return err
 			}
 		}
@@ -67,6 +82,40 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile) error {
 		}
 	}
 	return nil
+}
+
+func tintOfCondition(status string) tint {
+	switch status {
+	case "True":
+		return green
+	case "False":
+		return red
+	}
+	return yellow
+}
+
+func tintOf(r *v1alpha1.RequirementStatus) tint {
+	switch weigh(r) {
+	case fine:
+		return green
+	case failure:
+		return red
+	}
+	return yellow
+}
+
+func tintOfHealth(h v1alpha1.Health) tint {
+	switch h {
+	case v1alpha1.HealthHealthy:
+		return green
+	case v1alpha1.HealthDegraded:
+		return red
+	case v1alpha1.HealthProgressing:
+		return cyan
+	case v1alpha1.HealthUnknown:
+		return yellow
+	}
+	return 0
 }
 
 // diagnosed writes what is wrong with pods, a line for each thing.

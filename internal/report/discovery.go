@@ -64,8 +64,12 @@ func componentOf(c *inventory.Component) Component {
 }
 
 // Table writes a Discovery for people.
-func (d Discovery) Table(w io.Writer) error {
-	t := newTable(w, "LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE")
+func (d Discovery) Table(w io.Writer, look Look) error {
+	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
+	if look.Wide {
+		columns = append(columns, "CAPABILITIES", "MESSAGE")
+	}
+	t := newTable(w, look, columns...)
 	for _, layer := range layersOf(d.Components) {
 		for _, component := range d.Components {
 			if component.Layer != layer {
@@ -76,7 +80,14 @@ func (d Discovery) Table(w io.Writer) error {
 				if i.PartOf != "" {
 					name += " (part of " + i.PartOf + ")"
 				}
-				t.row(layer, name, dash(strings.TrimSpace(i.Version+" "+i.Variant)), string(i.Health), dash(i.Namespace), evidenceOf(i.Evidence))
+				cells := []cell{
+					{text: layer}, {text: name}, {text: dash(strings.TrimSpace(i.Version + " " + i.Variant))}, {string(i.Health), tintOfHealth(i.Health)},
+					{text: dash(i.Namespace)}, {text: evidenceOf(i.Evidence)},
+				}
+				if look.Wide {
+					cells = append(cells, cell{text: dash(strings.Join(component.Capabilities, ", "))}, cell{text: dash(i.Message)})
+				}
+				t.cells(cells...)
 			}
 		}
 	}
@@ -89,12 +100,12 @@ func (d Discovery) Table(w io.Writer) error {
 		}
 	}
 	for _, left := range d.Residue {
-		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s (%s)\n", left.Name, evidenceOf(left.Installations[0].Evidence)); err != nil {
+		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
 			return err
 		}
 	}
 	for _, reason := range d.Unseen {
-		if _, err := fmt.Fprintf(w, "Could not look: %s\n", reason); err != nil {
+		if _, err := fmt.Fprintf(w, "Could not look: %s\n", printable(reason)); err != nil {
 			return err
 		}
 	}

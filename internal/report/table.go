@@ -4,37 +4,100 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 )
 
-// table writes rows in columns that line up.
-type table struct {
-	w   *tabwriter.Writer
-	err error
+// Look is how what people read is written.
+type Look struct {
+	// Colour marks verdicts and healths with the colours of a terminal.
+	Colour bool
+	// Wide adds columns.
+	Wide bool
 }
 
-func newTable(w io.Writer, columns ...string) *table {
-	t := &table{w: tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)}
+// tint is a colour of a terminal, as the number that switches it on; 0 is none.
+type tint int
+
+const (
+	red    tint = 31
+	green  tint = 32
+	yellow tint = 33
+	cyan   tint = 36
+)
+
+// paint colours a text, unless there is nothing to colour it with.
+func (l Look) paint(t tint, text string) string {
+	if !l.Colour || t == 0 {
+		return text
+	}
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", t, text)
+}
+
+// table writes rows in columns that line up, coloured or not.
+type table struct {
+	w    io.Writer
+	look Look
+	rows [][]cell
+}
+
+// cell is one text of a table. Its colour takes no room.
+type cell struct {
+	text string
+	tint tint
+}
+
+// columnGap is what lies between two columns.
+const columnGap = 3
+
+func newTable(w io.Writer, look Look, columns ...string) *table {
+	t := &table{w: w, look: look}
 	t.row(columns...)
 	return t
 }
 
-func (t *table) row(cells ...string) {
-	for i, cell := range cells {
-		cells[i] = printable(cell)
+func (t *table) row(texts ...string) {
+	cells := make([]cell, 0, len(texts))
+	for _, text := range texts {
+		cells = append(cells, cell{text: text})
 	}
-	if _, err := fmt.Fprintln(t.w, strings.Join(cells, "\t")); err != nil && t.err == nil {
-		t.err = err
+	t.cells(cells...)
+}
+
+func (t *table) cells(cells ...cell) {
+	for i := range cells {
+		cells[i].text = printable(cells[i].text)
 	}
+	t.rows = append(t.rows, cells)
 }
 
 func (t *table) flush() error {
-	if err := t.w.Flush(); err != nil {
-		return err
+	var widths []int
+	for _, row := range t.rows {
+		for i, c := range row {
+			if i == len(widths) {
+				widths = append(widths, 0)
+			}
+			widths[i] = max(widths[i], utf8.RuneCountInString(c.text))
+		}
 	}
-	return t.err
+	for _, row := range t.rows {
+		var line strings.Builder
+		for i, c := range row {
+			line.WriteString(t.look.paint(c.tint, c.text))
+			if i < len(row)-1 {
+				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+columnGap))
+			}
+		}
+		if _, err := fmt.Fprintln(t.w, line.String()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// Printable keeps what a cluster calls its objects from steering the terminal.
+func Printable(text string) string { return printable(text) }
 
 // printable keeps what a cluster calls its objects from steering the terminal.
 func printable(text string) string {

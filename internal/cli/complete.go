@@ -1,0 +1,107 @@
+package cli
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+)
+
+// completionPatience is how long a person who pressed the Tab key waits for a cluster.
+const completionPatience = 3 * time.Second
+
+// completeFormats completes -o.
+func completeFormats(command *cobra.Command, formats []string) {
+	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// profiles are those that the command is about; none where they cannot be read.
+func (p *pick) profiles(ctx context.Context) []*v1alpha1.PlatformProfile {
+	p.names = nil
+	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	defer cancel()
+	if p.file == "-" {
+		return nil // it cannot be read twice
+	}
+	if _, err := p.place(); err != nil {
+		return nil
+	}
+	profiles, err := p.read(ctx)
+	if err != nil {
+		return nil
+	}
+	return profiles
+}
+
+// completeProfiles completes the names of profiles, each once.
+func (p *pick) completeProfiles(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	for _, profile := range p.profiles(command.Context()) {
+		if !slices.Contains(args, profile.Name) {
+			names = append(names, profile.Name)
+		}
+	}
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeRequirements completes a profile, and then its requirements. Where there is one profile its requirements may
+// come at once.
+func (p *pick) completeRequirements(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	profiles := p.profiles(command.Context())
+	var found []string
+	for _, profile := range profiles {
+		switch {
+		case len(args) == 0 && len(profiles) > 1:
+			found = append(found, profile.Name)
+			continue
+		case len(args) == 0:
+			found = append(found, profile.Name)
+		case len(args) > 1 || args[0] != profile.Name:
+			continue
+		}
+		found = append(found, conformance.Compile(&profile.Spec, catalog.New()).Names()...)
+	}
+	return found, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeComponents completes the names of the catalog's components.
+func completeComponents(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	components, err := catalog.Builtin()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	var names []string
+	for _, component := range components {
+		if strings.HasPrefix(component.Name, begun) {
+			names = append(names, component.Name+"\t"+component.DisplayName)
+		}
+	}
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeContexts completes --context from the kubeconfig.
+func completeContexts(flags *genericclioptions.ConfigFlags) cobra.CompletionFunc {
+	return func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		config, err := flags.ToRawKubeConfigLoader().RawConfig()
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		var names []string
+		for name := range config.Contexts {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		return names, cobra.ShellCompDirectiveNoFileComp
+	}
+}

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
+)
+
+// junit is what a pipeline reads of a test report.
+type junit struct {
+	Tests    int `xml:"tests,attr"`
+	Failures int `xml:"failures,attr"`
+	Errors   int `xml:"errors,attr"`
+	Skipped  int `xml:"skipped,attr"`
+	Suites   []struct {
+		Name  string `xml:"name,attr"`
+		Cases []struct {
+			Name    string  `xml:"name,attr"`
+			Failure *string `xml:"failure"`
+			Error   *string `xml:"error"`
+			Skipped *string `xml:"skipped"`
+		} `xml:"testcase"`
+	} `xml:"testsuite"`
+}
+
+const ofEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
+  {name: c, severity: Recommended, anyOf: [{component: vault}]},
+  {name: d, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
+
+func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
+	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(ofEachKind)}), "p.yaml")
+	code, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+	if code != ExitFound {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	var got junit
+	if err := xml.Unmarshal([]byte(out), &got); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	if got.Tests != 4 || got.Failures != 1 || got.Errors != 1 || got.Skipped != 1 || len(got.Suites) != 1 || got.Suites[0].Name != "p/security" {
+		t.Fatalf("%+v", got)
+	}
+	for _, c := range got.Suites[0].Cases {
+		if (c.Failure != nil) != (c.Name == "b") || (c.Error != nil) != (c.Name == "d") || (c.Skipped != nil) != (c.Name == "c") {
+			t.Errorf("%+v", c)
+		}
+	}
+	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "not installed: vault") || !strings.Contains(text, "Install HashiCorp Vault") {
+		t.Errorf("it does not say what to do: %q", text)
+	}
+}
+
+func TestJUnitOfSeveralProfilesHasTheSuitesOfAll(t *testing.T) {
+	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	folder := write(t, map[string]string{"m.yaml": falco})
+	code, out, _ := run(two, "check", "-f", "-", "--from", folder, "-o", "junit")
+	var got junit
+	if err := xml.Unmarshal([]byte(out), &got); err != nil || code != ExitFound || len(got.Suites) != 2 || got.Suites[0].Name != "p/security" || got.Suites[1].Name != "q/security" || got.Failures != 1 {
+		t.Errorf("exit code %d, %v, %+v", code, err, got)
+	}
+	if code, out, _ = run(two, "check", "p", "-f", "-", "--from", folder); code != ExitOK || strings.Contains(out, "PlatformProfile q") {
+		t.Errorf("one of them by name: exit code %d:\n%s", code, out)
+	}
+	if code, _, errOut := run(two, "check", "r", "-f", "-", "--from", folder); code != ExitError || !strings.Contains(errOut, `no PlatformProfile "r"`) || !strings.Contains(errOut, "p, q") {
+		t.Errorf("one that is none: exit code %d: %s", code, errOut)
+	}
+}
+
+// What makes check fail must make a test fail too, or the pipeline's page looks green while the pipeline is red.
+func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
+	for name, spec := range map[string]string{
+		"a mistake":  "{layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: falcon}]}]}]}",
+		"undeclared": "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: vault}]}]}]}",
+		"unseen":     "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(write(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
+			code, out, _ := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+			var got junit
+			if err := xml.Unmarshal([]byte(out), &got); err != nil {
+				t.Fatal(err)
+			}
+			if code == ExitOK || got.Failures+got.Errors == 0 {
+				t.Errorf("exit code %d with %d failures and %d errors", code, got.Failures, got.Errors)
+			}
+			code, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+			if levels := levelsOf(t, out); code == ExitOK || !slices.Contains(levels, "error") && !slices.Contains(levels, "warning") {
+				t.Errorf("exit code %d with results %q", code, levels)
+			}
+		})
+	}
+}
+
+func levelsOf(t *testing.T, out string) []string {
+	t.Helper()
+	got, err := sarif.FromString(out)
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	var levels []string
+	for _, result := range got.Runs[0].Results {
+		levels = append(levels, result.Level)
+	}
+	return levels
+}
+
+func TestSARIFPointsIntoTheProfile(t *testing.T) {
+	folder := write(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + profile("\n"+ofEachKind)})
+	t.Chdir(folder)
+	code, out, errOut := run(falco, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
+	if code != ExitFound {
+		t.Fatalf("exit code %d: %s", code, errOut)
+	}
+	got, err := sarif.FromString(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := got.Validate(); err != nil {
+		t.Fatalf("the schema refuses it: %v", err)
+	}
+	if rules := got.Runs[0].Tool.Driver.Rules; len(rules) != 4 || *rules[1].ID != "p/security/b" {
+		t.Errorf("not a rule for each requirement: %d", len(rules))
+	}
+	want := map[string]string{"p/security/b": "error", "p/security/c": "note", "p/security/d": "warning"}
+	lines := map[string]int{"p/security/b": 7, "p/security/c": 8, "p/security/d": 9}
+	if len(got.Runs[0].Results) != len(want) {
+		t.Fatalf("%d results, and what holds must have none", len(got.Runs[0].Results))
+	}
+	for _, result := range got.Runs[0].Results {
+		at := result.Locations[0].PhysicalLocation
+		if result.Level != want[*result.RuleID] || *at.ArtifactLocation.URI != "sub%20dir/p.yaml" || *at.Region.StartLine != lines[*result.RuleID] {
+			t.Errorf("%s is %s at %s:%d", *result.RuleID, result.Level, *at.ArtifactLocation.URI, *at.Region.StartLine)
+		}
+	}
+	var raw map[string]any
+	if err := json.Unmarshal([]byte(out), &raw); err != nil || raw["version"] != "2.1.0" {
+		t.Errorf("version %v, %v", raw["version"], err)
+	}
+}
+
+// Nothing that a cluster or a file calls its objects breaks out of a report.
+func TestReportsEscapeWhatTheyQuote(t *testing.T) {
+	const evil = `]]></failure><script>alert(1)</script>&\"'\u202e\u001b[31m`
+	requirements := `{name: a, check: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
+	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(requirements)}), "p.yaml")
+	_, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+	var got junit
+	if err := xml.Unmarshal([]byte(out), &got); err != nil || got.Failures != 1 {
+		t.Fatalf("%v: %+v\n%s%s", err, got, out, errOut)
+	}
+	if text := *got.Suites[0].Cases[0].Failure; !strings.Contains(text, `]]></failure><script>alert(1)</script>&"'`) || strings.ContainsAny(out, "\x1b\u202e") {
+		t.Errorf("%q", out)
+	}
+	_, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+	report, err := sarif.FromString(out)
+	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(*report.Runs[0].Results[0].Message.Text, "<script>") {
+		t.Errorf("%v: %q", err, out)
+	}
+}

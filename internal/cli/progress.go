@@ -1,0 +1,78 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/report"
+)
+
+// progress shows how a wait goes: in one line that is written over on a terminal, and elsewhere by a line for each verdict
+// that turned.
+type progress struct {
+	w       io.Writer
+	width   int // of the terminal; 0 where there is none
+	timeout time.Duration
+	started time.Time
+	begun   bool
+}
+
+func newProgress(w io.Writer, timeout time.Duration) *progress {
+	return &progress{w: w, width: terminalWidth(w), timeout: timeout, started: time.Now()}
+}
+
+// turned tells of verdicts that turned. At first all have, and only what does not hold is worth a line.
+func (p *progress) turned(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
+	if p.width > 0 {
+		p.tick(profiles)
+		return
+	}
+	for _, t := range transitions {
+		if !p.begun && !t.Bad() {
+			continue
+		}
+		text := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
+		if t.From != "" {
+			text += string(t.From) + " -> "
+		}
+		p.say(text + string(t.Now.Verdict) + ": " + t.Now.Message)
+	}
+	p.begun = true
+}
+
+func (p *progress) say(text string) {
+	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), report.Printable(text))
+}
+
+// tick writes the line on a terminal anew.
+func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
+	if p.width == 0 {
+		return
+	}
+	var waiting []string
+	score := "looking"
+	for i, profile := range profiles {
+		if profile.Status.Score != "" {
+			if i == 0 {
+				score = ""
+			}
+			score = strings.TrimSpace(score + " " + profile.Status.Score)
+		}
+		if profile.Status.Reason != "" {
+			waiting = append(waiting, profile.Status.Reason)
+		}
+	}
+	text := []rune(report.Printable(fmt.Sprintf("%s of %s  %s  %s", time.Since(p.started).Round(time.Second), p.timeout, score, strings.Join(waiting, "; "))))
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(text[:min(len(text), max(p.width-1, 1))]))
+}
+
+// end clears the line on a terminal for what comes after it.
+func (p *progress) end() {
+	if p.width > 0 {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}

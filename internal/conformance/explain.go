@@ -1,0 +1,298 @@
+package conformance
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// Explanation is the whole chain from what a requirement asks for to its verdict.
+type Explanation struct {
+	Profile     string            `json:"profile"`
+	Layer       string            `json:"layer"`
+	Requirement string            `json:"requirement"`
+	Severity    v1alpha1.Severity `json:"severity"`
+	// Asked is what the requirement asks for, a sentence each.
+	Asked []string `json:"asked"`
+	// Sources are what was looked at, or could not be.
+	Sources []ExplainedSource `json:"sources"`
+	// Components are those that the requirement is about, found or not, in the order in which it names them.
+	Components []ExplainedComponent `json:"components"`
+	// Rules are the checks that the requirement asks for, with what they came to.
+	Rules []ExplainedRule `json:"rules"`
+
+	Verdict     v1alpha1.Verdict `json:"verdict"`
+	Message     string           `json:"message"`
+	Remediation string           `json:"remediation,omitempty"`
+	// Conformant says what the verdict means for the profile.
+	Conformant string `json:"conformant"`
+}
+
+// ExplainedSource is one source of facts or of objects.
+type ExplainedSource struct {
+	Name    string `json:"name"`
+	Sight   string `json:"sight"`
+	Objects int    `json:"objects"`
+	Reason  string `json:"reason,omitempty"`
+}
+
+// ExplainedComponent is what was found of one component.
+type ExplainedComponent struct {
+	Name    string `json:"name"`
+	Version string `json:"version,omitempty"` // the range that is asked for
+	// Rival says that it is not asked for, and that it may not be there beside what is.
+	Rival         bool                    `json:"rival,omitempty"`
+	Defined       bool                    `json:"defined"`
+	Installations []ExplainedInstallation `json:"installations"`
+	Residue       []v1alpha1.Evidence     `json:"residue,omitempty"`
+	// Blind is what could not be looked at that might prove it.
+	Blind []string `json:"blind,omitempty"`
+}
+
+// ExplainedInstallation is one copy, and how it was judged by itself.
+type ExplainedInstallation struct {
+	Namespace string               `json:"namespace,omitempty"`
+	Version   string               `json:"version,omitempty"`
+	Variant   string               `json:"variant,omitempty"`
+	Health    v1alpha1.Health      `json:"health"`
+	Why       string               `json:"why,omitempty"`
+	Verdict   v1alpha1.Verdict     `json:"verdict,omitempty"`
+	Message   string               `json:"message,omitempty"`
+	Evidence  []v1alpha1.Evidence  `json:"evidence"`
+	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
+}
+
+// ExplainedRule is a check, and what it came to by itself.
+type ExplainedRule struct {
+	Name      string `json:"name"`
+	Component string `json:"component,omitempty"`
+	Resource  string `json:"resource"`
+	// Expression is the CEL of a rule of the profile's own.
+	Expression string           `json:"expression,omitempty"`
+	Parameters map[string]any   `json:"parameters,omitempty"`
+	Verdict    v1alpha1.Verdict `json:"verdict"`
+	Message    string           `json:"message"`
+	// Skipped says why the check did not count; empty where it did.
+	Skipped string `json:"skipped,omitempty"`
+}
+
+// Names are the requirements of a profile, each as LAYER/NAME, in the order of the spec.
+func (p *Profile) Names() []string {
+	var all []string
+	for _, l := range p.layers {
+		for i := range l.requirements {
+			all = append(all, l.name+"/"+l.requirements[i].Name)
+		}
+	}
+	return all
+}
+
+// Explain explains the verdict on a requirement, named LAYER/NAME, or NAME alone where one layer has it. The error says
+// what there is.
+func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*Explanation, error) {
+	var layer string
+	var r *requirement
+	var fitting []string
+	for i := range p.layers {
+		for j := range p.layers[i].requirements {
+			one := &p.layers[i].requirements[j]
+			full := p.layers[i].name + "/" + one.Name
+			if name == full || name == one.Name {
+				layer, r = p.layers[i].name, one
+				fitting = append(fitting, full)
+			}
+		}
+	}
+	switch {
+	case len(fitting) == 0:
+		return nil, fmt.Errorf("the profile has no requirement %q; it has %s", name, strings.Join(p.Names(), ", "))
+	case len(fitting) > 1:
+		return nil, fmt.Errorf("more than one requirement is called %q: say which one, %s", name, strings.Join(fitting, " or "))
+	}
+	o := p.judge(r, s, now)
+	e := &Explanation{
+		Layer: layer, Requirement: r.Name, Severity: r.Severity, Asked: r.asked(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
+		Sources: r.sources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
+	}
+	if holds(o.verdict) {
+		e.Remediation = ""
+	}
+	e.Conformant = meaning(r.Severity, o.verdict)
+	for _, c := range r.choices {
+		e.Components = append(e.Components, p.explainChoice(r, c, s, now))
+	}
+	for _, rival := range r.rivals {
+		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
+		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.Blind) > 0) {
+			found := explainComponent(component)
+			found.Rival = true
+			e.Components = append(e.Components, found)
+		}
+	}
+	if r.rule != nil {
+		o := p.checked(r, s, now)
+		e.Rules = append(e.Rules, ExplainedRule{Name: r.Name, Resource: catalog.ResourceOf(r.Check.Resource).String(), Expression: r.Check.Expression, Verdict: o.verdict, Message: o.message})
+	}
+	for _, c := range r.checks {
+		e.Rules = append(e.Rules, p.explainCheck(r, c, s, now)...)
+	}
+	return e, nil
+}
+
+func meaning(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
+	switch {
+	case holds(verdict):
+		return "it holds"
+	case severity == v1alpha1.SeverityRecommended:
+		return "it does not hold, and is only Recommended: the profile can be conformant without it"
+	case verdict == v1alpha1.VerdictUnknown:
+		return "it is Required and cannot be judged: whether the profile is conformant is Unknown, unless another requirement fails"
+	}
+	return "it is Required and does not hold: the profile is not conformant"
+}
+
+// asked says in sentences what a requirement asks for.
+func (r *requirement) asked() []string {
+	var asked []string
+	say := func(format string, args ...any) { asked = append(asked, fmt.Sprintf(format, args...)) }
+	not := ""
+	if r.Presence == v1alpha1.PresenceAbsent {
+		not = "not "
+	}
+	switch {
+	case r.Attested != nil:
+		say("somebody's word for what cannot be seen in the cluster: that of %s", r.Attested.By)
+	case r.Check != nil:
+		say("a rule over all %s holds: %s", catalog.ResourceOf(r.Check.Resource), r.Check.Message)
+	case r.Capability != "":
+		say("a component that provides %s is %sinstalled", r.Capability, not)
+	case len(r.AnyOf) > 0:
+		var choices []string
+		for _, c := range r.AnyOf {
+			choices = append(choices, strings.TrimSpace(c.Component+" "+c.Version))
+		}
+		say("%s is %sinstalled", strings.Join(choices, " or "), not)
+	}
+	if len(r.choices) > 0 && not == "" {
+		if r.Health == v1alpha1.RequireInstalled {
+			say("in any health")
+		} else {
+			say("it is healthy, or being rolled out")
+		}
+	}
+	if r.Exclusive {
+		say("no other implementation is installed beside it")
+	}
+	for _, c := range r.Checks {
+		say("its check %s holds", c.Name)
+	}
+	if r.broken != "" {
+		say("it cannot be judged as it is written: %s", r.broken)
+	}
+	return asked
+}
+
+// sources are those that can prove what the requirement is about, and the resources that its rules read.
+func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
+	seen := map[string]ExplainedSource{}
+	prove := func(name string) {
+		component := s.Component(name)
+		if component == nil {
+			return
+		}
+		for _, source := range component.Definition.ProofSources() {
+			at := s.Source(source)
+			seen[source] = ExplainedSource{Name: source, Sight: at.Sight.String(), Objects: at.Objects, Reason: at.Reason}
+		}
+	}
+	for _, c := range r.choices {
+		prove(c.component)
+	}
+	if r.Exclusive {
+		for _, rival := range r.rivals {
+			prove(rival)
+		}
+	}
+	read := func(resource catalog.Resource) {
+		at := s.Resource(resource)
+		seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.Sight.String(), Objects: len(at.Objects), Reason: at.Reason}
+	}
+	if r.Check != nil && r.rule != nil {
+		read(catalog.ResourceOf(r.Check.Resource))
+	}
+	for _, c := range r.checks {
+		read(c.Resource)
+		for _, related := range c.Related {
+			read(related.Resource)
+		}
+	}
+	all := make([]ExplainedSource, 0, len(seen))
+	for _, name := range slices.Sorted(maps.Keys(seen)) {
+		all = append(all, seen[name])
+	}
+	return all
+}
+
+func explainComponent(c *inventory.Component) ExplainedComponent {
+	found := ExplainedComponent{Name: c.Definition.Name, Defined: true, Residue: c.Residue, Blind: c.Blind, Installations: []ExplainedInstallation{}}
+	for i := range c.Installations {
+		one := &c.Installations[i]
+		found.Installations = append(found.Installations, ExplainedInstallation{
+			Namespace: one.Namespace, Version: one.Version, Variant: one.Variant, Health: one.Health, Why: one.Message, Evidence: one.Evidence, Diagnoses: one.Diagnoses,
+		})
+	}
+	return found
+}
+
+func (p *Profile) explainChoice(r *requirement, c choice, s *inventory.Snapshot, now time.Time) ExplainedComponent {
+	component := s.Component(c.component)
+	if component == nil {
+		return ExplainedComponent{Name: c.component, Version: c.text, Installations: []ExplainedInstallation{}}
+	}
+	found := explainComponent(component)
+	found.Version = c.text
+	if r.Presence == v1alpha1.PresenceAbsent || component.Obscured {
+		return found // a copy is not judged by itself
+	}
+	for i := range found.Installations {
+		o := p.installed(r, c, component.Definition, &component.Installations[i], s, now)
+		found.Installations[i].Verdict, found.Installations[i].Message = o.verdict, o.message
+	}
+	return found
+}
+
+// explainCheck runs a named check by itself, for each component that is asked for and offers it.
+func (p *Profile) explainCheck(r *requirement, c check, s *inventory.Snapshot, now time.Time) []ExplainedRule {
+	var all []ExplainedRule
+	for _, choice := range r.choices {
+		component := s.Component(choice.component)
+		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
+			continue
+		}
+		o := p.named(c, component.Definition, s, now)
+		ran := ExplainedRule{Name: c.Name, Component: choice.component, Resource: c.Resource.String(), Parameters: told(c), Verdict: o.verdict, Message: o.message}
+		if len(component.Installations) == 0 {
+			ran.Skipped = choice.component + " is not installed"
+		}
+		all = append(all, ran)
+	}
+	return all
+}
+
+// told are the parameters of a check as text.
+func told(c check) map[string]any {
+	if len(c.params) == 0 {
+		return nil
+	}
+	texts := make(map[string]any, len(c.params))
+	for name, value := range c.params {
+		texts[name] = fmt.Sprint(value)
+	}
+	return texts
+}

@@ -1,0 +1,46 @@
+package manifest
+
+import (
+	"bytes"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Lines finds where in a stream of YAML documents PlatformProfiles and their requirements begin: the line of a profile's
+// name by that name, and the line of a requirement's by PROFILE/LAYER/NAME. What it cannot read it passes over.
+func Lines(data []byte) map[string]int {
+	lines := map[string]int{}
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	for {
+		var document yaml.Node
+		if err := decoder.Decode(&document); err != nil {
+			return lines
+		}
+		if len(document.Content) == 0 || scalar(document.Content[0], "kind") != "PlatformProfile" {
+			continue
+		}
+		root := document.Content[0]
+		profile := scalar(child(root, "metadata"), "name")
+		lines[profile] = child(child(root, "metadata"), "name").Line
+		for _, layer := range child(child(root, "spec"), "layers").Content {
+			for _, requirement := range child(layer, "requirements").Content {
+				name := child(requirement, "name")
+				lines[profile+"/"+scalar(layer, "name")+"/"+name.Value] = name.Line
+			}
+		}
+	}
+}
+
+// child is a field of a mapping; an empty node where there is none.
+func child(node *yaml.Node, field string) *yaml.Node {
+	if node.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			if node.Content[i].Value == field {
+				return node.Content[i+1]
+			}
+		}
+	}
+	return &yaml.Node{}
+}
+
+func scalar(node *yaml.Node, field string) string { return child(node, field).Value }

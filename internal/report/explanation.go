@@ -1,0 +1,162 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+)
+
+// Explanation writes for people why a requirement has its verdict, from what was asked to what to do.
+func Explanation(w io.Writer, e *conformance.Explanation) error {
+	p := &page{w: w}
+	// Names and messages come from the cluster, and must not steer the terminal.
+	say := func(format string, args ...any) { p.line("%s", printable(fmt.Sprintf(format, args...))) }
+	head := func(text string) {
+		p.line("")
+		say("%s", text)
+	}
+	say("%s/%s of PlatformProfile %s: %s (%s)", e.Layer, e.Requirement, e.Profile, e.Verdict, e.Severity)
+
+	head("What was asked:")
+	for _, text := range e.Asked {
+		say("  - %s", text)
+	}
+	if len(e.Sources) > 0 {
+		head("What was looked at:")
+		for _, source := range e.Sources {
+			say("  %s", sourceText(source))
+		}
+	}
+	if len(e.Components) > 0 {
+		head("What was found:")
+		explainComponents(say, e)
+	}
+	if len(e.Rules) > 0 {
+		head("Which checks ran:")
+		for _, rule := range e.Rules {
+			explainRule(say, rule)
+		}
+	}
+	head("Why it is " + string(e.Verdict) + ":")
+	say("  %s", e.Message)
+	say("  For the profile: %s.", e.Conformant)
+	if e.Remediation != "" {
+		head("What to do:")
+		say("  %s", e.Remediation)
+	}
+	return p.err
+}
+
+func sourceText(s conformance.ExplainedSource) string {
+	switch s.Sight {
+	case "Seen":
+		if s.Objects == 1 {
+			return s.Name + ": 1 object"
+		}
+		return fmt.Sprintf("%s: %d objects", s.Name, s.Objects)
+	case "NotServed":
+		return s.Name + ": the cluster does not serve it, so there can be none"
+	}
+	reason := s.Reason
+	if reason == "" {
+		reason = "it was not read yet"
+	}
+	return s.Name + ": could not be looked at: " + reason
+}
+
+// explainComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.
+func explainComponents(say func(string, ...any), e *conformance.Explanation) {
+	var absent []string
+	for _, c := range e.Components {
+		switch {
+		case !c.Defined:
+			say("  %s: nobody defines it", c.Name)
+		case len(c.Installations) == 0 && len(c.Residue) == 0 && len(c.Blind) == 0:
+			absent = append(absent, c.Name)
+		default:
+			explainComponent(say, c, e.Message)
+		}
+	}
+	if len(absent) > 0 {
+		say("  nothing of %s", strings.Join(absent, ", "))
+	}
+}
+
+func explainComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
+	role := ""
+	if c.Rival {
+		role = ", which is not asked for"
+	}
+	for _, one := range c.Installations {
+		say("  %s %s%s: %s%s", c.Name, dash(strings.TrimSpace(one.Version+" "+one.Variant)), within(one.Namespace), one.Health, role)
+		if one.Why != "" {
+			say("    because %s", one.Why)
+		}
+		if one.Verdict != "" && !holds(one.Verdict) && one.Message != told {
+			say("    by itself %s: %s", one.Verdict, one.Message)
+		}
+		for _, evidence := range one.Evidence {
+			say("    shown by %s", evidenceText(evidence))
+		}
+		for _, d := range one.Diagnoses {
+			say("    %s: %s", conformance.Ailment(&d), d.Meaning)
+			for _, command := range d.Commands {
+				say("      %s", command)
+			}
+		}
+	}
+	if len(c.Installations) == 0 && len(c.Residue) > 0 {
+		say("  %s: no installation, only what an uninstall leaves behind", c.Name)
+		for _, evidence := range c.Residue {
+			say("    left: %s", evidenceText(evidence))
+		}
+	}
+	for _, reason := range c.Blind {
+		say("  %s: cannot be told: %s", c.Name, reason)
+	}
+}
+
+func explainRule(say func(string, ...any), r conformance.ExplainedRule) {
+	name := r.Name
+	if r.Component != "" {
+		name = r.Component + "'s " + name
+	}
+	outcome := string(r.Verdict)
+	if r.Skipped != "" {
+		outcome = "not judged, because " + r.Skipped
+	}
+	say("  %s over %s: %s", name, r.Resource, outcome)
+	for _, parameter := range slices.Sorted(maps.Keys(r.Parameters)) {
+		say("    %s = %v", parameter, r.Parameters[parameter])
+	}
+	if r.Expression != "" {
+		say("    %s", r.Expression)
+	}
+	if r.Skipped == "" {
+		say("    %s", r.Message)
+	}
+}
+
+func within(namespace string) string {
+	if namespace == "" {
+		return ""
+	}
+	return " in " + namespace
+}
+
+func evidenceText(e v1alpha1.Evidence) string {
+	name := e.Name
+	if e.Namespace != "" {
+		name = e.Namespace + "/" + name
+	}
+	text := e.Kind + " " + name
+	if e.Signal != "" {
+		text += " (" + e.Signal + ")"
+	}
+	return text
+}

@@ -1,0 +1,333 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page's parts
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+var (
+	//go:embed page/page.html
+	pageHTML string
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageJS string
+
+	pageTemplate = template.Must(template.New("page").Parse(pageHTML))
+)
+
+// htmlPage is what the template shows: a stack for each profile, or one for what was discovered.
+type htmlPage struct {
+	Title  string
+	At     string
+	Style  template.CSS
+	Script template.JS
+	Policy string
+	Stacks []htmlStack
+}
+
+type htmlStack struct {
+	Title  string
+	Lead   string
+	State  state
+	Score  string
+	Notes  []htmlNote
+	Layers []htmlLayer // from the top of the stack to its bottom
+}
+
+type htmlNote struct {
+	Title string
+	Lines []string
+}
+
+type htmlLayer struct {
+	Title string
+	Count string
+	State state
+	Tiles []htmlTile
+	Gap   string // what is missing as a whole; empty where something is there
+}
+
+type htmlTile struct {
+	Title   string
+	State   state
+	Sub     string // component and version
+	Where   string
+	Tags    []string
+	Facts   []htmlFact
+	Causes  []string
+	Command []string
+	Shown   []string // evidence
+}
+
+type htmlFact struct{ Name, Value string }
+
+// HTML writes profiles as one page that needs nothing beside itself.
+func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
+	page := htmlPage{Title: "Platform profiles"}
+	for _, profile := range profiles {
+		page.Stacks = append(page.Stacks, stackOf(profile))
+	}
+	if len(profiles) == 1 {
+		page.Title = "Platform profile " + profiles[0].Name
+	}
+	return page.write(w, at)
+}
+
+// HTML writes what was discovered as one page that needs nothing beside itself.
+func (d Discovery) HTML(w io.Writer, at time.Time) error {
+	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.stack()}}
+	return page.write(w, at)
+}
+
+func (p *htmlPage) write(w io.Writer, at time.Time) error {
+	p.At = at.UTC().Format("2006-01-02 15:04 UTC")
+	p.Style, p.Script = template.CSS(pageCSS), template.JS(pageJS) //nolint:gosec // the project's own, nothing is put in
+	// Were anything to slip through the escaping, the browser would still run nothing and fetch nothing.
+	p.Policy = "default-src 'none'; img-src data:; style-src " + hashed(pageCSS) + "; script-src " + hashed(pageJS) + "; base-uri 'none'; form-action 'none'"
+	return pageTemplate.Execute(w, p)
+}
+
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
+	status := &profile.Status
+	s := htmlStack{Title: profile.Name, Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
+	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
+		switch c.Status {
+		case metav1.ConditionTrue:
+			s.State = state{"good", "✓", "Conformant"}
+		case metav1.ConditionFalse:
+			s.State = state{"bad", "✕", "Not conformant"}
+		}
+	}
+	if status.Score != "" {
+		s.Score = status.Score + " of what is required"
+	}
+	if text := mistakes(profile); text != "" {
+		s.note("Mistakes in the profile", text)
+	}
+	s.note("Installed and mentioned by no requirement", undeclared(profile)...)
+	layers := slices.Clone(status.Layers)
+	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return placeOf(a.Name) - placeOf(b.Name) })
+	asked := map[int]bool{}
+	for i := range layers {
+		asked[placeOf(layers[i].Name)] = true
+		s.Layers = append(s.Layers, layerOf(&layers[i], asks(&profile.Spec, layers[i].Name)))
+	}
+	s.Layers = append(s.Layers, troubleOf(status))
+	slices.Reverse(s.Layers)
+	var unasked []string
+	for i, layer := range stackLayers {
+		if !asked[i] && layer.name != troubleshooting {
+			unasked = append(unasked, layer.title)
+		}
+	}
+	if len(unasked) > 0 {
+		s.note("Layers that the profile asks nothing of", strings.Join(unasked, ", "))
+	}
+	return s
+}
+
+func (s *htmlStack) note(title string, lines ...string) {
+	if len(lines) > 0 {
+		s.Notes = append(s.Notes, htmlNote{title, lines})
+	}
+}
+
+// asks says of each requirement of a layer in few words what it asks for.
+func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
+	asked := map[string]string{}
+	for _, l := range spec.Layers {
+		for _, r := range l.Requirements {
+			if l.Name != layer {
+				continue
+			}
+			var choices []string
+			for _, c := range r.AnyOf {
+				choices = append(choices, strings.TrimSpace(c.Component+" "+c.Version))
+			}
+			switch {
+			case r.Capability != "":
+				asked[r.Name] = "any " + r.Capability
+			case r.Check != nil:
+				asked[r.Name] = r.Check.Message
+			case r.Attested != nil:
+				asked[r.Name] = "by " + r.Attested.By
+			default:
+				asked[r.Name] = strings.Join(choices, " or ")
+			}
+			if r.Presence == v1alpha1.PresenceAbsent {
+				asked[r.Name] = "no " + strings.TrimPrefix(asked[r.Name], "any ")
+			}
+		}
+	}
+	return asked
+}
+
+func layerOf(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
+	layer := htmlLayer{Title: printable(titleOf(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), State: stateOfVerdict(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+	for i := range l.Requirements {
+		layer.Tiles = append(layer.Tiles, requirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
+	}
+	return layer
+}
+
+func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
+	t := htmlTile{Title: printable(r.Name), State: stateOfVerdict(r), Sub: printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: printable(r.Namespace)}
+	if t.Sub == "" {
+		t.Sub = printable(asked)
+	} else {
+		t.fact("Asked for", asked)
+	}
+	if r.Severity == v1alpha1.SeverityRecommended {
+		t.Tags = append(t.Tags, "recommended")
+	}
+	if r.Health != "" && string(r.Health) != string(r.Verdict) {
+		t.Tags = append(t.Tags, string(r.Health))
+	}
+	t.fact("Why", r.Message)
+	t.fact("What to do", r.Remediation)
+	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
+		t.fact("Failing since", r.FailingSince.UTC().Format("2006-01-02 15:04 UTC"))
+	}
+	t.evidence(r.Evidence)
+	return t
+}
+
+func (t *htmlTile) fact(name, value string) {
+	if value != "" {
+		t.Facts = append(t.Facts, htmlFact{name, printable(value)})
+	}
+}
+
+func (t *htmlTile) evidence(all []v1alpha1.Evidence) {
+	for _, one := range all {
+		t.Shown = append(t.Shown, printable(evidenceText(one)))
+	}
+}
+
+// troubleOf is the top of the stack: what is wrong with pods.
+func troubleOf(status *v1alpha1.PlatformProfileStatus) htmlLayer {
+	layer := htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
+	for _, d := range status.Diagnoses {
+		t := htmlTile{Title: printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: printable(d.Workload.Kind + " " + d.Workload.Name), Where: printable(d.Workload.Namespace)}
+		t.fact("Pod", strings.TrimPrefix(where(d, 1), ", pod "))
+		t.fact("Meaning", d.Meaning)
+		for _, cause := range d.LikelyCauses {
+			t.Causes = append(t.Causes, printable(cause))
+		}
+		for _, command := range d.Commands {
+			t.Command = append(t.Command, printable(command))
+		}
+		layer.Tiles = append(layer.Tiles, t)
+	}
+	if n := len(status.Diagnoses); n > 0 {
+		layer.State, layer.Count = state{"bad", "✕", ""}, fmt.Sprintf("%d things wrong with pods", n+int(status.DiagnosesOmitted))
+		if n+int(status.DiagnosesOmitted) == 1 {
+			layer.Count = "1 thing wrong with pods"
+		}
+	}
+	return layer
+}
+
+// stack puts what was found into its layers. A standard layer of which nothing was found is a gap.
+func (d Discovery) stack() htmlStack {
+	s := htmlStack{Title: "Platform", Lead: "The components that were recognised, each in its layer. Gaps are layers of which nothing was found.", State: state{"good", "✓", "Nothing is degraded"}}
+	byPlace := map[int]*htmlLayer{}
+	layer := func(name string) *htmlLayer {
+		at := placeOf(name)
+		if byPlace[at] == nil {
+			byPlace[at] = &htmlLayer{Title: printable(titleOf(name))}
+		}
+		return byPlace[at]
+	}
+	for _, l := range stackLayers[:len(stackLayers)-1] {
+		layer(l.name)
+	}
+	installations, trouble := 0, htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing is degraded"}
+	for _, c := range d.Components {
+		l := layer(layerIn(c))
+		for i := range c.Installations {
+			t := installationTile(c, &c.Installations[i])
+			installations++
+			if t.State.Class == "bad" {
+				l.State = state{"bad", "✕", ""}
+				trouble.State, trouble.Tiles = l.State, append(trouble.Tiles, t)
+			}
+			if l.State.Class == "" {
+				l.State = state{Class: "good"}
+			}
+			l.Tiles = append(l.Tiles, t)
+		}
+	}
+	for _, c := range d.Residue {
+		t := htmlTile{Title: printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
+		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
+		t.evidence(c.Installations[0].Evidence)
+		l := layer(layerIn(c))
+		l.Tiles = append(l.Tiles, t)
+	}
+	s.Score = fmt.Sprintf("%d installations", installations)
+	if n := len(trouble.Tiles); n > 0 {
+		trouble.Count = fmt.Sprintf("%d degraded", n)
+		s.State = state{"bad", "✕", trouble.Count}
+	}
+	s.Layers = append(s.Layers, trouble)
+	for at := len(stackLayers); at >= 0; at-- {
+		l := byPlace[at]
+		if l == nil {
+			continue
+		}
+		l.Count = counted(len(l.Tiles))
+		if l.State.Class == "" {
+			l.State, l.Count = state{Class: "hollow"}, ""
+		}
+		if len(l.Tiles) == 0 {
+			l.Gap = "Nothing of it was found"
+		}
+		s.Layers = append(s.Layers, *l)
+	}
+	var unseen []string
+	for _, reason := range d.Unseen {
+		unseen = append(unseen, printable(reason))
+	}
+	s.note("What could not be looked at", unseen...)
+	return s
+}
+
+func counted(n int) string {
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		return "1 found"
+	}
+	return fmt.Sprintf("%d found", n)
+}
+
+func installationTile(c Component, i *Installation) htmlTile {
+	t := htmlTile{Title: printable(c.Name), State: stateOfHealth(i.Health), Sub: printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: printable(i.Namespace)}
+	if i.PartOf != "" {
+		t.Tags = append(t.Tags, printable("part of "+i.PartOf))
+	}
+	t.fact("Why", i.Message)
+	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
+	t.evidence(i.Evidence)
+	return t
+}

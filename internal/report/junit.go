@@ -1,0 +1,128 @@
+package report
+
+import (
+	"encoding/xml"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// The shape of JUnit's XML, as far as CI systems read it.
+type (
+	junitReport struct {
+		XMLName  xml.Name     `xml:"testsuites"`
+		Name     string       `xml:"name,attr"`
+		Tests    int          `xml:"tests,attr"`
+		Failures int          `xml:"failures,attr"`
+		Errors   int          `xml:"errors,attr"`
+		Skipped  int          `xml:"skipped,attr"`
+		Suites   []junitSuite `xml:"testsuite"`
+	}
+	junitSuite struct {
+		Name     string      `xml:"name,attr"`
+		Tests    int         `xml:"tests,attr"`
+		Failures int         `xml:"failures,attr"`
+		Errors   int         `xml:"errors,attr"`
+		Skipped  int         `xml:"skipped,attr"`
+		Cases    []junitCase `xml:"testcase"`
+	}
+	junitCase struct {
+		Class   string      `xml:"classname,attr"`
+		Name    string      `xml:"name,attr"`
+		Failure *junitWords `xml:"failure"`
+		Error   *junitWords `xml:"error"`
+		Skipped *junitWords `xml:"skipped"`
+		Out     string      `xml:"system-out,omitempty"`
+	}
+	junitWords struct {
+		Message string `xml:"message,attr"`
+		Type    string `xml:"type,attr,omitempty"`
+		Text    string `xml:",chardata"`
+	}
+)
+
+// JUnit writes profiles as a test report: a suite for each layer, a case for each requirement. What is Required and fails
+// is a failure, what could not be judged an error. What is only Recommended counts as skipped, because it fails nothing.
+func JUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+	report := junitReport{Name: "platformprofile"}
+	for _, profile := range profiles {
+		for i := range profile.Status.Layers {
+			layer := &profile.Status.Layers[i]
+			suite := junitSuite{Name: printable(profile.Name + "/" + layer.Name)}
+			for j := range layer.Requirements {
+				suite.add(junitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
+			}
+			report.add(suite)
+		}
+		if text := mistakes(profile); text != "" {
+			suite := junitSuite{Name: printable(profile.Name + "/spec")}
+			suite.add(junitCase{Class: printable(profile.Name + ".spec"), Name: "profile", Error: &junitWords{Message: text, Type: "InvalidSpec"}})
+			report.add(suite)
+		}
+		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
+			suite := junitSuite{Name: printable(profile.Name + "/undeclared")}
+			suite.add(junitUndeclared(profile))
+			report.add(suite)
+		}
+	}
+	if _, err := io.WriteString(w, xml.Header); err != nil {
+		return err
+	}
+	encoder := xml.NewEncoder(w)
+	encoder.Indent("", "  ")
+	if err := encoder.Encode(report); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
+}
+
+func junitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
+	c := junitCase{Class: printable(class), Name: printable(r.Name)}
+	words := &junitWords{Message: string(r.Verdict) + ": " + printable(r.Message), Type: string(r.Verdict), Text: advised(r)}
+	switch weigh(r) {
+	case failure:
+		c.Failure = words
+	case doubt:
+		c.Error = words
+	case advice:
+		c.Skipped = &junitWords{Message: "recommended, and " + words.Message}
+		c.Out = words.Text
+	case fine:
+		c.Out = words.Message
+	}
+	return c
+}
+
+func junitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
+	c := junitCase{Class: printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
+	if len(profile.Status.Undeclared) > 0 {
+		c.Failure = &junitWords{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclared(profile), "\n")}
+	} else if unsure := unseenUndeclared(profile); unsure != "" {
+		c.Error = &junitWords{Message: unsure, Type: "Unknown"}
+	}
+	return c
+}
+
+func (s *junitSuite) add(c junitCase) {
+	s.Cases = append(s.Cases, c)
+	s.Tests++
+	switch {
+	case c.Failure != nil:
+		s.Failures++
+	case c.Error != nil:
+		s.Errors++
+	case c.Skipped != nil:
+		s.Skipped++
+	}
+}
+
+func (r *junitReport) add(s junitSuite) {
+	r.Suites = append(r.Suites, s)
+	r.Tests += s.Tests
+	r.Failures += s.Failures
+	r.Errors += s.Errors
+	r.Skipped += s.Skipped
+}

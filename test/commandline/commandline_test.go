@@ -1,0 +1,240 @@
+// Package commandline runs the commands against a real control plane, where they need one.
+package commandline
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+
+	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+var env *cluster.Cluster
+
+func TestMain(m *testing.M) {
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "commandline:", err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (int, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	c, err := cluster.Start("--audit")
+	if err != nil {
+		return 1, err
+	}
+	defer c.Stop()
+	env = c
+	if err := c.Install(ctx); err != nil {
+		return 1, fmt.Errorf("installing the kinds: %w", err)
+	}
+	return m.Run(), nil
+}
+
+// heard is what a command says, readable while it runs.
+type heard struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (h *heard) Write(p []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.Write(p)
+}
+
+func (h *heard) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.text.String()
+}
+
+func command(args ...string) (code int, out, errOut *heard) {
+	out, errOut = &heard{}, &heard{}
+	return cli.Execute(append(args, "--kubeconfig", env.Kubeconfig), strings.NewReader(""), out, errOut), out, errOut
+}
+
+// profile writes a profile that asks for a StorageClass of a name.
+func profile(t *testing.T, class string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	text := fmt.Sprintf(`apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformProfile
+metadata: {name: %[1]s, labels: {team: %[1]s}}
+spec:
+  layers:
+  - name: storage
+    requirements:
+    - name: class
+      check:
+        resource: {group: storage.k8s.io, resource: storageclasses}
+        expression: "objects.exists(o, o.metadata.name == '%[1]s')"
+        message: the class is there
+`, class)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func createClass(t *testing.T, name string) {
+	t.Helper()
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: name}, Provisioner: "example.com/" + name}
+	if err := env.Client.Create(context.Background(), class); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), class) })
+}
+
+func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
+	file := profile(t, "awaited")
+	out, errOut := &heard{}, &heard{}
+	code := make(chan int, 1)
+	go func() {
+		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""), out, errOut)
+	}()
+	deadline := time.Now().Add(time.Minute)
+	for !strings.Contains(errOut.String(), "storage/class: CheckFailed: does not hold: the class is there") {
+		if time.Now().After(deadline) {
+			t.Fatalf("it does not say what it waits for:\n%s", errOut)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	select {
+	case got := <-code:
+		t.Fatalf("it does not wait: exit code %d\n%s%s", got, out, errOut)
+	case <-time.After(time.Second):
+	}
+	createClass(t, "awaited")
+	select {
+	case got := <-code:
+		if got != cli.ExitOK {
+			t.Errorf("exit code %d\n%s%s", got, out, errOut)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("it goes on waiting:\n%s", errOut)
+	}
+	if !strings.Contains(errOut.String(), "storage/class: CheckFailed -> Satisfied") || !strings.Contains(out.String(), "conformant: True") {
+		t.Errorf("%s%s", errOut, out)
+	}
+	if strings.Contains(errOut.String(), "\x1b") || strings.Contains(errOut.String(), "\r") {
+		t.Errorf("it moves the cursor of what is no terminal: %q", errOut)
+	}
+}
+
+func TestWaitEndsAtTheTimeoutWithWhatStillFails(t *testing.T) {
+	started := time.Now()
+	code, out, errOut := command("check", "-f", profile(t, "never"), "--wait", "--timeout", "8s")
+	if code != cli.ExitFound || !strings.Contains(out.String(), "storage/class is CheckFailed") {
+		t.Errorf("exit code %d\n%s%s", code, out, errOut)
+	}
+	if took := time.Since(started); took < 8*time.Second || took > 30*time.Second {
+		t.Errorf("it took %s", took)
+	}
+	// It watches: nothing is listed a second time, however long it waits.
+	listed := map[string]int{}
+	for _, request := range requestsSince(t, started) {
+		if request.Verb == "list" && request.ObjectRef != nil && strings.Contains(request.UserAgent, "commandline.test") && request.ObjectRef.Resource != "pods" {
+			listed[request.ObjectRef.Resource+"."+request.ObjectRef.APIGroup+"/"+request.ObjectRef.Namespace+"/"+request.ObjectRef.Name]++
+		}
+	}
+	for resource, times := range listed {
+		if times > 2 { // by facts and by the rule
+			t.Errorf("%s were listed %d times", resource, times)
+		}
+	}
+}
+
+func requestsSince(t *testing.T, from time.Time) []auditv1.Event {
+	t.Helper()
+	path, err := env.AuditLog()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	var found []auditv1.Event
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		event := auditv1.Event{}
+		if err := json.Unmarshal(scanner.Bytes(), &event); err == nil && event.RequestReceivedTimestamp.After(from) {
+			found = append(found, event)
+		}
+	}
+	if len(found) == 0 {
+		t.Fatal("the audit log holds no request")
+	}
+	return found
+}
+
+func TestWaitDoesNotWaitForAMistakeToMendItself(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p.yaml")
+	if err := os.WriteFile(path, []byte("apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: {layers: [{name: a, requirements: [{name: b, anyOf: [{component: falcon}]}]}]}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	started := time.Now()
+	code, out, errOut := command("check", "-f", path, "--wait", "--timeout", "2m")
+	if code != cli.ExitError || time.Since(started) > time.Minute || !strings.Contains(out.String(), "nobody defines this component") {
+		t.Errorf("exit code %d after %s\n%s%s", code, time.Since(started), out, errOut)
+	}
+}
+
+func TestTheClustersOwnProfiles(t *testing.T) {
+	for _, name := range []string{"held", "unheld"} {
+		file := profile(t, name)
+		if said, err := env.Kubectl(context.Background(), "apply", "-f", file); err != nil {
+			t.Fatal(said)
+		}
+		t.Cleanup(func() { _, _ = env.Kubectl(context.Background(), "delete", "-f", file) })
+	}
+	createClass(t, "held")
+	for name, test := range map[string]struct {
+		args []string
+		code int
+		says string
+	}{
+		"all":                 {[]string{"check"}, cli.ExitFound, "PlatformProfile unheld   conformant: False"},
+		"one by label":        {[]string{"check", "-l", "team=held"}, cli.ExitOK, "PlatformProfile held   conformant: True"},
+		"one by name":         {[]string{"check", "unheld"}, cli.ExitFound, "PlatformProfile unheld   conformant: False"},
+		"none by label":       {[]string{"check", "-l", "team=other"}, cli.ExitError, "no PlatformProfile with the labels team=other"},
+		"none by name":        {[]string{"check", "other"}, cli.ExitError, `no PlatformProfile "other" in the cluster; there is held, unheld`},
+		"why one of them is":  {[]string{"explain", "unheld", "class"}, cli.ExitOK, "storageclasses.storage.k8s.io: "},
+		"completion of names": {[]string{"__complete", "check", ""}, cli.ExitOK, "unheld"},
+		"and of requirements": {[]string{"__complete", "explain", "held", ""}, cli.ExitOK, "storage/class"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			// __complete takes what is to be completed last.
+			out, errOut := &heard{}, &heard{}
+			code := cli.Execute(append([]string{test.args[0], "--kubeconfig", env.Kubeconfig}, test.args[1:]...), strings.NewReader(""), out, errOut)
+			if test.args[0] == "__complete" {
+				out, errOut = &heard{}, &heard{}
+				last := len(test.args) - 1
+				code = cli.Execute(append(append(append([]string{}, test.args[:last]...), "--kubeconfig", env.Kubeconfig), test.args[last]), strings.NewReader(""), out, errOut)
+			}
+			if said := out.String() + errOut.String(); code != test.code || !strings.Contains(said, test.says) {
+				t.Errorf("exit code %d, want %d, saying %q:\n%s", code, test.code, test.says, said)
+			}
+		})
+	}
+}
