@@ -24,6 +24,9 @@ controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (abo
 	@go -C hack/controlplane build -o $(CONTROLPLANE) .
 	@$(CONTROLPLANE) build --out $(K8S)
 
+.PHONY: promtool
+promtool: $(BIN)/promtool $(BIN)/queries ## Build promtool, which the tests of alerts and dashboards use (minutes from an empty cache)
+
 # A real node needs root, Linux, and runc, which Debian has as a package. Without root it is left out, and so are its tests.
 .PHONY: node-parts
 node-parts: controlplane
@@ -58,12 +61,14 @@ vet:
 	go vet ./...
 	go -C hack/controlplane vet ./...
 	go -C hack/bench vet ./...
+	go -C hack/promtool vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
+	cd hack/promtool && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -82,11 +87,12 @@ verify-tidy:
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/preflight mod tidy -diff
+	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
 
 .PHONY: test
-test: build node-parts ## Run every test: unit, API and end to end, on a real control plane
+test: build node-parts promtool ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
@@ -134,3 +140,11 @@ $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/preflight build -o $@ github.com/replicatedhq/troubleshoot/cmd/preflight
+# Without the service discoveries of clouds, which take most of the time and which rules do not need.
+$(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/promtool build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+
+$(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/main.go
+	@mkdir -p $(BIN)
+	go -C hack/promtool build -o $@ ./queries
