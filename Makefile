@@ -7,8 +7,9 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml docs/catalog.md
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md
 VERSION    ?= devel
+DIST       ?= dist
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
 .PHONY: help
@@ -46,8 +47,19 @@ generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, C
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
+	@$(MAKE) --no-print-directory chart-files
 	@mkdir -p docs
 	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
+
+# A chart reads nothing outside its folder: what it has in common with the kustomization is copied into it.
+.PHONY: chart-files
+chart-files:
+	@rm -rf config/chart/crds config/chart/files
+	@mkdir -p config/chart/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana
+	@cp config/crd/bases/*.yaml config/chart/crds/
+	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
+	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
+	@cp config/grafana/platformprofile.json config/chart/files/grafana/
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code
@@ -87,12 +99,13 @@ verify-tidy:
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/preflight mod tidy -diff
+	go -C hack/helm mod tidy -diff
 	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
 
 .PHONY: test
-test: build node-parts promtool ## Run every test: unit, API and end to end, on a real control plane
+test: build node-parts promtool $(BIN)/helm ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
@@ -117,6 +130,16 @@ bench-small: bench-parts ## The same at a twentieth of the size, without preflig
 bench-parts: build controlplane $(BIN)/preflight
 	go -C hack/bench build -o $(BIN)/bench .
 
+.PHONY: install-manifest
+install-manifest: controlplane ## Write dist/install.yaml: everything in one file, with the image of VERSION
+	@mkdir -p $(DIST)
+	@$(K8S)/kubectl kustomize config/default | sed 's|\(image: .*\):latest$$|\1:$(subst devel,latest,$(VERSION))|' > $(DIST)/install.yaml
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the Helm chart into dist, with the image of VERSION
+	@mkdir -p $(DIST)
+	@$(BIN)/helm package config/chart --destination $(DIST) $(if $(filter-out devel,$(VERSION)),--version $(VERSION:v%=%) --app-version $(VERSION))
+
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
 	@hack/demo/demo.sh
@@ -140,6 +163,7 @@ $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/preflight build -o $@ github.com/replicatedhq/troubleshoot/cmd/preflight
+
 # Without the service discoveries of clouds, which take most of the time and which rules do not need.
 $(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
 	@mkdir -p $(BIN)
@@ -148,3 +172,7 @@ $(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
 $(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/main.go
 	@mkdir -p $(BIN)
 	go -C hack/promtool build -o $@ ./queries
+
+$(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/helm build -o $@ helm.sh/helm/v3/cmd/helm
