@@ -7,13 +7,14 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml docs/catalog.md
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md
 VERSION    ?= devel
+DIST       ?= dist
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
 .PHONY: help
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## Build the program into bin/platformprofile
@@ -46,6 +47,9 @@ controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (abo
 	@go -C hack/controlplane build -o $(CONTROLPLANE) .
 	@$(CONTROLPLANE) build --out $(K8S)
 
+.PHONY: promtool
+promtool: $(BIN)/promtool $(BIN)/queries ## Build promtool, which the tests of alerts and dashboards use (minutes from an empty cache)
+
 # A real node needs root, Linux, and runc, which Debian has as a package. Without root it is left out, and so are its tests.
 .PHONY: node-parts
 node-parts: controlplane
@@ -65,8 +69,19 @@ generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, C
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
+	@$(MAKE) --no-print-directory chart-files
 	@mkdir -p docs
 	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
+
+# A chart reads nothing outside its folder: what it has in common with the kustomization is copied into it.
+.PHONY: chart-files
+chart-files:
+	@rm -rf config/chart/crds config/chart/files
+	@mkdir -p config/chart/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana
+	@cp config/crd/bases/*.yaml config/chart/crds/
+	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
+	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
+	@cp config/grafana/platformprofile.json config/chart/files/grafana/
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code
@@ -81,6 +96,7 @@ vet:
 	go -C hack/controlplane vet ./...
 	go -C hack/bench vet ./...
 	go -C test/browser vet ./...
+	go -C hack/promtool vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
@@ -88,6 +104,7 @@ lint: $(BIN)/golangci-lint
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
 	cd test/browser && $(BIN)/golangci-lint run ./...
+	cd hack/promtool && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -106,12 +123,14 @@ verify-tidy:
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/preflight mod tidy -diff
+	go -C hack/helm mod tidy -diff
+	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
 .PHONY: test
-test: plugin node-parts test-pages ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts promtool $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
@@ -136,6 +155,16 @@ bench-small: bench-parts ## The same at a twentieth of the size, without preflig
 bench-parts: build controlplane $(BIN)/preflight
 	go -C hack/bench build -o $(BIN)/bench .
 
+.PHONY: install-manifest
+install-manifest: controlplane ## Write dist/install.yaml: everything in one file, with the image of VERSION
+	@mkdir -p $(DIST)
+	@$(K8S)/kubectl kustomize config/default | sed 's|\(image: .*\):latest$$|\1:$(subst devel,latest,$(VERSION))|' > $(DIST)/install.yaml
+
+.PHONY: chart
+chart: $(BIN)/helm ## Package the Helm chart into dist, with the image of VERSION
+	@mkdir -p $(DIST)
+	@$(BIN)/helm package config/chart --destination $(DIST) $(if $(filter-out devel,$(VERSION)),--version $(VERSION:v%=%) --app-version $(VERSION))
+
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
 	@hack/demo/demo.sh
@@ -159,3 +188,16 @@ $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/preflight build -o $@ github.com/replicatedhq/troubleshoot/cmd/preflight
+
+# Without the service discoveries of clouds, which take most of the time and which rules do not need.
+$(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/promtool build -tags remove_all_sd -o $@ github.com/prometheus/prometheus/cmd/promtool
+
+$(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/main.go
+	@mkdir -p $(BIN)
+	go -C hack/promtool build -o $@ ./queries
+
+$(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/helm build -o $@ helm.sh/helm/v3/cmd/helm

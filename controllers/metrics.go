@@ -1,6 +1,10 @@
 package controllers
 
 import (
+	"cmp"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,7 +12,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/inventory"
 )
+
+// maxInstallationSeries bounds the installations of one component that are shown one by one: a runner in each of a
+// thousand namespaces must not become a thousand series. All of them are counted.
+const maxInstallationSeries = 50
 
 var (
 	evaluationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -21,12 +30,24 @@ var (
 		Help: "Statuses written, by kind.",
 	}, []string{"kind"})
 
+	buildDesc = prometheus.NewDesc("platformprofile_build_info",
+		"The operator that runs; always 1.", []string{"version", "goversion"}, nil)
+	profileDesc = prometheus.NewDesc("platformprofile_profile_info",
+		"The profiles that the operator knows; always 1.", []string{"profile", "suspended", "undeclared"}, nil)
+	generationDesc = prometheus.NewDesc("platformprofile_profile_generation",
+		"The generation of a profile's spec.", []string{"profile"}, nil)
+	observedGenerationDesc = prometheus.NewDesc("platformprofile_profile_observed_generation",
+		"The generation that a profile's status is about; 0 before the first evaluation.", []string{"profile"}, nil)
+	attestationDesc = prometheus.NewDesc("platformprofile_attestation_expiry_timestamp_seconds",
+		"When an attestation must be given again, in seconds since 1970; none for one that never ends.", []string{"profile", "layer", "requirement"}, nil)
 	conditionDesc = prometheus.NewDesc("platformprofile_status_condition",
 		"Conditions of a profile: 1 for the status that a condition has, 0 for the others.", []string{"profile", "condition", "status"}, nil)
 	requirementDesc = prometheus.NewDesc("platformprofile_requirement_verdict",
 		"The verdict on each requirement of a profile; always 1.", []string{"profile", "layer", "requirement", "severity", "component", "verdict"}, nil)
+	installationsDesc = prometheus.NewDesc("platformprofile_component_installations",
+		"How many installations of a component were found in the cluster.", []string{"component", "layer"}, nil)
 	componentDesc = prometheus.NewDesc("platformprofile_component_info",
-		"Installations found in the cluster; always 1.", []string{"component", "layer", "namespace", "version", "health"}, nil)
+		"Installations found in the cluster, at most 50 of a component, the unhealthy ones first; always 1.", []string{"component", "layer", "namespace", "version", "health"}, nil)
 )
 
 func init() {
@@ -35,57 +56,123 @@ func init() {
 
 // collector shows the written statuses and the inventory as they are when they are asked for, so that a series goes with
 // its object.
-type collector struct{ reconciler *PlatformProfileReconciler }
+type collector struct {
+	reconciler *PlatformProfileReconciler
+	version    string
+}
 
-// RegisterMetrics shows a reconciler's profiles and inventory as metrics.
-func RegisterMetrics(r *PlatformProfileReconciler) error {
-	return metrics.Registry.Register(&collector{r})
+// RegisterMetrics shows a reconciler's profiles and inventory as metrics, and the operator's version.
+func RegisterMetrics(r *PlatformProfileReconciler, version string) error {
+	return metrics.Registry.Register(&collector{r, version})
 }
 
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
-	descs <- conditionDesc
-	descs <- requirementDesc
-	descs <- componentDesc
+	for _, desc := range []*prometheus.Desc{
+		buildDesc, profileDesc, generationDesc, observedGenerationDesc, attestationDesc, conditionDesc, requirementDesc, installationsDesc, componentDesc,
+	} {
+		descs <- desc
+	}
 }
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(series chan<- prometheus.Metric) {
-	c.reconciler.mu.Lock()
-	statuses := make(map[string]*v1alpha1.PlatformProfileStatus, len(c.reconciler.profiles))
-	for name, kept := range c.reconciler.profiles {
+	s := showing(series)
+	s.show(buildDesc, 1, c.version, runtime.Version())
+	for name, kept := range c.reconciler.known() {
+		s.profile(name, kept)
 		if kept.shown != nil {
-			statuses[name] = kept.shown
+			s.status(name, kept.shown)
 		}
 	}
-	c.reconciler.mu.Unlock()
-	for name, status := range statuses {
-		for _, condition := range status.Conditions {
-			for _, value := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
-				is := 0.0
-				if condition.Status == value {
-					is = 1
-				}
-				series <- prometheus.MustNewConstMetric(conditionDesc, prometheus.GaugeValue, is, name, condition.Type, strings.ToLower(string(value)))
-			}
-		}
-		for _, layer := range status.Layers {
-			for _, r := range layer.Requirements {
-				series <- prometheus.MustNewConstMetric(requirementDesc, prometheus.GaugeValue, 1, name, layer.Name, r.Name, string(r.Severity), r.Component, string(r.Verdict))
-			}
-		}
-	}
-	type identity struct{ component, namespace, version, health string }
-	seen := map[identity]bool{}
 	for _, found := range c.reconciler.Inventory.Snapshot().Found() {
-		for _, i := range found.Installations {
-			// Two copies that differ in nothing that a label shows are one series.
-			key := identity{found.Definition.Name, i.Namespace, i.Version, string(i.Health)}
-			if seen[key] {
-				continue
+		s.component(found)
+	}
+}
+
+// known are the profiles as they are kept at this moment. Neither a kept spec nor a shown status is changed in place.
+func (r *PlatformProfileReconciler) known() map[string]evaluated {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := make(map[string]evaluated, len(r.profiles))
+	for name, kept := range r.profiles {
+		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown}
+	}
+	return known
+}
+
+// showing sends series.
+type showing chan<- prometheus.Metric
+
+func (s showing) show(desc *prometheus.Desc, value float64, labels ...string) {
+	s <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+}
+
+func (s showing) profile(name string, kept evaluated) {
+	if kept.spec == nil {
+		return
+	}
+	s.show(profileDesc, 1, name, strconv.FormatBool(kept.spec.Suspend), string(kept.spec.Undeclared))
+	s.show(generationDesc, float64(kept.generation), name)
+	observed := int64(0)
+	if kept.shown != nil {
+		observed = kept.shown.ObservedGeneration
+	}
+	s.show(observedGenerationDesc, float64(observed), name)
+	for _, layer := range kept.spec.Layers {
+		for _, r := range layer.Requirements {
+			if r.Attested != nil && r.Attested.Expires != nil {
+				s.show(attestationDesc, float64(r.Attested.Expires.Unix()), name, layer.Name, r.Name)
 			}
-			seen[key] = true
-			series <- prometheus.MustNewConstMetric(componentDesc, prometheus.GaugeValue, 1, found.Definition.Name, found.Definition.Layer, i.Namespace, i.Version, string(i.Health))
 		}
 	}
+}
+
+func (s showing) status(name string, status *v1alpha1.PlatformProfileStatus) {
+	for _, condition := range status.Conditions {
+		for _, value := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
+			is := 0.0
+			if condition.Status == value {
+				is = 1
+			}
+			s.show(conditionDesc, is, name, condition.Type, strings.ToLower(string(value)))
+		}
+	}
+	for _, layer := range status.Layers {
+		for _, r := range layer.Requirements {
+			s.show(requirementDesc, 1, name, layer.Name, r.Name, string(r.Severity), r.Component, string(r.Verdict))
+		}
+	}
+}
+
+func (s showing) component(found *inventory.Component) {
+	if len(found.Installations) == 0 {
+		return
+	}
+	name, layer := found.Definition.Name, found.Definition.Layer
+	s.show(installationsDesc, float64(len(found.Installations)), name, layer)
+	shown := make([]installationSeries, 0, len(found.Installations))
+	for _, i := range found.Installations {
+		shown = append(shown, installationSeries{i.Namespace, i.Version, i.Health})
+	}
+	slices.SortFunc(shown, compareSeries)
+	// Two copies that differ in nothing that a label shows are one series.
+	shown = slices.Compact(shown)
+	for _, i := range shown[:min(maxInstallationSeries, len(shown))] {
+		s.show(componentDesc, 1, name, layer, i.namespace, i.version, string(i.health))
+	}
+}
+
+// installationSeries is what the labels show of an installation.
+type installationSeries struct {
+	namespace, version string
+	health             v1alpha1.Health
+}
+
+// compareSeries puts what is not healthy first.
+func compareSeries(a, b installationSeries) int {
+	rank := func(h v1alpha1.Health) int {
+		return slices.Index([]v1alpha1.Health{v1alpha1.HealthDegraded, v1alpha1.HealthUnknown, v1alpha1.HealthProgressing, v1alpha1.HealthNotObserved, v1alpha1.HealthHealthy}, h)
+	}
+	return cmp.Or(cmp.Compare(rank(a.health), rank(b.health)), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.version, b.version))
 }

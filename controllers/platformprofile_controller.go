@@ -118,6 +118,7 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	before := kept.status.newest(profile)
 	if profile.Spec.Suspend {
 		status, changed := conformance.Suspended(before, profile.Generation, r.Now())
+		r.show(kept, before)
 		return reconcile.Result{}, r.writeIf(ctx, changed, kept, profile, status)
 	}
 	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); waiting || err != nil {

@@ -154,7 +154,7 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 	if err := errors.Join(
 		mgr.Add(live), mgr.Add(definitions),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
-		controllers.RegisterMetrics(profiles),
+		controllers.RegisterMetrics(profiles, version()),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
 	}

@@ -1,14 +1,27 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // TestMetrics shows that a profile's conditions and verdicts are metrics, and that its series go with it.
@@ -34,6 +47,117 @@ func TestMetrics(t *testing.T) {
 			t.Fatal("the metrics still show a profile that is gone")
 		}
 	}
+}
+
+// TestQueriesAskForWhatIsThere holds every query of the dashboard and of the alerts, as Prometheus parses it, against the
+// metrics and labels that the operator shows.
+func TestQueriesAskForWhatIsThere(t *testing.T) {
+	expires := metav1.NewTime(time.Now().Add(time.Hour))
+	profile := create(t, "queried", v1alpha1.Layer{Name: "ci", Requirements: []v1alpha1.Requirement{
+		{Name: "runners", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
+	}})
+	profile.settles(t, 10*time.Second, "it is evaluated", verdictIs("ci", "runners", v1alpha1.VerdictAttested))
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(scrape(t)))
+	must(t, err)
+	// What Prometheus adds to every series of a target.
+	added := []string{"instance", "job", "pod"}
+	queries := append(dashboardQueries(t), alertQueries(t)...)
+	asked := parse(t, queries)
+	for _, selector := range asked {
+		name := selector.Metric
+		base := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(name, "_bucket"), "_count"), "_sum")
+		family := families[name]
+		if family == nil && families[base].GetType() == dto.MetricType_HISTOGRAM {
+			family = families[base]
+		}
+		if family == nil || len(family.GetMetric()) == 0 {
+			t.Errorf("the operator shows no %s, which is asked for by %s", name, selector.Query)
+			continue
+		}
+		for _, label := range selector.Labels {
+			histogram := label == "le" && strings.HasSuffix(name, "_bucket")
+			if !histogram && !slices.Contains(added, label) && !hasLabel(family, label) {
+				t.Errorf("%s has no label %q, which is asked for by %s", name, label, selector.Query)
+			}
+		}
+	}
+	if len(asked) < 20 {
+		t.Errorf("only %d selections were found", len(asked))
+	}
+}
+
+func hasLabel(family *dto.MetricFamily, name string) bool {
+	return slices.ContainsFunc(family.GetMetric()[0].GetLabel(), func(l *dto.LabelPair) bool { return l.GetName() == name })
+}
+
+// dashboardQueries are the queries of all panels, with Grafana's variables filled in.
+func dashboardQueries(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "grafana", "platformprofile.json"))
+	must(t, err)
+	var dashboard struct {
+		Panels []struct {
+			Type, Title string
+			Targets     []struct{ Expr string }
+		}
+	}
+	must(t, json.Unmarshal(data, &dashboard))
+	fill := strings.NewReplacer("$__rate_interval", "5m", "$profile", ".*")
+	var queries []string
+	for _, panel := range dashboard.Panels {
+		if panel.Type != "row" && len(panel.Targets) == 0 {
+			t.Errorf("the panel %q asks for nothing", panel.Title)
+		}
+		for _, target := range panel.Targets {
+			queries = append(queries, fill.Replace(target.Expr))
+		}
+	}
+	return queries
+}
+
+func alertQueries(t *testing.T) []string {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "prometheus", "rules.yaml"))
+	must(t, err)
+	var rules struct {
+		Spec struct {
+			Groups []struct{ Rules []struct{ Expr string } }
+		}
+	}
+	must(t, yaml.Unmarshal(data, &rules))
+	var queries []string
+	for _, group := range rules.Spec.Groups {
+		for _, rule := range group.Rules {
+			queries = append(queries, rule.Expr)
+		}
+	}
+	return queries
+}
+
+// selection is one selection of series in a query, with the labels that the query uses on it.
+type selection struct {
+	Query  string   `json:"query"`
+	Metric string   `json:"metric"`
+	Labels []string `json:"labels"`
+}
+
+// parse has Prometheus' own parser read queries.
+func parse(t *testing.T, queries []string) []selection {
+	t.Helper()
+	data, err := json.Marshal(queries)
+	must(t, err)
+	command := exec.Command(filepath.Join(cluster.Root(), "bin", "queries"))
+	command.Stdin = bytes.NewReader(data)
+	var said bytes.Buffer
+	command.Stderr = &said
+	out, err := command.Output()
+	if err != nil {
+		t.Fatalf("bin/queries: %v (is it built? run 'make promtool')\n%s", err, said.String())
+	}
+	var found []selection
+	must(t, json.Unmarshal(out, &found))
+	return found
 }
 
 func scrape(t *testing.T) string {
