@@ -230,6 +230,7 @@ type probeFailure struct{ probe, message string }
 // killedByProbe tells whether the kubelet ended the container because a liveness or startup probe failed.
 func (d *doctor) killedByProbe(container string) *probeFailure {
 	var found *probeFailure
+	var from *corev1.Event
 	for i := range d.Events {
 		event := &d.Events[i]
 		if !about(event, container) || d.now.Sub(seen(event)) > time.Hour {
@@ -240,9 +241,10 @@ func (d *doctor) killedByProbe(container string) *probeFailure {
 			if !failed || event.Reason != "Killing" && event.Reason != "Unhealthy" {
 				continue
 			}
-			// What the probe said tells more than that the container is to be restarted.
-			if found == nil || event.Reason == "Unhealthy" {
-				found = &probeFailure{probe, event.Message}
+			// What the probe said tells more than that the container is to be restarted, and what it said most often tells
+			// more than the refused connections of each start.
+			if from == nil || moreTelling(event, from) {
+				found, from = &probeFailure{probe, event.Message}, event
 			}
 		}
 	}
@@ -253,6 +255,24 @@ func (d *doctor) killedByProbe(container string) *probeFailure {
 		return nil
 	}
 	return found
+}
+
+func moreTelling(a, b *corev1.Event) bool {
+	if said, other := a.Reason == "Unhealthy", b.Reason == "Unhealthy"; said != other {
+		return said
+	}
+	if a, b := times(a), times(b); a != b {
+		return a > b
+	}
+	return seen(a).After(seen(b))
+}
+
+// times is how often an event happened; its fields depend on which of the two APIs it was written by.
+func times(e *corev1.Event) int32 {
+	if e.Series != nil {
+		return e.Series.Count
+	}
+	return max(e.Count, 1)
 }
 
 // about tells whether an event of the pod is about the container, or does not say about which.
@@ -378,10 +398,7 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 		event := &d.Events[i]
 		if event.Reason == "Unhealthy" && about(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && seen(event).After(running.StartedAt.Time) {
 			said = event.Message
-			failures = max(failures, event.Count, 1)
-			if event.Series != nil {
-				failures = max(failures, event.Series.Count)
-			}
+			failures = max(failures, times(event))
 		}
 	}
 	since := d.unreadySince(running.StartedAt.Time)

@@ -231,6 +231,13 @@ func TestSymptoms(t *testing.T) {
 			}},
 			LivenessRestarts, []string{"context deadline exceeded", "restarted the container app 3 times"},
 		},
+		"killed by its liveness probe, and slow to start": {
+			Case{Pod: pod(lastEnded("Error", 137, 3), runningFor(5*time.Second, false)), Events: []corev1.Event{
+				counted(event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"), 6), counted(event("Unhealthy", "Liveness probe failed: connection refused"), 2),
+				counted(event("Killing", "Container app failed liveness probe, will be restarted"), 9),
+			}},
+			LivenessRestarts, []string{"statuscode: 500"},
+		},
 		"evicted": {Case{Pod: pod(failedPhase("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi."))}, Evicted, []string{"the node ran out of memory", "describe node node-1"}},
 		// The kubelet writes the phase of a program that ends with success before it writes that it put the pod out.
 		"evicted, and it ended with success": {
