@@ -392,12 +392,14 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
 	}
-	said := ""
+	var said *corev1.Event
 	failures := int32(0)
 	for i := range d.Events {
 		event := &d.Events[i]
 		if event.Reason == "Unhealthy" && about(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && seen(event).After(running.StartedAt.Time) {
-			said = event.Message
+			if said == nil || moreTelling(event, said) {
+				said = event
+			}
 			failures = max(failures, times(event))
 		}
 	}
@@ -414,8 +416,8 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 	}
 	f := finding{symptom: NotReady, container: status.Name}
 	f.meaning = fmt.Sprintf("The container %s runs since %s and is not ready, so no Service sends it requests.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
-	if said != "" {
-		f.causes = append(f.causes, "its "+kind+" says: "+quoted(said))
+	if said != nil {
+		f.causes = append(f.causes, "its "+kind+" says: "+quoted(said.Message))
 	}
 	if probe != nil {
 		f.causes = append(f.causes, "the program is up and waits for something that it needs, such as a database", "the "+kind+" asks the wrong port, path or command")

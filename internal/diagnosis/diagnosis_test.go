@@ -231,6 +231,12 @@ func TestSymptoms(t *testing.T) {
 			}},
 			LivenessRestarts, []string{"context deadline exceeded", "restarted the container app 3 times"},
 		},
+		"not ready, and slow to start": {
+			Case{Pod: pod(runningFor(10*time.Minute, false)), Events: []corev1.Event{
+				counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 60), counted(event("Unhealthy", "Readiness probe failed: connection refused"), 2),
+			}},
+			NotReady, []string{"statuscode: 503"},
+		},
 		"killed by its liveness probe, and slow to start": {
 			Case{Pod: pod(lastEnded("Error", 137, 3), runningFor(5*time.Second, false)), Events: []corev1.Event{
 				counted(event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"), 6), counted(event("Unhealthy", "Liveness probe failed: connection refused"), 2),
