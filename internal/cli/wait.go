@@ -28,13 +28,7 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 	}
 	compiled, reads := compile(c, profiles)
 	found := inventory.New(c, time.Now)
-	changed := make(chan struct{}, 1)
-	found.OnChange(func(inventory.Change) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	changed := found.Changes()
 	live := observe.NewLive(clients, found, logr.Discard())
 	live.Read(reads, c.ConfigMaps())
 

@@ -107,6 +107,19 @@ func (i *Inventory) OnChange(listener func(Change)) {
 	i.listeners = append(i.listeners, listener)
 }
 
+// Changes returns a channel that tells that there were changes, for who looks at a snapshot then: once, however many came
+// since it was last read.
+func (i *Inventory) Changes() <-chan struct{} {
+	changed := make(chan struct{}, 1)
+	i.OnChange(func(Change) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	})
+	return changed
+}
+
 // touched collects what one update touches.
 type touched struct {
 	components map[string]bool

@@ -183,13 +183,7 @@ const (
 // keepDiagnoses keeps what is wrong with the pods of degraded workloads. While none is degraded it asks for nothing. Every
 // replica does, so that a standby takes over with the same to say.
 func (l *Live) keepDiagnoses(ctx context.Context) {
-	changed := make(chan struct{}, 1)
-	l.inventory.OnChange(func(inventory.Change) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	changed := l.inventory.Changes()
 	var told []facts.Ref // the workloads that were diagnosed last
 	for again := false; ; {
 		if again || !slices.Equal(told, l.inventory.Snapshot().Degraded()) {
@@ -223,13 +217,7 @@ func (l *Live) keepDeadlines(ctx context.Context) {
 	const least = time.Second
 	timer := time.NewTimer(least)
 	defer timer.Stop()
-	changed := make(chan struct{}, 1)
-	l.inventory.OnChange(func(inventory.Change) {
-		select {
-		case changed <- struct{}{}:
-		default:
-		}
-	})
+	changed := l.inventory.Changes()
 	for {
 		select {
 		case <-ctx.Done():
