@@ -29,6 +29,12 @@ func (r *PlatformProfileReconciler) announce(profile *v1alpha1.PlatformProfile, 
 		name := t.Layer + "/" + t.Now.Name
 		r.event(profile, kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Leading))
 	}
+	for _, e := range result.Insights {
+		name := e.Layer + "/" + e.Now.Name
+		if e.Now.Flapping == nil {
+			r.event(profile, "Warning", "Diagnosed", "Diagnose "+name, fmt.Sprintf("%s is %s because of %s: %s", name, e.Now.Verdict, conformance.Ailment(e.Leading), e.Leading.Meaning))
+		}
+	}
 	for _, f := range result.Flaps {
 		name := f.Layer + "/" + f.Now.Name
 		if f.Began {

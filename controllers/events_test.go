@@ -69,6 +69,16 @@ func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
 		"Warning VersionMismatch apps/it (was Satisfied): down; Deployment shop/web: CrashLoop: it ends soon")
 }
 
+func TestAnEventForACauseThatIsFoundLate(t *testing.T) {
+	before := conformant("False")
+	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop", Meaning: "It ends soon."}
+	found := conformance.Insight{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Leading: why}
+	wantEvents(t, announced(&before, &conformance.Result{Status: before, Insights: []conformance.Insight{found}}),
+		"Warning Diagnosed apps/it is Degraded because of Deployment shop/web: CrashLoop: It ends soon.")
+	found.Now.Flapping = &v1alpha1.Flapping{}
+	wantEvents(t, announced(&before, &conformance.Result{Status: before, Insights: []conformance.Insight{found}}))
+}
+
 func TestEventsOfARequirementThatFlaps(t *testing.T) {
 	holds, fails := conformant("True"), conformant("False")
 	spell := v1alpha1.Flapping{Since: metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)), Turns: 5}

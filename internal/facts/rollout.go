@@ -46,6 +46,8 @@ type Rollout struct {
 	// Untold says that the spec was written after the object was made and that nothing tells when, as in a dump without
 	// managed fields. Changed is when the object was made then.
 	Untold bool
+	// Scaled is when a Deployment was last scaled by itself, as kubectl scale and autoscalers do; zero where nothing tells.
+	Scaled time.Time
 	// Touched is when anything but the status was last written, be it the spec, a label or the number of replicas. A
 	// Deployment's generation counts annotations too.
 	Touched time.Time
@@ -53,7 +55,7 @@ type Rollout struct {
 
 // equal compares all but when it was written: a write that changes nothing else means nothing.
 func (r Rollout) equal(o Rollout) bool {
-	r.Changed, r.Written, r.Untold, r.Touched = o.Changed, o.Written, o.Untold, o.Touched
+	r.Changed, r.Written, r.Untold, r.Touched, r.Scaled = o.Changed, o.Written, o.Untold, o.Touched, o.Scaled
 	return r == o
 }
 
@@ -101,6 +103,9 @@ func (w *Workload) Judge(now time.Time, complete bool) Judgement {
 		return Judgement{Health: v1alpha1.HealthHealthy} // surplus pods are going away
 	}
 	if !w.rollingOut(complete) {
+		if until := r.Scaled.Add(rolloutDeadline); !complete && w.scalingUp() && now.Before(until) {
+			return Judgement{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + at(" since ", r.Scaled) + r.progress(), Until: until}
+		}
 		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
 	}
 	underWay, began := "is rolling out"+r.began(" since ")+r.progress(), r.Changed
@@ -159,6 +164,29 @@ func (w *Workload) rollingOut(complete bool) bool {
 		return true
 	}
 	return !complete
+}
+
+// NotExcused is the workload without what excuses missing pods of a Deployment that was scaled up, where they were missing
+// before as well: an autoscaler that adds pods to those that fail makes nothing better. degraded says whether the workload
+// was judged so before.
+func (w *Workload) NotExcused(before *Workload, degraded func() bool) *Workload {
+	if w.Rollout.Scaled.IsZero() || before == nil {
+		return w
+	}
+	other := w.Rollout.Generation != before.Rollout.Generation
+	if other && !degraded() || !other && !before.Rollout.Scaled.IsZero() {
+		return w
+	}
+	judged := *w
+	judged.Rollout.Scaled = time.Time{}
+	return &judged
+}
+
+// scalingUp tells whether a Deployment that was rolled out may have been scaled up since: its Progressing condition speaks of
+// rollouts alone.
+func (w *Workload) scalingUp() bool {
+	r := w.Rollout
+	return w.Kind == "Deployment" && !r.Scaled.IsZero() && !r.Paused && r.Updated == r.Total
 }
 
 // Complete tells whether the present generation is seen rolled out.
@@ -305,6 +333,9 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 	if r.Progressing == "" {
 		// With the condition, scaling is no rollout, and an autoscaler moves nobody's beginning.
 		r.scaled(o)
+	}
+	if scaled := latestOf(o.GetManagedFields(), scaleSubresource, nil); scaled != nil {
+		r.Scaled = scaled.Time
 	}
 	return r
 }

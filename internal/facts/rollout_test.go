@@ -86,6 +86,9 @@ func TestJudge(t *testing.T) {
 		"a Deployment without a deadline, done":    {object: with(deployment(3, 2, "", ""), noDeadline), complete: true, want: v1alpha1.HealthDegraded},
 		"a Deployment without a deadline, late":    {object: with(deployment(3, 2, "", ""), noDeadline), after: 10 * time.Minute, want: v1alpha1.HealthDegraded},
 		"a Deployment that is being deleted":       {object: with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.DeletionTimestamp = &metav1.Time{Time: noon} }), want: v1alpha1.HealthDegraded, says: "is being deleted"},
+		"a Deployment that is scaled up":           {object: scaled(2), after: 5 * time.Minute, want: v1alpha1.HealthProgressing, says: "is scaling up since 2027-01-02T12:00:00Z, 2 of 3 pods are up to date and available", until: deadline},
+		"a Deployment that was scaled up":          {object: scaled(2), complete: true, after: 5 * time.Minute, want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available"},
+		"a Deployment scaled up in vain":           {object: scaled(2), after: 10 * time.Minute, want: v1alpha1.HealthDegraded, says: "2 of 3 pods are available"},
 		"a Deployment in a file":                   {object: &appsv1.Deployment{Spec: appsv1.DeploymentSpec{Replicas: number(3)}}, file: true, want: v1alpha1.HealthNotObserved},
 		"a Deployment in a dump":                   {object: deployment(3, 2, "True", "NewReplicaSetAvailable"), file: true, want: v1alpha1.HealthDegraded},
 		"a DaemonSet that runs":                    {object: daemonSet(3, 3), want: v1alpha1.HealthHealthy},
@@ -124,6 +127,15 @@ func TestJudge(t *testing.T) {
 			}
 		})
 	}
+}
+
+// scaled is a Deployment that kubectl scale or an autoscaler wrote to at noon.
+func scaled(available int32) *appsv1.Deployment {
+	return with(deployment(3, available, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) {
+		d.Generation, d.Status.ObservedGeneration = 2, 2
+		at := metav1.NewTime(noon)
+		d.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl", Operation: "Update", Subresource: "scale", Time: &at, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)}}
+	})
 }
 
 func paused(d *appsv1.Deployment) { d.Spec.Paused = true }

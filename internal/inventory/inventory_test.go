@@ -688,3 +688,34 @@ func TestResourcesCarryARevisionThatNeverComesBack(t *testing.T) {
 		}
 	}
 }
+
+// An autoscaler adds pods: until they run, that is Progressing. Pods that failed before it added any excuse nothing.
+func TestScalingUpIsNoFailure(t *testing.T) {
+	w := newWorld(t)
+	scaled := func(generation int64, desired, ready int32) *facts.Workload {
+		return deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) {
+			d.Rollout.Generation, d.Rollout.ObservedGeneration, d.Rollout.Scaled = generation, generation, w.now
+			d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = desired, desired, desired, ready, ready
+		})
+	}
+	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
+	w.sees(scaled(2, 4, 2))
+	w.want("alpha", "a 1.0.0 Progressing")
+	w.sees(scaled(3, 6, 3)) // and up again before the first is done
+	w.want("alpha", "a 1.0.0 Progressing")
+	w.sees(scaled(3, 6, 6))
+	w.want("alpha", "a 1.0.0 Healthy")
+	w.sees(scaled(3, 6, 5))
+	w.want("alpha", "a 1.0.0 Degraded")
+	w.sees(scaled(4, 8, 5))
+	w.want("alpha", "a 1.0.0 Degraded")
+	w.sees(scaled(4, 8, 6))
+	w.want("alpha", "a 1.0.0 Degraded")
+	w.sees(scaled(4, 8, 8))
+	w.want("alpha", "a 1.0.0 Healthy")
+	w.sees(scaled(5, 9, 8))
+	w.want("alpha", "a 1.0.0 Progressing")
+	w.now = w.now.Add(10 * time.Minute)
+	w.Pass()
+	w.want("alpha", "a 1.0.0 Degraded")
+}

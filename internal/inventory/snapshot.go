@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -17,6 +18,8 @@ type Snapshot struct {
 	components map[string]*Component
 	resources  map[catalog.Resource]*Resource
 	sources    map[string]Source
+	// degraded are the workloads of installed components that do not run as they should, sorted by component.
+	degraded func() []facts.Ref
 }
 
 // Source is how well a source of facts can be seen, and how many objects it shows.
@@ -45,6 +48,8 @@ type Installation struct {
 	Namespace string
 	// Version is cleaned; empty where nothing tells.
 	Version string
+	// VersionFrom is what told it; empty where nothing did.
+	VersionFrom v1alpha1.VersionOrigin
 	// Parsed is the version to compare; nil where there is none.
 	Parsed *semver.Version
 	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
@@ -86,6 +91,7 @@ func (i *Inventory) Snapshot() *Snapshot {
 	for name, r := range i.resources {
 		s.resources[name] = r.seen()
 	}
+	s.degraded = sync.OnceValue(s.findDegraded)
 	i.snapshot = s
 	return s
 }

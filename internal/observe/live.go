@@ -186,13 +186,13 @@ func (l *Live) keepDiagnoses(ctx context.Context) {
 	changed := l.inventory.Changes()
 	var told []facts.Ref // the workloads that were diagnosed last
 	for again := false; ; {
-		if again || !slices.Equal(told, l.inventory.Snapshot().Degraded()) {
+		if again || !slices.Equal(told, l.inventory.Snapshot().ToDiagnose()) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(diagnoseSoon):
 			}
-			told = l.inventory.Snapshot().Degraded()
+			told = l.inventory.Snapshot().ToDiagnose()
 			if err := Diagnose(ctx, l.clients, l.inventory, time.Now()); err != nil && ctx.Err() == nil {
 				l.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
 			}
