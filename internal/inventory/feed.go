@@ -66,9 +66,9 @@ func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
 				before = same
 			}
 		}
-		r.fact = w.Dated(before).NotExcused(before, func() bool {
+		r.fact = w.Dated(before).Grown(before, func() bool {
 			return before.Judge(i.now(), old.complete == before.Rollout.Generation && old.complete > 0).Health == v1alpha1.HealthDegraded
-		})
+		}, i.now())
 		if w.Complete() {
 			r.complete = w.Rollout.Generation
 		} else if before != nil {
