@@ -356,3 +356,21 @@ func TestOwner(t *testing.T) {
 		t.Errorf("got %v", owner)
 	}
 }
+
+// BenchmarkDiagnose diagnoses a pod in a crash loop, and one that is well.
+func BenchmarkDiagnose(b *testing.B) {
+	looping := Case{Pod: pod(lastEnded("Error", 1, 7), waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container")), Events: []corev1.Event{event("BackOff", "Back-off restarting failed container")}}
+	for name, test := range map[string]struct {
+		c    Case
+		want int
+	}{"looping": {looping, 1}, "well": {Case{Pod: pod()}, 0}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if found := Diagnose(test.c, now); len(found) != test.want {
+					b.Fatal(found)
+				}
+			}
+		})
+	}
+}

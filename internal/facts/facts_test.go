@@ -229,3 +229,18 @@ func TestAChangeThatMeansNothingIsEqual(t *testing.T) {
 		t.Error("a node equals a class")
 	}
 }
+
+// BenchmarkOf takes the facts out of a workload, with what is dropped of it on the way.
+func BenchmarkOf(b *testing.B) {
+	for _, kind := range []string{"Deployment", "Node", "ValidatingWebhookConfiguration"} {
+		object := stored()[kind]
+		b.Run(kind, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Of(object, true); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
