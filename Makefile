@@ -7,7 +7,7 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md docs/api-reference.md
 VERSION    ?= devel
 DIST       ?= dist
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
@@ -65,13 +65,15 @@ node: node-parts ## Start a control plane with a real kubelet and containerd, un
 	@$(CONTROLPLANE) run --dir $(BIN)/node --nodes 0 --real-node
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md, docs/api-reference.md
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
 	@$(MAKE) --no-print-directory chart-files
 	@mkdir -p docs
 	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
+	$(BIN)/crd-ref-docs --log-level ERROR --config hack/apidocs/config.yaml --templates-dir hack/apidocs/templates --renderer markdown \
+		--source-path api --output-path docs/api-reference.md
 
 # A chart reads nothing outside its folder: what it has in common with the kustomization is copied into it.
 .PHONY: chart-files
@@ -120,6 +122,7 @@ verify-generated:
 .PHONY: verify-tidy
 verify-tidy:
 	go mod tidy -diff
+	go -C hack/apidocs mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/preflight mod tidy -diff
@@ -184,6 +187,10 @@ $(BIN)/controller-gen: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(BIN)
 	go build $(TOOLS) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/crd-ref-docs: hack/apidocs/go.mod hack/apidocs/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/apidocs build -o $@ github.com/elastic/crd-ref-docs
 
 $(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
 	@mkdir -p $(BIN)
