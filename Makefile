@@ -50,6 +50,9 @@ controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (abo
 .PHONY: promtool
 promtool: $(BIN)/promtool $(BIN)/queries ## Build promtool, which the tests of alerts and dashboards use (minutes from an empty cache)
 
+.PHONY: monitoring
+monitoring: $(BIN)/kube-state-metrics $(BIN)/monitoring-crds ## Build kube-state-metrics and the Prometheus Operator's CRDs, which read config/prometheus in tests
+
 # A real node needs root, Linux, and runc, which Debian has as a package. Without root it is left out, and so are its tests.
 .PHONY: node-parts
 node-parts: controlplane
@@ -99,6 +102,7 @@ vet:
 	go -C hack/bench vet ./...
 	go -C test/browser vet ./...
 	go -C hack/promtool vet ./...
+	go -C hack/prometheus-operator vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
@@ -107,6 +111,7 @@ lint: $(BIN)/golangci-lint
 	cd hack/bench && $(BIN)/golangci-lint run ./...
 	cd test/browser && $(BIN)/golangci-lint run ./...
 	cd hack/promtool && $(BIN)/golangci-lint run ./...
+	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -127,13 +132,15 @@ verify-tidy:
 	go -C hack/bench mod tidy -diff
 	go -C hack/preflight mod tidy -diff
 	go -C hack/helm mod tidy -diff
+	go -C hack/kube-state-metrics mod tidy -diff
+	go -C hack/prometheus-operator mod tidy -diff
 	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
 .PHONY: test
-test: plugin node-parts promtool $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
@@ -204,6 +211,14 @@ $(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
 $(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/main.go
 	@mkdir -p $(BIN)
 	go -C hack/promtool build -o $@ ./queries
+
+$(BIN)/kube-state-metrics: hack/kube-state-metrics/go.mod hack/kube-state-metrics/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/kube-state-metrics build -o $@ k8s.io/kube-state-metrics/v2
+
+$(BIN)/monitoring-crds: hack/prometheus-operator/go.mod hack/prometheus-operator/go.sum hack/prometheus-operator/crds/main.go
+	@mkdir -p $(BIN)
+	go -C hack/prometheus-operator build -o $@ ./crds
 
 $(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
 	@mkdir -p $(BIN)
