@@ -83,7 +83,7 @@ func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
 // Launch starts a built operator as its ServiceAccount, with these variables beside the environment, and waits for nothing.
 func (c *Cluster) Launch(ctx context.Context, program string, env []string, flags ...string) (*Operator, error) {
 	kubeconfig := filepath.Join(c.Dir, "operator.kubeconfig")
-	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
+	if err := c.WriteConfig(ctx, kubeconfig, Namespace, ServiceAccount); err != nil {
 		return nil, err
 	}
 	metrics, probes, err := freePorts()
@@ -118,18 +118,18 @@ func (o *Operator) Stop() {
 	_ = o.process.Wait()
 }
 
-// writeOperatorConfig writes a kubeconfig that holds the ServiceAccount's token and no certificate.
-func (c *Cluster) writeOperatorConfig(ctx context.Context, path string) error {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+// WriteConfig writes a kubeconfig that holds a ServiceAccount's token and no certificate.
+func (c *Cluster) WriteConfig(ctx context.Context, path, namespace, name string) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	hours := int64(8 * 3600)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hours}}
 	if err := c.Client.SubResource("token").Create(ctx, account, request, &client.SubResourceCreateOptions{}); err != nil {
-		return fmt.Errorf("asking for a token of %s: %w", User, err)
+		return fmt.Errorf("asking for a token of %s/%s: %w", namespace, name, err)
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData, CertificateAuthority: c.Config.CAFile}
-	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
-	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "operator"}
+	config.AuthInfos["account"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "account"}
 	config.CurrentContext = "test"
 	return clientcmd.WriteToFile(*config, path)
 }
