@@ -153,6 +153,18 @@ test-unit: ## Run the tests that need no control plane
 # Flags of the benchmark: make bench BENCH="--scale 0.3 --pprof bin/pprof". `bin/bench -h` lists them.
 BENCH      ?=
 
+# Longer: make soak SOAK=8h; make test-faults SEQUENCES=10000.
+SOAK       ?= 1h
+SEQUENCES  ?= 2000
+
+.PHONY: soak
+soak: build controlplane ## Churn for an hour: memory, goroutines and watches stay flat
+	go test -count=1 -timeout 0 -v -run TestSoak ./test/faults -soak $(SOAK)
+
+.PHONY: test-faults
+test-faults: build controlplane ## All faults, and thousands of random sequences of changes and faults
+	go test -count=1 -timeout 0 -v ./test/faults -sequences $(SEQUENCES)
+
 .PHONY: bench
 bench: bench-parts ## Measure on a cluster of 5,000 nodes beside preflight: bin/bench.json and a table (under 30 minutes)
 	@$(BIN)/bench $(BENCH)

@@ -143,7 +143,7 @@ func (r *ComponentDefinitionReconciler) SetupWithManager(mgr ctrl.Manager) error
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ComponentDefinition{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onChange)).
-		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second}).
+		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: syncTimeout}).
 		Complete(r)
 }
 

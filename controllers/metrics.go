@@ -96,7 +96,7 @@ func (r *PlatformProfileReconciler) known() map[string]evaluated {
 	defer r.mu.Unlock()
 	known := make(map[string]evaluated, len(r.profiles))
 	for name, kept := range r.profiles {
-		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown}
+		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown, observed: kept.observed}
 	}
 	return known
 }
@@ -114,11 +114,7 @@ func (s showing) profile(name string, kept evaluated) {
 	}
 	s.show(profileDesc, 1, name, strconv.FormatBool(kept.spec.Suspend), string(kept.spec.Undeclared))
 	s.show(generationDesc, float64(kept.generation), name)
-	observed := int64(0)
-	if kept.shown != nil {
-		observed = kept.shown.ObservedGeneration
-	}
-	s.show(observedGenerationDesc, float64(observed), name)
+	s.show(observedGenerationDesc, float64(kept.observed), name)
 	for _, layer := range kept.spec.Layers {
 		for _, r := range layer.Requirements {
 			if r.Attested != nil && r.Attested.Expires != nil {

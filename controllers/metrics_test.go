@@ -89,7 +89,7 @@ func TestSeriesOfAProfile(t *testing.T) {
 	m := newMetered(t)
 	expires := metav1.NewTime(time.Unix(1_800_000_000, 0))
 	m.profiles["edge"] = &evaluated{
-		generation: 3,
+		generation: 3, observed: 2,
 		spec: &v1alpha1.PlatformProfileSpec{Suspend: true, Undeclared: v1alpha1.UndeclaredReport, Layers: []v1alpha1.Layer{{Name: "ci", Requirements: []v1alpha1.Requirement{
 			{Name: "runners", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
 			{Name: "for-ever", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside"}},

@@ -68,8 +68,10 @@ type evaluated struct {
 	// ended is when the last evaluation did, and took how long it took.
 	ended time.Time
 	took  time.Duration
-	// shown is what metrics show: the status as it stands.
-	shown *v1alpha1.PlatformProfileStatus
+	// shown is what metrics show: the status as it stands, or as it is to be where it could not be written. observed is the
+	// generation that the written one is about.
+	shown    *v1alpha1.PlatformProfileStatus
+	observed int64
 }
 
 // rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
@@ -136,6 +138,8 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
 	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
+		// What is alarmed on is what was found, be it written or not.
+		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{}, err
 	}
 	r.announce(profile, before, &result)
@@ -221,8 +225,8 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
-			// Retries of a write that failed must not outlast the outage by minutes.
-			RateLimiter:           workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 15*time.Second),
+			RateLimiter:           retries(),
+			CacheSyncTimeout:      syncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
 			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
 			// those of the others.
@@ -231,6 +235,15 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			EnableWarmup: &standby,
 		}).
 		Complete(r)
+}
+
+// syncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
+// because the API server does: until then it is not ready, and says so.
+const syncTimeout = 24 * time.Hour
+
+// retries must not outlast an outage by minutes.
+func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 5*time.Second)
 }
 
 // onInventory queues the profiles that a change of the inventory concerns, and no others.
@@ -267,11 +280,16 @@ func concerns(p *conformance.Profile, change inventory.Change) bool {
 	return false
 }
 
-// show has metrics show a status.
+// show has metrics show a status that is written.
 func (r *PlatformProfileReconciler) show(kept *evaluated, status *v1alpha1.PlatformProfileStatus) {
+	r.showUnwritten(kept, status, status.ObservedGeneration)
+}
+
+// showUnwritten has metrics show a status while the written one is still about another generation.
+func (r *PlatformProfileReconciler) showUnwritten(kept *evaluated, status *v1alpha1.PlatformProfileStatus, observed int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept.shown = status
+	kept.shown, kept.observed = status, observed
 }
 
 func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, kept *evaluated, profile *v1alpha1.PlatformProfile, status v1alpha1.PlatformProfileStatus) error {

@@ -62,7 +62,10 @@ type Insight struct {
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
-	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
+	second := metav1.NewTime(now.Truncate(time.Second))
+	stored := before
+	before = upTo(second, before)
+	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
@@ -84,7 +87,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	}
 
 	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
-	if before.LastEvaluationTime == nil || !same(&status, before) {
+	if before.LastEvaluationTime == nil || before != stored || !same(&status, before) {
 		result.Changed = true
 		status.LastEvaluationTime = &e.now
 	}

@@ -165,6 +165,21 @@ func (s *Snapshot) Unseen() []string {
 // is Pending.
 func (s *Snapshot) Source(name string) Source { return s.sources[name] }
 
+// Sights tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
+// read of one resource, the worse one is told.
+func (s *Snapshot) Sights() map[string]Sight {
+	sights := make(map[string]Sight, len(s.sources)+len(s.resources))
+	for name, source := range s.sources {
+		sights[name] = source.Sight
+	}
+	for name, r := range s.resources {
+		if known, ok := sights[name.String()]; !ok || known == Seen || known == NotServed && r.Sight != Seen {
+			sights[name.String()] = r.Sight
+		}
+	}
+	return sights
+}
+
 // Resource returns what rules see of a resource. One that nobody feeds is Pending.
 func (s *Snapshot) Resource(name catalog.Resource) *Resource {
 	if r, ok := s.resources[name]; ok {

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -109,6 +110,24 @@ func (c *Cluster) Launch(ctx context.Context, program string, env []string, flag
 	return o, o.process.Start()
 }
 
+// Ready tells whether the operator says that it is ready, and what it says.
+func (o *Operator) Ready(ctx context.Context) (bool, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.ready+"?verbose", nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer response.Body.Close() //nolint:errcheck // it is read
+	said, err := io.ReadAll(response.Body)
+	if err != nil {
+		return false, err.Error()
+	}
+	return response.StatusCode == http.StatusOK, string(said)
+}
+
 // PID is the operator's process.
 func (o *Operator) PID() int { return o.process.Process.Pid }
 
@@ -116,6 +135,11 @@ func (o *Operator) PID() int { return o.process.Process.Pid }
 func (o *Operator) Stop() {
 	_ = o.process.Process.Signal(os.Interrupt)
 	_ = o.process.Wait()
+}
+
+// WriteOperatorConfig writes a kubeconfig by which a test does what the operator may.
+func (c *Cluster) WriteOperatorConfig(ctx context.Context, path string) error {
+	return c.WriteConfig(ctx, path, Namespace, ServiceAccount)
 }
 
 // WriteConfig writes a kubeconfig that holds a ServiceAccount's token and no certificate.
