@@ -42,6 +42,7 @@ type managerOptions struct {
 	pprofAddress    string
 	elect           bool
 	leaseNamespace  string
+	lease           time.Duration
 	verbosity       int
 	development     bool
 }
@@ -69,6 +70,7 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
+	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader that dies stays the leader: another replica takes over within a second after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
 	return command
@@ -88,7 +90,11 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	patience := 10 * time.Second
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	lock, err := o.lock(config)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
 		Scheme:  scheme,
 		Metrics: o.metrics(),
 		Cache: cache.Options{
@@ -96,16 +102,15 @@ func (o *managerOptions) run(ctx context.Context) error {
 			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
 			ReaderFailOnMissingInformer: true,
 		},
-		HealthProbeBindAddress:        o.probeAddress,
-		PprofBindAddress:              o.pprofAddress,
-		LeaderElection:                o.elect,
-		LeaderElectionID:              leaderLease,
-		LeaderElectionNamespace:       o.leaseNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &patience,
-	})
+		HealthProbeBindAddress:  o.probeAddress,
+		PprofBindAddress:        o.pprofAddress,
+		GracefulShutdownTimeout: &patience,
+	}))
 	if err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
+	}
+	if err := lock.join(mgr); err != nil {
+		return err
 	}
 	ready, err := setUp(mgr)
 	if err != nil {
@@ -145,7 +150,7 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
-		Recorder: mgr.GetEventRecorder("platformprofile"), Now: time.Now,
+		Elected: mgr.Elected(), Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
