@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
@@ -15,13 +14,9 @@ import (
 
 // announced are the events that an evaluation is told by, each as "kind reason note".
 func announced(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []string {
-	recorder := events.NewFakeRecorder(100)
-	r := &PlatformProfileReconciler{Recorder: recorder}
-	r.announce(&v1alpha1.PlatformProfile{}, before, result)
-	close(recorder.Events)
 	var told []string
-	for event := range recorder.Events {
-		told = append(told, event)
+	for _, n := range announce(before, result) {
+		told = append(told, n.kind+" "+n.reason+" "+n.note)
 	}
 	return told
 }

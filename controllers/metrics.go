@@ -80,8 +80,8 @@ func (c *collector) Collect(series chan<- prometheus.Metric) {
 	s := showing(series)
 	s.show(buildDesc, 1, c.version, runtime.Version())
 	for name, kept := range c.reconciler.known() {
-		s.profile(name, kept)
 		if kept.shown != nil {
+			s.profile(name, kept)
 			s.status(name, kept.shown)
 		}
 	}
@@ -90,8 +90,12 @@ func (c *collector) Collect(series chan<- prometheus.Metric) {
 	}
 }
 
-// known are the profiles as they are kept at this moment. Neither a kept spec nor a shown status is changed in place.
+// known are the profiles as they are kept at this moment; none in a replica that does not lead, so that no two replicas
+// contradict each other. Neither a kept spec nor a shown status is changed in place.
 func (r *PlatformProfileReconciler) known() map[string]evaluated {
+	if !isClosed(r.Elected) {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := make(map[string]evaluated, len(r.profiles))

@@ -38,7 +38,9 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	}
 	found := inventory.New(catalog.New(component), time.Now)
 	found.Feed("deployments.apps").Replace(workloads)
-	m := metered{&PlatformProfileReconciler{Inventory: found, profiles: map[string]*evaluated{}}, prometheus.NewPedanticRegistry()}
+	elected := make(chan struct{})
+	close(elected)
+	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected, profiles: map[string]*evaluated{}}, prometheus.NewPedanticRegistry()}
 	if err := m.registry.Register(&collector{m.PlatformProfileReconciler, "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,7 @@ type managerOptions struct {
 	elect           bool
 	leaseNamespace  string
 	watchSilence    time.Duration
+	lease           time.Duration
 	verbosity       int
 	development     bool
 }
@@ -71,6 +72,7 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
 	f.DurationVar(&o.watchSilence, "watch-silence", observe.DefaultSilence, "how long a watch may say nothing before it counts as hung and is opened anew; the API server has a word for each every minute")
+	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader that dies stays the leader: another replica takes over within a second after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
 	return command
@@ -98,7 +100,11 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	patience := 10 * time.Second
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	lock, err := o.lock(config)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
 		Scheme:  scheme,
 		Metrics: o.metrics(),
 		Cache: cache.Options{
@@ -106,16 +112,15 @@ func (o *managerOptions) run(ctx context.Context) error {
 			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
 			ReaderFailOnMissingInformer: true,
 		},
-		HealthProbeBindAddress:        o.probeAddress,
-		PprofBindAddress:              o.pprofAddress,
-		LeaderElection:                o.elect,
-		LeaderElectionID:              leaderLease,
-		LeaderElectionNamespace:       o.leaseNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &patience,
-	})
+		HealthProbeBindAddress:  o.probeAddress,
+		PprofBindAddress:        o.pprofAddress,
+		GracefulShutdownTimeout: &patience,
+	}))
 	if err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
+	}
+	if err := lock.join(mgr); err != nil {
+		return err
 	}
 	ready, err := setUp(mgr, clients)
 	if err != nil {
@@ -151,7 +156,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
-		Recorder: mgr.GetEventRecorder("platformprofile"), Now: time.Now,
+		Elected: mgr.Elected(), Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,

@@ -42,10 +42,12 @@ type Result struct {
 // Transition is a verdict that turned.
 type Transition struct {
 	Layer string
-	From  v1alpha1.Verdict // empty for a requirement that is new
+	From  v1alpha1.Verdict // empty for a requirement that is new, and where it is not known any more
 	Now   v1alpha1.RequirementStatus
 	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
 	Leading *v1alpha1.Diagnosis
+	// Retold says that it was found in the status, by Retell.
+	Retold bool
 }
 
 // Bad tells whether the verdict turned to one that does not hold.

@@ -63,11 +63,9 @@ type Operator struct {
 
 // Run builds and starts the operator as its ServiceAccount, with a token and nothing else, and waits until it is ready.
 func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
-	program := filepath.Join(c.Dir, "platformprofile")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the operator: %w\n%s", err, out)
+	program, err := c.Build(ctx)
+	if err != nil {
+		return nil, err
 	}
 	o, err := c.Launch(ctx, program, nil, append([]string{"--verbosity", "1"}, flags...)...)
 	if err != nil {
@@ -87,6 +85,10 @@ func (c *Cluster) Launch(ctx context.Context, program string, env []string, flag
 	if err := c.WriteConfig(ctx, kubeconfig, Namespace, ServiceAccount); err != nil {
 		return nil, err
 	}
+	return start(program, kubeconfig, filepath.Join(c.Dir, "operator.log"), env, flags)
+}
+
+func start(program, kubeconfig, logFile string, env, flags []string) (*Operator, error) {
 	metrics, probes, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -96,7 +98,7 @@ func (c *Cluster) Launch(ctx context.Context, program string, env []string, flag
 		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
 	}, flags...)
 	o := &Operator{
-		Log: filepath.Join(c.Dir, "operator.log"), Metrics: "http://" + metrics + "/metrics",
+		Log: logFile, Metrics: "http://" + metrics + "/metrics",
 		ready: "http://" + probes + "/readyz", process: exec.Command(program, args...),
 	}
 	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
