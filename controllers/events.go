@@ -76,8 +76,5 @@ const maxNote = 1000
 // event records one event. Events that differ in nothing but their note count as one and the same: the action names the
 // requirement, so that a requirement's event is not lost in that of another.
 func (r *PlatformProfileReconciler) event(profile *v1alpha1.PlatformProfile, kind, reason, action, note string) {
-	if len(note) > maxNote {
-		note = strings.ToValidUTF8(note[:maxNote], "") + "…" // not in the middle of a character
-	}
-	r.Recorder.Eventf(profile, nil, kind, reason, action, "%s", note)
+	r.Recorder.Eventf(profile, nil, kind, reason, action, "%s", conformance.Bounded(note, maxNote))
 }

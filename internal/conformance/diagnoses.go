@@ -76,7 +76,7 @@ func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
 	omitted := max(0, len(shown)-maxDiagnoses)
 	shown = shown[:len(shown)-omitted]
 	for i := range shown {
-		shown[i].Meaning, shown[i].LikelyCauses = bounded(shown[i].Meaning, maxText), shown[i].LikelyCauses[:min(4, len(shown[i].LikelyCauses))]
+		shown[i] = boundedDiagnosis(shown[i])
 	}
 	return shown, int32(omitted) //nolint:gosec // it is bounded by what an inventory holds
 }

@@ -49,7 +49,7 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	}
 	var until time.Time
 	for _, c := range attach(group(proofs), supports) {
-		installation := Installation{Namespace: c.namespace, Version: i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick), Variant: i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
+		installation := Installation{Namespace: c.namespace, Version: i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick), Variant: i.told(definition.Variants, c.proofs, catalog.VersionSource.PickVariant), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
 		installation.Parsed, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)
