@@ -44,7 +44,7 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
 		object := &unstructured.Unstructured{}
 		if err := Decode(document, &object.Object); err != nil {
@@ -52,6 +52,9 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 		}
 		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind("PlatformProfile") {
 			continue
+		}
+		if err := Unambiguous(document); err != nil {
+			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
 		}
 		if err := Check(object); err != nil {
 			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
@@ -75,6 +78,14 @@ func Decode(document []byte, into *map[string]any) error {
 		return err
 	}
 	return json.Unmarshal(data, into)
+}
+
+// Unambiguous refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.
+func Unambiguous(document []byte) error {
+	if _, err := yaml.YAMLToJSONStrict(document); err != nil {
+		return fmt.Errorf("%w: keep one of them", err)
+	}
+	return nil
 }
 
 // Check validates an object of one of the two kinds and fills in its defaults, in place. Its status is not looked at.

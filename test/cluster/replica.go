@@ -28,7 +28,7 @@ func (c *Cluster) Build(ctx context.Context) (string, error) {
 // the given address, as "https://127.0.0.1:1234"; empty for the real one. It waits for nothing.
 func (c *Cluster) Replica(ctx context.Context, name, program, server string, flags ...string) (*Operator, error) {
 	kubeconfig := filepath.Join(c.Dir, name+".kubeconfig")
-	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
+	if err := c.WriteOperatorConfig(ctx, kubeconfig); err != nil {
 		return nil, err
 	}
 	if server != "" {
