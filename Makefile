@@ -10,6 +10,8 @@ TOOLS      := -modfile=hack/tools/go.mod
 GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md
 VERSION    ?= devel
 DIST       ?= dist
+PLATFORMS  ?= linux/amd64,linux/arm64
+REVISION   ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
 .PHONY: help
@@ -95,6 +97,7 @@ vet:
 	go vet ./...
 	go -C hack/controlplane vet ./...
 	go -C hack/bench vet ./...
+	go -C hack/image vet ./...
 	go -C test/browser vet ./...
 	go -C hack/promtool vet ./...
 
@@ -103,6 +106,7 @@ lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
+	cd hack/image && $(BIN)/golangci-lint run ./...
 	cd test/browser && $(BIN)/golangci-lint run ./...
 	cd hack/promtool && $(BIN)/golangci-lint run ./...
 
@@ -122,6 +126,7 @@ verify-tidy:
 	go mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
+	go -C hack/image mod tidy -diff
 	go -C hack/preflight mod tidy -diff
 	go -C hack/helm mod tidy -diff
 	go -C hack/promtool mod tidy -diff
@@ -164,6 +169,11 @@ install-manifest: controlplane ## Write dist/install.yaml: everything in one fil
 chart: $(BIN)/helm ## Package the Helm chart into dist, with the image of VERSION
 	@mkdir -p $(DIST)
 	@$(BIN)/helm package config/chart --destination $(DIST) $(if $(filter-out devel,$(VERSION)),--version $(VERSION:v%=%) --app-version $(VERSION))
+
+.PHONY: image
+image: ## Write dist/image.tar: the image of VERSION for both platforms, built without Docker and the same to the bit anywhere
+	@go -C hack/image build -o $(BIN)/image .
+	@$(BIN)/image --source . --out $(DIST)/image.tar --platforms $(PLATFORMS) --version $(VERSION) --revision "$(REVISION)" --ldflags "$(LDFLAGS)"
 
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
