@@ -131,6 +131,7 @@ verify-tidy:
 	go -C hack/helm mod tidy -diff
 	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
+	go -C hack/security mod tidy -diff
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
@@ -175,6 +176,18 @@ image: ## Write dist/image.tar: the image of VERSION for both platforms, built w
 	@go -C hack/image build -o $(BIN)/image .
 	@$(BIN)/image --source . --out $(DIST)/image.tar --platforms $(PLATFORMS) --version $(VERSION) --revision "$(REVISION)" --ldflags "$(LDFLAGS)"
 
+.PHONY: sbom
+sbom: image $(BIN)/cyclonedx-gomod ## Write beside the image what is in it, as CycloneDX: every module of each program
+	@for program in $(DIST)/platformprofile-linux-*; do \
+		case "$$program" in *.json) continue;; esac; \
+		$(BIN)/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) -output "$$program.cdx.json" "$$program"; \
+	done
+
+.PHONY: vulncheck
+vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities in what the program calls (asks https://vuln.go.dev)
+	@$(BIN)/govulncheck ./... || { status=$$?; [ $$status = 3 ] || \
+		echo "Nothing was found out: vulncheck needs the database at https://vuln.go.dev. GOVULNDB may name a copy (see govulncheck -h)." >&2; exit $$status; }
+
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
 	@hack/demo/demo.sh
@@ -211,3 +224,11 @@ $(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/
 $(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/helm build -o $@ helm.sh/helm/v3/cmd/helm
+
+$(BIN)/cyclonedx-gomod: hack/security/go.mod hack/security/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/security build -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+$(BIN)/govulncheck: hack/security/go.mod hack/security/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/security build -o $@ golang.org/x/vuln/cmd/govulncheck

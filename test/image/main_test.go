@@ -15,7 +15,7 @@ import (
 // version is the release that the tests make.
 const version = "v0.0.1"
 
-// dist is where the release lies: image.tar, the program in it, install.yaml.
+// dist is where the release lies: image.tar, the program in it, the list of what that is made of, install.yaml.
 var dist string
 
 func TestMain(m *testing.M) {
@@ -33,7 +33,7 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(dist) //nolint:errcheck // it is below the folder for what is temporary
-	if err := release(cluster.Root(), dist, "image", "install-manifest"); err != nil {
+	if err := release(cluster.Root(), dist, "sbom", "install-manifest"); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
