@@ -56,7 +56,7 @@ func (p permissions) add(scope string, rules []rbacv1.PolicyRule) {
 			}
 		}
 		for _, target := range targets {
-			verbs := append(p[scope+" "+target], rule.Verbs...)
+			verbs := slices.Concat(p[scope+" "+target], rule.Verbs)
 			slices.Sort(verbs)
 			p[scope+" "+target] = slices.Compact(verbs)
 		}

@@ -10,6 +10,9 @@ import (
 	"time"
 )
 
+// grace is the pods' terminationGracePeriodSeconds in config/default.
+const grace = 15 * time.Second
+
 // TestProbesTellStartingFromBroken starts an operator while the API server hangs. It lives, and must not be started again for
 // it; it is not ready, and says why; and it gets ready by itself once the API server goes on.
 func TestProbesTellStartingFromBroken(t *testing.T) {
@@ -29,6 +32,8 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	}
 
 	starting, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil, "--health-probe-bind-address", address)
+	must(t, err)
+	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil)
 	must(t, err)
 	must(t, control(t.Context(), "pause", "kube-apiserver"))
 	hangs := true
@@ -52,6 +57,14 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 			t.Fatalf("it is said to be ready while the API server hangs: %d %s", code, said)
 		}
 		time.Sleep(100 * time.Millisecond)
+	}
+	// Nor does it wait for the API server when it is asked to end.
+	asked := time.Now()
+	ending.Stop()
+	if took := time.Since(asked); took >= grace {
+		t.Errorf("while the API server hangs it ends only after %s", took)
+	} else {
+		t.Logf("while the API server hangs it ends within %.1f s", took.Seconds())
 	}
 	must(t, control(t.Context(), "cont", "kube-apiserver"))
 	hangs = false
