@@ -10,6 +10,8 @@ TOOLS      := -modfile=hack/tools/go.mod
 GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md docs/api-reference.md
 VERSION    ?= devel
 DIST       ?= dist
+PLATFORMS  ?= linux/amd64,linux/arm64
+REVISION   ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
 .PHONY: help
@@ -100,6 +102,7 @@ vet:
 	go vet ./...
 	go -C hack/controlplane vet ./...
 	go -C hack/bench vet ./...
+	go -C hack/image vet ./...
 	go -C test/browser vet ./...
 	go -C hack/promtool vet ./...
 	go -C hack/prometheus-operator vet ./...
@@ -109,6 +112,7 @@ lint: $(BIN)/golangci-lint
 	$(BIN)/golangci-lint run ./...
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
+	cd hack/image && $(BIN)/golangci-lint run ./...
 	cd test/browser && $(BIN)/golangci-lint run ./...
 	cd hack/promtool && $(BIN)/golangci-lint run ./...
 	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
@@ -130,12 +134,14 @@ verify-tidy:
 	go -C hack/apidocs mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
+	go -C hack/image mod tidy -diff
 	go -C hack/preflight mod tidy -diff
 	go -C hack/helm mod tidy -diff
 	go -C hack/kube-state-metrics mod tidy -diff
 	go -C hack/prometheus-operator mod tidy -diff
 	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
+	go -C hack/security mod tidy -diff
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
@@ -196,6 +202,23 @@ chart: $(BIN)/helm ## Package the Helm chart into dist, with the image of VERSIO
 	@mkdir -p $(DIST)
 	@$(BIN)/helm package config/chart --destination $(DIST) $(if $(filter-out devel,$(VERSION)),--version $(VERSION:v%=%) --app-version $(VERSION))
 
+.PHONY: image
+image: ## Write dist/image.tar: the image of VERSION for both platforms, built without Docker and the same to the bit anywhere
+	@go -C hack/image build -o $(BIN)/image .
+	@$(BIN)/image --source . --out $(DIST)/image.tar --platforms $(PLATFORMS) --version $(VERSION) --revision "$(REVISION)" --ldflags "$(LDFLAGS)"
+
+.PHONY: sbom
+sbom: image $(BIN)/cyclonedx-gomod ## Write beside the image what is in it, as CycloneDX: every module of each program
+	@for program in $(DIST)/platformprofile-linux-*; do \
+		case "$$program" in *.json) continue;; esac; \
+		$(BIN)/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) -output "$$program.cdx.json" "$$program"; \
+	done
+
+.PHONY: vulncheck
+vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities in what the program calls (asks https://vuln.go.dev)
+	@$(BIN)/govulncheck ./... || { status=$$?; [ $$status = 3 ] || \
+		echo "Nothing was found out: vulncheck needs the database at https://vuln.go.dev. GOVULNDB may name a copy (see govulncheck -h)." >&2; exit $$status; }
+
 .PHONY: demo
 demo: build controlplane ## Show it all on a local control plane: install, profile, break, mend
 	@hack/demo/demo.sh
@@ -244,3 +267,11 @@ $(BIN)/monitoring-crds: hack/prometheus-operator/go.mod hack/prometheus-operator
 $(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/helm build -o $@ helm.sh/helm/v3/cmd/helm
+
+$(BIN)/cyclonedx-gomod: hack/security/go.mod hack/security/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/security build -o $@ github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+
+$(BIN)/govulncheck: hack/security/go.mod hack/security/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/security build -o $@ golang.org/x/vuln/cmd/govulncheck

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"syscall"
 )
@@ -19,3 +20,5 @@ func hasUnifiedCgroups() bool { return false }
 func makeCgroups(string) error { return errLinuxOnly }
 
 func removeCgroups(string) {}
+
+func (in *instance) startServiceNetwork(context.Context) error { return errLinuxOnly }

@@ -39,6 +39,7 @@ Usage:
                                                      act on one component, for fault tests
   controlplane load    --dir DIR --name IMAGE PROGRAM
                                                      give the real node an image of one static program
+  controlplane load    --dir DIR ARCHIVE             give the real node the images of an archive
 
 COMPONENT is one of etcd, kube-apiserver, kube-controller-manager (controllers),
 kube-scheduler (scheduler) and kwok; with --real-node also machine, containerd and kubelet.

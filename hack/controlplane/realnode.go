@@ -66,10 +66,10 @@ func (s settings) mark() string {
 
 func (s settings) bridge() string { return "pp-" + s.mark() } // at most 15 characters
 
-// subnet of the pods, as 10.N.M.0/24. KWOK's pods have 10.244.0.0/16, services 10.96.0.0/16.
-func (s settings) subnet() string {
+// subnet is an address in the pods' network, 10.N.M.0/24. KWOK's pods have 10.244.0.0/16, services 10.96.0.0/16.
+func (s settings) subnet(host int) string {
 	sum := sha256.Sum256([]byte(s.dir))
-	return fmt.Sprintf("10.%d.%d.0/24", 200+int(sum[0])%40, sum[1])
+	return fmt.Sprintf("10.%d.%d.%d", 200+int(sum[0])%40, sum[1], host)
 }
 
 func (s settings) containerdSocket() string { return s.node("containerd.sock") }
@@ -154,10 +154,9 @@ func (s settings) cniConfig() string {
   "name": "platformprofile",
   "type": "bridge",
   "bridge": %q,
-  "isGateway": true,
-  "ipam": {"type": "host-local", "dataDir": %q, "ranges": [[{"subnet": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}
+  "ipam": {"type": "host-local", "dataDir": %q, "ranges": [[{"subnet": "%s/24", "gateway": %q}]], "routes": [{"dst": "0.0.0.0/0"}]}
 }
-`, s.bridge(), s.node("cni-data"), s.subnet())
+`, s.bridge(), s.node("cni-data"), s.subnet(0), s.subnet(1))
 }
 
 // kubeletConfig leaves out what a node of an afternoon needs no care for: eviction for want of disk, reserved resources,
@@ -265,6 +264,9 @@ func (in *instance) startRealNode(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := in.startServiceNetwork(ctx); err != nil {
+		return fmt.Errorf("network of the pods: %w", err)
+	}
 	if err := in.loadImage(ctx, sandboxImage, filepath.Join(in.bin, "pause")); err != nil {
 		return fmt.Errorf("sandbox image: %w", err)
 	}
@@ -282,6 +284,11 @@ func (in *instance) loadImage(ctx context.Context, name, program string) error {
 	if err := os.WriteFile(path, packed.Bytes(), 0o600); err != nil {
 		return err
 	}
+	return in.importImages(ctx, path)
+}
+
+// importImages gives containerd the images of an archive, under the names that the archive has for them.
+func (in *instance) importImages(ctx context.Context, path string) error {
 	return in.components[machineName].within(ctx, filepath.Join(in.bin, "ctr"),
 		"--address="+in.containerdSocket(), "--namespace=k8s.io", "images", "import", "--local", path)
 }
@@ -324,11 +331,11 @@ func (c *component) enter(program string, args []string) ([]string, error) {
 	return append([]string{nsenter, fmt.Sprintf("--target=%d", pid), "--mount", "--pid", "--", program}, args...), nil
 }
 
-// loadCommand asks the runner in dir to load an image.
+// loadCommand asks the runner in dir to load an image: one static program under a name, or an archive of images.
 func loadCommand(args []string, stderr io.Writer) error {
 	flags := newFlagSet("load", stderr)
 	dir := dirFlag(flags)
-	name := flags.String("name", "", "name of the image, with its tag (required)")
+	name := flags.String("name", "", "name of the image, with its tag; without it, the file is an archive of images, which names them")
 	if err := parse(flags, args, 1); err != nil {
 		return err
 	}
@@ -336,10 +343,7 @@ func loadCommand(args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if *name == "" {
-		return errors.New("--name is required")
-	}
-	program, err := filepath.Abs(flags.Arg(0))
+	file, err := filepath.Abs(flags.Arg(0))
 	if err != nil {
 		return err
 	}
@@ -347,6 +351,10 @@ func loadCommand(args []string, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, err = sendControl(st.Socket, "load "+*name+" "+program)
+	line := "import " + file
+	if *name != "" {
+		line = "load " + *name + " " + file
+	}
+	_, err = sendControl(st.Socket, line)
 	return err
 }

@@ -444,6 +444,12 @@ func (in *instance) control(ctx context.Context, line string) (string, error) {
 		image, program, _ := strings.Cut(name, " ")
 		in.progress.printf("control: load %s from %s", image, program)
 		return "", in.loadImage(ctx, image, program)
+	case "import":
+		if !in.options.realNode {
+			return "", errors.New("there is no real node to load images on (--real-node)")
+		}
+		in.progress.printf("control: import %s", name)
+		return "", in.importImages(ctx, name)
 	}
 	c := in.components[name]
 	if c == nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,7 @@ type managerOptions struct {
 	flags           *genericclioptions.ConfigFlags
 	metricsAddress  string
 	metricsInsecure bool
+	metricsCertDir  string
 	probeAddress    string
 	pprofAddress    string
 	elect           bool
@@ -67,6 +69,7 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f := command.Flags()
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where to serve metrics; "0" serves none`)
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "serve metrics over HTTP and to everybody; otherwise over HTTPS, to those who may get /metrics")
+	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder of tls.crt and tls.key to serve metrics with, read again when they change; otherwise a certificate made at the start")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `where to serve /healthz and /readyz; "0" serves none`)
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
@@ -99,6 +102,10 @@ func (o *managerOptions) run(ctx context.Context) error {
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
+	served, err := o.metrics()
+	if err != nil {
+		return err
+	}
 	patience := 10 * time.Second
 	lock, err := o.lock(config)
 	if err != nil {
@@ -106,7 +113,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 	}
 	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
 		Scheme:  scheme,
-		Metrics: o.metrics(),
+		Metrics: served,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
@@ -133,14 +140,28 @@ func (o *managerOptions) run(ctx context.Context) error {
 	return mgr.Start(ctx)
 }
 
-func (o *managerOptions) metrics() metricsserver.Options {
+// metrics says where and to whom metrics are served.
+func (o *managerOptions) metrics() (metricsserver.Options, error) {
 	options := metricsserver.Options{BindAddress: o.metricsAddress}
 	if !o.metricsInsecure {
 		options.SecureServing = true
 		options.FilterProvider = filters.WithAuthenticationAndAuthorization
-		options.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.MinVersion = tls.VersionTLS12 }}
+		options.TLSOpts = []func(*tls.Config){serving}
+		options.CertDir = o.metricsCertDir
+		if o.metricsCertDir != "" { // where it is not there, another one would be made without a word
+			if _, err := tls.LoadX509KeyPair(filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key")); err != nil {
+				return options, fmt.Errorf("the certificate of the metrics (--metrics-cert-dir): %w", err)
+			}
+		}
 	}
-	return options
+	return options, nil
+}
+
+// serving sets how metrics are served. Who scrapes them asks one thing at a time, for which HTTP/2 has nothing to offer but
+// further ways to keep a server busy.
+func serving(c *tls.Config) {
+	c.MinVersion = tls.VersionTLS13
+	c.NextProtos = []string{"http/1.1"}
 }
 
 // setUp wires the parts together, and returns the check that tells whether the operator is ready.

@@ -146,10 +146,17 @@ func (c *Cluster) Control(ctx context.Context, verb, component string) error {
 
 // Load gives the real node an image of one static program, where the control plane was started with --real-node.
 func (c *Cluster) Load(ctx context.Context, image, program string) error {
-	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), "load", "--dir", filepath.Join(c.Dir, "cluster"), "--name", image, program)
+	return c.load(ctx, "--name", image, program)
+}
+
+// Import gives the real node the images of an archive, under the names that the archive has for them.
+func (c *Cluster) Import(ctx context.Context, archive string) error { return c.load(ctx, archive) }
+
+func (c *Cluster) load(ctx context.Context, what ...string) error {
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), append([]string{"load", "--dir", filepath.Join(c.Dir, "cluster")}, what...)...)
 	command.Dir = Root()
 	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("loading %s: %w: %s", image, err, out)
+		return fmt.Errorf("loading %s: %w: %s", what, err, out)
 	}
 	return nil
 }

@@ -41,6 +41,13 @@ func TestTheChartsMonitoringIsTheKustomizations(t *testing.T) {
 	sameObjects(t, added, append(kustomized(t, "prometheus"), kustomized(t, "grafana")...))
 }
 
+// TestTheChartsNetworkPolicyIsTheKustomizations compares the policy.
+func TestTheChartsNetworkPolicyIsTheKustomizations(t *testing.T) {
+	plain := byID(t, rendered(t))
+	added := slices.DeleteFunc(rendered(t, "--set", "networkPolicy.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
+	sameObjects(t, added, kustomized(t, "network-policy"))
+}
+
 func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
 	t.Helper()
 	got, want := byID(t, chart), byID(t, kustomization)

@@ -1,0 +1,77 @@
+package security
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// grace is the pods' terminationGracePeriodSeconds in config/default.
+const grace = 15 * time.Second
+
+// TestProbesTellStartingFromBroken starts an operator while the API server hangs. It lives, and must not be started again for
+// it; it is not ready, and says why; and it gets ready by itself once the API server goes on.
+func TestProbesTellStartingFromBroken(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := listener.Addr().String()
+	must(t, listener.Close())
+	ask := func(path string) (int, string) {
+		asker := &http.Client{Timeout: 2 * time.Second}
+		response, err := asker.Get("http://" + address + path)
+		if err != nil {
+			return 0, err.Error()
+		}
+		defer response.Body.Close() //nolint:errcheck // it was read
+		body, _ := io.ReadAll(response.Body)
+		return response.StatusCode, string(body)
+	}
+
+	starting, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil, "--health-probe-bind-address", address)
+	must(t, err)
+	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil)
+	must(t, err)
+	must(t, control(t.Context(), "pause", "kube-apiserver"))
+	hangs := true
+	defer func() {
+		if hangs {
+			_ = control(t.Context(), "cont", "kube-apiserver")
+		}
+		starting.Stop()
+	}()
+	eventually(t, "it answers", func() string {
+		if code, said := ask("/healthz"); code != http.StatusOK {
+			return said
+		}
+		return ""
+	})
+	for range 20 {
+		if code, said := ask("/healthz"); code != http.StatusOK {
+			t.Fatalf("it is said to be broken while it waits: %d %s", code, said)
+		}
+		if code, said := ask("/readyz"); code != http.StatusInternalServerError {
+			t.Fatalf("it is said to be ready while the API server hangs: %d %s", code, said)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	// Nor does it wait for the API server when it is asked to end.
+	asked := time.Now()
+	ending.Stop()
+	if took := time.Since(asked); took >= grace {
+		t.Errorf("while the API server hangs it ends only after %s", took)
+	} else {
+		t.Logf("while the API server hangs it ends within %.1f s", took.Seconds())
+	}
+	must(t, control(t.Context(), "cont", "kube-apiserver"))
+	hangs = false
+	eventually(t, "it is ready", func() string {
+		if code, said := ask("/readyz"); code != http.StatusOK {
+			return fmt.Sprint(code, said)
+		}
+		return ""
+	})
+}
