@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -106,7 +105,7 @@ func (d *Dump) read(name string, input io.Reader) error {
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
 		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
 	}
-	reader := yamlutil.NewYAMLReader(buffered)
+	reader := manifest.Documents(buffered)
 	for n := 1; ; n++ {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
