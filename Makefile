@@ -7,7 +7,7 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md docs/api-reference.md
 VERSION    ?= devel
 DIST       ?= dist
 PLATFORMS  ?= linux/amd64,linux/arm64
@@ -52,6 +52,9 @@ controlplane: ## Build etcd, kube-apiserver and the rest into bin/k8s, once (abo
 .PHONY: promtool
 promtool: $(BIN)/promtool $(BIN)/queries ## Build promtool, which the tests of alerts and dashboards use (minutes from an empty cache)
 
+.PHONY: monitoring
+monitoring: $(BIN)/kube-state-metrics $(BIN)/monitoring-crds ## Build kube-state-metrics and the Prometheus Operator's CRDs, which read config/prometheus in tests
+
 # A real node needs root, Linux, and runc, which Debian has as a package. Without root it is left out, and so are its tests.
 .PHONY: node-parts
 node-parts: controlplane
@@ -67,13 +70,15 @@ node: node-parts ## Start a control plane with a real kubelet and containerd, un
 	@$(CONTROLPLANE) run --dir $(BIN)/node --nodes 0 --real-node
 
 .PHONY: generate
-generate: $(BIN)/controller-gen ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md
+generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md, docs/api-reference.md
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
 	@$(MAKE) --no-print-directory chart-files
 	@mkdir -p docs
 	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
+	$(BIN)/crd-ref-docs --log-level ERROR --config hack/apidocs/config.yaml --templates-dir hack/apidocs/templates --renderer markdown \
+		--source-path api --output-path docs/api-reference.md
 
 # A chart reads nothing outside its folder: what it has in common with the kustomization is copied into it.
 .PHONY: chart-files
@@ -100,6 +105,7 @@ vet:
 	go -C hack/image vet ./...
 	go -C test/browser vet ./...
 	go -C hack/promtool vet ./...
+	go -C hack/prometheus-operator vet ./...
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint
@@ -109,6 +115,7 @@ lint: $(BIN)/golangci-lint
 	cd hack/image && $(BIN)/golangci-lint run ./...
 	cd test/browser && $(BIN)/golangci-lint run ./...
 	cd hack/promtool && $(BIN)/golangci-lint run ./...
+	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -124,11 +131,14 @@ verify-generated:
 .PHONY: verify-tidy
 verify-tidy:
 	go mod tidy -diff
+	go -C hack/apidocs mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/image mod tidy -diff
 	go -C hack/preflight mod tidy -diff
 	go -C hack/helm mod tidy -diff
+	go -C hack/kube-state-metrics mod tidy -diff
+	go -C hack/prometheus-operator mod tidy -diff
 	go -C hack/promtool mod tidy -diff
 	go -C hack/runtime mod tidy -diff
 	go -C hack/security mod tidy -diff
@@ -136,7 +146,7 @@ verify-tidy:
 	go -C test/browser mod tidy -diff
 
 .PHONY: test
-test: plugin node-parts promtool $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
@@ -148,6 +158,18 @@ test-unit: ## Run the tests that need no control plane
 
 # Flags of the benchmark: make bench BENCH="--scale 0.3 --pprof bin/pprof". `bin/bench -h` lists them.
 BENCH      ?=
+
+# Longer: make soak SOAK=8h; make test-faults SEQUENCES=10000.
+SOAK       ?= 1h
+SEQUENCES  ?= 2000
+
+.PHONY: soak
+soak: build controlplane ## Churn for an hour: memory, goroutines and watches stay flat
+	go test -count=1 -timeout 0 -v -run TestSoak ./test/faults -soak $(SOAK)
+
+.PHONY: test-faults
+test-faults: build controlplane ## All faults, and thousands of random sequences of changes and faults
+	go test -count=1 -timeout 0 -v ./test/faults -sequences $(SEQUENCES)
 
 .PHONY: bench
 bench: bench-parts ## Measure on a cluster of 5,000 nodes beside preflight: bin/bench.json and a table (under 30 minutes)
@@ -208,6 +230,10 @@ $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(BIN)
 	go build $(TOOLS) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+$(BIN)/crd-ref-docs: hack/apidocs/go.mod hack/apidocs/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/apidocs build -o $@ github.com/elastic/crd-ref-docs
+
 $(BIN)/preflight: hack/preflight/go.mod hack/preflight/go.sum
 	@mkdir -p $(BIN)
 	go -C hack/preflight build -o $@ github.com/replicatedhq/troubleshoot/cmd/preflight
@@ -220,6 +246,14 @@ $(BIN)/promtool: hack/promtool/go.mod hack/promtool/go.sum
 $(BIN)/queries: hack/promtool/go.mod hack/promtool/go.sum hack/promtool/queries/main.go
 	@mkdir -p $(BIN)
 	go -C hack/promtool build -o $@ ./queries
+
+$(BIN)/kube-state-metrics: hack/kube-state-metrics/go.mod hack/kube-state-metrics/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/kube-state-metrics build -o $@ k8s.io/kube-state-metrics/v2
+
+$(BIN)/monitoring-crds: hack/prometheus-operator/go.mod hack/prometheus-operator/go.sum hack/prometheus-operator/crds/main.go
+	@mkdir -p $(BIN)
+	go -C hack/prometheus-operator build -o $@ ./crds
 
 $(BIN)/helm: hack/helm/go.mod hack/helm/go.sum
 	@mkdir -p $(BIN)

@@ -60,7 +60,7 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	compiled := r.Definitions.put(object)
-	if !r.leads() {
+	if !isClosed(r.Elected) {
 		return reconcile.Result{}, nil
 	}
 	status := r.status(object, compiled)
@@ -68,7 +68,7 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 		return reconcile.Result{}, nil
 	}
 	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
+		return outdated(client.IgnoreNotFound(err))
 	}
 	statusWrites.WithLabelValues("ComponentDefinition").Inc()
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
@@ -77,15 +77,6 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 		r.Recorder.Eventf(object, nil, "Warning", now.Reason, "Compile", "%s", now.Message)
 	}
 	return reconcile.Result{}, nil
-}
-
-func (r *ComponentDefinitionReconciler) leads() bool {
-	select {
-	case <-r.Elected:
-		return true
-	default:
-		return false
-	}
 }
 
 // status says whether a definition is in use, and what it finds.
@@ -143,7 +134,7 @@ func (r *ComponentDefinitionReconciler) SetupWithManager(mgr ctrl.Manager) error
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.ComponentDefinition{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onChange)).
-		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second}).
+		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: syncTimeout}).
 		Complete(r)
 }
 

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
@@ -18,6 +18,9 @@ import (
 
 // rebuildGap is the least time between two catalogs, so that a thousand definitions applied at once make a few.
 const rebuildGap = 100 * time.Millisecond
+
+// rereadAtLeast is how often the definitions are asked for at least while they cannot be read.
+const rereadAtLeast = 5 * time.Second
 
 // Definitions holds the definitions that are applied to the cluster, and puts the catalog in place that they make together
 // with the built-in ones. Every replica runs it, so that a standby recognises the same.
@@ -57,11 +60,22 @@ func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, erro
 // NeedLeaderElection says that every replica keeps the catalog.
 func (d *Definitions) NeedLeaderElection() bool { return false }
 
-// Start reads all definitions once, and from then on puts a new catalog in place when one changed.
+// Start reads all definitions once, and from then on puts a new catalog in place when one changed. An API server that does
+// not answer yet is asked again: an operator that ended instead would be restarted ever less often, and come back minutes
+// after the API server.
 func (d *Definitions) Start(ctx context.Context) error {
 	list := &v1alpha1.ComponentDefinitionList{}
-	if err := d.client.List(ctx, list); err != nil {
-		return fmt.Errorf("reading the ComponentDefinitions: %w", err)
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, rereadAtLeast) {
+		err := d.client.List(ctx, list)
+		if err == nil {
+			break
+		}
+		log.FromContext(ctx).Info("could not read the ComponentDefinitions, trying again", "error", err.Error())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pause):
+		}
 	}
 	for i := range list.Items {
 		d.put(&list.Items[i])

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/events"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
@@ -15,13 +14,9 @@ import (
 
 // announced are the events that an evaluation is told by, each as "kind reason note".
 func announced(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []string {
-	recorder := events.NewFakeRecorder(100)
-	r := &PlatformProfileReconciler{Recorder: recorder}
-	r.announce(&v1alpha1.PlatformProfile{}, before, result)
-	close(recorder.Events)
 	var told []string
-	for event := range recorder.Events {
-		told = append(told, event)
+	for _, n := range announce(before, result) {
+		told = append(told, n.kind+" "+n.reason+" "+n.note)
 	}
 	return told
 }
@@ -67,6 +62,16 @@ func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
 		"Warning VersionMismatch apps/it (was Satisfied): outside the range; Deployment shop/web: CrashLoop")
 	wantEvents(t, announced(&before, turned("down; Deployment shop/web: CrashLoop: it ends soon")),
 		"Warning VersionMismatch apps/it (was Satisfied): down; Deployment shop/web: CrashLoop: it ends soon")
+}
+
+func TestAnEventForACauseThatIsFoundLate(t *testing.T) {
+	before := conformant("False")
+	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop", Meaning: "It ends soon."}
+	found := conformance.Insight{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Leading: why}
+	wantEvents(t, announced(&before, &conformance.Result{Status: before, Insights: []conformance.Insight{found}}),
+		"Warning Diagnosed apps/it is Degraded because of Deployment shop/web: CrashLoop: It ends soon.")
+	found.Now.Flapping = &v1alpha1.Flapping{}
+	wantEvents(t, announced(&before, &conformance.Result{Status: before, Insights: []conformance.Insight{found}}))
 }
 
 func TestEventsOfARequirementThatFlaps(t *testing.T) {

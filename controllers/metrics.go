@@ -80,8 +80,8 @@ func (c *collector) Collect(series chan<- prometheus.Metric) {
 	s := showing(series)
 	s.show(buildDesc, 1, c.version, runtime.Version())
 	for name, kept := range c.reconciler.known() {
-		s.profile(name, kept)
 		if kept.shown != nil {
+			s.profile(name, kept)
 			s.status(name, kept.shown)
 		}
 	}
@@ -90,13 +90,17 @@ func (c *collector) Collect(series chan<- prometheus.Metric) {
 	}
 }
 
-// known are the profiles as they are kept at this moment. Neither a kept spec nor a shown status is changed in place.
+// known are the profiles as they are kept at this moment; none in a replica that does not lead, so that no two replicas
+// contradict each other. Neither a kept spec nor a shown status is changed in place.
 func (r *PlatformProfileReconciler) known() map[string]evaluated {
+	if !isClosed(r.Elected) {
+		return nil
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	known := make(map[string]evaluated, len(r.profiles))
 	for name, kept := range r.profiles {
-		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown}
+		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown, observed: kept.observed}
 	}
 	return known
 }
@@ -114,11 +118,7 @@ func (s showing) profile(name string, kept evaluated) {
 	}
 	s.show(profileDesc, 1, name, strconv.FormatBool(kept.spec.Suspend), string(kept.spec.Undeclared))
 	s.show(generationDesc, float64(kept.generation), name)
-	observed := int64(0)
-	if kept.shown != nil {
-		observed = kept.shown.ObservedGeneration
-	}
-	s.show(observedGenerationDesc, float64(observed), name)
+	s.show(observedGenerationDesc, float64(kept.observed), name)
 	for _, layer := range kept.spec.Layers {
 		for _, r := range layer.Requirements {
 			if r.Attested != nil && r.Attested.Expires != nil {

@@ -38,7 +38,9 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	}
 	found := inventory.New(catalog.New(component), time.Now)
 	found.Feed("deployments.apps").Replace(workloads)
-	m := metered{&PlatformProfileReconciler{Inventory: found, profiles: map[string]*evaluated{}}, prometheus.NewPedanticRegistry()}
+	elected := make(chan struct{})
+	close(elected)
+	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected, profiles: map[string]*evaluated{}}, prometheus.NewPedanticRegistry()}
 	if err := m.registry.Register(&collector{m.PlatformProfileReconciler, "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +91,7 @@ func TestSeriesOfAProfile(t *testing.T) {
 	m := newMetered(t)
 	expires := metav1.NewTime(time.Unix(1_800_000_000, 0))
 	m.profiles["edge"] = &evaluated{
-		generation: 3,
+		generation: 3, observed: 2,
 		spec: &v1alpha1.PlatformProfileSpec{Suspend: true, Undeclared: v1alpha1.UndeclaredReport, Layers: []v1alpha1.Layer{{Name: "ci", Requirements: []v1alpha1.Requirement{
 			{Name: "runners", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
 			{Name: "for-ever", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside"}},

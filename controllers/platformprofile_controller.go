@@ -2,13 +2,13 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -40,13 +40,16 @@ type Reader interface {
 	Read(reads catalog.Reads, configMaps []catalog.ConfigMap)
 }
 
-// PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status.
+// PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status. It
+// runs in every replica; the leader alone evaluates and writes. A standby compiles the profiles and has read what their
+// rules read, so that it takes over with nothing left to look at.
 type PlatformProfileReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
 	Reader      Reader
-	Recorder    events.EventRecorder
+	// Elected is closed once this replica leads.
+	Elected <-chan struct{}
 	// Now is the clock.
 	Now func() time.Time
 
@@ -68,8 +71,14 @@ type evaluated struct {
 	// ended is when the last evaluation did, and took how long it took.
 	ended time.Time
 	took  time.Duration
-	// shown is what metrics show: the status as it stands.
-	shown *v1alpha1.PlatformProfileStatus
+	// shown is what metrics show: the status as it stands, or as it is to be where it could not be written. observed is the
+	// generation that the written one is about.
+	shown    *v1alpha1.PlatformProfileStatus
+	observed int64
+	// told says that what the status shows was told, or is in untold: it is false where another leader wrote the status, and
+	// after a write that may have been taken although it failed.
+	told   bool
+	untold []news
 }
 
 // rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
@@ -100,7 +109,7 @@ func (e *evaluated) rest(now time.Time) time.Duration {
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
 
-// Reconcile evaluates one profile and writes its status where it differs.
+// Reconcile evaluates one profile, writes its status where it differs, and tells of what turned by events.
 func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	profile := &v1alpha1.PlatformProfile{}
 	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
@@ -116,14 +125,39 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 		return reconcile.Result{RequeueAfter: lookAgain}, nil
 	}
 	kept := r.compile(profile)
-	before := kept.status.newest(profile)
+	if !isClosed(r.Elected) {
+		return reconcile.Result{}, nil // once it leads, every profile is queued again
+	}
+	before, version := kept.status.newest(profile)
+	// What is written follows the status that it was computed from, whatever the cache has seen since.
+	profile.ResourceVersion = version
+	if kept.shown == nil {
+		r.show(kept, before) // what the leader before wrote stands until something else is found
+	}
+	r.retell(kept, before)
+	result, err := r.evaluate(ctx, kept, profile, before)
+	return result, errors.Join(err, r.tell(ctx, kept, profile))
+}
+
+// retell has told what the status shows and may not have been told.
+func (r *PlatformProfileReconciler) retell(kept *evaluated, before *v1alpha1.PlatformProfileStatus) {
+	if !kept.told {
+		was, result := conformance.Retell(before, r.Now().Add(-retellWindow))
+		kept.untold, kept.told = append(kept.untold, announce(&was, &result)...), true
+	}
+}
+
+// evaluate evaluates a profile of which before is the status, and writes the status where it differs.
+func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (reconcile.Result, error) {
 	if profile.Spec.Suspend {
 		status, changed := conformance.Suspended(before, profile.Generation, r.Now())
 		r.show(kept, before)
-		return reconcile.Result{}, r.writeIf(ctx, changed, kept, profile, status)
+		return outdated(r.writeIf(ctx, changed, kept, profile, status))
 	}
-	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); waiting || err != nil {
-		return reconcile.Result{RequeueAfter: lookAgain}, err
+	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); err != nil {
+		return outdated(err)
+	} else if waiting {
+		return reconcile.Result{RequeueAfter: lookAgain}, nil
 	}
 	if wait := kept.rest(time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -137,9 +171,11 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
 	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
-		return reconcile.Result{}, err
+		// What is alarmed on is what was found, be it written or not.
+		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
+		return outdated(err)
 	}
-	r.announce(profile, before, &result)
+	kept.untold = append(kept.untold, announce(before, &result)...)
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 
@@ -217,21 +253,29 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.profiles = map[string]*evaluated{}
-	standby := true
+	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
-			// Retries of a write that failed must not outlast the outage by minutes.
-			RateLimiter:           workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 15*time.Second),
+			RateLimiter:           retries(),
+			CacheSyncTimeout:      syncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
 			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
 			// those of the others.
 			MaxConcurrentReconciles: 8,
-			// A standby knows the profiles before it leads.
-			EnableWarmup: &standby,
+			NeedLeaderElection:      &everywhere,
 		}).
 		Complete(r)
+}
+
+// syncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
+// because the API server does: until then it is not ready, and says so.
+const syncTimeout = 24 * time.Hour
+
+// retries must not outlast an outage by minutes.
+func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 5*time.Second)
 }
 
 // onInventory queues the profiles that a change of the inventory concerns, and no others.
@@ -242,13 +286,37 @@ func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workq
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
+		if !change.Catalog && !isClosed(r.Elected) {
+			return // a standby evaluates nothing; it compiles
+		}
 		for name, kept := range r.profiles {
 			if kept.compiled == nil || concerns(kept.compiled, change) {
 				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 			}
 		}
 	})
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-r.Elected:
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			for name := range r.profiles {
+				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+			}
+		}
+	}()
 	return nil
+}
+
+// isClosed tells whether a channel that nothing is sent to is closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 func concerns(p *conformance.Profile, change inventory.Change) bool {
@@ -268,11 +336,16 @@ func concerns(p *conformance.Profile, change inventory.Change) bool {
 	return false
 }
 
-// show has metrics show a status.
+// show has metrics show a status that is written.
 func (r *PlatformProfileReconciler) show(kept *evaluated, status *v1alpha1.PlatformProfileStatus) {
+	r.showUnwritten(kept, status, status.ObservedGeneration)
+}
+
+// showUnwritten has metrics show a status while the written one is still about another generation.
+func (r *PlatformProfileReconciler) showUnwritten(kept *evaluated, status *v1alpha1.PlatformProfileStatus, observed int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	kept.shown = status
+	kept.shown, kept.observed = status, observed
 }
 
 func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, kept *evaluated, profile *v1alpha1.PlatformProfile, status v1alpha1.PlatformProfileStatus) error {
@@ -281,6 +354,7 @@ func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, k
 	}
 	written, err := writeProfileStatus(ctx, r.Client, profile, &status)
 	if err != nil {
+		kept.told = false
 		return client.IgnoreNotFound(err)
 	}
 	kept.wrote = time.Now()

@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	apply "github.com/platformprofile/platformprofile/api/v1alpha1/applyconfiguration/api/v1alpha1"
@@ -23,22 +25,25 @@ type lastStatus struct {
 	status          *v1alpha1.PlatformProfileStatus
 }
 
-// newest is the written status while the cached profile is older, and the cached one from then on.
-func (l lastStatus) newest(profile *v1alpha1.PlatformProfile) *v1alpha1.PlatformProfileStatus {
+// newest is the written status while the cached profile is older, and the cached one from then on; with the resource
+// version that it is of.
+func (l lastStatus) newest(profile *v1alpha1.PlatformProfile) (*v1alpha1.PlatformProfileStatus, string) {
 	if l.status == nil {
-		return &profile.Status
+		return &profile.Status, profile.ResourceVersion
 	}
 	order, err := resourceversion.CompareResourceVersion(profile.ResourceVersion, l.resourceVersion)
 	if err == nil && order < 0 {
-		return l.status
+		return l.status, l.resourceVersion
 	}
-	return &profile.Status
+	return &profile.Status, profile.ResourceVersion
 }
 
-// writeProfileStatus writes a status by server-side apply, and returns the resource version that this made.
+// writeProfileStatus writes a status by server-side apply, and returns the resource version that this made. The profile's
+// own resource version is that of the status before: where somebody wrote since, the API server refuses with a conflict. So
+// a leader that was paused past its lease writes nothing over what its successor wrote, and tells no turn a second time.
 func writeProfileStatus(ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, status *v1alpha1.PlatformProfileStatus) (string, error) {
 	// The UID keeps the status from landing on another profile of the same name.
-	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithStatus(apply.PlatformProfileStatus())
+	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(profile.ResourceVersion).WithStatus(apply.PlatformProfileStatus())
 	if err := convert(status, configuration.Status); err != nil {
 		return "", err
 	}
@@ -48,9 +53,10 @@ func writeProfileStatus(ctx context.Context, c client.Client, profile *v1alpha1.
 	return resourceVersionOf(configuration.ResourceVersion), nil
 }
 
-// writeDefinitionStatus writes the status of a definition by server-side apply.
+// writeDefinitionStatus writes the status of a definition by server-side apply, unless somebody wrote since it was read.
 func writeDefinitionStatus(ctx context.Context, c client.Client, definition *v1alpha1.ComponentDefinition, status *v1alpha1.ComponentDefinitionStatus) error {
-	configuration := apply.ComponentDefinition(definition.Name).WithUID(definition.UID).WithStatus(apply.ComponentDefinitionStatus())
+	configuration := apply.ComponentDefinition(definition.Name).WithUID(definition.UID).WithResourceVersion(definition.ResourceVersion).
+		WithStatus(apply.ComponentDefinitionStatus())
 	if err := convert(status, configuration.Status); err != nil {
 		return err
 	}
@@ -67,6 +73,14 @@ func convert(status, into any) error {
 		return err
 	}
 	return json.Unmarshal(data, into)
+}
+
+// outdated turns a write that was refused because somebody else wrote first into another try, once the cache has seen that.
+func outdated(err error) (reconcile.Result, error) {
+	if apierrors.IsConflict(err) {
+		return reconcile.Result{RequeueAfter: writeGap}, nil
+	}
+	return reconcile.Result{}, err
 }
 
 func resourceVersionOf(version *string) string {

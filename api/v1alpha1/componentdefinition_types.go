@@ -105,9 +105,35 @@ type ComponentDefinitionSpec struct {
 	// +optional
 	Checks []NamedCheck `json:"checks,omitempty"`
 
+	// What labels of the component's own pods tell of why one is not well, where the product sets them as it runs.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=8
+	// +optional
+	PodHints []PodHint `json:"podHints,omitempty"`
+
 	// What to do when the component is missing or degraded.
 	// +optional
 	Remediation *Remediation `json:"remediation,omitempty"`
+}
+
+// PodHint is what the labels of a pod tell of it, for instance that a server of Vault is sealed. It is looked at where a pod
+// that is not well is diagnosed.
+type PodHint struct {
+	// Labels that the pod has, each with this value.
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=8
+	// +required
+	Labels map[string]string `json:"labels"`
+	// What they mean: a sentence that stands behind what the pod itself shows.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +required
+	Meaning string `json:"meaning"`
+	// Arguments of kubectl that show or mend it, in the pod's namespace. {pod} stands for the pod's name.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=256
+	// +optional
+	Command string `json:"command,omitempty"`
 }
 
 // Role says what a signal is worth.
@@ -524,7 +550,8 @@ type NamedCheck struct {
 	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	Related []RelatedResource `json:"related,omitempty"`
-	// CEL expression that must be true. Variables: objects, related, now, and params, the parameters by name, each of its type.
+	// CEL expression that must be true. Variables: objects, related, now, params (the parameters by name, each of its type),
+	// version (the installation's, empty where nothing tells it) and versionFrom (which of the sources of spec.version told it).
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +required

@@ -65,14 +65,15 @@ type PlatformProfileSpec struct {
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// How often to evaluate even if nothing changed. A safety net: changes in the cluster are evaluated when they happen.
+	// How often to evaluate even if nothing changed, for instance 10m or 1h30m. A safety net: changes in the cluster are
+	// evaluated when they happen.
 	// +kubebuilder:default="10m"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="interval must be between 10s and 24h: it is a safety net, changes are evaluated when they happen"
 	// +optional
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
+	// nobody, for instance 5m. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
 	// +kubebuilder:default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="gracePeriod must be between 0s and 24h"
 	// +optional
@@ -310,7 +311,8 @@ type Attestation struct {
 	// +optional
 	URL string `json:"url,omitempty"`
 
-	// When the word must be given again. Past it the verdict is Expired. Without it the attestation never ends.
+	// When the word must be given again, for instance 2030-06-30T00:00:00Z. Past it the verdict is Expired. Without it the
+	// attestation never ends.
 	// +optional
 	Expires *metav1.Time `json:"expires,omitempty"`
 }
@@ -420,7 +422,9 @@ type PlatformProfileStatus struct {
 	// +optional
 	Undeclared []UndeclaredComponent `json:"undeclared,omitempty"`
 
-	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
+	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
+	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
+	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -463,7 +467,7 @@ type LayerStatus struct {
 type RequirementStatus struct {
 	// Name of the requirement.
 	Name string `json:"name"`
-	// The outcome.
+	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
 	Verdict Verdict `json:"verdict"`
 	// Severity of the requirement, as declared.
 	// +optional
@@ -480,7 +484,7 @@ type RequirementStatus struct {
 	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// What is so, in words.
+	// What was found, where, since when, and what is wrong with it.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.

@@ -33,7 +33,11 @@ type Catalog struct {
 	byResource map[Resource][]string
 	// What health and versions read, and what named checks would.
 	healthReads, checkReads Reads
+	podHints                []v1alpha1.PodHint
 }
+
+// PodHints are what labels of pods tell, of all components.
+func (c *Catalog) PodHints() []v1alpha1.PodHint { return c.podHints }
 
 type nameKey struct {
 	kind facts.NameKind
@@ -81,6 +85,7 @@ func (c *Catalog) index(component *Component) {
 	}
 	c.healthReads.Add(health)
 	c.checkReads.Add(component.CheckReads())
+	c.podHints = append(c.podHints, component.PodHints...)
 	for _, signal := range component.workloads {
 		switch {
 		case len(signal.images) > 0:

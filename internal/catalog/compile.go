@@ -39,6 +39,7 @@ func Compile(definition *v1alpha1.ComponentDefinition) (*Component, field.ErrorL
 	for _, part := range spec.Bundles {
 		c.component.Bundles = append(c.component.Bundles, string(part))
 	}
+	c.component.PodHints = spec.PodHints
 	path := field.NewPath("spec")
 	c.signals(path.Child("signals"), &spec.Signals)
 	c.versions(path.Child("version"), spec.Version)

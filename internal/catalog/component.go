@@ -45,6 +45,7 @@ type Component struct {
 	Variants []VersionSource
 	Health   []Rule
 	Checks   map[string]*NamedCheck
+	PodHints []v1alpha1.PodHint
 
 	workloads  []*workloadSignal
 	names      []*nameSignal

@@ -34,6 +34,7 @@ func TestCatalogExplains(t *testing.T) {
 		says []string
 	}{
 		"a component":          {[]string{"catalog", "velero"}, ExitOK, []string{"* Deployment", "- CRD", "backup-recent", "24h where it is not set", "to install:"}},
+		"hints":                {[]string{"catalog", "vault"}, ExitOK, []string{"vault-sealed=true: Vault in it is sealed"}},
 		"the cluster itself":   {[]string{"catalog", "kubernetes"}, ExitOK, []string{"API server of a version"}},
 		"its definition":       {[]string{"catalog", "cilium", "-o", "yaml"}, ExitOK, []string{"kind: ComponentDefinition", "name: cilium"}},
 		"one that is none":     {[]string{"catalog", "ciliumm"}, ExitError, []string{`no component "ciliumm"`}},

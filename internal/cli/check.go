@@ -57,6 +57,9 @@ found last. A mistake in the profile ends the wait, because time does not mend i
 			if !o.wait && cmd.Flags().Changed("timeout") {
 				return errors.New("--timeout is how long to --wait: add --wait, or leave it out")
 			}
+			if _, err := from.now(); err != nil {
+				return err
+			}
 			place, err := o.pick.place()
 			if err != nil {
 				return err
@@ -97,11 +100,14 @@ func (o *checkOptions) run(ctx context.Context) error {
 
 // once evaluates profiles over what is there now.
 func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+	now, err := o.from.now()
+	if err != nil {
+		return err
+	}
 	snapshot, compiled, err := o.from.look(ctx, profiles...)
 	if err != nil {
 		return err
 	}
-	now := time.Now()
 	for i, profile := range profiles {
 		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now).Status
 	}

@@ -288,6 +288,8 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "holds no .yaml, .yml or .json file"}},
 		"a folder that is not":       {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
 		"a file that is no YAML":     {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
+		"a time of no files":         {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at goes with --from"}},
+		"a time that is none":        {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
 		"an unknown flag":            {[]string{"discover", "--form", "x"}, []string{"--form"}},
 		"an unknown command":         {[]string{"discovre"}, []string{"discovre"}},
 		"an argument too many":       {[]string{"discover", "falco"}, []string{"falco"}},
@@ -318,5 +320,40 @@ func TestHelpNamesTheCommands(t *testing.T) {
 	}
 	if code, out, _ := run("", "--version"); code != ExitOK || !strings.Contains(out, "platformprofile version") {
 		t.Errorf("exit code %d: %s", code, out)
+	}
+}
+
+// A dump grows older than what it shows: by when it was taken, a claim of five minutes is in order.
+func TestADumpIsJudgedByTheTimeItWasTaken(t *testing.T) {
+	const dump = `
+apiVersion: v1
+kind: Node
+metadata: {name: node}
+status: {nodeInfo: {kubeletVersion: v1.37.0}}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, namespace: shop, creationTimestamp: "2026-11-20T12:00:00Z"}
+spec: {storageClassName: fast}
+status: {phase: Pending}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: web, namespace: shop, creationTimestamp: "2026-11-20T12:00:00Z", deletionTimestamp: "2026-11-20T12:03:00Z"}
+spec: {nodeName: node, containers: [{name: web, image: web}]}
+status: {phase: Running}
+`
+	file := filepath.Join(write(t, map[string]string{"p.yaml": profile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
+	for at, want := range map[string]int{"2026-11-20T12:03:30Z": ExitOK, "2026-11-20T12:30:00Z": ExitFound} {
+		if code, out, errOut := run(dump, "check", "-f", file, "--from", "-", "--at", at); code != want {
+			t.Errorf("check at %s ends with %d, want %d:\n%s%s", at, code, want, out, errOut)
+		}
+		if code, out, errOut := run(dump, "diagnose", "--from", "-", "--at", at); code != want {
+			t.Errorf("diagnose at %s ends with %d, want %d:\n%s%s", at, code, want, out, errOut)
+		}
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/report"
 )
@@ -33,19 +34,17 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 
   # a dump
   kubectl get nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs -A -o yaml > dump.yaml
-  platformprofile diagnose --from dump.yaml`,
+  platformprofile diagnose --from dump.yaml --at 2026-11-25T12:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			write, err := diagnosesWriter(output)
 			if err != nil {
 				return err
 			}
-			now := time.Now()
-			troubled, err := from.trouble(cmd.Context(), now)
+			found, err := from.diagnose(cmd.Context())
 			if err != nil {
 				return err
 			}
-			found := report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(now)...), Unread: troubled.Unread}
 			if err := write(streams.Out, found); err != nil {
 				return err
 			}
@@ -61,8 +60,22 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 	return command
 }
 
-// trouble looks for troubled pods where the command looks: in the namespace of -n, or in all.
-func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled, error) {
+// diagnose says what is wrong with pods where the command looks.
+func (s *source) diagnose(ctx context.Context) (report.Diagnoses, error) {
+	now, err := s.now()
+	if err != nil {
+		return report.Diagnoses{}, err
+	}
+	troubled, c, err := s.trouble(ctx, now)
+	if err != nil {
+		return report.Diagnoses{}, err
+	}
+	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unread: troubled.Unread}, nil
+}
+
+// trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
+// holds there.
+func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled, *catalog.Catalog, error) {
 	namespace := ""
 	if s.flags.Namespace != nil {
 		namespace = *s.flags.Namespace
@@ -70,19 +83,25 @@ func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled,
 	if s.from != "" {
 		dump, err := observe.Files(s.from, s.streams.In)
 		if err != nil {
-			return nil, fmt.Errorf("reading --from: %w", err)
+			return nil, nil, fmt.Errorf("reading --from: %w", err)
 		}
-		return dump.Trouble(namespace)
+		c, err := s.catalog(dump.Definitions)
+		if err != nil {
+			return nil, nil, err
+		}
+		troubled, err := dump.Trouble(namespace)
+		return troubled, c, err
 	}
 	clients, err := s.connect()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	troubled, err := observe.Trouble(ctx, clients, namespace, now)
 	if err != nil {
-		return nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
+		return nil, nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
 	}
-	return troubled, nil
+	c, err := s.clusterCatalog(ctx, clients)
+	return troubled, c, err
 }
 
 func diagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {

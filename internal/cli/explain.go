@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -69,11 +68,15 @@ func explained(ctx context.Context, picked *pick, requirement string) (*conforma
 	if len(profiles) > 1 {
 		return nil, errors.New("there is more than one PlatformProfile: name the one that is meant, explain PROFILE REQUIREMENT")
 	}
+	now, err := picked.from.now()
+	if err != nil {
+		return nil, err
+	}
 	snapshot, compiled, err := picked.from.look(ctx, profiles...)
 	if err != nil {
 		return nil, err
 	}
-	explanation, err := compiled[0].Explain(requirement, snapshot, time.Now())
+	explanation, err := compiled[0].Explain(requirement, snapshot, now)
 	if err != nil {
 		return nil, err
 	}

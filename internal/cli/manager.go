@@ -44,6 +44,8 @@ type managerOptions struct {
 	pprofAddress    string
 	elect           bool
 	leaseNamespace  string
+	watchSilence    time.Duration
+	lease           time.Duration
 	verbosity       int
 	development     bool
 }
@@ -72,6 +74,8 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
+	f.DurationVar(&o.watchSilence, "watch-silence", observe.DefaultSilence, "how long a watch may say nothing before it counts as hung and is opened anew; the API server has a word for each every minute")
+	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader that dies stays the leader: another replica takes over within a second after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
 	return command
@@ -86,6 +90,14 @@ func (o *managerOptions) run(ctx context.Context) error {
 	config.UserAgent = userAgent
 	// The API server's own priority and fairness holds requests back; the client's limit would delay status writes.
 	config.QPS, config.Burst = -1, 0
+	noticeDeadConnections()
+	clients, err := observe.NewClients(config)
+	if err != nil {
+		return err
+	}
+	clients.Contact.Silence = o.watchSilence
+	// What the manager itself asks and watches is listened to as well.
+	config.Wrap(clients.Contact.Wrap)
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
@@ -95,7 +107,11 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	patience := 10 * time.Second
-	mgr, err := ctrl.NewManager(config, ctrl.Options{
+	lock, err := o.lock(config)
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
 		Scheme:  scheme,
 		Metrics: served,
 		Cache: cache.Options{
@@ -103,18 +119,17 @@ func (o *managerOptions) run(ctx context.Context) error {
 			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
 			ReaderFailOnMissingInformer: true,
 		},
-		HealthProbeBindAddress:        o.probeAddress,
-		PprofBindAddress:              o.pprofAddress,
-		LeaderElection:                o.elect,
-		LeaderElectionID:              leaderLease,
-		LeaderElectionNamespace:       o.leaseNamespace,
-		LeaderElectionReleaseOnCancel: true,
-		GracefulShutdownTimeout:       &patience,
-	})
+		HealthProbeBindAddress:  o.probeAddress,
+		PprofBindAddress:        o.pprofAddress,
+		GracefulShutdownTimeout: &patience,
+	}))
 	if err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
 	}
-	ready, err := setUp(mgr)
+	if err := lock.join(mgr); err != nil {
+		return err
+	}
+	ready, err := setUp(mgr, clients)
 	if err != nil {
 		return err
 	}
@@ -150,11 +165,7 @@ func serving(c *tls.Config) {
 }
 
 // setUp wires the parts together, and returns the check that tells whether the operator is ready.
-func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
-	clients, err := observe.NewClients(mgr.GetConfig())
-	if err != nil {
-		return nil, err
-	}
+func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	found, err := inventoryOfBuiltins()
 	if err != nil {
 		return nil, err
@@ -166,7 +177,7 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
-		Recorder: mgr.GetEventRecorder("platformprofile"), Now: time.Now,
+		Elected: mgr.Elected(), Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
@@ -175,7 +186,7 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 	if err := errors.Join(
 		mgr.Add(live), mgr.Add(definitions),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
-		controllers.RegisterMetrics(profiles, version()),
+		controllers.RegisterMetrics(profiles, version()), controllers.RegisterSightMetrics(live, found),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
 	}
@@ -186,8 +197,25 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 		if !found.Settled() {
 			return errors.New("the first look at the cluster is not over")
 		}
+		if last := live.LastContact(); time.Since(last) > contactLimit {
+			return fmt.Errorf("the API server has not answered since %s: what is written is as old as that", last.UTC().Format(time.RFC3339))
+		}
 		return nil
 	}, nil
+}
+
+// contactLimit is how long the API server may not have answered before the operator is not ready any more. While it
+// answers, something is heard of it every twenty seconds at least.
+const contactLimit = time.Minute
+
+// noticeDeadConnections has connections asked every ten seconds whether they live, rather than every thirty, and given up
+// after ten more. Variables that are set win.
+func noticeDeadConnections() {
+	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
+		if os.Getenv(name) == "" {
+			_ = os.Setenv(name, "10") // it fails for names that are none
+		}
+	}
 }
 
 func inventoryOfBuiltins() (*inventory.Inventory, error) {

@@ -22,10 +22,27 @@ type source struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericclioptions.IOStreams
 	from    string
+	at      string
 }
 
 func (s *source) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
+	flags.StringVar(&s.at, "at", "", "when the files of --from were taken from the cluster, as 2026-11-25T12:00:00Z; what is old or late is judged by that time, and by the present one where it is left out")
+}
+
+// now is the time by which the command judges.
+func (s *source) now() (time.Time, error) {
+	if s.at == "" {
+		return time.Now(), nil
+	}
+	if s.from == "" {
+		return time.Time{}, errors.New("--at goes with --from: a cluster is judged by the present time")
+	}
+	at, err := time.Parse(time.RFC3339, s.at)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("--at %s is no time such as 2026-11-25T12:00:00Z", s.at)
+	}
+	return at, nil
 }
 
 // look reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
@@ -90,9 +107,13 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 		return nil, nil, err
 	}
 	compiled, resources := compile(c, profiles)
-	i := inventory.New(c, time.Now)
+	now, err := s.now()
+	if err != nil {
+		return nil, nil, err
+	}
+	i := inventory.New(c, func() time.Time { return now })
 	dump.Feed(i, resources)
-	if err := dump.Diagnose(i, time.Now()); err != nil {
+	if err := dump.Diagnose(i, now); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	return i.Snapshot(), compiled, nil

@@ -124,3 +124,16 @@ func BenchmarkEvaluateObjects(b *testing.B) {
 		status = Evaluate(p, i.Snapshot(), &status, 1, now).Status
 	}
 }
+
+// BenchmarkSame compares the status of fifty requirements with an equal one, as every evaluation does that changes nothing.
+func BenchmarkSame(b *testing.B) {
+	p, i, _, _ := fifty(b)
+	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, time.Now()).Status
+	other := status.DeepCopy()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !same(&status, other) {
+			b.Fatal("they differ")
+		}
+	}
+}

@@ -2,10 +2,12 @@ package conformance
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 // maxDiagnoses bounds what the status shows of what is wrong with pods.
@@ -16,6 +18,7 @@ const maxDiagnoses = 16
 type diagnoses struct {
 	required, recommended []v1alpha1.Diagnosis
 	told                  map[ailment]bool // and whether for something that is Required
+	passedOver            map[facts.Ref]bool
 }
 
 // ailment is what tells one diagnosis from another, whatever the pod.
@@ -36,6 +39,18 @@ func (o outcome) diagnoses() []v1alpha1.Diagnosis {
 func Ailment(d *v1alpha1.Diagnosis) string {
 	of := facts.Ref{Kind: d.Workload.Kind, Namespace: d.Workload.Namespace, Name: d.Workload.Name}
 	return of.String() + ": " + d.Symptom
+}
+
+// toldOf tells whether a requirement's message says already what is wrong with the pods of a workload, be it another thing:
+// the first that is found is news, and what it turns into stands in the status.
+func toldOf(message string, d *v1alpha1.Diagnosis) bool {
+	other := *d
+	for _, symptom := range diagnosis.Symptoms {
+		if other.Symptom = symptom; strings.Contains(message, Ailment(&other)) {
+			return true
+		}
+	}
+	return false
 }
 
 func leading(all []v1alpha1.Diagnosis) *v1alpha1.Diagnosis {
@@ -63,7 +78,21 @@ func (d *diagnoses) take(all []v1alpha1.Diagnosis, required bool) {
 	}
 }
 
-// worst are the worst few, and how many more there are. What is Required comes first, whatever ails the rest.
+// passOver counts the workloads behind a verdict that does not hold whose pods nobody looks at, because too many workloads
+// are degraded.
+func (d *diagnoses) passOver(o outcome, s *inventory.Snapshot) {
+	if o.installation == nil || holds(o.verdict) {
+		return
+	}
+	for _, ref := range s.PassedOver(o.installation) {
+		if d.passedOver == nil {
+			d.passedOver = map[facts.Ref]bool{}
+		}
+		d.passedOver[ref] = true
+	}
+}
+
+// worst are the worst few, and how many more there are, one for each workload that nobody looked at. What is Required comes first, whatever ails the rest.
 func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
 	diagnosis.Sort(d.required)
 	diagnosis.Sort(d.recommended)
@@ -73,10 +102,9 @@ func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
 			shown = append(shown, one)
 		}
 	}
-	omitted := max(0, len(shown)-maxDiagnoses)
-	shown = shown[:len(shown)-omitted]
+	shown, rest := shown[:min(maxDiagnoses, len(shown))], shown[min(maxDiagnoses, len(shown)):]
 	for i := range shown {
 		shown[i].Meaning, shown[i].LikelyCauses = bounded(shown[i].Meaning, maxText), shown[i].LikelyCauses[:min(4, len(shown[i].LikelyCauses))]
 	}
-	return shown, int32(omitted) //nolint:gosec // it is bounded by what an inventory holds
+	return shown, int32(len(rest) + len(d.passedOver)) //nolint:gosec // it is bounded by what an inventory holds
 }

@@ -89,3 +89,48 @@ func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
 		t.Errorf("what holds again is diagnosed: %+v", result.Transitions)
 	}
 }
+
+func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
+	w := newWorld(t, asks("anyOf: [{component: gamma}]"))
+	w.runs(broken("reg", "example/gamma:v1"))
+	if result := w.evaluate(); len(result.Transitions) != 1 || len(result.Insights) > 0 {
+		t.Fatalf("%+v", result)
+	}
+	w.ails("reg", "gamma", diagnosis.NotReady)
+	result := w.evaluate()
+	if len(result.Transitions) > 0 || len(result.Insights) != 1 || Ailment(result.Insights[0].Leading) != "Deployment reg/gamma: NotReady" || result.Insights[0].Now.Verdict != v1alpha1.VerdictDegraded {
+		t.Fatalf("%+v", result)
+	}
+	w.ails("reg", "gamma", diagnosis.CrashLoop)
+	if result := w.evaluate(); !result.Changed || len(result.Insights) > 0 {
+		t.Errorf("another symptom of the same pods is news again: %+v", result.Insights)
+	}
+	w.runs(running("reg", "example/gamma:v1"))
+	w.ails("reg", "gamma")
+	w.evaluate()
+	w.runs(broken("reg", "example/gamma:v1"))
+	w.evaluate()
+	w.ails("reg", "gamma", diagnosis.CrashLoop)
+	if result := w.evaluate(); len(result.Insights) != 1 {
+		t.Errorf("the next failure's cause is no news: %+v", result)
+	}
+}
+
+func TestWorkloadsThatNobodyDiagnosesAreCounted(t *testing.T) {
+	w := newWorld(t, asks("anyOf: [{component: gamma}]"))
+	var all []*facts.Workload
+	for n := range 40 {
+		one := broken("reg", "example/gamma:v1")
+		one.Name = fmt.Sprintf("gamma-%02d", n)
+		all = append(all, one)
+	}
+	w.runs(all...)
+	w.ails("reg", "gamma-00", diagnosis.CrashLoop)
+	w.evaluate()
+	if got := len(w.inventory.Snapshot().ToDiagnose()); got != 32 {
+		t.Errorf("%d are diagnosed", got)
+	}
+	if len(w.status.Diagnoses) != 1 || w.status.DiagnosesOmitted != 8 {
+		t.Errorf("%d diagnoses, and %d more", len(w.status.Diagnoses), w.status.DiagnosesOmitted)
+	}
+}

@@ -33,6 +33,8 @@ type Result struct {
 	Transitions []Transition
 	// Flaps are the requirements that began or ceased to flap, in the order of the spec.
 	Flaps []Flap
+	// Insights are the verdicts that turned earlier and whose cause is known now, in the order of the spec.
+	Insights []Insight
 	// Again is when to evaluate next although nothing changes; never zero.
 	Again time.Duration
 }
@@ -40,19 +42,32 @@ type Result struct {
 // Transition is a verdict that turned.
 type Transition struct {
 	Layer string
-	From  v1alpha1.Verdict // empty for a requirement that is new
+	From  v1alpha1.Verdict // empty for a requirement that is new, and where it is not known any more
 	Now   v1alpha1.RequirementStatus
 	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
 	Leading *v1alpha1.Diagnosis
+	// Retold says that it was found in the status, by Retell.
+	Retold bool
 }
 
 // Bad tells whether the verdict turned to one that does not hold.
 func (t Transition) Bad() bool { return !holds(t.Now.Verdict) }
 
+// Insight is about a verdict that turned before anything was known of the pods behind it, and is known now.
+type Insight struct {
+	Layer string
+	Now   v1alpha1.RequirementStatus
+	// Leading is the worst that is wrong with the pods; never nil.
+	Leading *v1alpha1.Diagnosis
+}
+
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
-	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: metav1.NewTime(now.Truncate(time.Second)), again: p.Interval()}
+	second := metav1.NewTime(now.Truncate(time.Second))
+	stored := before
+	before = upTo(second, before)
+	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
@@ -73,8 +88,8 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
 	}
 
-	result := Result{Transitions: e.transitions, Flaps: e.flaps, Again: e.again}
-	if before.LastEvaluationTime == nil || !same(&status, before) {
+	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
+	if before.LastEvaluationTime == nil || before != stored || !same(&status, before) {
 		result.Changed = true
 		status.LastEvaluationTime = &e.now
 	}
@@ -91,6 +106,7 @@ type evaluation struct {
 	again       time.Duration
 	transitions []Transition
 	flaps       []Flap
+	insights    []Insight
 	diagnoses   diagnoses
 }
 
@@ -110,6 +126,7 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		e.wake(o.until, now)
 		why := o.diagnoses()
 		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
+		e.diagnoses.passOver(o, e.snapshot)
 		judged := e.requirement(r, o, old[r.Name])
 		if news := e.flap(&judged, old[r.Name], now); news != nil {
 			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
@@ -121,6 +138,8 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 				t.From = was.Verdict
 			}
 			e.transitions = append(e.transitions, t)
+		} else if found := leading(why); found != nil && toldOf(judged.Message, found) && !toldOf(was.Message, found) {
+			e.insights = append(e.insights, Insight{Layer: l.name, Now: judged, Leading: found})
 		}
 		status.Requirements = append(status.Requirements, judged)
 		status.Total++

@@ -275,7 +275,11 @@ func (p *Profile) explainCheck(r *requirement, c check, s *inventory.Snapshot, n
 		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
 			continue
 		}
-		o := p.named(c, component.Definition, s, now)
+		installation := &inventory.Installation{}
+		if len(component.Installations) > 0 {
+			installation = &component.Installations[0]
+		}
+		o := p.named(c, component.Definition, installation, s, now)
 		ran := ExplainedRule{Name: c.Name, Component: choice.component, Resource: c.Resource.String(), Parameters: told(c), Verdict: o.verdict, Message: o.message}
 		if len(component.Installations) == 0 {
 			ran.Skipped = choice.component + " is not installed"

@@ -2,6 +2,7 @@ package conformance_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
 	"github.com/platformprofile/platformprofile/internal/observe"
@@ -152,5 +154,54 @@ func TestReadyMadeProfiles(t *testing.T) {
 		if !names[name] {
 			t.Errorf("there is no ready-made profile %s", name)
 		}
+	}
+}
+
+// Only a live cluster tells the API server's version. Files show the kubelets against each other alone.
+func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
+	components, err := catalog.Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := catalog.New(components...)
+	now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
+	for name, test := range map[string]struct {
+		server   string
+		kubelets []string
+		verdict  v1alpha1.Verdict
+		message  string
+	}{
+		"the same":                {"v1.37.2", []string{"v1.37.2", "v1.37.0"}, v1alpha1.VerdictSatisfied, ""},
+		"as old as may be":        {"v1.37.2", []string{"v1.34.9", "v1.37.0"}, v1alpha1.VerdictSatisfied, ""},
+		"too old":                 {"v1.37.2", []string{"v1.33.9", "v1.33.1"}, v1alpha1.VerdictCheckFailed, "the API server is 1.37.2, 4 minor versions newer than the oldest kubelet: node-0 v1.33.9, node-1 v1.33.1"},
+		"newer":                   {"v1.36.0-eks-5ca49cb", []string{"v1.36.9", "v1.37.1"}, v1alpha1.VerdictCheckFailed, "the API server is 1.36.0, and these kubelets are newer: node-1 v1.37.1"},
+		"files, apart":            {"", []string{"v1.32.0", "v1.36.0"}, v1alpha1.VerdictCheckFailed, "the kubelets are 4 minor versions apart, newest 1.36, oldest: node-0 v1.32.0"},
+		"files, in the middle of": {"", []string{"v1.36.0", "v1.37.0"}, v1alpha1.VerdictSatisfied, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := ""
+			for n, kubelet := range test.kubelets {
+				files += fmt.Sprintf("---\napiVersion: v1\nkind: Node\nmetadata: {name: node-%d}\nstatus: {nodeInfo: {kubeletVersion: %s}}\n", n, kubelet)
+			}
+			dump, err := observe.Files("-", strings.NewReader(files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "core", Requirements: []v1alpha1.Requirement{{
+				Name: "cluster", AnyOf: []v1alpha1.ComponentChoice{{Component: "kubernetes"}}, Checks: []v1alpha1.CheckReference{{Name: "version-skew"}},
+			}}}}}
+			profile := conformance.Compile(spec, c)
+			i := inventory.New(c, func() time.Time { return now })
+			reads := c.HealthReads()
+			reads.Add(profile.Reads())
+			dump.Feed(i, reads)
+			if test.server != "" {
+				i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(test.server)})
+			}
+			got := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now).Status.Layers[0].Requirements[0]
+			if got.Verdict != test.verdict || !strings.Contains(got.Message, test.message) {
+				t.Errorf("%s: %s, want %s: %s", got.Verdict, got.Message, test.verdict, test.message)
+			}
+		})
 	}
 }

@@ -271,7 +271,7 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 		if component.Checks[named.Name] != named.NamedCheck {
 			continue // another choice offers it
 		}
-		if failed := p.named(named, component, s, now); !holds(failed.verdict) {
+		if failed := p.named(named, component, installation, s, now); !holds(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
 			return o
 		}
@@ -280,7 +280,7 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 }
 
 // named judges a named check of a component.
-func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snapshot, now time.Time) outcome {
+func (p *Profile) named(c check, component *catalog.Component, installation *inventory.Installation, s *inventory.Snapshot, now time.Time) outcome {
 	seen := s.Resource(c.Resource)
 	label := component.Name + "'s check " + c.Name
 	switch seen.Sight {
@@ -291,7 +291,10 @@ func (p *Profile) named(c check, component *catalog.Component, s *inventory.Snap
 	case inventory.NotServed:
 		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + c.Resource.String(), remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + "."}
 	}
-	question := inventory.Question{Program: c.Program, Explain: c.Explain, Params: c.paramsText, Related: make(map[string]*inventory.Resource, len(c.Related))}
+	question := inventory.Question{
+		Program: c.Program, Explain: c.Explain, Params: c.paramsText, Version: installation.Version, VersionFrom: installation.VersionFrom,
+		Related: make(map[string]*inventory.Resource, len(c.Related)),
+	}
 	for _, related := range c.Related {
 		other := s.Resource(related.Resource)
 		if other.Sight == inventory.Pending {

@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
@@ -55,6 +56,8 @@ type Case struct {
 	Claims []Claim
 	// Events are those about the pod, in any order.
 	Events []corev1.Event
+	// Hints are what definitions say that labels of pods mean.
+	Hints []v1alpha1.PodHint
 }
 
 // Claim is a PersistentVolumeClaim that a pod mounts.
@@ -100,8 +103,27 @@ func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
 			Workload: Owner(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
 			Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
 		})
+		d.hint(&diagnoses[len(diagnoses)-1])
 	}
 	return diagnoses
+}
+
+// hint adds what definitions know of the pod's labels. They are what the program in it says of itself, so that they matter
+// only while it runs.
+func (d *doctor) hint(diagnosis *v1alpha1.Diagnosis) {
+	if !slices.Contains([]string{NotReady, LivenessRestarts}, diagnosis.Symptom) {
+		return
+	}
+	for _, hint := range d.Hints {
+		if !labels.SelectorFromSet(hint.Labels).Matches(labels.Set(d.Pod.Labels)) {
+			continue
+		}
+		diagnosis.Meaning += " " + hint.Meaning
+		if hint.Command != "" {
+			command := "kubectl -n " + d.Pod.Namespace + " " + strings.ReplaceAll(hint.Command, "{pod}", d.Pod.Name)
+			diagnosis.Commands = slices.Insert(diagnosis.Commands, 0, command)
+		}
+	}
 }
 
 // Sort orders diagnoses by how bad they are, then by name.

@@ -11,6 +11,8 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
 var now = time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
@@ -45,6 +47,13 @@ func pod(changes ...func(*corev1.Pod)) *corev1.Pod {
 		change(p)
 	}
 	return p
+}
+
+// hints are what a definition says of its product's labels.
+var hints = []v1alpha1.PodHint{{Labels: map[string]string{"vault-sealed": "true"}, Meaning: "It is sealed.", Command: "exec {pod} -- vault status"}}
+
+func labelled(name, value string) func(*corev1.Pod) {
+	return func(p *corev1.Pod) { p.Labels[name] = value }
 }
 
 func status(change func(*corev1.ContainerStatus)) func(*corev1.Pod) {
@@ -225,6 +234,14 @@ func TestSymptoms(t *testing.T) {
 			Case{Pod: pod(runningFor(10*time.Minute, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")}},
 			NotReady, []string{"statuscode: 503", "no Service sends it requests"},
 		},
+		"not ready, and its labels say why": {
+			Case{Pod: pod(runningFor(10*time.Minute, false), labelled("vault-sealed", "true")), Hints: hints, Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: sealed")}},
+			NotReady, []string{"no Service sends it requests. It is sealed.", "kubectl -n shop exec web-7d9f-x2x4z -- vault status"},
+		},
+		"not ready, and its labels say another thing": {
+			Case{Pod: pod(runningFor(10*time.Minute, false), labelled("vault-sealed", "false")), Hints: hints},
+			NotReady, []string{"no Service sends it requests.\n"},
+		},
 		"killed by its liveness probe": {
 			Case{Pod: pod(lastEnded("Error", 137, 3), runningFor(5*time.Second, false)), Events: []corev1.Event{
 				event("Unhealthy", "Liveness probe failed: Get \"http://10.0.0.1:8080/healthz\": context deadline exceeded"), event("Killing", "Container app failed liveness probe, will be restarted"),
@@ -337,5 +354,23 @@ func TestOwner(t *testing.T) {
 	}
 	if owner := Owner(pod(func(p *corev1.Pod) { p.OwnerReferences = nil })); fmt.Sprint(owner) != "{Pod shop web-7d9f-x2x4z}" {
 		t.Errorf("got %v", owner)
+	}
+}
+
+// BenchmarkDiagnose diagnoses a pod in a crash loop, and one that is well.
+func BenchmarkDiagnose(b *testing.B) {
+	looping := Case{Pod: pod(lastEnded("Error", 1, 7), waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container")), Events: []corev1.Event{event("BackOff", "Back-off restarting failed container")}}
+	for name, test := range map[string]struct {
+		c    Case
+		want int
+	}{"looping": {looping, 1}, "well": {Case{Pod: pod()}, 0}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if found := Diagnose(test.c, now); len(found) != test.want {
+					b.Fatal(found)
+				}
+			}
+		})
 	}
 }

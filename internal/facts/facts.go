@@ -249,6 +249,9 @@ func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values .
 	return n
 }
 
+// lastApplied is kubectl's copy of the whole object.
+const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
+
 func crd(o metav1.Object) *Named {
 	const short = 64
 	n := named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.GetName())
@@ -333,7 +336,7 @@ func sortedKeys(m map[string]string) []string {
 	}
 	keys := make([]string, 0, len(m))
 	for key := range m {
-		if key != lastApplied { // Strip takes it away
+		if key != lastApplied {
 			keys = append(keys, intern(key))
 		}
 	}

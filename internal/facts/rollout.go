@@ -3,6 +3,7 @@ package facts
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -46,14 +47,20 @@ type Rollout struct {
 	// Untold says that the spec was written after the object was made and that nothing tells when, as in a dump without
 	// managed fields. Changed is when the object was made then.
 	Untold bool
-	// Touched is when anything but the status was last written, be it the spec, a label or the number of replicas. A
-	// Deployment's generation counts annotations too.
+	// Touched is when anything but the status was last written, be it the spec or a label. A Deployment's generation counts
+	// annotations too.
 	Touched time.Time
+	// Scaled is since when more pods are wanted than the ScaledFrom that ran, and not all of them run yet: an autoscaler or a
+	// person asked for more, or a node came. Zero where that is not so, or where nobody saw it begin: the object does not
+	// tell, because the API server dates no write to the scale subresource.
+	Scaled     time.Time
+	ScaledFrom int32
 }
 
 // equal compares all but when it was written: a write that changes nothing else means nothing.
 func (r Rollout) equal(o Rollout) bool {
 	r.Changed, r.Written, r.Untold, r.Touched = o.Changed, o.Written, o.Untold, o.Touched
+	r.Scaled, r.ScaledFrom = o.Scaled, o.ScaledFrom
 	return r == o
 }
 
@@ -99,6 +106,9 @@ func (w *Workload) Judge(now time.Time, complete bool) Judgement {
 	}
 	if r.enough() && r.Generation == r.ObservedGeneration && !w.rollingOut(complete) {
 		return Judgement{Health: v1alpha1.HealthHealthy} // surplus pods are going away
+	}
+	if until := r.Scaled.Add(rolloutDeadline); r.scalingUp() && now.Before(until) {
+		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + at(" since ", r.Scaled) + r.progress(), Until: until}
 	}
 	if !w.rollingOut(complete) {
 		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
@@ -159,6 +169,32 @@ func (w *Workload) rollingOut(complete bool) bool {
 		return true
 	}
 	return !complete
+}
+
+// Grown is the workload with since when it is scaled up, as seen by what it was before. failed says whether it was Degraded
+// then: pods that are added to such as fail make nothing better.
+func (w *Workload) Grown(before *Workload, failed func() bool, now time.Time) *Workload {
+	if before == nil {
+		return w
+	}
+	was, grown := before.Rollout, *w
+	is := &grown.Rollout
+	if is.Generation != was.Generation && !is.Touched.After(was.Touched) {
+		is.Touched = now // by a write that nothing dates
+	}
+	switch {
+	case is.Generation == is.ObservedGeneration && is.enough():
+	case !was.Scaled.IsZero():
+		is.Scaled, is.ScaledFrom = was.Scaled, was.ScaledFrom
+	case was.Desired > 0 && is.Desired > was.Desired && !failed():
+		is.Scaled, is.ScaledFrom = now, was.Desired
+	}
+	return &grown
+}
+
+// scalingUp tells whether nothing is missing but pods that were added. In a rollout there are pods of two kinds.
+func (r Rollout) scalingUp() bool {
+	return !r.Scaled.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total && r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
 }
 
 // Complete tells whether the present generation is seen rolled out.
@@ -302,10 +338,6 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 			r.DeploymentAvailable = intern(string(condition.Status))
 		}
 	}
-	if r.Progressing == "" {
-		// With the condition, scaling is no rollout, and an autoscaler moves nobody's beginning.
-		r.scaled(o)
-	}
 	return r
 }
 
@@ -323,7 +355,6 @@ func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
 
 func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
-	r.scaled(o)
 	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
 	if o.Status.UpdateRevision != "" && o.Status.UpdateRevision == o.Status.CurrentRevision {
@@ -342,20 +373,18 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 func rollout(o metav1.Object, observed bool) Rollout {
 	r := Rollout{Observed: observed, Generation: o.GetGeneration(), Deleting: o.GetDeletionTimestamp() != nil}
 	r.Changed, r.Touched, r.Untold = o.GetCreationTimestamp().Time, o.GetCreationTimestamp().Time, r.Generation > 1
-	for _, entry := range lastWrites(o.GetManagedFields()) {
-		if ofSpec(&entry) {
+	for _, entry := range o.GetManagedFields() {
+		// Status and scale are written by themselves, and neither begins a rollout.
+		if entry.Subresource != "" || entry.Time == nil {
+			continue
+		}
+		// Whoever annotates or labels a workload begins none either.
+		if entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:spec":`) {
 			r.changed(entry.Time.Time)
 		}
 		r.Touched = later(r.Touched, entry.Time.Time)
 	}
 	return r
-}
-
-// scaled takes in when the workload was last scaled by itself, where that begins a rollout.
-func (r *Rollout) scaled(o metav1.Object) {
-	if scaled := latestOf(o.GetManagedFields(), scaleSubresource, nil); scaled != nil {
-		r.changed(scaled.Time)
-	}
 }
 
 func (r *Rollout) changed(when time.Time) {

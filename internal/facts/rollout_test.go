@@ -126,6 +126,45 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// scaled is a Deployment of which two pods ran when a third was asked for at noon.
+func scaled(change func(*Rollout)) *Workload {
+	fact, err := Of(deployment(3, 2, "True", "NewReplicaSetAvailable"), true)
+	if err != nil {
+		panic(err)
+	}
+	w := fact.(*Workload)
+	w.Rollout.Scaled, w.Rollout.ScaledFrom = noon, 2
+	change(&w.Rollout)
+	return w
+}
+
+func TestJudgeScalingUp(t *testing.T) {
+	deadline := noon.Add(10 * time.Minute)
+	for name, test := range map[string]struct {
+		change func(*Rollout)
+		after  time.Duration
+		want   v1alpha1.Health
+		says   string
+	}{
+		"the added pod is awaited":       {func(*Rollout) {}, 0, v1alpha1.HealthProgressing, "is scaling up since 2027-01-02T12:00:00Z, 2 of 3 pods are up to date and available"},
+		"the added pod is awaited still": {func(*Rollout) {}, 10*time.Minute - time.Second, v1alpha1.HealthProgressing, "is scaling up since"},
+		"the added pod never came":       {func(*Rollout) {}, 10 * time.Minute, v1alpha1.HealthDegraded, "2 of 3 pods are available"},
+		"another failed meanwhile":       {func(r *Rollout) { r.Available = 1 }, 0, v1alpha1.HealthDegraded, "1 of 3 pods are available"},
+		"another is not ready":           {func(r *Rollout) { r.Ready = 1 }, 0, v1alpha1.HealthDegraded, ""},
+		"nobody saw it begin":            {func(r *Rollout) { r.Scaled = time.Time{} }, 0, v1alpha1.HealthDegraded, "2 of 3 pods are available"},
+		"it rolls out as well":           {func(r *Rollout) { r.Updated, r.Reason = 1, "ReplicaSetUpdated" }, 0, v1alpha1.HealthProgressing, "is rolling out"},
+		"all are there":                  {func(r *Rollout) { r.Available, r.Ready = 3, 3 }, 0, v1alpha1.HealthHealthy, ""},
+	} {
+		got := scaled(test.change).Judge(noon.Add(test.after), true)
+		if got.Health != test.want || !strings.HasPrefix(got.Message, test.says) {
+			t.Errorf("%s: it is %s, %q; want %s, %q", name, got.Health, got.Message, test.want, test.says)
+		}
+		if strings.HasPrefix(test.says, "is scaling up") && !got.Until.Equal(deadline) {
+			t.Errorf("%s: judged again at %s", name, got.Until)
+		}
+	}
+}
+
 func paused(d *appsv1.Deployment) { d.Spec.Paused = true }
 
 func noDeadline(d *appsv1.Deployment) {
@@ -226,27 +265,19 @@ func written(minutes int, subresource, field string) []metav1.ManagedFieldsEntry
 func TestAChangeThatIsNoRolloutIsNotLate(t *testing.T) {
 	for name, entries := range map[string][]metav1.ManagedFieldsEntry{
 		"an annotation": slices.Concat(written(0, "", "f:spec"), written(6000, "", "f:metadata")),
-		"a scaling":     slices.Concat(written(0, "", "f:spec"), written(6000, "scale", "f:spec")),
 	} {
 		d := with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Generation, d.ManagedFields = 2, entries })
 		changed := noon.Add(6000 * time.Minute)
-		for _, stripped := range []bool{false, true} {
-			if stripped {
-				if _, err := Strip(d); err != nil {
-					t.Fatal(err)
-				}
-			}
-			fact, err := Of(d, true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := fact.(*Workload).Judge(changed, false)
-			if got.Health != v1alpha1.HealthProgressing || got.Message != "was changed at 2027-01-06T16:00:00Z, and no controller has looked at it yet" || !got.Until.Equal(changed.Add(10*time.Minute)) {
-				t.Errorf("%s: it is %s (%s) until %s, stripped %v", name, got.Health, got.Message, got.Until, stripped)
-			}
-			if late := fact.(*Workload).Judge(changed.Add(10*time.Minute), false); late.Health != v1alpha1.HealthDegraded {
-				t.Errorf("%s: nobody looks at it, and it is %s", name, late.Health)
-			}
+		fact, err := Of(d, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := fact.(*Workload).Judge(changed, false)
+		if got.Health != v1alpha1.HealthProgressing || got.Message != "was changed at 2027-01-06T16:00:00Z, and no controller has looked at it yet" || !got.Until.Equal(changed.Add(10*time.Minute)) {
+			t.Errorf("%s: it is %s (%s) until %s", name, got.Health, got.Message, got.Until)
+		}
+		if late := fact.(*Workload).Judge(changed.Add(10*time.Minute), false); late.Health != v1alpha1.HealthDegraded {
+			t.Errorf("%s: nobody looks at it, and it is %s", name, late.Health)
 		}
 	}
 }
@@ -257,25 +288,17 @@ func TestARolloutBeganWithTheLastWriteOfTheSpec(t *testing.T) {
 		object metav1.Object
 		want   int
 	}{
-		"an autoscaler begins none of a Deployment":              {deployment(1, 2, "True", "ReplicaSetUpdated"), 1},
-		"but one of a Deployment whose controller tells of none": {with(deployment(1, 2, "", ""), noDeadline), 3},
-		"a label begins none of a DaemonSet":                     {daemonSet(1, 2), 1},
-		"scaling begins one of a StatefulSet":                    {statefulSet(1, 2), 3},
+		"of a Deployment":  {deployment(1, 2, "True", "ReplicaSetUpdated"), 1},
+		"of a DaemonSet":   {daemonSet(1, 2), 1},
+		"of a StatefulSet": {statefulSet(1, 2), 1},
 	} {
 		test.object.SetManagedFields(entries)
-		for _, stripped := range []bool{false, true} {
-			if stripped {
-				if _, err := Strip(test.object); err != nil {
-					t.Fatal(err)
-				}
-			}
-			fact, err := Of(test.object, true)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := fact.(*Workload).Rollout.Changed; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
-				t.Errorf("%s: it began at %s, stripped %v", name, got, stripped)
-			}
+		fact, err := Of(test.object, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fact.(*Workload).Rollout.Changed; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
+			t.Errorf("%s: it began at %s", name, got)
 		}
 	}
 }

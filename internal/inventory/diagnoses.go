@@ -43,8 +43,28 @@ func (i *Inventory) Diagnosed() []facts.Ref {
 	return all
 }
 
-// Degraded are the workloads of installed components that do not run as they should, sorted by component.
-func (s *Snapshot) Degraded() []facts.Ref {
+// workloadsAtOnce bounds how many degraded workloads are diagnosed at once: a status shows fewer.
+const workloadsAtOnce = 32
+
+// ToDiagnose are the workloads of installed components that do not run as they should, sorted by component, and no more of
+// them than are diagnosed at once.
+func (s *Snapshot) ToDiagnose() []facts.Ref {
+	all := s.degraded()
+	return all[:min(len(all), workloadsAtOnce)]
+}
+
+// PassedOver are those of the installation's degraded workloads that are not diagnosed, because too many are degraded.
+func (s *Snapshot) PassedOver(installation *Installation) []facts.Ref {
+	all := s.degraded()
+	if len(all) <= workloadsAtOnce {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(installation.Degraded), func(ref facts.Ref) bool {
+		return slices.Contains(all[:workloadsAtOnce], ref)
+	})
+}
+
+func (s *Snapshot) findDegraded() []facts.Ref {
 	var all []facts.Ref
 	seen := map[facts.Ref]bool{}
 	for _, found := range s.Found() {

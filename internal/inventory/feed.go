@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
@@ -65,7 +66,9 @@ func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
 				before = same
 			}
 		}
-		r.fact = w.Dated(before)
+		r.fact = w.Dated(before).Grown(before, func() bool {
+			return before.Judge(i.now(), old.complete == before.Rollout.Generation && old.complete > 0).Health == v1alpha1.HealthDegraded
+		}, i.now())
 		if w.Complete() {
 			r.complete = w.Rollout.Generation
 		} else if before != nil {

@@ -49,7 +49,9 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	}
 	var until time.Time
 	for _, c := range attach(group(proofs), supports) {
-		installation := Installation{Namespace: c.namespace, Version: i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick), Variant: i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord), Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
+		installation := Installation{Namespace: c.namespace, Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
+		installation.Version, installation.VersionFrom = i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick)
+		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord)
 		installation.Parsed, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)
@@ -219,16 +221,16 @@ func attach(copies []*copyOf, supports []member) []*copyOf {
 	return copies
 }
 
-// told is what the sources tell of a copy, for instance its version: the first source that yields something, asked of each
-// proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
-func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) string {
+// told is what the sources tell of a copy, for instance its version, and which of them did: the first that yields something,
+// asked of each proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
+func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) (text string, from v1alpha1.VersionOrigin) {
 	for _, source := range sources {
 		if source.Program != nil {
 			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
 				// An expression that fails on what is there tells no version; the next source may.
 				if text, err := source.Program.Text(rule.Input{Objects: r.seen().Objects}); err == nil {
 					if version := pick(source, text); version != "" {
-						return version
+						return version, source.From
 					}
 				}
 			}
@@ -239,18 +241,18 @@ func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick 
 			switch fact := proof.fact.(type) {
 			case *facts.Workload:
 				if version := pick(source, workloadText(source, fact, proof.Tag)); version != "" {
-					return version
+					return version, source.From
 				}
 			case *facts.APIServer:
 				if version := pick(source, apiServerText(source.From, fact)); version != "" {
-					return version
+					return version, source.From
 				}
 			case *facts.Named:
 				if source.From != v1alpha1.VersionFromCRDAnnotation {
 					continue
 				}
 				if version := pick(source, fact.Annotations[source.Annotation]); version != "" {
-					return version
+					return version, source.From
 				}
 			case *facts.ConfigMap:
 				if source.From != v1alpha1.VersionFromConfigMap {
@@ -258,7 +260,7 @@ func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick 
 				}
 				for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
 					if version := pick(source, fact.Data[key]); version != "" {
-						return version
+						return version, source.From
 					}
 				}
 			case *facts.Node:
@@ -266,10 +268,10 @@ func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick 
 			}
 		}
 		if lowest != "" {
-			return lowest
+			return lowest, source.From
 		}
 	}
-	return ""
+	return "", ""
 }
 
 func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) string {

@@ -95,7 +95,7 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 		until:     map[string]time.Time{},
 	}
 	for _, name := range c.Names() {
-		i.states[name] = &Component{Definition: c.Component(name)}
+		i.recompute(name)
 	}
 	return i
 }

@@ -688,3 +688,65 @@ func TestResourcesCarryARevisionThatNeverComesBack(t *testing.T) {
 		}
 	}
 }
+
+// An autoscaler adds pods: until they run, that is Progressing. Pods that failed before it added any excuse nothing, and
+// neither do those that fail meanwhile.
+func TestScalingUpIsNoFailure(t *testing.T) {
+	w := newWorld(t)
+	start := w.now
+	scaled := func(generation int64, desired, ready int32) *facts.Workload {
+		return deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) {
+			d.Rollout.Generation, d.Rollout.ObservedGeneration = generation, generation
+			d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = desired, desired, desired, ready, ready
+		})
+	}
+	step := func(generation int64, desired, ready int32, want string) {
+		t.Helper()
+		w.sees(scaled(generation, desired, ready))
+		w.want("alpha", "a 1.0.0 "+want)
+	}
+	// The write has no date, and no controller has looked at it yet: months after the last that has.
+	w.sees(scaled(1, 2, 2))
+	w.now = start.Add(6000 * time.Minute)
+	unseen := scaled(2, 4, 2)
+	unseen.Rollout.ObservedGeneration, unseen.Rollout.Total, unseen.Rollout.Updated = 1, 2, 2
+	w.sees(unseen)
+	w.want("alpha", "a 1.0.0 Progressing")
+	step(2, 4, 2, "Progressing")
+	step(3, 6, 3, "Progressing") // and up again before the first is done
+	step(3, 6, 1, "Degraded")    // one of the first two
+	step(3, 6, 6, "Healthy")
+	step(3, 6, 5, "Degraded")
+	step(4, 8, 5, "Degraded")
+	step(4, 8, 6, "Degraded")
+	step(4, 8, 8, "Healthy")
+	step(5, 9, 8, "Progressing")
+	w.now = w.now.Add(10 * time.Minute)
+	w.Pass()
+	w.want("alpha", "a 1.0.0 Degraded")
+	step(6, 10, 8, "Degraded")
+}
+
+// A node that comes needs a moment until the DaemonSet's pod runs on it.
+func TestANodeThatComesIsNoFailure(t *testing.T) {
+	w := newWorld(t)
+	on := func(nodes, ready int32) *facts.Workload {
+		return daemonset("alpha", "example/alpha:v1.0.0", func(d *facts.Workload) {
+			d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = nodes, nodes, nodes, ready, ready
+		})
+	}
+	w.sees(on(3, 3))
+	w.want("alpha", "a 1.0.0 Healthy")
+	w.now = w.now.Add(time.Hour)
+	w.sees(on(4, 3))
+	w.want("alpha", "a 1.0.0 Progressing")
+	w.sees(on(4, 2))
+	w.want("alpha", "a 1.0.0 Degraded")
+	w.sees(on(4, 3))
+	w.want("alpha", "a 1.0.0 Progressing")
+	w.now = w.now.Add(10 * time.Minute)
+	w.Pass()
+	w.want("alpha", "a 1.0.0 Degraded")
+	w.sees(on(4, 4))
+	w.want("alpha", "a 1.0.0 Healthy")
+}

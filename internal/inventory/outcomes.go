@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -18,6 +19,9 @@ type Question struct {
 	Explain *rule.Program
 	// Params tells apart the same rule with other parameters.
 	Params string
+	// Version is that of the installation, and VersionFrom what told it; for rules of a component alone.
+	Version     string
+	VersionFrom v1alpha1.VersionOrigin
 	// Related are the further resources that it sees, by name.
 	Related map[string]*Resource
 }
@@ -39,8 +43,10 @@ type outcomes struct {
 }
 
 type outcomeKey struct {
-	program *rule.Program
-	params  string
+	program     *rule.Program
+	params      string
+	version     string
+	versionFrom v1alpha1.VersionOrigin
 }
 
 type keptOutcome struct {
@@ -65,7 +71,10 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	if r.outcomes == nil {
 		return r.run(q, params, now)
 	}
-	key := outcomeKey{q.Program, q.Params}
+	key := outcomeKey{program: q.Program, params: q.Params}
+	if q.Program.UsesVersion() || q.Explain != nil && q.Explain.UsesVersion() {
+		key.version, key.versionFrom = q.Version, q.VersionFrom
+	}
 	r.outcomes.mu.Lock()
 	defer r.outcomes.mu.Unlock()
 	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && kept.at.Equal(at) {
@@ -80,7 +89,7 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 }
 
 func (r *Resource) run(q Question, params rule.Params, now time.Time) Outcome {
-	in := rule.Input{Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), Params: params, Now: now}
+	in := rule.Input{Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), Params: params, Now: now, Version: q.Version, VersionFrom: string(q.VersionFrom)}
 	for name, other := range q.Related {
 		in.Related[name] = other.Objects
 	}

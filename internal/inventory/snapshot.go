@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 	"slices"
+	"sync"
 
 	"github.com/Masterminds/semver/v3"
 
@@ -17,6 +18,8 @@ type Snapshot struct {
 	components map[string]*Component
 	resources  map[catalog.Resource]*Resource
 	sources    map[string]Source
+	// degraded are the workloads of installed components that do not run as they should, sorted by component.
+	degraded func() []facts.Ref
 }
 
 // Source is how well a source of facts can be seen, and how many objects it shows.
@@ -45,6 +48,8 @@ type Installation struct {
 	Namespace string
 	// Version is cleaned; empty where nothing tells.
 	Version string
+	// VersionFrom is what told it; empty where nothing did.
+	VersionFrom v1alpha1.VersionOrigin
 	// Parsed is the version to compare; nil where there is none.
 	Parsed *semver.Version
 	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
@@ -86,6 +91,7 @@ func (i *Inventory) Snapshot() *Snapshot {
 	for name, r := range i.resources {
 		s.resources[name] = r.seen()
 	}
+	s.degraded = sync.OnceValue(s.findDegraded)
 	i.snapshot = s
 	return s
 }
@@ -158,6 +164,21 @@ func (s *Snapshot) Unseen() []string {
 // Source tells how well a source can be seen, named as kubectl names the resource: "daemonsets.apps". One that nobody feeds
 // is Pending.
 func (s *Snapshot) Source(name string) Source { return s.sources[name] }
+
+// Sights tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
+// read of one resource, the worse one is told.
+func (s *Snapshot) Sights() map[string]Sight {
+	sights := make(map[string]Sight, len(s.sources)+len(s.resources))
+	for name, source := range s.sources {
+		sights[name] = source.Sight
+	}
+	for name, r := range s.resources {
+		if known, ok := sights[name.String()]; !ok || known == Seen || known == NotServed && r.Sight != Seen {
+			sights[name.String()] = r.Sight
+		}
+	}
+	return sights
+}
 
 // Resource returns what rules see of a resource. One that nobody feeds is Pending.
 func (s *Snapshot) Resource(name catalog.Resource) *Resource {

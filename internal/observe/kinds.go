@@ -30,6 +30,7 @@ import (
 const (
 	nodeSource         = "nodes"
 	crdSource          = "customresourcedefinitions.apiextensions.k8s.io"
+	apiServiceSource   = "apiservices.apiregistration.k8s.io"
 	gatewayClassSource = "gatewayclasses.gateway.networking.k8s.io"
 )
 
@@ -38,6 +39,8 @@ type Clients struct {
 	Typed    kubernetes.Interface
 	Metadata metadata.Interface
 	Dynamic  dynamic.Interface
+	// Contact listens to the connections of all three.
+	Contact *Contact
 }
 
 // NewClients connects to the cluster of a configuration. Types of Kubernetes itself travel as protobuf.
@@ -45,6 +48,8 @@ func NewClients(config *rest.Config) (Clients, error) {
 	config = rest.CopyConfig(config)
 	// Watches and their first lists start all at once; the API server's own priority and fairness holds them back.
 	config.QPS, config.Burst = -1, 0
+	contact := NewContact()
+	config.Wrap(contact.Wrap)
 	compact := rest.CopyConfig(config)
 	compact.ContentType = runtime.ContentTypeProtobuf
 	compact.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
@@ -60,7 +65,7 @@ func NewClients(config *rest.Config) (Clients, error) {
 	if err != nil {
 		return Clients{}, fmt.Errorf("connecting to the cluster: %w", err)
 	}
-	return Clients{Typed: typed, Metadata: meta, Dynamic: untyped}, nil
+	return Clients{Typed: typed, Metadata: meta, Dynamic: untyped, Contact: contact}, nil
 }
 
 // kind is one source of facts, and how it is read.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,7 +60,7 @@ func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink)
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
 		s.lose(inventory.Blind, refused(k.resource, name))
 	default:
-		s.lose(inventory.Blind, unanswered(name, err))
+		s.lose(inventory.Blind, unanswered(name, time.Now(), err.Error()))
 	}
 	return nil
 }

@@ -108,10 +108,20 @@ func (l *Live) may(ctx context.Context, k kind) (bool, error) {
 	return true, nil
 }
 
-// bell is a sink that keeps nothing and rings when something changes after the first look.
+// bell is a sink that keeps nothing and rings when something changes after the first look. Another look is because a watch
+// broke off, and nobody knows what changed since.
 type bell struct {
 	nothing
-	ring chan struct{}
+	ring   chan struct{}
+	looked bool
+}
+
+func (b *bell) Replace([]any, string) error {
+	if b.looked {
+		b.sound()
+	}
+	b.looked = true
+	return nil
 }
 
 func (b *bell) Add(any) error    { b.sound(); return nil }
@@ -129,7 +139,6 @@ func (b *bell) sound() {
 type nothing struct{}
 
 func (nothing) Transformer() cache.TransformFunc { return nil }
-func (nothing) Replace([]any, string) error      { return nil }
 func (nothing) Resync() error                    { return nil }
 
 func (nothing) lose(inventory.Sight, string) {}

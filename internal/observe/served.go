@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -68,7 +70,17 @@ func refused(resource catalog.Resource, source string) string {
 	return fmt.Sprintf("no permission to list and watch %s: grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
 }
 
-// unanswered says in words that a source could not be read.
-func unanswered(source string, err error) string {
-	return fmt.Sprintf("the API server does not answer for %s: %v", source, err)
+// unanswered says in words that a source could not be read, since when, and what to look at.
+func unanswered(source string, since time.Time, cause string) string {
+	return fmt.Sprintf("the API server has not answered for %s since %s: %s; see whether it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, whether its APIService is Available (kubectl get apiservices)",
+		source, since.UTC().Format(time.RFC3339), shortened(cause))
+}
+
+// shortened cuts a text off that nobody reads to its end.
+func shortened(text string) string {
+	const most = 200
+	if len(text) > most {
+		return strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return text
 }

@@ -54,8 +54,8 @@ func (l *strippedList) DeepCopyObject() runtime.Object { return l }
 // factSink hands facts to a feed.
 type factSink struct {
 	feed *inventory.Feed
-	// changed is called with each object that is there, comes, changes or goes; it may be nil.
-	changed func(name string, gone bool)
+	// changed is called with each object that is there, comes, changes or goes, and whether a list told of it; it may be nil.
+	changed func(name string, gone, listed bool)
 }
 
 var _ sink = (*factSink)(nil)
@@ -90,7 +90,7 @@ func (s *factSink) Add(object any) error {
 		return err
 	}
 	s.feed.Put(fact)
-	s.tell(fact.Object().Name, false)
+	s.tell(fact.Object().Name, false, false)
 	return nil
 }
 
@@ -102,7 +102,7 @@ func (s *factSink) Delete(object any) error {
 		return err
 	}
 	s.feed.Drop(fact.Object())
-	s.tell(fact.Object().Name, true)
+	s.tell(fact.Object().Name, true, false)
 	return nil
 }
 
@@ -117,16 +117,16 @@ func (s *factSink) Replace(objects []any, _ string) error {
 	}
 	s.feed.Replace(all)
 	for _, fact := range all {
-		s.tell(fact.Object().Name, false)
+		s.tell(fact.Object().Name, false, true)
 	}
 	return nil
 }
 
 func (s *factSink) Resync() error { return nil }
 
-func (s *factSink) tell(name string, gone bool) {
+func (s *factSink) tell(name string, gone, listed bool) {
 	if s.changed != nil {
-		s.changed(name, gone)
+		s.changed(name, gone, listed)
 	}
 }
 

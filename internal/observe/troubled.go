@@ -41,10 +41,11 @@ type Troubled struct {
 	Unread []string
 }
 
-// Diagnose diagnoses all of them, the worst first.
-func (t *Troubled) Diagnose(now time.Time) []v1alpha1.Diagnosis {
+// Diagnose diagnoses all of them, the worst first. hints are what definitions say that labels of pods mean.
+func (t *Troubled) Diagnose(hints []v1alpha1.PodHint, now time.Time) []v1alpha1.Diagnosis {
 	found := slices.Clone(t.Uncreated)
 	for _, c := range t.Cases {
+		c.Hints = hints
 		found = append(found, diagnosis.Diagnose(c, now)...)
 	}
 	diagnosis.Sort(found)
@@ -67,8 +68,8 @@ func Trouble(ctx context.Context, clients Clients, namespace string, now time.Ti
 // Diagnose tells an inventory what is wrong with the pods of its degraded workloads, and with no others. Of a cluster
 // whose components are healthy it reads nothing.
 func Diagnose(ctx context.Context, clients Clients, i *inventory.Inventory, now time.Time) error {
-	degraded := i.Snapshot().Degraded()
-	degraded = degraded[:min(len(degraded), workloadsAtOnce)]
+	snapshot := i.Snapshot()
+	degraded := snapshot.ToDiagnose()
 	for _, ref := range i.Diagnosed() {
 		if !slices.Contains(degraded, ref) {
 			i.Diagnose(ref, nil)
@@ -81,13 +82,10 @@ func Diagnose(ctx context.Context, clients Clients, i *inventory.Inventory, now 
 			errs = append(errs, err)
 			continue
 		}
-		i.Diagnose(ref, t.found.Diagnose(now))
+		i.Diagnose(ref, t.found.Diagnose(snapshot.Catalog.PodHints(), now))
 	}
 	return errors.Join(errs...)
 }
-
-// workloadsAtOnce bounds how many degraded workloads are diagnosed at once: a status shows fewer.
-const workloadsAtOnce = 32
 
 // workload takes in the pods of one workload.
 func (t *trouble) workload(ctx context.Context, ref facts.Ref) error {
@@ -551,7 +549,8 @@ func (d *Dump) Trouble(namespace string) (*Troubled, error) {
 
 // Diagnose tells an inventory what is wrong with the pods of its degraded workloads, as far as the dump holds them.
 func (d *Dump) Diagnose(i *inventory.Inventory, now time.Time) error {
-	degraded := i.Snapshot().Degraded()
+	snapshot := i.Snapshot()
+	degraded := snapshot.ToDiagnose()
 	if len(degraded) == 0 {
 		return nil
 	}
@@ -559,7 +558,7 @@ func (d *Dump) Diagnose(i *inventory.Inventory, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	all := troubled.Diagnose(now)
+	all := troubled.Diagnose(snapshot.Catalog.PodHints(), now)
 	for _, ref := range degraded {
 		workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
 		i.Diagnose(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 )
@@ -97,6 +99,12 @@ func Explain(w io.Writer, definition *v1alpha1.ComponentDefinition) error {
 			}
 			p.line("    %s (%s; %s) %s", parameter.Name, parameter.Type, standard, parameter.Description)
 		}
+	}
+	if len(spec.PodHints) > 0 {
+		p.line("\nWhat labels of its pods tell when one is not well:")
+	}
+	for _, hint := range spec.PodHints {
+		p.line("  %s: %s", labels.FormatLabels(hint.Labels), hint.Meaning)
 	}
 	if r := spec.Remediation; r != nil {
 		p.line("\nWhat to do:")

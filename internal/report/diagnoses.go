@@ -3,8 +3,10 @@ package report
 import (
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/diagnosis"
 )
 
 // Diagnoses is the stable shape of diagnose -o json.
@@ -22,25 +24,11 @@ func (d Diagnoses) Text(w io.Writer) error {
 	if len(d.Diagnoses) == 0 {
 		say("Nothing is wrong with any pod that could be looked at.")
 	}
-	type ailment struct {
-		workload           v1alpha1.WorkloadReference
-		container, symptom string
-	}
-	alike := map[ailment]int{}
-	for _, one := range d.Diagnoses {
-		alike[ailment{one.Workload, one.Container, one.Symptom}]++
-	}
-	told := map[ailment]bool{}
-	for _, one := range d.Diagnoses {
-		key := ailment{one.Workload, one.Container, one.Symptom}
-		if told[key] {
-			continue
-		}
-		if len(told) > 0 {
+	for i, one := range ailmentsOf(d.Diagnoses) {
+		if i > 0 {
 			say("")
 		}
-		told[key] = true
-		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, alike[key]))
+		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one.Diagnosis, one.pods))
 		say("  %s", one.Meaning)
 		for n, cause := range one.LikelyCauses {
 			if n == 0 {
@@ -59,6 +47,53 @@ func (d Diagnoses) Text(w io.Writer) error {
 		say("%s", reason)
 	}
 	return p.err
+}
+
+// ailment is a diagnosis that pods of one workload share.
+type ailment struct {
+	v1alpha1.Diagnosis // of the first of them
+	pods               int
+}
+
+// ailmentsOf puts diagnoses together that differ in the pod only, in the order in which they come.
+func ailmentsOf(diagnoses []v1alpha1.Diagnosis) []ailment {
+	type key struct {
+		workload           v1alpha1.WorkloadReference
+		container, symptom string
+	}
+	var all []ailment
+	at := map[key]int{}
+	for _, one := range diagnoses {
+		k := key{one.Workload, one.Container, one.Symptom}
+		if n, told := at[k]; told {
+			all[n].pods++
+			continue
+		}
+		at[k] = len(all)
+		all = append(all, ailment{one, 1})
+	}
+	return all
+}
+
+// ailments are what is wrong with pods of what was discovered, the worst first. A workload that proves two components is
+// told of once.
+func (d Discovery) ailments() []ailment {
+	var all []v1alpha1.Diagnosis
+	seen := map[v1alpha1.WorkloadReference]bool{}
+	for _, c := range d.Components {
+		for i := range c.Installations {
+			mine := map[v1alpha1.WorkloadReference]bool{}
+			for _, one := range c.Installations[i].Diagnoses {
+				if !seen[one.Workload] {
+					mine[one.Workload] = true
+					all = append(all, one)
+				}
+			}
+			maps.Copy(seen, mine)
+		}
+	}
+	diagnosis.Sort(all)
+	return ailmentsOf(all)
 }
 
 // where names the pod and the container, unless the workload's name says it already.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
@@ -31,5 +32,38 @@ func TestDiagnosesForPeople(t *testing.T) {
 	out.Reset()
 	if err := (Diagnoses{}).Text(&out); err != nil || !strings.Contains(out.String(), "Nothing is wrong") {
 		t.Errorf("got %q, %v", out.String(), err)
+	}
+}
+
+func TestTheDiscoveredPageSaysWhatIsWrongWithPods(t *testing.T) {
+	workload := v1alpha1.WorkloadReference{Kind: "DaemonSet", Namespace: "falco", Name: "falco"}
+	one := v1alpha1.Diagnosis{Workload: workload, Pod: "falco-1", Symptom: "CrashLoop", Meaning: "it ends soon", LikelyCauses: []string{"its kernel is old"}, Commands: []string{"kubectl -n falco describe pod falco-1"}}
+	other := one
+	other.Pod = "falco-2"
+	falco, sensor := at("falco", "0.40.0", v1alpha1.HealthDegraded), at("falco", "", v1alpha1.HealthDegraded)
+	falco.Diagnoses, sensor.Diagnoses = []v1alpha1.Diagnosis{one, other}, []v1alpha1.Diagnosis{one, other} // one workload shows both
+	d := Discovery{Components: []Component{
+		component("falco", "security", falco), component("sensor", "security", sensor),
+		component("argo-cd", "delivery", at("argocd", "2.13.0", v1alpha1.HealthDegraded)),
+	}}
+	top := d.stack().Layers[0]
+	if top.Title != "Troubleshooting" || top.Count != "3 degraded, 1 thing wrong with pods" || top.State.Class != "bad" {
+		t.Errorf("%q says %q and looks %q", top.Title, top.Count, top.State.Class)
+	}
+	var titles []string
+	for _, tile := range top.Tiles {
+		titles = append(titles, tile.Title)
+	}
+	if got := strings.Join(titles, " "); got != "argo-cd CrashLoop" {
+		t.Errorf("it shows %q: what has no diagnosis stands for itself, what ails two pods is told of once", got)
+	}
+	var out bytes.Buffer
+	if err := d.HTML(&out, time.Unix(0, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for _, says := range []string{"falco-1 and 1 more", "its kernel is old", "<code>kubectl -n falco describe pod falco-1</code>", "<dt>Wrong with its pods</dt>"} {
+		if !strings.Contains(out.String(), says) {
+			t.Errorf("%q is not said", says)
+		}
 	}
 }

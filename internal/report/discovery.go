@@ -37,6 +37,8 @@ type Installation struct {
 	// PartOf names the component that ships this copy as a part of itself; empty for one that stands for itself.
 	PartOf   string              `json:"partOf,omitempty"`
 	Evidence []v1alpha1.Evidence `json:"evidence"`
+	// Diagnoses are what is wrong with its pods, the worst first; empty where it is healthy.
+	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
 // Discover takes a Discovery out of a snapshot.
@@ -46,7 +48,7 @@ func Discover(s *inventory.Snapshot) Discovery {
 		component := componentOf(found)
 		for n := range found.Installations {
 			i := &found.Installations[n]
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.PartOf(found, i), i.Evidence})
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.PartOf(found, i), i.Evidence, i.Diagnoses})
 		}
 		d.Components = append(d.Components, component)
 	}

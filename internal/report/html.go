@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
 var (
@@ -225,25 +226,35 @@ func (t *htmlTile) evidence(all []v1alpha1.Evidence) {
 // troubleOf is the top of the stack: what is wrong with pods.
 func troubleOf(status *v1alpha1.PlatformProfileStatus) htmlLayer {
 	layer := htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
-	for _, d := range status.Diagnoses {
-		t := htmlTile{Title: printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: printable(d.Workload.Kind + " " + d.Workload.Name), Where: printable(d.Workload.Namespace)}
-		t.fact("Pod", strings.TrimPrefix(where(d, 1), ", pod "))
-		t.fact("Meaning", d.Meaning)
-		for _, cause := range d.LikelyCauses {
-			t.Causes = append(t.Causes, printable(cause))
-		}
-		for _, command := range d.Commands {
-			t.Command = append(t.Command, printable(command))
-		}
-		layer.Tiles = append(layer.Tiles, t)
+	for i := range status.Diagnoses {
+		layer.Tiles = append(layer.Tiles, diagnosisTile(&status.Diagnoses[i], 1))
 	}
 	if n := len(status.Diagnoses); n > 0 {
-		layer.State, layer.Count = state{"bad", "✕", ""}, fmt.Sprintf("%d things wrong with pods", n+int(status.DiagnosesOmitted))
-		if n+int(status.DiagnosesOmitted) == 1 {
-			layer.Count = "1 thing wrong with pods"
-		}
+		layer.State, layer.Count = state{"bad", "✕", ""}, wrongs(n+int(status.DiagnosesOmitted))
 	}
 	return layer
+}
+
+// wrongs counts diagnoses.
+func wrongs(n int) string {
+	if n == 1 {
+		return "1 thing wrong with pods"
+	}
+	return fmt.Sprintf("%d things wrong with pods", n)
+}
+
+// diagnosisTile tells of a diagnosis that so many pods of the workload share.
+func diagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
+	t := htmlTile{Title: printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: printable(d.Workload.Kind + " " + d.Workload.Name), Where: printable(d.Workload.Namespace)}
+	t.fact("Pod", strings.TrimPrefix(where(*d, alike), ", pod "))
+	t.fact("Meaning", d.Meaning)
+	for _, cause := range d.LikelyCauses {
+		t.Causes = append(t.Causes, printable(cause))
+	}
+	for _, command := range d.Commands {
+		t.Command = append(t.Command, printable(command))
+	}
+	return t
 }
 
 // stack puts what was found into its layers. A standard layer of which nothing was found is a gap.
@@ -260,7 +271,7 @@ func (d Discovery) stack() htmlStack {
 	for _, l := range stackLayers[:len(stackLayers)-1] {
 		layer(l.name)
 	}
-	installations, trouble := 0, htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing is degraded"}
+	installations, degraded, trouble := 0, 0, htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing is degraded"}
 	for _, c := range d.Components {
 		l := layer(layerIn(c))
 		for i := range c.Installations {
@@ -268,7 +279,10 @@ func (d Discovery) stack() htmlStack {
 			installations++
 			if t.State.Class == "bad" {
 				l.State = state{"bad", "✕", ""}
-				trouble.State, trouble.Tiles = l.State, append(trouble.Tiles, t)
+				degraded++
+				if len(c.Installations[i].Diagnoses) == 0 {
+					trouble.Tiles = append(trouble.Tiles, t) // what is known of it is all that there is to say
+				}
 			}
 			if l.State.Class == "" {
 				l.State = state{Class: "good"}
@@ -284,9 +298,19 @@ func (d Discovery) stack() htmlStack {
 		l.Tiles = append(l.Tiles, t)
 	}
 	s.Score = fmt.Sprintf("%d installations", installations)
-	if n := len(trouble.Tiles); n > 0 {
-		trouble.Count = fmt.Sprintf("%d degraded", n)
+	ailments := d.ailments()
+	for i := range ailments {
+		trouble.Tiles = append(trouble.Tiles, diagnosisTile(&ailments[i].Diagnosis, ailments[i].pods))
+	}
+	if degraded > 0 {
+		trouble.Count = fmt.Sprintf("%d degraded", degraded)
 		s.State = state{"bad", "✕", trouble.Count}
+	}
+	if n := len(ailments); n > 0 {
+		trouble.Count = strings.TrimPrefix(trouble.Count+", "+wrongs(n), "nothing is degraded, ")
+	}
+	if len(trouble.Tiles) > 0 {
+		trouble.State = state{"bad", "✕", ""}
 	}
 	s.Layers = append(s.Layers, trouble)
 	for at := len(stackLayers); at >= 0; at-- {
@@ -327,6 +351,9 @@ func installationTile(c Component, i *Installation) htmlTile {
 		t.Tags = append(t.Tags, printable("part of "+i.PartOf))
 	}
 	t.fact("Why", i.Message)
+	if len(i.Diagnoses) > 0 {
+		t.fact("Wrong with its pods", conformance.Ailment(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+	}
 	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.evidence(i.Evidence)
 	return t

@@ -42,7 +42,7 @@ func (f *Fields) keep(value any) ref.Val {
 }
 
 func (f *Fields) keepMap(v map[string]any) ref.Val {
-	names := make([]string, 0, len(v))
+	names := make([]string, 0, len(v)+1)
 	if f.whole || f.below[each] != nil {
 		names = slices.AppendSeq(names, maps.Keys(v))
 	} else {
@@ -50,6 +50,13 @@ func (f *Fields) keepMap(v map[string]any) ref.Val {
 			if _, ok := v[name]; ok {
 				names = append(names, name)
 			}
+		}
+	}
+	var derived any
+	if f.whole || f.below[caBundleExpires] != nil {
+		var ok bool
+		if derived, ok = derive(v); ok {
+			names = append(names, caBundleExpires)
 		}
 	}
 	slices.Sort(names)
@@ -61,7 +68,11 @@ func (f *Fields) keepMap(v map[string]any) ref.Val {
 				below = f.both(name, f.below[each])
 			}
 		}
-		o.values[i] = below.keep(v[name])
+		value, written := v[name]
+		if !written {
+			value = derived
+		}
+		o.values[i] = below.keep(value)
 	}
 	return o
 }

@@ -25,7 +25,7 @@ type Kind int
 const (
 	// Check sees objects and now, and yields a bool.
 	Check Kind = iota
-	// NamedCheck sees objects, related, now and params, and yields a bool.
+	// NamedCheck sees objects, related, now, params, version and versionFrom, and yields a bool.
 	NamedCheck
 	// Health sees objects and related, and yields a bool.
 	Health
@@ -56,9 +56,10 @@ const (
 
 // Program is a compiled rule. It is safe for concurrent use.
 type Program struct {
-	program cel.Program
-	usesNow bool
-	reads   map[string]*Fields
+	program     cel.Program
+	usesNow     bool
+	usesVersion bool
+	reads       map[string]*Fields
 }
 
 // Params are the values of a named check's parameters, each of its type: string, int64 or time.Duration.
@@ -72,10 +73,16 @@ type Input struct {
 	Related map[string][]any
 	Params  Params
 	Now     time.Time
+	// Version is that of the component the rule belongs to, and VersionFrom what told it: a VersionOrigin. Both are empty
+	// where nothing tells.
+	Version, VersionFrom string
 }
 
 // UsesNow tells whether the outcome can change with time alone.
 func (p *Program) UsesNow() bool { return p.usesNow }
+
+// UsesVersion tells whether the outcome can change with the component's version.
+func (p *Program) UsesVersion() bool { return p.usesVersion }
 
 // Reads are the fields of each object that the rule reads. related is the name of a related list, or "" for the objects
 // themselves. It never changes.
@@ -129,6 +136,7 @@ func (p *Program) run(in Input) (any, error) {
 	}
 	out, _, err := p.program.ContextEval(cancelled, map[string]any{
 		"objects": in.Objects, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
+		"version": in.Version, "versionFrom": in.VersionFrom,
 	})
 	if errors.Is(err, interpreter.InterruptError{}) {
 		return nil, ErrTooCostly
@@ -176,7 +184,9 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, err
 	}
 	expr := checked.NativeRep().Expr()
-	return &Program{program: program, usesNow: mentions(expr, "now"), reads: readsOf(expr)}, nil
+	return &Program{
+		program: program, usesNow: mentions(expr, "now"), usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
+	}, nil
 }
 
 // language is the CEL language level: that of the API server this is built against, less one release for skew.
@@ -207,7 +217,8 @@ func environmentOf(kind Kind) (*cel.Env, error) {
 		variables = append(variables, cel.Variable("related", cel.MapType(cel.StringType, cel.ListType(cel.DynType))))
 	}
 	if named {
-		variables = append(variables, cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)))
+		variables = append(variables, cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)),
+			cel.Variable("version", cel.StringType), cel.Variable("versionFrom", cel.StringType))
 	}
 	extended, err := base.Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: variables})
 	if err != nil {

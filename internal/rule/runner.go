@@ -22,6 +22,7 @@ var runner = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable("related", cel.MapType(cel.StringType, cel.ListType(cel.DynType))),
 		cel.Variable("params", cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable("now", cel.TimestampType),
+		cel.Variable("version", cel.StringType), cel.Variable("versionFrom", cel.StringType),
 		cel.DefaultUTCTimeZone(true),
 		cel.CrossTypeNumericComparisons(true),
 		cel.OptionalTypes(),

@@ -1,159 +1,168 @@
 package alarm
 
 import (
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"sigs.k8s.io/yaml"
-
-	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// customResourceState is kube-state-metrics' configuration, as far as this project uses it. Unknown fields are mistakes.
-type customResourceState struct {
-	Kind string `json:"kind"`
-	Spec struct {
-		Resources []struct {
-			GroupVersionKind struct {
-				Group   string `json:"group"`
-				Version string `json:"version"`
-				Kind    string `json:"kind"`
-			} `json:"groupVersionKind"`
-			MetricNamePrefix string              `json:"metricNamePrefix"`
-			LabelsFromPath   map[string][]string `json:"labelsFromPath"`
-			Metrics          []family            `json:"metrics"`
-		} `json:"resources"`
-	} `json:"spec"`
-}
+// failing is a profile of which one layer fails and one holds.
+const failing = `apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformProfile
+metadata: {name: failing}
+spec:
+  layers:
+  - name: network
+    requirements: [{name: sensor, anyOf: [{component: falco}]}]
+  - name: ci
+    requirements: [{name: runners, attested: {by: us, reason: outside}}]
+`
 
-type family struct {
-	Name string `json:"name"`
-	Help string `json:"help"`
-	Each struct {
-		Type  string `json:"type"`
-		Info  *each  `json:"info"`
-		Gauge *each  `json:"gauge"`
-	} `json:"each"`
-}
-
-type each struct {
-	Path           []string            `json:"path"`
-	LabelsFromPath map[string][]string `json:"labelsFromPath"`
-}
-
-// TestKubeStateMetrics follows every path into a profile with a status, and shows which series come out of it.
+// TestKubeStateMetrics runs kube-state-metrics with the project's configuration and with no more permissions than
+// docs/alerting.md asks for, and reads what it makes of a profile that the operator evaluated.
 func TestKubeStateMetrics(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "prometheus", "kube-state-metrics.yaml"))
-	if err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
+	defer cancel()
+	profile := filepath.Join(t.TempDir(), "failing.yaml")
+	if err := os.WriteFile(profile, []byte(failing), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var config customResourceState
-	if err := yaml.UnmarshalStrict(data, &config); err != nil {
-		t.Fatal(err)
-	}
-	if config.Kind != "CustomResourceStateMetrics" || len(config.Spec.Resources) != 1 {
-		t.Fatalf("want one resource in a CustomResourceStateMetrics: %+v", config)
-	}
-	resource, profile := config.Spec.Resources[0], evaluated(t)
-	if gvk := resource.GroupVersionKind; gvk.Group != v1alpha1.GroupVersion.Group || gvk.Version != v1alpha1.GroupVersion.Version || gvk.Kind != "PlatformProfile" {
-		t.Errorf("it is about %+v", gvk)
-	}
-	var shown []string
-	for _, f := range resource.Metrics {
-		series := f.series(profile, resource.LabelsFromPath)
-		if len(series) == 0 {
-			t.Errorf("%s: nothing comes out of it", f.Name)
-		}
-		for _, s := range series {
-			shown = append(shown, resource.MetricNamePrefix+"_"+s)
-		}
-	}
-	for _, wanted := range []string{
-		`kube_platformprofile_status_condition{condition="Conformant",profile="test",reason="RequirementsFailing",status="False"} 1`,
-		`kube_platformprofile_status_condition{condition="NetworkConformant",profile="test",reason="RequirementsFailing",status="False"} 1`,
-		`kube_platformprofile_status_layer{layer="network",profile="test",verdict="Missing"} 1`,
-		`kube_platformprofile_status_required{profile="test"} 2`,
-		`kube_platformprofile_status_satisfied{profile="test"} 1`,
-		`kube_platformprofile_status_failed{profile="test"} 1`,
-		`kube_platformprofile_status_unknown{profile="test"} 0`,
-		`kube_platformprofile_metadata_generation{profile="test"} 3`,
-		`kube_platformprofile_status_observed_generation{profile="test"} 3`,
+	for _, args := range [][]string{
+		{"apply", "-f", profile},
+		{"wait", "platformprofile/failing", "--for=condition=Conformant=false", "--timeout=1m"},
+		{"create", "namespace", "monitoring"},
+		{"-n", "monitoring", "create", "serviceaccount", "kube-state-metrics"},
+		{"create", "clusterrolebinding", "platformprofile-kube-state-metrics", "--clusterrole=platformprofile-kube-state-metrics", "--serviceaccount=monitoring:kube-state-metrics"},
 	} {
-		if !slices.Contains(shown, wanted) {
-			t.Errorf("%s is not among\n%s", wanted, strings.Join(shown, "\n"))
+		if out, err := env.Kubectl(ctx, args...); err != nil {
+			t.Fatalf("kubectl %s: %v\n%s", strings.Join(args, " "), err, out)
 		}
 	}
-}
-
-// evaluated is a profile with the status that an evaluation gives it.
-func evaluated(t *testing.T) any {
-	t.Helper()
-	profile, err := cluster.Judged("[{name: network, requirements: [{name: sensor, anyOf: [{component: falco}]}]}, {name: ci, requirements: [{name: runners, attested: {by: us, reason: outside}}]}]")
-	if err != nil {
-		t.Fatal(err)
+	url := kubeStateMetrics(ctx, t)
+	wanted := []string{
+		`kube_platformprofile_status_condition{condition="Conformant",profile="failing",reason="RequirementsFailing",status="False"} 1`,
+		`kube_platformprofile_status_condition{condition="NetworkConformant",profile="failing",reason="RequirementsFailing",status="False"} 1`,
+		`kube_platformprofile_status_layer{layer="network",profile="failing",verdict="Missing"} 1`,
+		`kube_platformprofile_status_required{profile="failing"} 2`,
+		`kube_platformprofile_status_satisfied{profile="failing"} 1`,
+		`kube_platformprofile_status_failed{profile="failing"} 1`,
+		`kube_platformprofile_status_unknown{profile="failing"} 0`,
+		`kube_platformprofile_metadata_generation{profile="failing"} 1`,
+		`kube_platformprofile_status_observed_generation{profile="failing"} 1`,
 	}
-	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return object
-}
-
-// series are what kube-state-metrics makes of an object: one for each element of the list that the path leads to.
-func (f *family) series(object any, base map[string][]string) []string {
-	each := f.Each.Info
-	if f.Each.Type == "Gauge" {
-		each = f.Each.Gauge
-	}
-	if each == nil {
-		return nil
-	}
-	at := follow(object, each.Path)
-	elements, isList := at.([]any)
-	if !isList {
-		elements = []any{at}
-	}
-	var series []string
-	for _, element := range elements {
-		if element == nil {
-			continue
-		}
-		value := element
-		if f.Each.Type == "Info" {
-			value = 1
-		}
-		labels := map[string]any{}
-		for label, path := range base {
-			labels[label] = follow(object, path)
-		}
-		for label, path := range each.LabelsFromPath {
-			labels[label] = follow(element, path)
-		}
-		var text []string
-		for label, value := range labels {
-			if value != nil {
-				text = append(text, fmt.Sprintf("%s=%q", label, value))
+	await(ctx, t, url, func(series []string) string {
+		for _, line := range wanted {
+			if !slices.Contains(series, line) {
+				return line + " is not there"
 			}
 		}
-		slices.Sort(text)
-		series = append(series, fmt.Sprintf("%s{%s} %v", f.Name, strings.Join(text, ","), value))
+		return ""
+	})
+	// It follows the resource: what the operator writes next is what it shows next.
+	if out, err := env.Kubectl(ctx, "patch", "platformprofile", "failing", "--type=json", "-p", `[{"op":"remove","path":"/spec/layers/0"}]`); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
-	return series
+	await(ctx, t, url, func(series []string) string {
+		for _, line := range series {
+			if strings.Contains(line, `condition="Conformant"`) && strings.Contains(line, `status="True"`) {
+				return ""
+			}
+		}
+		return "the profile conforms, and its series does not say so"
+	})
 }
 
-func follow(object any, path []string) any {
-	for _, part := range path {
-		fields, ok := object.(map[string]any)
-		if !ok {
-			return nil
-		}
-		object = fields[part]
+// ofKind are the labels that kube-state-metrics itself gives every series of a kind.
+var ofKind = regexp.MustCompile(`customresource_(group="platformprofile.dev"|kind="PlatformProfile"|version="v1alpha1"),`)
+
+// kubeStateMetrics starts it as its ServiceAccount and returns where it shows its series.
+func kubeStateMetrics(ctx context.Context, t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	kubeconfig := filepath.Join(folder, "kubeconfig")
+	if err := env.WriteConfig(ctx, kubeconfig, "monitoring", "kube-state-metrics"); err != nil {
+		t.Fatal(err)
 	}
-	return object
+	log, err := os.Create(filepath.Join(folder, "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown, own := freePort(t), freePort(t)
+	command := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "kube-state-metrics"),
+		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", shown, "--telemetry-host", "127.0.0.1", "--telemetry-port", own,
+		"--custom-resource-state-config-file", filepath.Join(cluster.Root(), "config", "prometheus", "kube-state-metrics.yaml"))
+	command.Stdout, command.Stderr = log, log
+	if err := command.Start(); err != nil {
+		t.Fatalf("%v (is it built? run 'make monitoring')", err)
+	}
+	t.Cleanup(func() {
+		_ = command.Process.Kill()
+		_ = command.Wait()
+		if said, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
+			t.Logf("kube-state-metrics said:\n%s", said)
+		}
+	})
+	return "http://127.0.0.1:" + shown + "/metrics"
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // it was only asked for its port
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// await reads series until nothing is missing of them.
+func await(ctx context.Context, t *testing.T, url string, missing func([]string) string) {
+	t.Helper()
+	lacks := ""
+	var series []string
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+		text, err := get(ctx, url)
+		if err != nil {
+			lacks = err.Error()
+			continue
+		}
+		series = strings.Split(ofKind.ReplaceAllString(text, ""), "\n")
+		if lacks = missing(series); lacks == "" {
+			return
+		}
+	}
+	t.Fatalf("%s among\n%s", lacks, strings.Join(series, "\n"))
+}
+
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	data, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, response.Status)
+	}
+	return string(data), err
 }

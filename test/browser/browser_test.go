@@ -224,6 +224,25 @@ func TestADiscoveryShowsEmptyLayersAsGaps(t *testing.T) {
 	p.quiet()
 }
 
+func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
+	p := open(t, "discover")
+	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") || !strings.Contains(first, "1 degraded, 1 thing wrong with pods") {
+		t.Errorf("the top of the stack says %q", first)
+	}
+	const crash = `[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === "CrashLoop")`
+	if ask[bool](p, crash+`.querySelector(".more").checkVisibility()`) {
+		t.Error("its details are open before anybody asks")
+	}
+	p.tell(crash + `.querySelector("summary").click()`)
+	details := ask[string](p, crash+`.innerText`)
+	for _, want := range []string{"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "See it", "kubectl"} {
+		if !strings.Contains(details, want) {
+			t.Errorf("it does not say %q:\n%s", want, details)
+		}
+	}
+	p.quiet()
+}
+
 func TestDetailsOpenByClickAndByKeyboard(t *testing.T) {
 	eachPage(t, func(t *testing.T, name string) {
 		p := open(t, name)

@@ -135,6 +135,15 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	return string(out), err
 }
 
+// Control acts on a component of the control plane: stop, kill, start, restart, pause or cont.
+func (c *Cluster) Control(ctx context.Context, verb, component string) error {
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), verb, "--dir", filepath.Join(c.Dir, "cluster"), component)
+	if out, err := command.CombinedOutput(); err != nil {
+		return fmt.Errorf("%s %s: %w: %s", verb, component, err, out)
+	}
+	return nil
+}
+
 // Load gives the real node an image of one static program, where the control plane was started with --real-node.
 func (c *Cluster) Load(ctx context.Context, image, program string) error {
 	return c.load(ctx, "--name", image, program)

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -62,11 +63,9 @@ type Operator struct {
 
 // Run builds and starts the operator as its ServiceAccount, with a token and nothing else, and waits until it is ready.
 func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
-	program := filepath.Join(c.Dir, "platformprofile")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
-	build.Dir = Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("building the operator: %w\n%s", err, out)
+	program, err := c.Build(ctx)
+	if err != nil {
+		return nil, err
 	}
 	o, err := c.Launch(ctx, program, nil, append([]string{"--verbosity", "1"}, flags...)...)
 	if err != nil {
@@ -83,9 +82,13 @@ func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
 // Launch starts a built operator as its ServiceAccount, with these variables beside the environment, and waits for nothing.
 func (c *Cluster) Launch(ctx context.Context, program string, env []string, flags ...string) (*Operator, error) {
 	kubeconfig := filepath.Join(c.Dir, "operator.kubeconfig")
-	if err := c.writeOperatorConfig(ctx, kubeconfig); err != nil {
+	if err := c.WriteConfig(ctx, kubeconfig, Namespace, ServiceAccount); err != nil {
 		return nil, err
 	}
+	return start(program, kubeconfig, filepath.Join(c.Dir, "operator.log"), env, flags)
+}
+
+func start(program, kubeconfig, logFile string, env, flags []string) (*Operator, error) {
 	metrics, probes, err := freePorts()
 	if err != nil {
 		return nil, err
@@ -95,7 +98,7 @@ func (c *Cluster) Launch(ctx context.Context, program string, env []string, flag
 		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
 	}, flags...)
 	o := &Operator{
-		Log: filepath.Join(c.Dir, "operator.log"), Metrics: "http://" + metrics + "/metrics",
+		Log: logFile, Metrics: "http://" + metrics + "/metrics",
 		ready: "http://" + probes + "/readyz", process: exec.Command(program, args...),
 	}
 	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -109,6 +112,24 @@ func (c *Cluster) Launch(ctx context.Context, program string, env []string, flag
 	return o, o.process.Start()
 }
 
+// Ready tells whether the operator says that it is ready, and what it says.
+func (o *Operator) Ready(ctx context.Context) (bool, string) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.ready+"?verbose", nil)
+	if err != nil {
+		return false, err.Error()
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return false, err.Error()
+	}
+	defer response.Body.Close() //nolint:errcheck // it is read
+	said, err := io.ReadAll(response.Body)
+	if err != nil {
+		return false, err.Error()
+	}
+	return response.StatusCode == http.StatusOK, string(said)
+}
+
 // PID is the operator's process.
 func (o *Operator) PID() int { return o.process.Process.Pid }
 
@@ -118,18 +139,23 @@ func (o *Operator) Stop() {
 	_ = o.process.Wait()
 }
 
-// writeOperatorConfig writes a kubeconfig that holds the ServiceAccount's token and no certificate.
-func (c *Cluster) writeOperatorConfig(ctx context.Context, path string) error {
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: ServiceAccount}}
+// WriteOperatorConfig writes a kubeconfig by which a test does what the operator may.
+func (c *Cluster) WriteOperatorConfig(ctx context.Context, path string) error {
+	return c.WriteConfig(ctx, path, Namespace, ServiceAccount)
+}
+
+// WriteConfig writes a kubeconfig that holds a ServiceAccount's token and no certificate.
+func (c *Cluster) WriteConfig(ctx context.Context, path, namespace, name string) error {
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
 	hours := int64(8 * 3600)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &hours}}
 	if err := c.Client.SubResource("token").Create(ctx, account, request, &client.SubResourceCreateOptions{}); err != nil {
-		return fmt.Errorf("asking for a token of %s: %w", User, err)
+		return fmt.Errorf("asking for a token of %s/%s: %w", namespace, name, err)
 	}
 	config := clientcmdapi.NewConfig()
 	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData, CertificateAuthority: c.Config.CAFile}
-	config.AuthInfos["operator"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
-	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "operator"}
+	config.AuthInfos["account"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
+	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "account"}
 	config.CurrentContext = "test"
 	return clientcmd.WriteToFile(*config, path)
 }

@@ -162,3 +162,48 @@ func TestRollouts(t *testing.T) {
 		t.Errorf("an operator that starts again dates the rollout otherwise, want %s: %s", began.UTC(), said(last))
 	}
 }
+
+// TestScalingUp shows that pods that an autoscaler adds are awaited, and no failure until they run: the verdict does not
+// turn, and nobody is paged.
+func TestScalingUp(t *testing.T) {
+	ctx := context.Background()
+	must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scaling"}}))
+	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/scaling-server"}}}},
+	}}
+	definition.Name = "acme-scaling"
+	must(t, env.Client.Create(ctx, definition))
+	server := deployment("scaling", "server", "acme/scaling-server:v1.0.0")
+	server.Spec.MinReadySeconds = 3
+	must(t, env.Client.Create(ctx, server))
+	t.Cleanup(func() {
+		must(t, env.Client.Delete(ctx, server))
+		must(t, env.Client.Delete(ctx, definition))
+	})
+	profile := create(t, "scaling", v1alpha1.Layer{Name: "workloads", Requirements: []v1alpha1.Requirement{anyOf("server", "acme-scaling", "")}})
+	health := func(want v1alpha1.Health) func(*v1alpha1.PlatformProfile) bool {
+		return func(p *v1alpha1.PlatformProfile) bool {
+			r := find(p, "workloads", "server")
+			return r != nil && r.Health == want
+		}
+	}
+	profile.settles(t, 60*time.Second, "it runs", health(v1alpha1.HealthHealthy))
+
+	scaled := time.Now()
+	if out, err := env.Kubectl(ctx, "-n", "scaling", "scale", "deployment", "server", "--replicas=4"); err != nil {
+		t.Fatalf("kubectl scale: %v\n%s", err, out)
+	}
+	during, _ := profile.await(t, scaled, 30*time.Second, "it scales up", func(p *v1alpha1.PlatformProfile) bool {
+		r := find(p, "workloads", "server")
+		return r != nil && strings.Contains(r.Message, "Deployment scaling/server: is scaling up since ")
+	})
+	t.Log(find(during, "workloads", "server").Message)
+	profile.settles(t, 60*time.Second, "it is scaled up", health(v1alpha1.HealthHealthy))
+	profile.mu.Lock()
+	defer profile.mu.Unlock()
+	for _, state := range profile.states {
+		if r := find(state.profile, "workloads", "server"); state.at.After(scaled) && r.Verdict != v1alpha1.VerdictSatisfied {
+			t.Errorf("%s after it was scaled up it was %s: %s", state.at.Sub(scaled), r.Verdict, r.Message)
+		}
+	}
+}

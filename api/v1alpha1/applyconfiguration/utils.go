@@ -60,6 +60,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PlatformProfileSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformProfileStatus"):
 		return &apiv1alpha1.PlatformProfileStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PodHint"):
+		return &apiv1alpha1.PodHintApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelatedResource"):
 		return &apiv1alpha1.RelatedResourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Remediation"):

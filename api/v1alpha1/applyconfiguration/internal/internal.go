@@ -137,6 +137,12 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: layer
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+    - name: podHints
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
+          elementRelationship: atomic
     - name: remediation
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
@@ -497,6 +503,20 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.UndeclaredComponent
           elementRelationship: atomic
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
+  map:
+    fields:
+    - name: command
+      type:
+        scalar: string
+    - name: labels
+      type:
+        map:
+          elementType:
+            scalar: string
+    - name: meaning
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Presence
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource

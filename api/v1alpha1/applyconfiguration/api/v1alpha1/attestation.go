@@ -17,7 +17,8 @@ type AttestationApplyConfiguration struct {
 	Reason *string `json:"reason,omitempty"`
 	// Where to read more.
 	URL *string `json:"url,omitempty"`
-	// When the word must be given again. Past it the verdict is Expired. Without it the attestation never ends.
+	// When the word must be given again, for instance 2030-06-30T00:00:00Z. Past it the verdict is Expired. Without it the
+	// attestation never ends.
 	Expires *v1.Time `json:"expires,omitempty"`
 }
 

@@ -35,6 +35,8 @@ type ComponentDefinitionSpecApplyConfiguration struct {
 	Health *HealthRulesApplyConfiguration `json:"health,omitempty"`
 	// Named checks over what the component manages, which a requirement can ask for.
 	Checks []NamedCheckApplyConfiguration `json:"checks,omitempty"`
+	// What labels of the component's own pods tell of why one is not well, where the product sets them as it runs.
+	PodHints []PodHintApplyConfiguration `json:"podHints,omitempty"`
 	// What to do when the component is missing or degraded.
 	Remediation *RemediationApplyConfiguration `json:"remediation,omitempty"`
 }
@@ -140,6 +142,19 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithChecks(values ...*NamedC
 			panic("nil value passed to WithChecks")
 		}
 		b.Checks = append(b.Checks, *values[i])
+	}
+	return b
+}
+
+// WithPodHints adds the given value to the PodHints field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the PodHints field.
+func (b *ComponentDefinitionSpecApplyConfiguration) WithPodHints(values ...*PodHintApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPodHints")
+		}
+		b.PodHints = append(b.PodHints, *values[i])
 	}
 	return b
 }

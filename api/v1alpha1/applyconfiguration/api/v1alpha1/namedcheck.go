@@ -21,7 +21,8 @@ type NamedCheckApplyConfiguration struct {
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
 	// Further resources that the expressions see.
 	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
-	// CEL expression that must be true. Variables: objects, related, now, and params, the parameters by name, each of its type.
+	// CEL expression that must be true. Variables: objects, related, now, params (the parameters by name, each of its type),
+	// version (the installation's, empty where nothing tells it) and versionFrom (which of the sources of spec.version told it).
 	Expression *string `json:"expression,omitempty"`
 	// What is wrong when the check does not hold.
 	Message *string `json:"message,omitempty"`

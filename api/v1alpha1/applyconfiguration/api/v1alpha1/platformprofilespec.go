@@ -17,10 +17,11 @@ import (
 type PlatformProfileSpecApplyConfiguration struct {
 	// Stops the evaluation. The status keeps what was found last, and the Ready condition says since when it is suspended.
 	Suspend *bool `json:"suspend,omitempty"`
-	// How often to evaluate even if nothing changed. A safety net: changes in the cluster are evaluated when they happen.
+	// How often to evaluate even if nothing changed, for instance 10m or 1h30m. A safety net: changes in the cluster are
+	// evaluated when they happen.
 	Interval *v1.Duration `json:"interval,omitempty"`
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
+	// nobody, for instance 5m. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
 	GracePeriod *v1.Duration `json:"gracePeriod,omitempty"`
 	// What to do about components that are installed and that no requirement mentions: Ignore them, Report them in
 	// status.undeclared, or Forbid them, which makes the profile non-conformant.

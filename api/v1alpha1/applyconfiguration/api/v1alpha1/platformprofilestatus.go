@@ -30,7 +30,9 @@ type PlatformProfileStatusApplyConfiguration struct {
 	DiagnosesOmitted *int32 `json:"diagnosesOmitted,omitempty"`
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
-	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
+	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
+	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
+	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -14,7 +14,7 @@ import (
 type RequirementStatusApplyConfiguration struct {
 	// Name of the requirement.
 	Name *string `json:"name,omitempty"`
-	// The outcome.
+	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
 	// Severity of the requirement, as declared.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
@@ -26,7 +26,7 @@ type RequirementStatusApplyConfiguration struct {
 	Health *apiv1alpha1.Health `json:"health,omitempty"`
 	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
 	Namespace *string `json:"namespace,omitempty"`
-	// What is so, in words.
+	// What was found, where, since when, and what is wrong with it.
 	Message *string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.
 	Remediation *string `json:"remediation,omitempty"`

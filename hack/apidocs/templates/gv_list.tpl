@@ -1,0 +1,8 @@
+{{- define "gvList" -}}
+# API reference
+
+Generated from `api/v1alpha1` by `make generate`. `kubectl explain platformprofile.spec` shows the same on a cluster that has
+the CRDs, and a wrong value is refused there with the words of the column "must be".
+[What to ask of each layer](layers.md) and [add a component](add-a-component.md) show both kinds in use.
+{{ range . }}{{ template "gvDetails" . }}{{ end }}
+{{- end -}}

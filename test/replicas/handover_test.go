@@ -1,0 +1,169 @@
+package replicas
+
+import (
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+const (
+	// usual is how long the lease lasts where nobody says otherwise.
+	usual = 15 * time.Second
+	// short is the shortest that it may last.
+	short = 5 * time.Second
+	// late is how much later than the lease's end a standby may take over.
+	late = time.Second
+)
+
+// TestLeaderKilled shows that a standby takes over at most a second after the lease of a leader that was killed, answers
+// what changed meanwhile, and tells it once.
+func TestLeaderKilled(t *testing.T) {
+	leader, standby := pair(t, "", usual)
+	p := declare(t, "killed", 0)
+	time.Sleep(time.Second)
+
+	killed := time.Now()
+	leader.signal(t, syscall.SIGKILL)
+	p.fail(t)
+	s := p.served(t, killed, usual+30*time.Second, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
+	took := s.at.Sub(killed)
+	t.Logf("of a lease of %s: the standby answered %s after the kill", usual, took.Round(time.Millisecond))
+	if took > usual+late {
+		t.Errorf("the standby answered %s after the kill", took)
+	}
+	if !standby.leads(t) {
+		t.Error("the standby wrote and does not lead")
+	}
+	p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	p.wrote(t, killed, 1)
+}
+
+// TestLeaderEnded shows that a leader that is told to end hands the lease over at once.
+func TestLeaderEnded(t *testing.T) {
+	leader, standby := pair(t, "", usual)
+	p := declare(t, "ended", 0)
+	time.Sleep(time.Second)
+
+	ended := time.Now()
+	leader.signal(t, syscall.SIGTERM)
+	if code := leader.end(t, 15*time.Second); code != 0 {
+		t.Errorf("it ended with %d", code)
+	}
+	p.fail(t)
+	s := p.served(t, ended, usual, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
+	t.Logf("the standby answered %s after SIGTERM, and the leader was gone", s.at.Sub(ended).Round(time.Millisecond))
+	if took := s.at.Sub(ended); took > 5*time.Second {
+		t.Errorf("the standby answered %s after SIGTERM: the lease was not given back", took)
+	}
+	if !standby.leads(t) {
+		t.Error("the standby wrote and does not lead")
+	}
+	p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	p.wrote(t, ended, 1)
+	// It knew all that it needed: between the old leader's end and its own first word it listed nothing.
+	for _, request := range requests(t, ended) {
+		if request.Verb == "list" && request.RequestReceivedTimestamp.Time.Before(s.at) {
+			t.Errorf("the standby had to list %s first", request.RequestURI)
+		}
+	}
+}
+
+// TestLeaderPaused shows that a leader that was paused past its lease, and wakes with statuses to write, writes and tells
+// nothing that its successor did, and ends.
+func TestLeaderPaused(t *testing.T) {
+	const grace = 9 * time.Second
+	leader, standby := pair(t, "", short)
+	profiles := make([]*watched, 12)
+	for i := range profiles {
+		profiles[i] = declare(t, fmt.Sprintf("paused-%d", i), grace)
+	}
+	began := time.Now()
+	for _, p := range profiles {
+		p.fail(t)
+	}
+	last := profiles[len(profiles)-1].served(t, began, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
+
+	// It has yet to tell of what it wrote just now, and to turn Conformant once the grace period is over.
+	leader.signal(t, syscall.SIGSTOP)
+	stopped := time.Now()
+	for _, p := range profiles {
+		p.served(t, stopped, grace+short+20*time.Second, "Conformant turns", func(p *v1alpha1.PlatformProfile) bool { return conformant(p) == "False" })
+	}
+	if !standby.leads(t) {
+		t.Error("the standby wrote and does not lead")
+	}
+	t.Logf("Conformant turned %s after the last failure, with a grace period of %s and a leader that was paused", time.Since(last.at).Round(time.Millisecond), grace)
+	time.Sleep(1500 * time.Millisecond) // statuses have whole seconds
+	leader.signal(t, syscall.SIGCONT)
+	woke := time.Now()
+	if code := leader.end(t, 30*time.Second); code == 0 {
+		t.Error("a leader that lost its lease ended as if it had been told to")
+	}
+	t.Logf("it ended %s after it woke", time.Since(woke).Round(time.Millisecond))
+	for _, p := range profiles {
+		p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+		p.wrote(t, stopped, 1)
+	}
+
+	mended := time.Now()
+	profiles[0].mend(t)
+	profiles[0].served(t, mended, 20*time.Second, "the check holds again", verdict(v1alpha1.VerdictSatisfied))
+	profiles[0].told(t, map[string]int{"Satisfied": 1, "NotConformant": 1})
+	profiles[0].wrote(t, mended, 1)
+}
+
+// TestLeaderKilledWhileItWrites shows that what a leader wrote in its last moment is told by its successor, once, and that
+// what it told already is not told again.
+func TestLeaderKilledWhileItWrites(t *testing.T) {
+	leader, standby := pair(t, "", short)
+	for round := range *rounds {
+		p := declare(t, fmt.Sprintf("dying-%d", round), 0)
+		began := time.Now()
+		p.fail(t)
+		p.served(t, began, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
+		leader.signal(t, syscall.SIGKILL)
+		leader = standby
+		within(t, short+20*time.Second, "the standby leads", func() bool { return leader.leads(t) })
+		standby = start(t, "", short)
+		p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+		p.wrote(t, began, 1)
+	}
+}
+
+// TestLeaderCutOff shows that a leader whose network swallows every packet ends before its lease does, and that the standby
+// takes over.
+func TestLeaderCutOff(t *testing.T) {
+	between := newProxy(t)
+	leader, standby := pair(t, between.url, short)
+	p := declare(t, "cut-off", 0)
+	time.Sleep(time.Second)
+
+	cut := time.Now()
+	between.sever()
+	p.fail(t)
+	s := p.served(t, cut, short+30*time.Second, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
+	t.Logf("of a lease of %s: the standby answered %s after the cut", short, s.at.Sub(cut).Round(time.Millisecond))
+	if took := s.at.Sub(cut); took > short+late {
+		t.Errorf("the standby answered %s after the cut", took)
+	}
+	if !standby.leads(t) {
+		t.Error("the standby wrote and does not lead")
+	}
+	if code := leader.end(t, 30*time.Second); code == 0 {
+		t.Error("a leader that lost its lease ended as if it had been told to")
+	}
+	p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	p.wrote(t, cut, 1)
+}
+
+func conformant(p *v1alpha1.PlatformProfile) string {
+	for _, c := range p.Status.Conditions {
+		if c.Type == v1alpha1.ConditionConformant {
+			return string(c.Status)
+		}
+	}
+	return ""
+}
