@@ -149,12 +149,21 @@ verify-tidy:
 test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
+	@hack/fuzz/fuzz.sh 1m
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
 	go test -p 1 -timeout 20m ./test/...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane
 	go test ./api/... ./controllers/... ./internal/...
+
+# How long each fuzz target runs: make fuzz FUZZTIME=1h FUZZ="FuzzRule FuzzDump".
+FUZZTIME   ?= 10m
+FUZZ       ?=
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME, two at a time; what is found stays below testdata/fuzz
+	@hack/fuzz/fuzz.sh $(FUZZTIME) $(FUZZ)
 
 # Flags of the benchmark: make bench BENCH="--scale 0.3 --pprof bin/pprof". `bin/bench -h` lists them.
 BENCH      ?=

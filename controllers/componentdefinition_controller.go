@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
@@ -74,7 +75,7 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
 	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAccepted)
 	if now.Status == metav1.ConditionFalse && (before == nil || before.Message != now.Message) {
-		r.Recorder.Eventf(object, nil, "Warning", now.Reason, "Compile", "%s", now.Message)
+		r.Recorder.Eventf(object, nil, "Warning", now.Reason, "Compile", "%s", conformance.Bounded(now.Message, maxNote))
 	}
 	return reconcile.Result{}, nil
 }
@@ -124,7 +125,8 @@ func mistakes(compiled *definition) string {
 	if more := len(compiled.errs) - shown; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	return strings.Join(texts, "; ")
+	const longest = 2048
+	return conformance.Bounded(strings.Join(texts, "; "), longest)
 }
 
 // SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each

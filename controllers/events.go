@@ -49,10 +49,7 @@ func announce(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 		if at == nil {
 			at = &metav1.Time{}
 		}
-		if len(note) > maxNote {
-			note = strings.ToValidUTF8(note[:maxNote], "") + "…" // not in the middle of a character
-		}
-		told = append(told, news{kind: kind, reason: reason, action: action, note: note, at: *at})
+		told = append(told, news{kind: kind, reason: reason, action: action, note: conformance.Bounded(note, maxNote), at: *at})
 	}
 	for _, t := range result.Transitions {
 		if !t.Bad() && t.From == "" && !t.Retold || t.Now.Flapping != nil {

@@ -82,10 +82,15 @@ type evaluated struct {
 }
 
 // rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
-// the last evaluation had ten thousand objects to look at, so long that all of them take at most a tenth of a core.
+// the last evaluation had ten thousand objects to look at, so long that all of them take at most a tenth of a core. More than
+// a second it rests only if its rules took one: who writes such rules is the one who waits.
 func (e *evaluated) rest(now time.Time) time.Duration {
 	const share, longest = 10, time.Second
-	return max(writeGap-now.Sub(e.wrote), min(share*e.took, longest)-now.Sub(e.ended))
+	after := share * e.took
+	if e.took < longest {
+		after = min(after, longest)
+	}
+	return max(writeGap-now.Sub(e.wrote), after-now.Sub(e.ended))
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch

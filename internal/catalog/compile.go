@@ -437,5 +437,5 @@ func short(expression string) string {
 	if len(expression) <= limit {
 		return expression
 	}
-	return expression[:limit] + "…"
+	return strings.ToValidUTF8(expression[:limit], "") + "…" // not in the middle of a character
 }

@@ -14,6 +14,9 @@ var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,12}){1,3})(?:[-.
 // prefixedVersion finds a version behind a word, marked as one by its v: "distroless-v1.38.3".
 var prefixedVersion = regexp.MustCompile(`(?i)^[a-z][a-z]*(?:[-_][a-z]+)*[-_]v(\d.*)$`)
 
+// maxVersion is longer than any version: what goes on for longer is none.
+const maxVersion = 64
+
 // CleanVersion takes the version out of a tag or label: without a leading v, without what a vendor appended
 // ("1.18.2-debian-12-r5" is 1.18.2), with a pre-release. It returns "" for what tells no version.
 func CleanVersion(raw string) string {
@@ -29,6 +32,9 @@ func CleanVersion(raw string) string {
 	if found[2] != "" {
 		version += "-" + strings.ToLower(strings.Trim(found[2], "-."))
 	}
+	if len(version) > maxVersion {
+		return ""
+	}
 	return version
 }
 
@@ -43,20 +49,26 @@ func ParseVersion(cleaned string) (*semver.Version, bool) {
 	if len(parts) > 3 {
 		parts = parts[:3]
 	}
-	for i, part := range parts {
-		// Calendar versions write months with a zero, which semver refuses: 2024.06.1.
-		if trimmed := strings.TrimLeft(part, "0"); trimmed != "" {
-			parts[i] = trimmed
-		} else {
-			parts[i] = "0"
-		}
-	}
-	text := strings.Join(parts, ".")
+	text := withoutZeros(parts)
 	if hasPre {
-		text += "-" + pre
+		text += "-" + withoutZeros(strings.Split(pre, "."))
 	}
 	version, err := semver.NewVersion(text)
 	return version, err == nil
+}
+
+// withoutZeros takes the zeros away that calendar versions write in front of a month, and some a release candidate's number,
+// and that semver refuses: 2024.06.1, 1.2.3-rc.01.
+func withoutZeros(parts []string) string {
+	for i, part := range parts {
+		if part == "" || strings.Trim(part, "0123456789") != "" {
+			continue
+		}
+		if parts[i] = strings.TrimLeft(part, "0"); parts[i] == "" {
+			parts[i] = "0"
+		}
+	}
+	return strings.Join(parts, ".")
 }
 
 // ParseRange reads a version range. A pre-release is inside a range when it is by order: 1.17.0-rc.1 satisfies >=1.16.

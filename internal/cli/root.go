@@ -5,9 +5,12 @@ import (
 	"fmt"
 	"io"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+
+	"github.com/platformprofile/platformprofile/internal/report"
 )
 
 // Exit codes, as pipelines read them.
@@ -48,7 +51,13 @@ func ExecuteAs(program string, args []string, in io.Reader, out, errOut io.Write
 	case errors.As(err, &code):
 		return int(code)
 	}
-	_, _ = fmt.Fprintf(errOut, "Error: %v\n", err)
+	// An error may quote what a file or a cluster holds, which must not steer the terminal.
+	for i, line := range strings.Split(err.Error(), "\n") {
+		if i == 0 {
+			line = "Error: " + line
+		}
+		_, _ = fmt.Fprintln(errOut, report.Printable(line))
+	}
 	return ExitError
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/report"
 )
 
 // source is where a one-shot command looks: a cluster, or files.
@@ -139,7 +140,7 @@ func (s *source) catalog(definitions []*v1alpha1.ComponentDefinition) (*catalog.
 }
 
 func (s *source) warn(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.streams.ErrOut, "Warning: "+format+"\n", args...)
+	_, _ = fmt.Fprintln(s.streams.ErrOut, report.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 
 // compile compiles profiles and says what they and the catalog read.

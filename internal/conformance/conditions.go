@@ -40,7 +40,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 	var built []metav1.Condition
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		condition := metav1.Condition{
-			Type: kind, Status: value, Reason: reason, Message: bounded(message, 2048), ObservedGeneration: generation, LastTransitionTime: e.now,
+			Type: kind, Status: value, Reason: reason, Message: Bounded(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
 			condition.LastTransitionTime = old.LastTransitionTime

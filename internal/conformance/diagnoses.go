@@ -104,7 +104,7 @@ func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
 	}
 	shown, rest := shown[:min(maxDiagnoses, len(shown))], shown[min(maxDiagnoses, len(shown)):]
 	for i := range shown {
-		shown[i].Meaning, shown[i].LikelyCauses = bounded(shown[i].Meaning, maxText), shown[i].LikelyCauses[:min(4, len(shown[i].LikelyCauses))]
+		shown[i] = boundedDiagnosis(shown[i])
 	}
 	return shown, int32(len(rest) + len(d.passedOver)) //nolint:gosec // it is bounded by what an inventory holds
 }

@@ -14,13 +14,6 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-const (
-	// maxEvidence bounds what the status shows for one requirement, maxText each of its texts. With the number of
-	// requirements that the schema allows, a status stays below half of what the API server stores.
-	maxEvidence = 4
-	maxText     = 512
-)
-
 // maxUndeclared bounds the list of components that no requirement mentions.
 const maxUndeclared = 256
 
@@ -72,6 +65,11 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		ObservedGeneration: generation,
 		LastEvaluationTime: before.LastEvaluationTime,
 	}
+	requirements := 0
+	for i := range p.layers {
+		requirements += len(p.layers[i].requirements)
+	}
+	e.room = roomFor(requirements)
 	summary := &v1alpha1.Summary{}
 	for i := range p.layers {
 		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
@@ -108,6 +106,7 @@ type evaluation struct {
 	flaps       []Flap
 	insights    []Insight
 	diagnoses   diagnoses
+	room        room
 }
 
 // wake has the evaluation made again at a time when it comes out differently.
@@ -190,7 +189,7 @@ func count(summary *v1alpha1.Summary, r v1alpha1.RequirementStatus, ok bool) {
 
 func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: bounded(o.message, maxText), Remediation: bounded(o.remediation, maxText), Evidence: o.evidence[:min(maxEvidence, len(o.evidence))],
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Remediation: Bounded(o.remediation, e.room.text), Evidence: e.room.shown(o.evidence),
 		LastTransitionTime: &e.now,
 	}
 	if status.Severity == "" {
@@ -205,7 +204,7 @@ func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.Requir
 		status.Component = o.component.Name
 	}
 	if o.installation != nil {
-		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, o.installation.Namespace
+		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, Bounded(o.installation.Namespace, maxName)
 	}
 	if old != nil {
 		if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
@@ -251,7 +250,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 			if whole := e.snapshot.PartOf(component, installation); whole != "" && e.profile.components[whole] {
 				continue // a part of what is declared
 			}
-			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: installation.Namespace})
+			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: Bounded(installation.Namespace, maxName)})
 		}
 	}
 	return found
@@ -298,15 +297,4 @@ func undeclaredNames(status *v1alpha1.PlatformProfileStatus) string {
 	}
 	all := slices.Sorted(maps.Keys(set))
 	return strings.Join(all[:min(3, len(all))], ", ") + more(len(all)-3)
-}
-
-func bounded(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	cut := limit - len("…")
-	for cut > 0 && text[cut]&0xC0 == 0x80 {
-		cut-- // not in the middle of a character
-	}
-	return text[:cut] + "…"
 }

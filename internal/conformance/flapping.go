@@ -57,7 +57,7 @@ func (e *evaluation) flap(status, old *v1alpha1.RequirementStatus, now time.Time
 	}
 	if status.Flapping != nil {
 		e.wake(stillUntil(status.RecentTurns), now)
-		status.Message = bounded(flapped("flapping:", status.Flapping)+"; "+status.Message, maxText)
+		status.Message = Bounded(flapped("flapping:", status.Flapping)+"; "+status.Message, e.room.text)
 		if old.Flapping == nil {
 			news = &Flap{Began: true, Spell: *status.Flapping}
 		}

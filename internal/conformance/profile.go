@@ -248,5 +248,5 @@ func shortened(text string) string {
 	if len(text) <= limit {
 		return text
 	}
-	return text[:limit] + "…"
+	return strings.ToValidUTF8(text[:limit], "") + "…" // not in the middle of a character
 }

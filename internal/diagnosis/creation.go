@@ -8,15 +8,20 @@ import (
 )
 
 // Uncreated says what it means that no pod of a workload can be made; message is what its controller says of it.
-func Uncreated(workload v1alpha1.WorkloadReference, message string) v1alpha1.Diagnosis {
+func Uncreated(workload v1alpha1.WorkloadReference, message string) (d v1alpha1.Diagnosis) {
 	in := "kubectl -n " + workload.Namespace + " "
-	d := v1alpha1.Diagnosis{
+	d = v1alpha1.Diagnosis{
 		Workload: workload, Symptom: Error, Meaning: "No pod of it can be made: " + quoted(message),
 		Commands: []string{
 			in + "describe " + strings.ToLower(workload.Kind) + " " + workload.Name,
 			in + "get events --field-selector reason=FailedCreate --sort-by=.lastTimestamp",
 		},
 	}
+	defer func() {
+		if !plainNames(workload.Namespace, workload.Name, strings.ToLower(workload.Kind)) {
+			d.Commands = nil
+		}
+	}()
 	lower := strings.ToLower(message)
 	switch {
 	case strings.Contains(lower, "exceeded quota") || strings.Contains(lower, "failed quota"):

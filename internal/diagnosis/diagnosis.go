@@ -213,6 +213,9 @@ func seen(e *corev1.Event) time.Time {
 // commands are those that show a finding, with the names filled in.
 func (d *doctor) commands(f finding) []string {
 	in := fmt.Sprintf("kubectl -n %s ", d.Pod.Namespace)
+	if !d.plainNames(f.container) {
+		return nil
+	}
 	commands := slices.Clone(f.also)
 	if f.container != "" && f.previous {
 		commands = append(commands, in+fmt.Sprintf("logs %s -c %s --previous --tail=50", d.Pod.Name, f.container))
@@ -222,6 +225,24 @@ func (d *doctor) commands(f finding) []string {
 		commands = append(commands, in+fmt.Sprintf("get events --field-selector involvedObject.name=%s --sort-by=.lastTimestamp", d.Pod.Name))
 	}
 	return commands
+}
+
+// plainNames tells whether all names that stand in commands are such as the API server lets through. Files may hold any, and a
+// command that is shown to be copied must not do what a name says.
+func (d *doctor) plainNames(container string) bool {
+	names := []string{d.Pod.Namespace, d.Pod.Name, d.Pod.Spec.NodeName, container}
+	for _, claim := range d.Claims {
+		names = append(names, claim.Name)
+	}
+	return plainNames(names...)
+}
+
+func plainNames(names ...string) bool {
+	return !slices.ContainsFunc(names, func(name string) bool {
+		return strings.HasPrefix(name, "-") || strings.ContainsFunc(name, func(r rune) bool {
+			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
+		})
+	})
 }
 
 // quoted is a message of the cluster in one line, cut to what a person reads.

@@ -51,7 +51,7 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	for _, c := range attach(group(proofs), supports) {
 		installation := Installation{Namespace: c.namespace, Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
 		installation.Version, installation.VersionFrom = i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick)
-		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.PickWord)
+		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.PickVariant)
 		installation.Parsed, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)

@@ -37,14 +37,14 @@ import (
 // document and the fields. A stream without a profile is an error.
 func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	var profiles []*v1alpha1.PlatformProfile
-	reader := yamlutil.NewYAMLReader(bufio.NewReader(input))
+	reader := Documents(input)
 	for n := 1; ; n++ {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
 		object := &unstructured.Unstructured{}
 		if err := Decode(document, &object.Object); err != nil {
@@ -52,6 +52,9 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 		}
 		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind("PlatformProfile") {
 			continue
+		}
+		if err := Unambiguous(document); err != nil {
+			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
 		}
 		if err := Check(object); err != nil {
 			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
@@ -68,13 +71,31 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	return profiles, nil
 }
 
+// Documents reads a stream document by document. The library loses a last line that no line break ends where its length is a
+// multiple of its buffer's, and with it all of a JSON file that is one line: hence the line break.
+func Documents(input io.Reader) *yamlutil.YAMLReader {
+	return yamlutil.NewYAMLReader(bufio.NewReader(io.MultiReader(input, strings.NewReader("\n"))))
+}
+
 // Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
 func Decode(document []byte, into *map[string]any) error {
+	if at := bytes.IndexByte(document, 0); at >= 0 {
+		// To YAML it ends the stream: what comes after it would silently be missing.
+		return fmt.Errorf("it is no UTF-8 text: byte %d is NUL: write it as UTF-8", at)
+	}
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		return err
 	}
 	return json.Unmarshal(data, into)
+}
+
+// Unambiguous refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.
+func Unambiguous(document []byte) error {
+	if _, err := yaml.YAMLToJSONStrict(document); err != nil {
+		return fmt.Errorf("%s: keep one of them", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	return nil
 }
 
 // Check validates an object of one of the two kinds and fills in its defaults, in place. Its status is not looked at.

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -56,6 +55,11 @@ func Files(from string, stdin io.Reader) (*Dump, error) {
 			return nil
 		}
 		files++
+		if path != from {
+			if err := regular(path); err != nil {
+				return err
+			}
+		}
 		file, err := os.Open(path)
 		if err != nil {
 			return err
@@ -73,6 +77,21 @@ func Files(from string, stdin io.Reader) (*Dump, error) {
 	return d, nil
 }
 
+// regular refuses what has the name of a manifest and is none: reading a pipe or a device may never end. Who wants to read a
+// pipe names it outright.
+func regular(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: mend or remove it, or give a file of its own to --from", err) // a link to nowhere, or to itself
+	case info.IsDir():
+		return fmt.Errorf("%s is a symbolic link to a folder, and these are not followed: give the folder itself to --from, or remove the link", path)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file (%s): remove it from the folder, or give it alone to --from", path, info.Mode().Type())
+	}
+	return nil
+}
+
 func isManifest(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".yaml", ".yml", ".json":
@@ -82,7 +101,11 @@ func isManifest(path string) bool {
 }
 
 func (d *Dump) read(name string, input io.Reader) error {
-	reader := yamlutil.NewYAMLReader(bufio.NewReader(input))
+	buffered := bufio.NewReader(input)
+	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
+		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
+	}
+	reader := manifest.Documents(buffered)
 	for n := 1; ; n++ {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
@@ -95,6 +118,11 @@ func (d *Dump) read(name string, input io.Reader) error {
 		if err := manifest.Decode(document, &content); err != nil {
 			return fmt.Errorf("%s: document %d is no Kubernetes object: %w", name, n, err)
 		}
+		if ours(content) {
+			if err := manifest.Unambiguous(document); err != nil {
+				return fmt.Errorf("%s: document %d: %w", name, n, err)
+			}
+		}
 		if len(content) == 0 {
 			continue // comments alone
 		}
@@ -102,6 +130,13 @@ func (d *Dump) read(name string, input io.Reader) error {
 			return fmt.Errorf("%s: document %d: %w", name, n, err)
 		}
 	}
+}
+
+// ours tells whether a document is one of the project's own kinds. Of others a field that is there twice is what the API server
+// makes of it: the last one counts.
+func ours(content map[string]any) bool {
+	version, _ := content["apiVersion"].(string)
+	return strings.HasPrefix(version, v1alpha1.GroupVersion.Group+"/")
 }
 
 func (d *Dump) take(object *unstructured.Unstructured) error {

@@ -190,7 +190,18 @@ type page struct {
 
 func (p *page) line(format string, args ...any) {
 	if p.err == nil {
-		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+		text := fmt.Sprintf(format, args...)
+		for i, line := range strings.Split(text, "\n") {
+			if i > 0 {
+				line = "\n" + printable(line)
+			} else {
+				line = printable(line)
+			}
+			if _, p.err = io.WriteString(p.w, line); p.err != nil {
+				return
+			}
+		}
+		_, p.err = fmt.Fprintln(p.w)
 	}
 }
 

@@ -16,7 +16,7 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Look) erro
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		conformant = string(c.Status)
 	}
-	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", profile.Name, look.paint(tintOfCondition(conformant), conformant), status.Score); err != nil {
+	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", printable(profile.Name), look.paint(tintOfCondition(conformant), conformant), printable(status.Score)); err != nil {
 		return err
 	}
 	columns := []string{"LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE"}
@@ -53,7 +53,7 @@ func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Look) erro
 			if holds(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
 				continue // of what holds only a rollout is worth a word
 			}
-			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", layer.Name, r.Name, look.paint(tintOf(&r), string(r.Verdict)), printable(r.Message)); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", printable(layer.Name), printable(r.Name), look.paint(tintOf(&r), string(r.Verdict)), printable(r.Message)); err != nil {
 				return err
 			}
 			if r.Remediation != "" {

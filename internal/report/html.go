@@ -82,7 +82,7 @@ func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error
 		page.Stacks = append(page.Stacks, stackOf(profile))
 	}
 	if len(profiles) == 1 {
-		page.Title = "Platform profile " + profiles[0].Name
+		page.Title = "Platform profile " + printable(profiles[0].Name)
 	}
 	return page.write(w, at)
 }
@@ -108,7 +108,7 @@ func hashed(text string) string {
 
 func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: profile.Name, Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
+	s := htmlStack{Title: printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
@@ -118,7 +118,7 @@ func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 		}
 	}
 	if status.Score != "" {
-		s.Score = status.Score + " of what is required"
+		s.Score = printable(status.Score) + " of what is required"
 	}
 	if text := mistakes(profile); text != "" {
 		s.note("Mistakes in the profile", text)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
@@ -56,7 +57,7 @@ const (
 
 // Program is a compiled rule. It is safe for concurrent use.
 type Program struct {
-	program     cel.Program
+	runs        sync.Pool // of *run
 	usesNow     bool
 	usesVersion bool
 	reads       map[string]*Fields
@@ -110,7 +111,7 @@ func (p *Program) Holds(in Input) (bool, error) {
 	return holds, nil
 }
 
-// Text runs a rule that yields a string.
+// Text runs a rule that yields a string, which is cut to a few thousand bytes.
 func (p *Program) Text(in Input) (string, error) {
 	out, err := p.run(in)
 	if err != nil {
@@ -120,7 +121,7 @@ func (p *Program) Text(in Input) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the expression yields %T, not a string", out)
 	}
-	return text, nil
+	return bounded(text), nil
 }
 
 func (p *Program) run(in Input) (any, error) {
@@ -134,15 +135,18 @@ func (p *Program) run(in Input) (any, error) {
 	for name, objects := range in.Related {
 		related[name] = objects
 	}
-	out, _, err := p.program.ContextEval(cancelled, map[string]any{
+	r := p.runs.Get().(*run)
+	defer p.runs.Put(r)
+	r.budget.reset()
+	out, _, err := r.program.ContextEval(cancelled, map[string]any{
 		"objects": in.Objects, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
 		"version": in.Version, "versionFrom": in.VersionFrom,
 	})
-	if errors.Is(err, interpreter.InterruptError{}) {
+	if cut := (interpreter.EvalCancelledError{}); errors.Is(err, interpreter.InterruptError{}) || errors.As(err, &cut) {
 		return nil, ErrTooCostly
 	}
 	if err != nil {
-		return nil, err
+		return nil, errors.New(bounded(err.Error())) // it may quote what objects hold
 	}
 	return out.Value(), nil
 }
@@ -162,7 +166,7 @@ func compile(kind Kind, expression string) (*Program, error) {
 	}
 	checked, issues := env.Compile(expression)
 	if issues.Err() != nil {
-		return nil, errors.New(oneLine(issues.Err().Error()))
+		return nil, errors.New(bounded(oneLine(issues.Err().Error())))
 	}
 	want := cel.BoolType
 	if kind == Version || kind == HealthMessage || kind == NamedCheckMessage {
@@ -179,14 +183,38 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, fmt.Errorf("the expression costs too much: about %.1g for %d objects, and %.1g is the limit; do not compare every object with every other, and do not nest loops over objects",
 			float64(estimate.Max), assumedObjects, float64(maxEstimatedCost))
 	}
-	program, err := plan(checked)
+	first, err := plan(checked)
 	if err != nil {
-		return nil, err
+		return nil, errors.New(bounded(err.Error()))
 	}
 	expr := checked.NativeRep().Expr()
-	return &Program{
-		program: program, usesNow: mentions(expr, "now"), usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
-	}, nil
+	program := &Program{
+		usesNow: mentions(expr, "now"), usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
+	}
+	program.runs.New = func() any {
+		again, err := plan(checked)
+		if err != nil {
+			panic(err) // it was planned before
+		}
+		return again
+	}
+	program.runs.Put(first)
+	return program, nil
+}
+
+// maxText bounds what a rule says and what is said of it, in bytes. What people are shown of it is shorter still.
+const maxText = 4096
+
+// bounded cuts a text, not in the middle of a character.
+func bounded(text string) string {
+	if len(text) <= maxText {
+		return text
+	}
+	cut := maxText - len("…")
+	for cut > 0 && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return text[:cut] + "…"
 }
 
 // language is the CEL language level: that of the API server this is built against, less one release for skew.

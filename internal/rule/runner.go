@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/functions"
 	"github.com/google/cel-go/ext"
 	"k8s.io/apiserver/pkg/cel/library"
 )
@@ -15,7 +16,7 @@ const maxRounds = 1_000_000
 
 // runner runs what the API server's environment has compiled. That environment has every run keep count of its cost, which
 // takes time that grows with the square of the rounds and is most of a run over thousands of objects, and it cannot be
-// told not to. This one has the same functions and counts rounds.
+// told not to. This one has the same functions, and counts rounds and what functions do.
 var runner = sync.OnceValues(func() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable("objects", cel.ListType(cel.DynType)),
@@ -40,10 +41,42 @@ var cancelled = func() context.Context {
 	return ctx
 }()
 
-func plan(checked *cel.Ast) (cel.Program, error) {
+// run is one run at a time of a compiled rule, with what it may still spend.
+type run struct {
+	program cel.Program
+	budget  budget
+}
+
+// functionsByOverload are the functions of the runner's environment.
+var functionsByOverload = sync.OnceValues(func() (map[string]*functions.Overload, error) {
 	env, err := runner()
 	if err != nil {
 		return nil, err
 	}
-	return env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(maxRounds))
+	all := map[string]*functions.Overload{}
+	for _, function := range env.Functions() {
+		bindings, err := function.Bindings()
+		if err != nil {
+			return nil, err
+		}
+		for _, bound := range bindings {
+			all[bound.Operator] = bound
+		}
+	}
+	return all, nil
+})
+
+func plan(checked *cel.Ast) (*run, error) {
+	env, err := runner()
+	if err != nil {
+		return nil, err
+	}
+	bindings, err := functionsByOverload()
+	if err != nil {
+		return nil, err
+	}
+	r := &run{}
+	r.budget.reset() // constants are computed here
+	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(maxRounds), cel.CustomDecoratorV2(counting(&r.budget, bindings)))
+	return r, err
 }

@@ -26,18 +26,6 @@ func answers(kind string) string { return "the API server has not answered for "
 
 var failings = []failing{
 	{
-		"429 with Retry-After", fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"}, answers("storageclasses.storage.k8s.io"),
-		"storage.k8s.io", "storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: failing}, provisioner: example.com/unwanted}",
-	},
-	{
-		"429 to watches", fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests}, answers("csidrivers.storage.k8s.io"),
-		"storage.k8s.io", "csidrivers", "{apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: failing}, spec: {}}",
-	},
-	{
-		"500", fault{path: "/ingressclasses", status: http.StatusInternalServerError}, answers("ingressclasses.networking.k8s.io"),
-		"networking.k8s.io", "ingressclasses", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: failing}, spec: {controller: example.com/c}}",
-	},
-	{
 		"a watch that is forbidden", fault{path: "/runtimeclasses", watch: true, status: http.StatusForbidden}, "no permission to list and watch runtimeclasses.node.k8s.io: grant the verbs list and watch",
 		"node.k8s.io", "runtimeclasses", "{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: failing}, handler: runc}",
 	},
@@ -50,6 +38,18 @@ var failings = []failing{
 		"admissionregistration.k8s.io", "validatingwebhookconfigurations", "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: failing}}",
 	},
 	{
+		"429 to watches", fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests}, answers("csidrivers.storage.k8s.io"),
+		"storage.k8s.io", "csidrivers", "{apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: failing}, spec: {}}",
+	},
+	{
+		"500", fault{path: "/ingressclasses", status: http.StatusInternalServerError}, answers("ingressclasses.networking.k8s.io"),
+		"networking.k8s.io", "ingressclasses", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: failing}, spec: {controller: example.com/c}}",
+	},
+	{
+		"429 with Retry-After", fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"}, answers("storageclasses.storage.k8s.io"),
+		"storage.k8s.io", "storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: failing}, provisioner: example.com/unwanted}",
+	},
+	{
 		"watches that say nothing", fault{path: "/mutatingwebhookconfigurations", watch: true, mute: true}, "",
 		"admissionregistration.k8s.io", "mutatingwebhookconfigurations", "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: failing}}",
 	},
@@ -59,10 +59,21 @@ var failings = []failing{
 	},
 }
 
-// TestKindsThatFail shows what becomes of requirements when one kind fails in each of these ways while the others work: they
+// TestWhatCannotBeKnown shows three operators at the same time, because what is noticed is noticed after a while: one that is
+// cut off, one behind a black hole, and one for which single kinds fail.
+func TestWhatCannotBeKnown(t *testing.T) {
+	cut, hung := strand(t, (*wire).cut), strand(t, (*wire).stall)
+	t.Run("single kinds", kindsThatFail)
+	t.Run("cut off", cut.tells)
+	t.Run("behind a black hole", hung.tells)
+	cut.recovers(t)
+	hung.recovers(t)
+}
+
+// kindsThatFail shows what becomes of requirements when one kind fails in each of these ways while the others work: they
 // turn Unknown, with the kind, since when and what to do, the others stay, and all is right when it is over. A kind that can
 // still be listed stays right all the while.
-func TestKindsThatFail(t *testing.T) {
+func kindsThatFail(t *testing.T) {
 	ctx := context.Background()
 	d, err := newDoor(env.Config)
 	must(t, err)
@@ -87,16 +98,17 @@ func TestKindsThatFail(t *testing.T) {
 		is(t, f, v1alpha1.VerdictSatisfied, "")
 		d.set(f.name, f.fault)
 	}
+	set := time.Now()
 	t.Run("while they do", func(t *testing.T) {
-		for _, f := range failings {
+		for _, f := range failings { // in the order in which it is noticed
 			t.Run(f.name, func(t *testing.T) {
-				t.Parallel()
 				if f.says == "" {
 					must(t, apply(ctx, object(f.unwanted)))
 					t.Logf("a change is seen after %s", is(t, f, v1alpha1.VerdictCheckFailed, "none fails").Round(time.Second))
 					return
 				}
-				t.Logf("Unknown after %s", is(t, f, v1alpha1.VerdictUnknown, f.says).Round(time.Second))
+				is(t, f, v1alpha1.VerdictUnknown, f.says)
+				t.Logf("seen to be Unknown %s after it began to fail", time.Since(set).Round(time.Second))
 				must(t, apply(ctx, object(f.unwanted)))
 			})
 		}

@@ -2,7 +2,6 @@ package faults
 
 import (
 	"context"
-	"strings"
 	"testing"
 	"time"
 
@@ -25,7 +24,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	ctx := context.Background()
 	o := launch(t, "", nil)
 	agrees(t)
-	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 25 * time.Second} {
+	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			undone(t, unwanted)
 			must(t, env.Control(ctx, "kill", "kube-apiserver"))
@@ -54,37 +53,19 @@ func TestAPIServerRestarts(t *testing.T) {
 	}
 }
 
-// TestAPIServerHangs shows that an API server that hangs is noticed within a minute, that readiness says so, and that all is
-// right when it goes on.
+// TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
+// How an operator tells that nothing answers is shown behind a black hole, which looks the same to it.
 func TestAPIServerHangs(t *testing.T) {
 	ctx := context.Background()
-	o := launch(t, "", nil)
+	launch(t, "", nil)
 	agrees(t)
+	undone(t, unwanted)
 	must(t, env.Control(ctx, "pause", "kube-apiserver"))
-	resumed := false
-	resume := func() {
-		if !resumed {
-			resumed = true
-			must(t, env.Control(ctx, "cont", "kube-apiserver"))
-		}
-	}
-	t.Cleanup(resume)
-	blind := await(t, "metrics tell that nothing can be seen", func() (bool, string) {
-		return metric(o, `platformprofile_source_sight{sight="Blind",source="deployments.apps"}`) == 1, ""
-	})
-	var said string
-	unready := await(t, "the operator is not ready", func() (bool, string) {
-		ready, text := o.Ready(ctx)
-		said = text
-		return !ready, text
-	})
-	t.Logf("blind after %s, not ready %s later", blind.Round(time.Second), unready.Round(time.Second))
-	if !strings.Contains(said, "inventory failed") {
-		t.Errorf("readiness does not say what is wrong: %s", said)
-	}
-	resume()
+	time.Sleep(8 * time.Second)
+	must(t, env.Control(ctx, "cont", "kube-apiserver"))
 	began := time.Now()
-	await(t, "the operator is ready again", func() (bool, string) { return o.Ready(ctx) })
+	must(t, apply(ctx, object(unwanted)))
+	turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
 	agrees(t)
 	t.Logf("right %s after it went on", time.Since(began).Round(time.Millisecond))
 }

@@ -1,0 +1,168 @@
+package conformance
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/manifest"
+)
+
+// FuzzProfile takes a profile through what the operator does with it, over a cluster that says what nobody expects: the
+// mistakes name their field, every text is one line that can be read, the status is far below what the API server stores,
+// and once it is stored and read again it is not written again.
+func FuzzProfile(f *testing.F) {
+	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: x}, spec: {layers: [{name: a, requirements: ["
+	for _, text := range []string{
+		"{name: b, capability: cni, exclusive: true}", "{name: b, anyOf: [{component: alpha, version: '>=1 <2'}, {component: beta}], checks: [{name: recent, parameters: {maxAge: 1h}}]}",
+		"{name: b, anyOf: [{component: alpha}], presence: Absent}", "{name: b, anyOf: [{component: nobody, version: '<<<<<<&&&&&&'}]}", "{name: b, severity: Recommended, anyOf: [{component: beta}], health: Installed}",
+		"{name: b, check: {resource: {resource: hostile}, expression: 'objects[0].text == \"\"', message: '<&>'}}", "{name: b, check: {resource: {resource: hostile}, expression: 'objects[0][objects[0].text]', message: 'a\u202eb'}}",
+		"{name: b, check: {resource: {group: '', resource: hostile}, expression: '" + strings.Repeat("ä", 100) + "', message: 'ä'}}", "{name: b, attested: {by: '\x1b[31m', reason: \"a\\nb\\u0000\", expires: 2020-01-01T00:00:00Z}}",
+		"{name: b, check: {resource: {resource: hostile}, expression: 'objects.all(o, objects.all(p, objects.all(q, o == p && p == q)))', message: m}}",
+	} {
+		f.Add([]byte(head + text + "]}]}}"))
+	}
+	var components []*catalog.Component
+	for _, text := range strings.Split(products, "\n---\n") {
+		definition := &v1alpha1.ComponentDefinition{}
+		content := map[string]any{}
+		if err := manifest.Decode([]byte(text), &content); err != nil {
+			f.Fatal(err)
+		}
+		data, _ := json.Marshal(content)
+		if err := json.Unmarshal(data, definition); err != nil {
+			f.Fatal(err)
+		}
+		component, errs := catalog.Compile(definition)
+		if len(errs) > 0 {
+			f.Fatal(errs.ToAggregate())
+		}
+		components = append(components, component)
+	}
+	known := catalog.New(components...)
+	hostile := strings.Repeat("<\u202e&\x1b[31m\n\"\x00]]>ä", 200)
+	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	i := inventory.New(known, func() time.Time { return now })
+	for _, name := range []string{"deployments.apps", "daemonsets.apps", "statefulsets.apps", "customresourcedefinitions.apiextensions.k8s.io", "nodes"} {
+		i.Feed(name).Replace(nil)
+	}
+	i.Feed("deployments.apps").Replace([]facts.Fact{
+		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
+		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
+	})
+	i.ResourceFeed(catalog.Resource{Resource: "hostile"}).Replace(map[string]any{"a": map[string]any{"text": hostile}})
+	snapshot := i.Snapshot()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		start := time.Now()
+		profiles, err := manifest.Profiles(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		for _, profile := range profiles {
+			compiled := Compile(&profile.Spec, known)
+			for _, err := range compiled.Errors {
+				if !strings.HasPrefix(err.Field, "spec.layers[") || !utf8.ValidString(err.Error()) {
+					t.Fatalf("the error does not name its field, or cannot be read: %q", err.Error())
+				}
+			}
+			result := Evaluate(compiled, snapshot, &v1alpha1.PlatformProfileStatus{}, 1, now)
+			stored, err := json.Marshal(result.Status)
+			const most = 1536 << 10 // what the API server's store takes by default
+			if err != nil || len(stored) > most/2 {
+				t.Fatalf("the status has %d bytes, %v", len(stored), err)
+			}
+			readAgain := v1alpha1.PlatformProfileStatus{}
+			if err := json.Unmarshal(stored, &readAgain); err != nil {
+				t.Fatal(err)
+			}
+			if again := Evaluate(compiled, snapshot, &readAgain, 1, now.Add(time.Second)); again.Changed {
+				t.Fatalf("nothing changed, and it would be written again:\n%s\n%+v", stored, again.Status)
+			}
+			for _, layer := range readAgain.Layers {
+				for _, r := range layer.Requirements {
+					oneLine(t, r.Message, maxText)
+					oneLine(t, r.Remediation, maxText)
+					for _, e := range r.Evidence {
+						oneLine(t, e.Name+e.Namespace+e.Signal, maxText+maxSignal)
+					}
+				}
+			}
+			for _, c := range readAgain.Conditions {
+				oneLine(t, c.Message, maxCondition)
+			}
+		}
+		if took := time.Since(start); took > time.Minute {
+			t.Fatalf("%d bytes took %s", len(data), took)
+		}
+	})
+}
+
+func oneLine(t *testing.T, text string, most int) {
+	t.Helper()
+	if len(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		t.Fatalf("%d bytes, or not one readable line: %q", len(text), text)
+	}
+}
+
+// TestTheLargestProfile gives every field of a profile the most that the schema allows and every object the most that a
+// cluster can, of the characters that take the most room: the status stays below half of what the API server stores.
+func TestTheLargestProfile(t *testing.T) {
+	spec := &v1alpha1.PlatformProfileSpec{Undeclared: v1alpha1.UndeclaredForbid}
+	worst := func(n int) string { return strings.Repeat("<", n) }
+	var components []*catalog.Component
+	for l := range 24 {
+		layer := v1alpha1.Layer{Name: strings.Repeat("a", 46) + string(rune('a'+l)) + "x"}
+		for r := range 256/24 + 1 {
+			if l*(256/24+1)+r >= 256 {
+				break
+			}
+			name := strings.Repeat("r", 61) + string(rune('a'+l)) + string(rune('a'+r))
+			layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=9"}}})
+			component, errs := catalog.Compile(&v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ComponentDefinitionSpec{
+				Layer: "x", DisplayName: worst(128), Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "<"}}},
+				Version:     []v1alpha1.VersionSource{{From: v1alpha1.VersionFromKubelet}},
+				Remediation: &v1alpha1.Remediation{Install: worst(512), Degraded: worst(512)},
+			}})
+			if len(errs) > 0 {
+				t.Fatal(errs.ToAggregate())
+			}
+			components = append(components, component)
+		}
+		spec.Layers = append(spec.Layers, layer)
+	}
+	known := catalog.New(components...)
+	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	i := inventory.New(known, func() time.Time { return now })
+	var nodes []facts.Fact
+	for n := range 8 {
+		nodes = append(nodes, &facts.Node{Ref: facts.Ref{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("n", 252) + string(rune('a'+n))}, Kubelet: "v1.2." + strings.Repeat("9", 12), OSImage: worst(100000)})
+	}
+	i.Feed("nodes").Replace(nodes)
+	compiled := Compile(spec, known)
+	if len(compiled.Errors) > 0 {
+		t.Fatal(compiled.Errors.ToAggregate())
+	}
+	result := Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
+	data, err := json.Marshal(result.Status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(result.Status.Layers[0].Requirements[0].Evidence); got == 0 || result.Status.Layers[0].Requirements[0].Verdict != v1alpha1.VerdictVersionMismatch {
+		t.Fatalf("the largest profile is not what it should be: %+v", result.Status.Layers[0].Requirements[0])
+	}
+	const stored = 1536 << 10
+	t.Logf("a status of %d KiB of the %d KiB that are stored", len(data)>>10, stored>>10)
+	if len(data) > stored/2 {
+		t.Errorf("the status has %d bytes", len(data))
+	}
+}

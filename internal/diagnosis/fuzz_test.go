@@ -1,0 +1,71 @@
+package diagnosis
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"testing"
+	"unicode/utf8"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// expanded finds what a shell would act on, outside of quotes, in a command that is shown to be copied. What the commands
+// themselves need is a pipe to grep.
+var (
+	quotedWords = regexp.MustCompile(`'[^']*'`)
+	expanded    = regexp.MustCompile("[;&$`<>()!*?#~\\\\\"\n\r\x00'{}\\[\\]]")
+)
+
+// FuzzPod diagnoses whatever pod, events, node and claim a cluster or a file may hold: each diagnosis has a symptom that is
+// known, words that can be read and are bounded, and commands that are safe to copy.
+func FuzzPod(f *testing.F) {
+	add := func(c Case) {
+		data, err := json.Marshal(c)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
+	waiting := func(reason, message string) func(*corev1.ContainerStatus) {
+		return func(s *corev1.ContainerStatus) {
+			s.Ready, s.State = false, corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: reason, Message: message}}
+		}
+	}
+	add(Case{Pod: pod()})
+	add(Case{Pod: pod(status(waiting("CrashLoopBackOff", "back-off")), func(p *corev1.Pod) {
+		p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Message: "\x1b[31m"}
+	})})
+	add(Case{Pod: pod(status(waiting("ImagePullBackOff", "manifest unknown"))), Events: []corev1.Event{{Reason: "Failed", Message: "Failed to pull image"}}})
+	add(Case{Pod: pod(status(waiting("CreateContainerConfigError", `configmap "x; rm -rf /" not found`)))})
+	add(Case{Pod: pod(func(p *corev1.Pod) {
+		p.Name, p.Namespace, p.Status.Phase, p.Status.Reason = "$(x)", "a;b", corev1.PodFailed, "Evicted"
+	})})
+	add(Case{Pod: pod(func(p *corev1.Pod) {
+		p.Status.Phase, p.Status.Conditions = corev1.PodPending, []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "unbound immediate PersistentVolumeClaims"}}
+	}), Claims: []Claim{{Name: "`x`", Claim: &corev1.PersistentVolumeClaim{}}}})
+	add(Case{Pod: pod(func(p *corev1.Pod) { at := ago(0); p.DeletionTimestamp = &at; p.Finalizers = []string{"a/b"} }), NodeGone: true, Job: &batchv1.Job{}})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c := Case{}
+		if json.Unmarshal(data, &c) != nil || c.Pod == nil {
+			return
+		}
+		for _, d := range Diagnose(c, now) {
+			if !slices.Contains(Symptoms, d.Symptom) || d.Meaning == "" {
+				t.Fatalf("a diagnosis without a symptom or a meaning: %+v", d)
+			}
+			for _, text := range append([]string{d.Meaning}, d.LikelyCauses...) {
+				const longest = 2048 // and what the names take, which files may hold in any length
+				if !utf8.ValidString(text) || len(text) > longest+3*len(data) {
+					t.Fatalf("%d bytes, or no text: %q", len(text), text)
+				}
+			}
+			for _, command := range d.Commands {
+				if found := expanded.FindString(quotedWords.ReplaceAllString(command, "")); found != "" {
+					t.Fatalf("a shell would act on the %q of %q", found, command)
+				}
+			}
+		}
+	})
+}

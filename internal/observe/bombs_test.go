@@ -1,0 +1,132 @@
+package observe
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const daemonSet = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: cilium, namespace: kube-system}\nspec: {template: {spec: {containers: [{name: a, image: 'quay.io/cilium/cilium:v1.18.2'}]}}}\n"
+
+// What is made to take all memory or all time is refused soon, by an error that names the file and the document, or is
+// simply read.
+func TestBombsInFiles(t *testing.T) {
+	var laughs strings.Builder
+	laughs.WriteString("a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol,lol]\n")
+	for n := 1; n < 12; n++ {
+		fmt.Fprintf(&laughs, "a%d: &a%d [%s]\n", n, n, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*a%d,", n-1), 10), ","))
+	}
+	var anchors strings.Builder
+	anchors.WriteString("apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\nlist:\n")
+	for n := range 100000 {
+		fmt.Fprintf(&anchors, "- &a%d x\n", n)
+	}
+	var packed bytes.Buffer
+	zip := gzip.NewWriter(&packed)
+	_, _ = zip.Write(bytes.Repeat([]byte("a: b\n"), 1<<20))
+	_ = zip.Close()
+	for name, test := range map[string]struct {
+		content string
+		says    string // "" for what is read
+	}{
+		"billion laughs":          {laughs.String(), "document 1"},
+		"laughs in document 2":    {daemonSet + "---\n" + laughs.String(), "document 2"},
+		"merge keys":              {"a: &a {b: c}\nd: &d {<<: [*a, *a]}\n" + strings.Repeat("e: {<<: *d}\n", 1000), "document 1"},
+		"nested lists":            {strings.Repeat("[", 200000), "document 1"},
+		"nested maps":             {strings.Repeat(`{"a":`, 200000), "document 1"},
+		"nested blocks":           {strings.Repeat("- ", 12000) + "x\n", "document 1"},
+		"an alias of itself":      {"a: &a [*a]\n", "document 1"},
+		"a huge scalar":           {"apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\ntext: " + strings.Repeat("x", 4<<20) + "\n", ""},
+		"a huge key":              {"apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\n? " + strings.Repeat("x", 1<<20) + "\n: y\n", ""},
+		"many anchors":            {anchors.String(), ""},
+		"many documents":          {strings.Repeat("---\n{}\n", 50000) + "---\n" + daemonSet, ""},
+		"gzip":                    {packed.String(), "gunzip"},
+		"zeros":                   {strings.Repeat("\x00", 1<<20), "NUL"},
+		"a last line of a buffer": {strings.Repeat(" ", 8192-11) + "not: object", "document 1"},
+		"a NUL in between":        {daemonSet + "\x00" + daemonSet, "NUL"},
+		"UTF-16":                  {"\xff\xfea\x00:\x00", "NUL"},
+		"no UTF-8":                {"a: \xff\xfe\n", "document 1"},
+		"a number too large":      {"apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\nn: 1e999999999\n", ""},
+		"a byte order mark":       {"\xef\xbb\xbf" + daemonSet, ""},
+		"CRLF":                    {strings.ReplaceAll(daemonSet+"---\n"+daemonSet, "\n", "\r\n"), ""},
+		"a key twice":             {daemonSet + "kind: DaemonSet\n", ""},
+		"a profile's key twice": {"apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: x}\nspec: {layer: a, layer: b, signals: {workloads: [{images: [a/b]}]}}\n",
+			"already set"},
+		"another kind's document": {"apiVersion: example.com/v1\nkind: Other\nmetadata: {name: x}\nspec: [1, 2]\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			start := time.Now()
+			dump, err := Files("-", strings.NewReader(test.content))
+			took := time.Since(start)
+			runtime.ReadMemStats(&after)
+			allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
+			t.Logf("%d bytes took %s and %d MiB: %.200v", len(test.content), took.Round(time.Millisecond), allocated, err)
+			switch {
+			case test.says == "" && err != nil:
+				t.Errorf("it is refused: %v", err)
+			case test.says != "" && err == nil:
+				t.Errorf("it is read: %v", dump.facts)
+			case err != nil && (!strings.HasPrefix(err.Error(), "standard input: document ") || !strings.Contains(err.Error(), test.says)):
+				t.Errorf("the error does not name the document, or does not say %q: %.300v", test.says, err)
+			}
+			if took > 30*time.Second || allocated > 1024 {
+				t.Errorf("it took %s and %d MiB", took, allocated)
+			}
+		})
+	}
+}
+
+// What a folder holds beside manifests, or instead of them, is refused by name and not waited for.
+func TestWhatIsNoFile(t *testing.T) {
+	for name, test := range map[string]struct {
+		make func(path string) error
+		says string
+	}{
+		"a pipe":             {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "no regular file"},
+		"a device":           {func(path string) error { return os.Symlink("/dev/zero", path) }, "no regular file"},
+		"a link to itself":   {func(path string) error { return os.Symlink(path, path) }, "mend or remove it"},
+		"a link to nowhere":  {func(path string) error { return os.Symlink(path+".gone", path) }, "mend or remove it"},
+		"a link to a folder": {func(path string) error { return os.Symlink(filepath.Dir(path), path) }, "not followed"},
+		"no manifest":        {func(path string) error { return os.WriteFile(path, []byte("just words\n"), 0o600) }, "document 1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := t.TempDir()
+			if err := os.WriteFile(filepath.Join(folder, "a.yaml"), []byte(daemonSet), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(folder, "b.yaml")
+			if err := test.make(path); err != nil {
+				t.Fatal(err)
+			}
+			done := make(chan error, 1)
+			go func() {
+				_, err := Files(folder, nil)
+				done <- err
+			}()
+			select {
+			case err := <-done:
+				if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
+					t.Errorf("the error does not name the file, or does not say %q: %v", test.says, err)
+				}
+				t.Log(err)
+			case <-time.After(20 * time.Second):
+				t.Error("it is waited for")
+			}
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+			if dump, err := Files(folder, nil); err != nil || len(dump.facts["daemonsets.apps"]) != 1 {
+				t.Errorf("without it the folder is not read: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,86 @@
+package observe
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// FuzzDump reads whatever anybody may give to --from, and looks for components and for pods in trouble in it. What is
+// refused is refused by an error that names the file and the document; what is taken is found the same when it is read again.
+func FuzzDump(f *testing.F) {
+	for _, text := range []string{
+		"{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: cilium, namespace: kube-system, generation: 1}, spec: {template: {spec: {containers: [{name: a, image: 'quay.io/cilium/cilium:v1.18.2'}]}}}, status: {desiredNumberScheduled: 3, numberReady: 1, observedGeneration: 1, updatedNumberScheduled: 3}}",
+		"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Node, metadata: {name: n}, status: {nodeInfo: {containerRuntimeVersion: 'containerd://2.1.4', kubeletVersion: v1.37.2, osImage: 'Talos (v1)'}}}]}",
+		"{apiVersion: v1, kind: PodList, items: [{metadata: {name: p, namespace: a}, spec: {containers: [{name: c}]}, status: {phase: Running, containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff, message: m}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}}]}}]}",
+		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: backups.velero.io}, spec: {group: velero.io, names: {kind: Backup, plural: backups}}}\n---\n{apiVersion: velero.io/v1, kind: Backup, metadata: {name: b}, status: {phase: Completed}}",
+		"{apiVersion: platformprofile.dev/v1alpha1, kind: ComponentDefinition, metadata: {name: x}, spec: {layer: x, signals: {workloads: [{images: [a/b]}]}}}",
+		"{apiVersion: v1, kind: Secret, data: {a: b}}", "{kind: List, apiVersion: v1, items: [1]}", "{kind: List, apiVersion: v1, items: {a: b}}", "{apiVersion: a/b/c, kind: x}", "{apiVersion: apps/v1, kind: Deployment, spec: 1}",
+		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: a}, spec: {replicas: -1, selector: {}}, status: {conditions: [{type: ReplicaFailure, status: 'True', message: exceeded quota}]}}",
+		"{apiVersion: v1, kind: Pod, metadata: {name: '; rm -rf', namespace: '$(x)'}, status: {phase: Failed, reason: Evicted}}", "a: b", "\ufeffkind: a", "kind: x\r\napiVersion: v1\r\n",
+	} {
+		f.Add([]byte(text))
+	}
+	components, err := catalog.Builtin()
+	if err != nil {
+		f.Fatal(err)
+	}
+	known := catalog.New(components...)
+	now := time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
+	look := func(t *testing.T, data []byte) (string, bool) {
+		dump, err := Files("-", bytes.NewReader(data))
+		if err != nil {
+			if text := err.Error(); !utf8.ValidString(text) || !strings.HasPrefix(text, "standard input: document ") {
+				t.Fatalf("the error does not name file and document, or cannot be read: %q", text)
+			}
+			return "", false
+		}
+		i := inventory.New(known, func() time.Time { return now })
+		dump.Feed(i, known.HealthReads())
+		if err := dump.Diagnose(i, now); err != nil {
+			return "", false
+		}
+		text := ""
+		for _, found := range i.Snapshot().Found() {
+			said, err := json.Marshal(found.Installations)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text += found.Definition.Name + string(said)
+			for _, installation := range found.Installations {
+				if len(installation.Evidence) == 0 || installation.Health == "" {
+					t.Fatalf("%s is found on no evidence, or has no health: %+v", found.Definition.Name, installation)
+				}
+			}
+		}
+		troubled, err := dump.Trouble("")
+		if err != nil {
+			return "", false
+		}
+		for _, d := range troubled.Diagnose(nil, now) {
+			if d.Symptom == "" || d.Meaning == "" {
+				t.Fatalf("a diagnosis that says nothing: %+v", d)
+			}
+		}
+		return text, true
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		start := time.Now()
+		once, taken := look(t, data)
+		if took := time.Since(start); took > time.Minute {
+			t.Fatalf("%d bytes took %s", len(data), took)
+		}
+		if !taken {
+			return
+		}
+		if twice, _ := look(t, data); twice != once {
+			t.Fatalf("once this is found:\n%s\nand then that:\n%s", once, twice)
+		}
+	})
+}

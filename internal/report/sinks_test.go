@@ -1,0 +1,193 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+)
+
+// everywhere is a profile, and what was discovered, with one text in every place that a cluster or an author fills.
+func everywhere(text string) (*v1alpha1.PlatformProfile, Discovery) {
+	evidence := []v1alpha1.Evidence{{APIVersion: text, Kind: text, Namespace: text, Name: text, Signal: text}}
+	at := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC))
+	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: text}}
+	requirement := v1alpha1.Requirement{Name: text, Check: &v1alpha1.ResourceCheck{Message: text}}
+	profile.Spec = v1alpha1.PlatformProfileSpec{Undeclared: v1alpha1.UndeclaredForbid, Layers: []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}}}
+	layer := v1alpha1.LayerStatus{Name: text, Verdict: v1alpha1.VerdictMissing}
+	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictMissing, v1alpha1.VerdictSatisfied, v1alpha1.VerdictUnknown} {
+		for _, severity := range []v1alpha1.Severity{v1alpha1.SeverityRequired, v1alpha1.SeverityRecommended} {
+			layer.Requirements = append(layer.Requirements, v1alpha1.RequirementStatus{
+				Name: text, Verdict: verdict, Severity: severity, Component: text, Version: text, Namespace: text, Message: text, Remediation: text, Evidence: evidence,
+				Health: v1alpha1.HealthDegraded, LastTransitionTime: &at, FailingSince: &at,
+			})
+		}
+	}
+	profile.Status = v1alpha1.PlatformProfileStatus{
+		Score: text, Reason: text, Layers: []v1alpha1.LayerStatus{layer}, Undeclared: []v1alpha1.UndeclaredComponent{{Component: text, Version: text, Namespace: text}},
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: text}, {Type: v1alpha1.ConditionConformant, Status: metav1.ConditionUnknown, Message: text}},
+		Diagnoses: []v1alpha1.Diagnosis{{
+			Workload: v1alpha1.WorkloadReference{Kind: text, Namespace: text, Name: text}, Pod: text, Container: text, Symptom: text, Meaning: text, LikelyCauses: []string{text}, Commands: []string{text},
+		}},
+	}
+	installation := Installation{Namespace: text, Version: text, Variant: text, Health: v1alpha1.HealthDegraded, Message: text, PartOf: text, Evidence: evidence}
+	component := Component{Name: text, Layer: text, Capabilities: []string{text}, Installations: []Installation{installation}}
+	return profile, Discovery{Components: []Component{component}, Residue: []Component{component}, Unseen: []string{text}}
+}
+
+// hostile are texts that each format has its own reasons to fear.
+var hostile = []string{
+	"x\x1b[31mred\x1b]0;title\x07", "a\u202eb\u2066c\u200f", "line\nbreak\r\nand\ttab", "nul\x00\x01\x7f", "\xff\xfe\xed\xa0\x80 no text", "]]> <![CDATA[ x ]]>", "<script>alert(1)</script>",
+	"\"><img src=x onerror=alert(1)>", "</style><style>*{}", "' onmouseover='x", "javascript:alert(1)", "{{.}} ${x} %s %n", "&lt;&amp;&#x3c;", "| a | b |\n|---|", "::error::x", "\u2028\u2029\u0085\ufeff",
+	"<!-- -->", "]]>]]>", strings.Repeat("<&>\"'", 500),
+}
+
+// FuzzReports writes one text in every place of every report, and reads the reports as their readers do: the text stays
+// text. It is never markup, never a line or a column of its own, and never anything that a terminal acts on.
+func FuzzReports(f *testing.F) {
+	for _, text := range hostile {
+		f.Add(text)
+	}
+	plainPage := elements(f, "x")
+	f.Fuzz(func(t *testing.T, text string) {
+		profile, discovery := everywhere(text)
+		profiles := []*v1alpha1.PlatformProfile{profile}
+		var out bytes.Buffer
+		write := func(err error) []byte {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+			written := bytes.Clone(out.Bytes())
+			out.Reset()
+			if !utf8.Valid(written) {
+				t.Fatalf("no UTF-8: %q", written)
+			}
+			return written
+		}
+
+		for _, look := range []Look{{}, {Wide: true}} {
+			calm(t, write(Conformance(&out, profile, look)))
+			calm(t, write(discovery.Table(&out, look)))
+		}
+		calm(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unread: []string{text}}.Text(&out)))
+		calm(t, write(Explanation(&out, &conformance.Explanation{
+			Profile: text, Layer: text, Requirement: text, Asked: []string{text}, Message: text, Remediation: text, Conformant: text,
+			Sources: []conformance.ExplainedSource{{Name: text, Reason: text}}, Rules: []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
+		})))
+
+		decoder := xml.NewDecoder(bytes.NewReader(write(JUnit(&out, profiles))))
+		allowed := map[string]bool{"testsuites": true, "testsuite": true, "testcase": true, "failure": true, "error": true, "skipped": true, "system-out": true}
+		for {
+			token, err := decoder.Token()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				t.Fatalf("JUnit is no XML: %v", err)
+			}
+			switch token := token.(type) {
+			case xml.StartElement:
+				if !allowed[token.Name.Local] {
+					t.Fatalf("the text made an element %s", token.Name.Local)
+				}
+			case xml.Comment, xml.Directive:
+				t.Fatalf("the text made %q", token)
+			}
+		}
+
+		log := struct {
+			Runs []struct {
+				Results []struct {
+					Message struct{ Text string }
+				}
+			}
+		}{}
+		if err := json.Unmarshal(write(SARIF(&out, profiles, Place{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != 6 {
+			t.Fatalf("SARIF is no JSON, or not of the same results: %v: %+v", err, log)
+		}
+		for _, result := range log.Runs[0].Results {
+			calm(t, []byte(result.Message.Text+"\n"))
+		}
+
+		if got := elements(t, text); got != plainPage && !alike(got, plainPage, text) {
+			t.Fatalf("the text changes the page:\n%s\nand with a plain text:\n%s", got, plainPage)
+		}
+	})
+}
+
+// alike allows for parts of a page that are left out where a text is empty.
+func alike(got, plain, text string) bool {
+	return strings.TrimFunc(printable(text), unicode.IsSpace) == "" && len(got) <= len(plain)
+}
+
+// elements are the elements of both pages with the names of their attributes, and the scripts and styles whole.
+func elements(t testing.TB, text string) string {
+	t.Helper()
+	profile, discovery := everywhere(text)
+	var out bytes.Buffer
+	if err := errors.Join(HTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}), discovery.HTML(&out, time.Time{})); err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	tokens := html.NewTokenizer(&out)
+	inside := ""
+	for {
+		switch tokens.Next() {
+		case html.ErrorToken:
+			if !errors.Is(tokens.Err(), io.EOF) {
+				t.Fatal(tokens.Err())
+			}
+			return b.String()
+		case html.StartTagToken, html.SelfClosingTagToken:
+			token := tokens.Token()
+			inside = token.Data
+			b.WriteString("<" + token.Data)
+			for _, attribute := range token.Attr {
+				b.WriteString(" " + attribute.Key)
+				if attribute.Key == "href" || attribute.Key == "src" || strings.HasPrefix(attribute.Key, "on") {
+					b.WriteString("=" + attribute.Val)
+				}
+			}
+			b.WriteString(">")
+		case html.EndTagToken:
+			inside = ""
+			b.WriteString("</" + tokens.Token().Data + ">")
+		case html.CommentToken:
+			b.WriteString("<!-- -->")
+		case html.TextToken:
+			said := tokens.Token().Data
+			if inside == "script" || inside == "style" {
+				b.WriteString(said)
+			} else if strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
+				t.Fatalf("the page shows %q", said)
+			}
+		}
+	}
+}
+
+// calm sees to it that nothing but lines of characters that can be seen is written.
+func calm(t *testing.T, written []byte) {
+	t.Helper()
+	for _, r := range string(written) {
+		if r != '\n' && !unicode.IsPrint(r) {
+			t.Fatalf("%q comes through in %q", r, written)
+		}
+	}
+	const most = 200 // a text with line breaks makes no lines
+	if lines := bytes.Count(written, []byte("\n")); lines > most {
+		t.Fatalf("%d lines: %q", lines, written)
+	}
+}
