@@ -36,7 +36,7 @@ var first = []string{"docs/install.md", "docs/first-profile.md"}
 
 // TestPages runs the pages one after the other, as a reader would who goes through all of them.
 func TestPages(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 18*time.Minute)
 	defer cancel()
 	c, err := cluster.Start()
 	if err != nil {
