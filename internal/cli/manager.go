@@ -151,7 +151,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
-		Recorder: mgr.GetEventRecorder("platformprofile"), Now: time.Now,
+		Recorder: mgr.GetEventRecorder("platformprofile"), Settled: clients.Contact.Settled, Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
