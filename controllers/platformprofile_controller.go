@@ -50,6 +50,8 @@ type PlatformProfileReconciler struct {
 	Reader      Reader
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
+	// Settled tells whether the API server answers, and has for a while; nil where nobody knows.
+	Settled func() bool
 	// Now is the clock.
 	Now func() time.Time
 
@@ -68,6 +70,8 @@ type evaluated struct {
 	waitingSince time.Time
 	status       lastStatus
 	wrote        time.Time
+	// unwritten says that the last status could not be written.
+	unwritten bool
 	// ended is when the last evaluation did, and took how long it took.
 	ended time.Time
 	took  time.Duration
@@ -175,7 +179,14 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
-	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
+	if kept.unwritten && r.Settled != nil && !r.Settled() {
+		// After an outage everything is out of sight for a moment. Who wrote then would tell of a failure that is over.
+		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
+		return reconcile.Result{RequeueAfter: writeGap}, nil
+	}
+	err := r.writeIf(ctx, true, kept, profile, result.Status)
+	kept.unwritten = err != nil
+	if err != nil {
 		// What is alarmed on is what was found, be it written or not.
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return outdated(err)

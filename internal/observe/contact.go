@@ -35,6 +35,8 @@ type Contact struct {
 
 	began time.Time
 	heard atomic.Int64 // nanoseconds after began; 0 for never
+	lost  atomic.Bool  // it was asked whether it is there, and did not answer
+	back  atomic.Int64 // when it answered again; 0 for never
 }
 
 // NewContact returns a contact on which nothing was heard yet.
@@ -57,7 +59,22 @@ func (c *Contact) age() time.Duration {
 	return time.Since(c.began) - time.Duration(c.heard.Load())
 }
 
-func (c *Contact) hear() { c.heard.Store(int64(time.Since(c.began))) }
+func (c *Contact) hear() {
+	now := int64(time.Since(c.began))
+	c.heard.Store(now)
+	if c.lost.CompareAndSwap(true, false) {
+		c.back.Store(now)
+	}
+}
+
+// recovery is how long after the API server is back the sources may take to be looked at anew.
+const recovery = 3 * time.Second
+
+// Settled tells whether the API server answers, and has for so long that what was out of sight meanwhile is seen again.
+func (c *Contact) Settled() bool {
+	back := c.back.Load()
+	return !c.lost.Load() && (back == 0 || time.Since(c.began)-time.Duration(back) > recovery)
+}
 
 // Wrap has a transport listened to.
 func (c *Contact) Wrap(next http.RoundTripper) http.RoundTripper { return &transport{c, next} }

@@ -50,6 +50,7 @@ func (l *Live) keepContact(ctx context.Context) {
 				}
 				asked, failing, known, told, pause = time.Now(), time.Time{}, true, false, lookForContact
 			default:
+				l.clients.Contact.lost.Store(true)
 				if failing.IsZero() {
 					failing = started
 				}

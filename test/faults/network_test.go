@@ -76,8 +76,8 @@ func strand(t *testing.T, happen func(*wire)) *stranded {
 			metric(s.operator, `platformprofile_status_condition{condition="Conformant",profile="faults",status="unknown"}`) == 1
 	})
 	go s.clock(s.unready, func() bool {
-		ready, _ := s.operator.Ready(context.Background())
-		return !ready
+		ready, said := s.operator.Ready(context.Background())
+		return !ready && strings.Contains(said, "inventory failed")
 	})
 	return s
 }

@@ -27,6 +27,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			undone(t, unwanted)
+			turned := turnsOf(t, "apps", "app")
 			must(t, env.Control(ctx, "kill", "kube-apiserver"))
 			killed := time.Now()
 			if down > 0 {
@@ -46,11 +47,30 @@ func TestAPIServerRestarts(t *testing.T) {
 			turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
 			t.Logf("right %s after the API server was ready", time.Since(began).Round(time.Millisecond))
 			agrees(t)
+			if again := turnsOf(t, "apps", "app"); again != turned {
+				t.Errorf("apps/app, which was there all the while, turned %d times, and %d before", again, turned)
+			}
 			must(t, remove(ctx, object(unwanted)))
 			turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
 			agrees(t)
 		})
 	}
+}
+
+// turnsOf is how often the status says that a requirement turned lately.
+func turnsOf(t *testing.T, layer, requirement string) int {
+	t.Helper()
+	found, err := stored(context.Background(), "faults")
+	must(t, err)
+	for _, l := range found.Status.Layers {
+		for _, r := range l.Requirements {
+			if l.Name == layer && r.Name == requirement {
+				return len(r.RecentTurns)
+			}
+		}
+	}
+	t.Fatalf("the status has no %s/%s", layer, requirement)
+	return 0
 }
 
 // TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
