@@ -373,6 +373,9 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionFlapping is there, and True, only while requirements flap: they keep turning between holding and not.
 	ConditionFlapping = "Flapping"
+	// ConditionSchemaOutdated is there, and True, only while the CRD is older than the operator: what the CRD does not know is
+	// left out of the status.
+	ConditionSchemaOutdated = "SchemaOutdated"
 	// ConditionAccepted is on a ComponentDefinition and says whether it is in use.
 	ConditionAccepted = "Accepted"
 )
@@ -420,7 +423,7 @@ type PlatformProfileStatus struct {
 	// +optional
 	Undeclared []UndeclaredComponent `json:"undeclared,omitempty"`
 
-	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
+	// Conformant, Ready, Reconciling, Stalled, Flapping, SchemaOutdated, and one <Layer>Conformant for each layer.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

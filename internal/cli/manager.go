@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -144,12 +145,20 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 		return nil, err
 	}
 	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
-	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
+	dynamics, err := dynamic.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	schemas, err := controllers.NewSchemas(dynamics, mgr.GetAPIReader(), mgr.GetLogger().WithName("schemas"))
+	if err != nil {
+		return nil, err
+	}
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found, schemas)
 	if err != nil {
 		return nil, err
 	}
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
@@ -157,7 +166,7 @@ func setUp(mgr ctrl.Manager) (healthz.Checker, error) {
 		Recorder: mgr.GetEventRecorder("platformprofile"), Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
-		mgr.Add(live), mgr.Add(definitions),
+		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
 		controllers.RegisterMetrics(profiles, version()),
 	); err != nil {

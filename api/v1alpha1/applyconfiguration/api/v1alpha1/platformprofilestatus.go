@@ -30,7 +30,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	DiagnosesOmitted *int32 `json:"diagnosesOmitted,omitempty"`
 	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
-	// Conformant, Ready, Reconciling, Stalled, Flapping, and one <Layer>Conformant for each layer.
+	// Conformant, Ready, Reconciling, Stalled, Flapping, SchemaOutdated, and one <Layer>Conformant for each layer.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
