@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,12 +61,17 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	compiled := r.Definitions.put(object)
+	compiled, err := r.Definitions.put(ctx, object)
+	if err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
 	if !isClosed(r.Elected) {
 		return reconcile.Result{}, nil
 	}
 	status := r.status(object, compiled)
-	if equality.Semantic.DeepEqual(*status, object.Status) {
+	stored := object.Status.DeepCopy()
+	stored.Conditions = ownOfDefinition(stored.Conditions)
+	if equality.Semantic.DeepEqual(status, stored) {
 		return reconcile.Result{}, nil
 	}
 	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
@@ -83,6 +89,7 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 // status says whether a definition is in use, and what it finds.
 func (r *ComponentDefinitionReconciler) status(object *v1alpha1.ComponentDefinition, compiled *definition) *v1alpha1.ComponentDefinitionStatus {
 	status := object.Status.DeepCopy()
+	status.Conditions = ownOfDefinition(status.Conditions)
 	status.ObservedGeneration = object.Generation
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
@@ -113,6 +120,13 @@ func (r *ComponentDefinitionReconciler) status(object *v1alpha1.ComponentDefinit
 		status.Installations = int32(min(len(found.Installations), 1<<30))
 	}
 	return status
+}
+
+// ownOfDefinition are those among stored conditions that the operator writes. Others may keep conditions of their own.
+func ownOfDefinition(stored []metav1.Condition) []metav1.Condition {
+	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
+		return c.Type != v1alpha1.ConditionAccepted && c.Type != v1alpha1.ConditionReady && c.Type != v1alpha1.ConditionStalled
+	})
 }
 
 // mistakes lists what is wrong with a definition, each with the field's path.
@@ -149,6 +163,7 @@ func (r *ComponentDefinitionReconciler) onChange(ctx context.Context, queue work
 		}
 	}
 	r.Inventory.OnChange(func(change inventory.Change) { add(change.Components...) })
+	r.Definitions.schemas.onChange(func() { add(r.Definitions.names()...) })
 	go func() {
 		select {
 		case <-ctx.Done():

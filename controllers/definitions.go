@@ -2,6 +2,8 @@ package controllers
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,7 @@ const rereadAtLeast = 5 * time.Second
 // with the built-in ones. Every replica runs it, so that a standby recognises the same.
 type Definitions struct {
 	client    client.Reader
+	schemas   *Schemas
 	inventory *inventory.Inventory
 	builtin   map[string]*catalog.Component
 
@@ -36,21 +39,24 @@ type Definitions struct {
 	applied map[string]*definition
 }
 
-// definition is one that is applied to the cluster, compiled once for each generation.
+// definition is one that is applied to the cluster, compiled once for each generation, and once more when the CRD is
+// another one.
 type definition struct {
-	uid        types.UID
-	generation int64
-	component  *catalog.Component
-	errs       field.ErrorList
+	uid          types.UID
+	generation   int64
+	epoch        int64
+	capabilities []v1alpha1.Name
+	component    *catalog.Component
+	errs         field.ErrorList
 }
 
 // NewDefinitions returns definitions that feed an inventory's catalog.
-func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, error) {
+func NewDefinitions(c client.Reader, i *inventory.Inventory, schemas *Schemas) (*Definitions, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
-	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
+	d := &Definitions{client: c, inventory: i, schemas: schemas, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
 	for _, component := range components {
 		d.builtin[component.Name] = component
 	}
@@ -64,9 +70,13 @@ func (d *Definitions) NeedLeaderElection() bool { return false }
 // not answer yet is asked again: an operator that ended instead would be restarted ever less often, and come back minutes
 // after the API server.
 func (d *Definitions) Start(ctx context.Context) error {
-	list := &v1alpha1.ComponentDefinitionList{}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.schemas.ready:
+	}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, rereadAtLeast) {
-		err := d.client.List(ctx, list)
+		err := d.readAll(ctx)
 		if err == nil {
 			break
 		}
@@ -76,9 +86,6 @@ func (d *Definitions) Start(ctx context.Context) error {
 			return nil
 		case <-time.After(pause):
 		}
-	}
-	for i := range list.Items {
-		d.put(&list.Items[i])
 	}
 	d.rebuild()
 	d.ready.Store(true)
@@ -97,21 +104,43 @@ func (d *Definitions) Start(ctx context.Context) error {
 	}
 }
 
+func (d *Definitions) readAll(ctx context.Context) error {
+	list := &v1alpha1.ComponentDefinitionList{}
+	if err := d.client.List(ctx, list); err != nil {
+		return err
+	}
+	for i := range list.Items {
+		if _, err := d.put(ctx, &list.Items[i]); client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Ready tells whether the catalog is complete: the built-in definitions and those of the cluster.
 func (d *Definitions) Ready() bool { return d.ready.Load() }
 
-// put takes in a definition, new or changed, and returns what came of compiling it.
-func (d *Definitions) put(object *v1alpha1.ComponentDefinition) *definition {
+// put takes in a definition, new or changed, and returns what came of compiling it. What a newer version put into it counts
+// as a mistake: what is left of a signal without it could match anything.
+func (d *Definitions) put(ctx context.Context, object *v1alpha1.ComponentDefinition) (*definition, error) {
+	_, epoch := d.schemas.of(definitionsResource)
+	d.mu.Lock()
+	known := d.applied[object.Name]
+	d.mu.Unlock()
+	if known != nil && known.uid == object.UID && known.generation == object.Generation && known.epoch == epoch {
+		return known, nil
+	}
+	errs, err := d.schemas.misunderstood(ctx, definitionsResource, "ComponentDefinition", object.Name, object.Generation)
+	if err != nil {
+		return nil, err
+	}
+	component, mistakes := catalog.Compile(object.DeepCopy())
+	compiled := &definition{object.UID, object.Generation, epoch, object.Spec.Capabilities, component, append(errs, mistakes...)}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if known := d.applied[object.Name]; known != nil && known.uid == object.UID && known.generation == object.Generation {
-		return known
-	}
-	component, errs := catalog.Compile(object.DeepCopy())
-	compiled := &definition{object.UID, object.Generation, component, errs}
 	d.applied[object.Name] = compiled
 	d.signal()
-	return compiled
+	return compiled, nil
 }
 
 // drop takes out a definition; a built-in one of the same name is in use again.
@@ -145,13 +174,20 @@ func (d *Definitions) rebuild() {
 	for _, component := range d.builtin {
 		components = append(components, component)
 	}
-	for _, applied := range d.applied {
+	refused := map[string]*definition{}
+	for name, applied := range d.applied {
 		if len(applied.errs) == 0 {
 			components = append(components, applied.component)
+		} else if d.builtin[name] == nil {
+			refused[name] = applied
 		}
 	}
 	d.mu.Unlock()
-	d.inventory.SetCatalog(catalog.New(components...))
+	c := catalog.New(components...)
+	for name, applied := range refused {
+		c.Refuse(name, applied.capabilities)
+	}
+	d.inventory.SetCatalog(c)
 }
 
 // unusable are the names of the applied definitions that have a mistake.
@@ -165,4 +201,11 @@ func (d *Definitions) unusable() []string {
 		}
 	}
 	return names
+}
+
+// names are those of all applied definitions.
+func (d *Definitions) names() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Sorted(maps.Keys(d.applied))
 }

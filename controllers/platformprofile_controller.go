@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,6 +24,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/schema"
 )
 
 const (
@@ -48,6 +50,7 @@ type PlatformProfileReconciler struct {
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
 	Reader      Reader
+	Schemas     *Schemas
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
 	// Settled tells whether the API server answers, and has for a while; nil where nobody knows.
@@ -63,6 +66,7 @@ type PlatformProfileReconciler struct {
 type evaluated struct {
 	uid        types.UID
 	generation int64
+	epoch      int64 // of the schemas
 	catalog    *catalog.Catalog
 	compiled   *conformance.Profile
 	spec       *v1alpha1.PlatformProfileSpec
@@ -83,6 +87,9 @@ type evaluated struct {
 	// after a write that may have been taken although it failed.
 	told   bool
 	untold []news
+	// adopted says that this replica has written the status, so that what an operator of another version wrote and this one
+	// does not is gone.
+	adopted bool
 }
 
 // rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
@@ -130,10 +137,13 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	if !profile.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, nil
 	}
-	if !r.Definitions.Ready() {
+	if !r.Definitions.Ready() || !isClosed(r.Schemas.ready) {
 		return reconcile.Result{RequeueAfter: lookAgain}, nil
 	}
-	kept := r.compile(profile)
+	kept, err := r.compile(ctx, profile)
+	if err != nil {
+		return reconcile.Result{}, client.IgnoreNotFound(err)
+	}
 	if !isClosed(r.Elected) {
 		return reconcile.Result{}, nil // once it leads, every profile is queued again
 	}
@@ -175,7 +185,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
 	kept.ended, kept.took = time.Now(), time.Since(start)
 	evaluationSeconds.Observe(kept.took.Seconds())
-	if !result.Changed {
+	if !result.Changed && !r.adopts(kept, before) {
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
@@ -196,24 +206,47 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 }
 
 // compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
-func (r *PlatformProfileReconciler) compile(profile *v1alpha1.PlatformProfile) *evaluated {
+func (r *PlatformProfileReconciler) compile(ctx context.Context, profile *v1alpha1.PlatformProfile) (*evaluated, error) {
 	current := r.Inventory.Catalog()
+	served, epoch := r.Schemas.of(profilesResource)
 	r.mu.Lock()
 	kept := r.profiles[profile.Name]
 	if kept == nil || kept.uid != profile.UID {
 		kept = &evaluated{uid: profile.UID}
 		r.profiles[profile.Name] = kept
 	}
-	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current {
-		r.mu.Unlock()
-		return kept
+	r.mu.Unlock()
+	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current && kept.epoch == epoch {
+		return kept, nil
 	}
-	kept.spec = profile.Spec.DeepCopy()
-	kept.compiled, kept.generation, kept.catalog = conformance.Compile(kept.spec, current), profile.Generation, current
+	foreign, err := r.Schemas.misunderstood(ctx, profilesResource, "PlatformProfile", profile.Name, profile.Generation)
+	if err != nil {
+		return nil, err
+	}
+	spec := profile.Spec.DeepCopy()
+	compiled := conformance.Compile(spec, current)
+	compiled.Misunderstand(foreign)
+	if served != nil && len(served.Lacks) > 0 {
+		compiled.Outdated(fmt.Sprintf("the CRD %s is older than the operator, and this status does without %s: apply the CRDs of the operator's version",
+			r.Schemas.own[profilesResource].Name, listed(served.Lacks)),
+			func(status v1alpha1.PlatformProfileStatus) (v1alpha1.PlatformProfileStatus, error) {
+				return schema.Keep(served, status)
+			})
+	}
+	r.mu.Lock()
+	kept.spec, kept.compiled, kept.generation, kept.catalog, kept.epoch = spec, compiled, profile.Generation, current, epoch
 	kept.waitingSince = time.Time{}
 	r.mu.Unlock()
 	r.read(current)
-	return kept
+	return kept, nil
+}
+
+// adopts tells whether to write a status although nothing of it changed: once, where it may hold what an operator of
+// another version wrote and this one does not. The API server takes that away, and keeps what is others'.
+func (r *PlatformProfileReconciler) adopts(kept *evaluated, before *v1alpha1.PlatformProfileStatus) bool {
+	served, _ := r.Schemas.of(profilesResource)
+	newer := served != nil && len(served.Adds) > 0
+	return !kept.adopted && (newer || len(conformance.Own(before.Conditions)) < len(before.Conditions))
 }
 
 // read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
@@ -259,6 +292,7 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 		return true, nil
 	}
 	status := *before.DeepCopy()
+	status.Conditions = conformance.Own(status.Conditions)
 	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "FirstLook", ObservedGeneration: profile.Generation,
 		Message: "waiting for the first look at everything that the profile asks for",
@@ -311,15 +345,19 @@ func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workq
 			}
 		}
 	})
+	all := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		for name := range r.profiles {
+			queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+		}
+	}
+	r.Schemas.onChange(all)
 	go func() {
 		select {
 		case <-ctx.Done():
 		case <-r.Elected:
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			for name := range r.profiles {
-				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
-			}
+			all()
 		}
 	}()
 	return nil
@@ -373,7 +411,7 @@ func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, k
 		kept.told = false
 		return client.IgnoreNotFound(err)
 	}
-	kept.wrote = time.Now()
+	kept.wrote, kept.adopted = time.Now(), true
 	statusWrites.WithLabelValues("PlatformProfile").Inc()
 	kept.status = lastStatus{resourceVersion: written, status: &status}
 	r.show(kept, &status)

@@ -34,6 +34,37 @@ type Catalog struct {
 	// What health and versions read, and what named checks would.
 	healthReads, checkReads Reads
 	podHints                []v1alpha1.PodHint
+
+	refused []refused
+}
+
+// refused is a definition that is applied to the cluster and not in use.
+type refused struct {
+	name         string
+	capabilities []v1alpha1.Name
+}
+
+// Refuse notes a definition that cannot be used and that no other stands in for: what it defines may well be installed. It
+// must be called before the catalog is in use.
+func (c *Catalog) Refuse(name string, capabilities []v1alpha1.Name) {
+	c.refused = append(c.refused, refused{name, capabilities})
+}
+
+// Refused tells whether a component's definition is applied to the cluster and cannot be used.
+func (c *Catalog) Refused(component string) bool {
+	return slices.ContainsFunc(c.refused, func(r refused) bool { return r.name == component })
+}
+
+// RefusedProviders are the components whose definitions cannot be used and would provide a capability.
+func (c *Catalog) RefusedProviders(capability string) []string {
+	var names []string
+	for _, r := range c.refused {
+		if slices.Contains(r.capabilities, v1alpha1.Name(capability)) {
+			names = append(names, r.name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }
 
 // PodHints are what labels of pods tell, of all components.

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -171,12 +172,20 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		return nil, err
 	}
 	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
-	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
+	dynamics, err := dynamic.NewForConfig(mgr.GetConfig())
+	if err != nil {
+		return nil, err
+	}
+	schemas, err := controllers.NewSchemas(dynamics, mgr.GetAPIReader(), mgr.GetLogger().WithName("schemas"))
+	if err != nil {
+		return nil, err
+	}
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found, schemas)
 	if err != nil {
 		return nil, err
 	}
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
 		Elected: mgr.Elected(), Settled: clients.Contact.Settled, Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
@@ -184,7 +193,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		Recorder: mgr.GetEventRecorder("platformprofile"), Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
-		mgr.Add(live), mgr.Add(definitions),
+		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
 		controllers.RegisterMetrics(profiles, version()), controllers.RegisterSightMetrics(live, found),
 	); err != nil {

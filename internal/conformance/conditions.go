@@ -30,6 +30,8 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonFlapping is the reason of the condition Flapping.
 	ReasonFlapping = "RequirementsFlapping"
+	// ReasonOldSchema is the reason of the condition SchemaOutdated.
+	ReasonOldSchema = "CRDOlderThanOperator"
 	// ReasonSuspended is Ready's reason while the profile is suspended.
 	ReasonSuspended = "Suspended"
 )
@@ -56,6 +58,9 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
+	}
+	if e.profile.outdated != "" {
+		set(v1alpha1.ConditionSchemaOutdated, metav1.ConditionTrue, ReasonOldSchema, e.profile.outdated)
 	}
 	if told := flapping(status, flapped); len(told) > 0 {
 		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
@@ -91,6 +96,9 @@ func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time
 		}
 	}
 	value, reason, message := e.judgeAll(all, v1alpha1.ConditionConformant, now)
+	if value == metav1.ConditionTrue && len(e.profile.obscure) > 0 {
+		return metav1.ConditionUnknown, ReasonCannotTell, "what the spec asks for is not all understood: " + listed(e.profile.obscure)
+	}
 	if e.profile.spec.Undeclared != v1alpha1.UndeclaredForbid || value == metav1.ConditionFalse {
 		return value, reason, message
 	}
@@ -167,6 +175,7 @@ func listed(texts []string) string {
 func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) (v1alpha1.PlatformProfileStatus, bool) {
 	status := *before.DeepCopy()
 	status.ObservedGeneration = generation
+	status.Conditions = Own(status.Conditions)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonSuspended, ObservedGeneration: generation,
@@ -174,4 +183,16 @@ func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now tim
 		Message:            "the evaluation is suspended: the verdicts are those that were found last",
 	})
 	return status, changed || before.ObservedGeneration != generation
+}
+
+// Own are those among stored conditions that the operator writes. Others may keep conditions of their own on a profile; to
+// write theirs would be to claim them.
+func Own(stored []metav1.Condition) []metav1.Condition {
+	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
+		switch c.Type {
+		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionFlapping, v1alpha1.ConditionSchemaOutdated:
+			return false
+		}
+		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // that of a layer, or of all of them
+	})
 }

@@ -86,6 +86,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
 	}
 
+	status = p.kept(status)
 	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
 	if before.LastEvaluationTime == nil || before != stored || !same(&status, before) {
 		result.Changed = true
@@ -192,8 +193,8 @@ func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.Requir
 		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Remediation: Bounded(o.remediation, e.room.text), Evidence: e.room.shown(o.evidence),
 		LastTransitionTime: &e.now,
 	}
-	if status.Severity == "" {
-		status.Severity = v1alpha1.SeverityRequired
+	if status.Severity != v1alpha1.SeverityRecommended {
+		status.Severity = v1alpha1.SeverityRequired // also where it is one that this version does not know
 	}
 	if holds(o.verdict) {
 		status.Remediation = ""
@@ -210,8 +211,13 @@ func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.Requir
 		if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
 			status.LastTransitionTime = old.LastTransitionTime
 		}
-		if status.FailingSince != nil && old.FailingSince != nil {
+		switch {
+		case status.FailingSince == nil || holds(old.Verdict):
+		case old.FailingSince != nil:
 			status.FailingSince = old.FailingSince
+		case old.LastTransitionTime != nil:
+			// An older version, or an older CRD, stored no more.
+			status.FailingSince = old.LastTransitionTime
 		}
 	}
 	return status

@@ -26,6 +26,11 @@ type Profile struct {
 	components map[string]bool
 	reads      catalog.Reads
 	costly     map[ruleKey]string
+	// obscure is what the spec holds beside its requirements that this version does not know.
+	obscure []string
+	// keep leaves of a status what the API server keeps; nil where that is all of it. outdated says so in words.
+	keep     func(v1alpha1.PlatformProfileStatus) (v1alpha1.PlatformProfileStatus, error)
+	outdated string
 }
 
 type layer struct {
@@ -98,7 +103,9 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	switch {
 	case r.Capability != "":
 		providers := c.Providers(r.Capability)
-		if len(providers) == 0 {
+		if refused := c.RefusedProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
+			refuse(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(refusedDefinition, strings.Join(refused, ", "))))
+		} else if len(providers) == 0 {
 			const mend = "correct the name, or apply a ComponentDefinition that provides it"
 			p.Errors = append(p.Errors, field.Invalid(path.Child("capability"), r.Capability, "no definition provides this capability: "+mend))
 			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: %s", r.Capability, mend)
@@ -135,16 +142,22 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	return compiled
 }
 
+// refusedDefinition says why a component cannot be judged whose definition has a mistake.
+const refusedDefinition = "the ComponentDefinition %s is not in use: its condition Accepted says why"
+
 // mendComponent says what to do about a component that nobody defines.
 const mendComponent = "correct the name, or apply a ComponentDefinition of that name"
 
 func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
 	var unknown []string
+	var refused field.ErrorList
 	var shared []string
 	for i, wanted := range compiled.AnyOf {
 		at := path.Child("anyOf").Index(i)
 		component := c.Component(wanted.Component)
 		switch {
+		case component == nil && c.Refused(wanted.Component):
+			refused = append(refused, field.Invalid(at.Child("component"), wanted.Component, fmt.Sprintf(refusedDefinition, wanted.Component)))
 		case component == nil:
 			p.Errors = append(p.Errors, field.Invalid(at.Child("component"), wanted.Component, "nobody defines this component: "+mendComponent))
 			unknown = append(unknown, wanted.Component)
@@ -170,7 +183,11 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 	}
 	slices.Sort(compiled.rivals)
 	compiled.rivals = slices.Compact(compiled.rivals)
-	if len(unknown) == len(compiled.AnyOf) {
+	// Whether one of those is installed cannot be told; another one that is there would do all the same.
+	p.Errors = append(p.Errors, refused...)
+	if len(refused) > 0 && len(refused)+len(unknown) == len(compiled.AnyOf) {
+		compiled.broken = refused[0].Error()
+	} else if len(unknown) == len(compiled.AnyOf) {
 		compiled.undefined = fmt.Sprintf("nobody defines %s: %s", strings.Join(unknown, ", "), mendComponent)
 	}
 	for i, asked := range compiled.Checks {
@@ -195,7 +212,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, paramsText: fmt.Sprint(params), path: at})
 			p.reads.AddRule(&named.Rule)
 		}
-		if !found && len(unknown) < len(compiled.AnyOf) {
+		if !found && len(unknown)+len(refused) < len(compiled.AnyOf) {
 			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
 		}
 	}

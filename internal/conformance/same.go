@@ -4,20 +4,31 @@ import (
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// same tells whether two statuses say the same. A list that is empty and one that is not there are the same, as they are in
+// same tells whether a status says the same as the one that is stored. Conditions that are stored beside its own are those
+// of others: but for the one that tells of an old CRD, none of its own goes without something else of the status. A list that is empty and one that is not there are the same, as they are in
 // what the API stores. Requirements, of which there are many, are compared field by field: by reflection it takes longer
 // than the evaluation. A test sees to it that no field is forgotten.
 func same(a, b *v1alpha1.PlatformProfileStatus) bool {
 	if !slices.EqualFunc(a.Layers, b.Layers, sameLayer) {
 		return false
 	}
+	if old := v1alpha1.ConditionSchemaOutdated; meta.FindStatusCondition(b.Conditions, old) != nil && meta.FindStatusCondition(a.Conditions, old) == nil {
+		return false
+	}
+	for i := range a.Conditions {
+		stored := meta.FindStatusCondition(b.Conditions, a.Conditions[i].Type)
+		if stored == nil || !equality.Semantic.DeepEqual(a.Conditions[i], *stored) {
+			return false
+		}
+	}
 	restA, restB := *a, *b
-	restA.Layers, restB.Layers = nil, nil
+	restA.Layers, restB.Layers, restA.Conditions, restB.Conditions = nil, nil, nil, nil
 	return equality.Semantic.DeepEqual(restA, restB)
 }
 
