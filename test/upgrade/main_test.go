@@ -118,7 +118,8 @@ func field(t *testing.T, crd *unstructured.Unstructured, path ...string) map[str
 func install(t *testing.T, wanted *unstructured.Unstructured) {
 	t.Helper()
 	replace(t, wanted)
-	t.Cleanup(func() { replace(t, crd(t, wanted.GetName()[:strings.Index(wanted.GetName(), ".")])) })
+	plural, _, _ := strings.Cut(wanted.GetName(), ".")
+	t.Cleanup(func() { replace(t, crd(t, plural)) })
 }
 
 // replace puts a CRD in place of another, and waits until the API server serves it.

@@ -68,7 +68,7 @@ func TestOldStatus(t *testing.T) {
 	}
 	quiet(t, "aged")
 	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
-		if entry.Manager == "platformprofile" && strings.Contains(string(entry.FieldsV1.Raw), "BackedUp") {
+		if entry.Manager == "platformprofile" && strings.Contains(entry.FieldsV1.GetRawString(), "BackedUp") {
 			t.Error("the operator claims another's condition")
 		}
 	}
@@ -79,7 +79,7 @@ func TestOldStatus(t *testing.T) {
 		return p.Status.ObservedGeneration == 2 && condition(p, "BackedUp") != nil
 	})
 	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
-		if entry.Manager == "platformprofile" && strings.Contains(string(entry.FieldsV1.Raw), "BackedUp") {
+		if entry.Manager == "platformprofile" && strings.Contains(entry.FieldsV1.GetRawString(), "BackedUp") {
 			t.Error("the operator claims another's condition of a profile that is suspended")
 		}
 	}
