@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
@@ -138,7 +139,11 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())
-	return mgr.Start(ctx)
+	err = mgr.Start(ctx)
+	if meta.IsNoMatchError(err) {
+		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd or the chart's crds: %w", err)
+	}
+	return err
 }
 
 // metrics says where and to whom metrics are served.

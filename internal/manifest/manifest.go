@@ -73,9 +73,24 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 
 // Documents reads a stream document by document. The library loses a last line that no line break ends where its length is a
 // multiple of its buffer's, and with it all of a JSON file that is one line: hence the line break.
-func Documents(input io.Reader) *yamlutil.YAMLReader {
-	return yamlutil.NewYAMLReader(bufio.NewReader(io.MultiReader(input, strings.NewReader("\n"))))
+func Documents(input io.Reader) *DocumentReader {
+	return &DocumentReader{yamlutil.NewYAMLReader(bufio.NewReader(io.MultiReader(input, strings.NewReader("\n"))))}
 }
+
+// DocumentReader reads the documents of a stream one by one.
+type DocumentReader struct{ reader *yamlutil.YAMLReader }
+
+// Read returns the next document, and io.EOF after the last.
+func (d *DocumentReader) Read() ([]byte, error) {
+	document, err := d.reader.Read()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, readable(err)
+	}
+	return document, err
+}
+
+// readable is an error of the YAML library, which quotes what it was given byte by byte.
+func readable(err error) error { return errors.New(strings.ToValidUTF8(err.Error(), "�")) }
 
 // Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
 func Decode(document []byte, into *map[string]any) error {
@@ -85,7 +100,7 @@ func Decode(document []byte, into *map[string]any) error {
 	}
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
-		return err
+		return readable(err)
 	}
 	return json.Unmarshal(data, into)
 }
