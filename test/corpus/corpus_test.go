@@ -9,6 +9,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -191,6 +192,11 @@ func (b *batch) compare(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if said, err := os.ReadFile(operator.Log); t.Failed() && err == nil {
+			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-4000):])
+		}
+	}()
 	defer operator.Stop()
 	base := seen(ctx, t, operator)
 	want := map[string]bool{}
