@@ -17,8 +17,8 @@ import (
 )
 
 var (
-	sequences = flag.Int("sequences", 30, "how many random sequences of changes and faults to try on the control plane")
-	soak      = flag.Duration("soak", 20*time.Second, "how long to churn while memory, goroutines and watches must stay flat")
+	sequences = flag.Int("sequences", 150, "how many random sequences of changes and faults to try on the control plane")
+	soak      = flag.Duration("soak", 30*time.Second, "how long to churn while memory, goroutines and watches must stay flat")
 )
 
 // env is the control plane that all tests of the package share.
