@@ -58,7 +58,7 @@ func TestRealNode(t *testing.T) {
 		t.Skip("a real node needs root on Linux")
 	}
 	t.Parallel()
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
 	defer cancel()
 	c, err := cluster.Start("--nodes", "0", "--real-node")
 	must(t, err)
@@ -184,7 +184,7 @@ func (w *watcher) missing() []string {
 
 func (w *watcher) settle(ctx context.Context, t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
 	t.Helper()
-	for end := time.Now().Add(100 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
 		found := w.look(t, c)
 		if len(w.missing()) == 0 {
 			return found
@@ -266,7 +266,7 @@ func rollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	patch := client.MergeFrom(calm.DeepCopy())
 	calm.Spec.Template.Annotations = map[string]string{"again": "1"}
 	must(t, c.Client.Patch(ctx, calm, patch))
-	for end := time.Now().Add(90 * time.Second); ; time.Sleep(300 * time.Millisecond) {
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(300 * time.Millisecond) {
 		for _, one := range diagnosed(t, "--kubeconfig", c.Kubeconfig) {
 			if one.Workload.Name == "calm" {
 				t.Fatalf("a rollout is said to be %s: %s %q", one.Symptom, one.Meaning, one.LikelyCauses)
