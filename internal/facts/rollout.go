@@ -177,8 +177,7 @@ func (w *Workload) Grown(before *Workload, failed func() bool, now time.Time) *W
 	if before == nil {
 		return w
 	}
-	was, grown := before.Rollout, *w
-	is := &grown.Rollout
+	was, is := before.Rollout, w.Rollout
 	if is.Generation != was.Generation && !is.Touched.After(was.Touched) {
 		is.Touched = now // by a write that nothing dates
 	}
@@ -189,6 +188,11 @@ func (w *Workload) Grown(before *Workload, failed func() bool, now time.Time) *W
 	case was.Desired > 0 && is.Desired > was.Desired && !failed():
 		is.Scaled, is.ScaledFrom = now, was.Desired
 	}
+	if is == w.Rollout {
+		return w
+	}
+	grown := *w
+	grown.Rollout = is
 	return &grown
 }
 

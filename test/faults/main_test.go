@@ -8,8 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -45,11 +43,9 @@ func run(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer c.Stop()
-	env.Cluster, env.program = c, filepath.Join(c.Dir, "platformprofile")
-	build := exec.CommandContext(ctx, "go", "build", "-o", env.program, ".")
-	build.Dir = cluster.Root()
-	if out, err := build.CombinedOutput(); err != nil {
-		return 1, fmt.Errorf("building the operator: %w\n%s", err, out)
+	env.Cluster = c
+	if env.program, err = c.Build(ctx); err != nil {
+		return 1, err
 	}
 	if err := c.Install(ctx); err != nil {
 		return 1, fmt.Errorf("installing the operator: %w", err)
