@@ -2,10 +2,8 @@
 package commandline
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -25,27 +23,10 @@ import (
 var env *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "commandline:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start("--audit")
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env = c
-	if err := c.Install(ctx); err != nil {
-		return 1, fmt.Errorf("installing the kinds: %w", err)
-	}
-	return m.Run(), nil
+	cluster.Main(m, []string{"--audit"}, func(_ context.Context, c *cluster.Cluster) (func(bool), error) {
+		env = c
+		return nil, nil
+	})
 }
 
 // heard is what a command says, readable while it runs.
@@ -164,23 +145,9 @@ func TestWaitEndsAtTheTimeoutWithWhatStillFails(t *testing.T) {
 
 func requestsSince(t *testing.T, from time.Time) []auditv1.Event {
 	t.Helper()
-	path, err := env.AuditLog()
+	found, err := env.Requests("", from)
 	if err != nil {
 		t.Fatal(err)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close() //nolint:errcheck // nothing was written
-	var found []auditv1.Event
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		event := auditv1.Event{}
-		if err := json.Unmarshal(scanner.Bytes(), &event); err == nil && event.RequestReceivedTimestamp.After(from) {
-			found = append(found, event)
-		}
 	}
 	if len(found) == 0 {
 		t.Fatal("the audit log holds no request")

@@ -1,11 +1,8 @@
 package e2e
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
-	"os"
-	"strings"
+	"slices"
 	"testing"
 	"time"
 
@@ -47,29 +44,9 @@ func quiet(t *testing.T) {
 // requests are those that the operator made in a span of time, as the API server recorded them.
 func requests(t *testing.T, from, until time.Time) []auditv1.Event {
 	t.Helper()
-	log, err := env.AuditLog()
+	found, err := env.Requests(cluster.User, from)
 	must(t, err)
-	file, err := os.Open(log)
-	must(t, err)
-	defer file.Close() //nolint:errcheck // nothing was written
-	var found []auditv1.Event
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		if !strings.Contains(scanner.Text(), cluster.User) {
-			continue
-		}
-		event := auditv1.Event{}
-		if err := json.Unmarshal(scanner.Bytes(), &event); err != nil {
-			continue // a line that is being written
-		}
-		at := event.RequestReceivedTimestamp.Time
-		if event.User.Username == cluster.User && at.After(from) && at.Before(until) {
-			found = append(found, event)
-		}
-	}
-	must(t, scanner.Err())
-	return found
+	return slices.DeleteFunc(found, func(event auditv1.Event) bool { return !event.RequestReceivedTimestamp.Time.Before(until) })
 }
 
 // eventsOf asserts that verdicts that turned were told as events.

@@ -4,8 +4,6 @@ package hostile
 
 import (
 	"context"
-	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -16,27 +14,10 @@ import (
 var env struct{ *cluster.Cluster }
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "hostile:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	c, err := cluster.Start()
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env.Cluster = c
-	if err := c.Install(ctx); err != nil {
-		return 1, fmt.Errorf("installing the operator: %w", err)
-	}
-	return m.Run(), nil
+	cluster.Main(m, nil, func(_ context.Context, c *cluster.Cluster) (func(bool), error) {
+		env.Cluster = c
+		return nil, nil
+	})
 }
 
 func must(t *testing.T, err error) {

@@ -6,10 +6,7 @@ package replicas
 import (
 	"context"
 	"flag"
-	"fmt"
-	"os"
 	"testing"
-	"time"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
@@ -24,29 +21,9 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	flag.Parse()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "replicas:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute) // building the operator included
-	defer cancel()
-	c, err := cluster.Start("--audit", "--nodes", "1")
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env.Cluster = c
-	if err := c.Install(ctx); err != nil {
-		return 1, fmt.Errorf("installing the operator: %w", err)
-	}
-	if env.program, err = c.Build(ctx); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	cluster.Main(m, []string{"--audit", "--nodes", "1"}, func(ctx context.Context, c *cluster.Cluster) (_ func(bool), err error) {
+		env.Cluster = c
+		env.program, err = c.Build(ctx)
+		return nil, err
+	})
 }

@@ -1,12 +1,8 @@
 package replicas
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -176,25 +172,7 @@ func (p *watched) told(t *testing.T, want map[string]int) {
 // requests are those that the replicas made since a time, as the API server recorded them.
 func requests(t *testing.T, since time.Time) []auditv1.Event {
 	t.Helper()
-	log, err := env.AuditLog()
+	found, err := env.Requests(cluster.User, since)
 	must(t, err)
-	data, err := os.ReadFile(log)
-	must(t, err)
-	var found []auditv1.Event
-	scanner := bufio.NewScanner(bytes.NewReader(data))
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		if !bytes.Contains(scanner.Bytes(), []byte(cluster.User)) {
-			continue
-		}
-		event := auditv1.Event{}
-		if err := json.Unmarshal(scanner.Bytes(), &event); err != nil {
-			continue // a line that is being written
-		}
-		if event.User.Username == cluster.User && event.RequestReceivedTimestamp.After(since) {
-			found = append(found, event)
-		}
-	}
-	must(t, scanner.Err())
 	return found
 }

@@ -1,13 +1,11 @@
 package security
 
 import (
-	"bufio"
-	"encoding/json"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -123,21 +121,8 @@ func TestItDoesWhatItMayAndNothingElse(t *testing.T) {
 // requests are all that the operator asked of the API server, as that recorded it.
 func requests(t *testing.T) []auditv1.Event {
 	t.Helper()
-	log, err := env.AuditLog()
+	found, err := env.Requests(cluster.User, time.Time{})
 	must(t, err)
-	file, err := os.Open(log)
-	must(t, err)
-	defer file.Close() //nolint:errcheck // nothing was written
-	var found []auditv1.Event
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		event := auditv1.Event{}
-		if strings.Contains(scanner.Text(), cluster.User) && json.Unmarshal(scanner.Bytes(), &event) == nil && event.User.Username == cluster.User {
-			found = append(found, event)
-		}
-	}
-	must(t, scanner.Err())
 	return found
 }
 

@@ -4,9 +4,6 @@ package security
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -23,46 +20,20 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "security:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	c, err := cluster.Start("--audit")
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env.Cluster = c
-	if err := c.Install(ctx); err != nil {
-		return 1, fmt.Errorf("installing the operator: %w", err)
-	}
-	env.certificates = filepath.Join(c.Dir, "certificates")
-	if err := writeCertificate(env.certificates, "first.example.com"); err != nil {
-		return 1, err
-	}
-	env.operator, err = c.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace,
-		"--metrics-insecure=false", "--metrics-cert-dir", env.certificates)
-	if err != nil {
-		return 1, err
-	}
-	defer env.operator.Stop()
-	return m.Run(), nil
-}
-
-// control acts on a component of the control plane, as "controlplane pause kube-apiserver" does.
-func control(ctx context.Context, verb, component string) error {
-	command := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "controlplane"), verb, "--dir", filepath.Dir(env.Kubeconfig), component)
-	if out, err := command.CombinedOutput(); err != nil {
-		return fmt.Errorf("controlplane %s %s: %w: %s", verb, component, err, out)
-	}
-	return nil
+	cluster.Main(m, []string{"--audit"}, func(ctx context.Context, c *cluster.Cluster) (func(bool), error) {
+		env.Cluster = c
+		env.certificates = filepath.Join(c.Dir, "certificates")
+		err := writeCertificate(env.certificates, "first.example.com")
+		if err != nil {
+			return nil, err
+		}
+		env.operator, err = c.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace,
+			"--metrics-insecure=false", "--metrics-cert-dir", env.certificates)
+		if err != nil {
+			return nil, err
+		}
+		return func(bool) { env.operator.Stop() }, nil
+	})
 }
 
 func must(t *testing.T, err error) {

@@ -35,11 +35,11 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	must(t, err)
 	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil)
 	must(t, err)
-	must(t, control(t.Context(), "pause", "kube-apiserver"))
+	must(t, env.Control(t.Context(), "pause", "kube-apiserver"))
 	hangs := true
 	defer func() {
 		if hangs {
-			_ = control(t.Context(), "cont", "kube-apiserver")
+			_ = env.Control(t.Context(), "cont", "kube-apiserver")
 		}
 		starting.Stop()
 	}()
@@ -66,7 +66,7 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	} else {
 		t.Logf("while the API server hangs it ends within %.1f s", took.Seconds())
 	}
-	must(t, control(t.Context(), "cont", "kube-apiserver"))
+	must(t, env.Control(t.Context(), "cont", "kube-apiserver"))
 	hangs = false
 	eventually(t, "it is ready", func() string {
 		if code, said := ask("/readyz"); code != http.StatusOK {

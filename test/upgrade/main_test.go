@@ -31,30 +31,11 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "upgrade:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute) // building the operator included
-	defer cancel()
-	c, err := cluster.Start("--nodes", "1")
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env.Cluster = c
-	if err := c.Install(ctx); err != nil {
-		return 1, fmt.Errorf("installing the operator: %w", err)
-	}
-	if env.program, err = c.Build(ctx); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	cluster.Main(m, []string{"--nodes", "1"}, func(ctx context.Context, c *cluster.Cluster) (_ func(bool), err error) {
+		env.Cluster = c
+		env.program, err = c.Build(ctx)
+		return nil, err
+	})
 }
 
 // start starts the operator; it ends with the returned function, or with the test.
