@@ -30,10 +30,13 @@ import (
 const (
 	// writeGap is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
 	writeGap = 200 * time.Millisecond
-	// firstLook is how long an evaluation waits for what was not looked at yet. After it the rest is judged, and what is
-	// still out of sight is Unknown.
-	firstLook = 5 * time.Second
-	// lookAgain is how often a waiting evaluation asks.
+	// firstLook is how long an evaluation waits at most for the first look at what its profile depends on. What fails, or is
+	// not answered, is out of sight long before that; what is left then is a list that is on its way, and who judged and wrote
+	// meanwhile would take the API server's time from it.
+	firstLook = time.Minute
+	// saysThatItLooks is how long that goes on before the status of a new spec says so.
+	saysThatItLooks = time.Second
+	// lookAgain is how often an evaluation asks that begins to wait; one that waits for long asks less often.
 	lookAgain = 20 * time.Millisecond
 )
 
@@ -173,10 +176,10 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.show(kept, before)
 		return outdated(r.writeIf(ctx, changed, kept, profile, status))
 	}
-	if waiting, err := r.awaitFirstLook(ctx, kept, profile, before); err != nil {
+	if wait, err := r.awaitFirstLook(ctx, kept, profile, before); err != nil {
 		return outdated(err)
-	} else if waiting {
-		return reconcile.Result{RequeueAfter: lookAgain}, nil
+	} else if wait > 0 {
+		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	if wait := kept.rest(time.Now()); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
@@ -274,11 +277,13 @@ func (r *PlatformProfileReconciler) forget(name string) {
 	}
 }
 
-// awaitFirstLook tells whether to wait for what was not looked at yet, so that an operator that starts, or a rule that is
-// new, shows no passing Unknown. A spec that waits for long says so by the condition Reconciling.
-func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (bool, error) {
-	if r.Inventory.Settled() {
-		return false, nil
+// awaitFirstLook tells how long to wait for what was not looked at yet before asking again, 0 where all was: so that an
+// operator that starts, or a rule that is new, shows no passing Unknown. A spec that waits for long says so by the condition
+// Reconciling.
+func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (time.Duration, error) {
+	if r.Inventory.SettledFor(kept.compiled) {
+		kept.waitingSince = time.Time{}
+		return 0, nil
 	}
 	now := time.Now()
 	if kept.waitingSince.IsZero() {
@@ -286,10 +291,11 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 	}
 	waited := now.Sub(kept.waitingSince)
 	if waited > firstLook {
-		return false, nil
+		return 0, nil
 	}
-	if waited < firstLook/5 || before.ObservedGeneration == profile.Generation {
-		return true, nil
+	wait := min(max(waited/10, lookAgain), 10*lookAgain)
+	if waited < saysThatItLooks || before.ObservedGeneration == profile.Generation {
+		return wait, nil
 	}
 	status := *before.DeepCopy()
 	status.Conditions = conformance.Own(status.Conditions)
@@ -297,7 +303,7 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "FirstLook", ObservedGeneration: profile.Generation,
 		Message: "waiting for the first look at everything that the profile asks for",
 	})
-	return true, r.writeIf(ctx, changed, kept, profile, status)
+	return wait, r.writeIf(ctx, changed, kept, profile, status)
 }
 
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.

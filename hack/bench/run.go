@@ -92,7 +92,11 @@ func (b *bench) bringUp(ctx context.Context) error {
 	var err error
 	// Nobody but the benchmark writes statuses. Nodes come as they are when their kubelet has long been up, and no controller
 	// makes the ServiceAccounts that pods name.
-	if b.cluster, err = cluster.Start("--without", "kwok,controllers,scheduler", "--audit", "--apiserver-arg", "disable-admission-plugins=TaintNodesByCondition,ServiceAccount"); err != nil {
+	flags := []string{"--without", "kwok,controllers,scheduler", "--audit", "--apiserver-arg", "disable-admission-plugins=TaintNodesByCondition,ServiceAccount"}
+	if b.pprof != "" {
+		flags = append(flags, "--apiserver-arg", "profiling=true") // what a change costs is mostly spent there
+	}
+	if b.cluster, err = cluster.Start(flags...); err != nil {
 		return err
 	}
 	if b.clients, err = fill.NewClients(b.cluster); err != nil {

@@ -249,6 +249,31 @@ func (i *Inventory) Pass() time.Time {
 	return next
 }
 
+// Dependent depends on some components and on some resources; a compiled profile does.
+type Dependent interface {
+	// Concerns tells whether it depends on what is found of a component.
+	Concerns(component string) bool
+	// DependsOn tells whether its own rules read a resource.
+	DependsOn(resource catalog.Resource) bool
+}
+
+// SettledFor tells whether all that somebody depends on had its first look, be it in vain.
+func (i *Inventory) SettledFor(d Dependent) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for name, s := range i.sources {
+		if s.sight == Pending && slices.ContainsFunc(i.catalog.ProvedBy(name), d.Concerns) {
+			return false
+		}
+	}
+	for name, r := range i.resources {
+		if r.sight == Pending && (d.DependsOn(name) || slices.ContainsFunc(i.catalog.Reading(name), d.Concerns)) {
+			return false
+		}
+	}
+	return true
+}
+
 // Settled tells whether every source had its first look, be it in vain.
 func (i *Inventory) Settled() bool {
 	i.mu.Lock()

@@ -541,6 +541,35 @@ func TestSettledWaitsForEverySource(t *testing.T) {
 	}
 }
 
+// dependent depends on one component and one resource.
+type dependent struct {
+	component string
+	resource  catalog.Resource
+}
+
+func (d dependent) Concerns(component string) bool           { return d.component == component }
+func (d dependent) DependsOn(resource catalog.Resource) bool { return d.resource == resource }
+
+func TestSettledForWaitsForWhatIsDependedOnAlone(t *testing.T) {
+	w := newWorld(t)
+	other := catalog.Resource{Group: "c.dev", Resource: "others"}
+	if w.Feed(daemonsets).Lose(Pending, ""); w.SettledFor(dependent{component: "alpha"}) {
+		t.Error("settled for a component that an unread source proves")
+	}
+	if !w.SettledFor(dependent{component: "nothing"}) {
+		t.Error("waits for a source that proves nothing of what is asked for")
+	}
+	if w.ResourceFeed(other); w.SettledFor(dependent{resource: other}) {
+		t.Error("settled for a rule whose resource was not read")
+	}
+	if !w.SettledFor(dependent{resource: clusters}) {
+		t.Error("waits for a resource that its rules do not read")
+	}
+	if w.ResourceFeed(other).Replace(nil); !w.SettledFor(dependent{resource: other}) {
+		t.Error("waits for what was read")
+	}
+}
+
 func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w := newWorld(t)
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
