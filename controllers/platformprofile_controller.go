@@ -318,8 +318,8 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			CacheSyncTimeout:      syncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
 			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
-			// those of the others.
-			MaxConcurrentReconciles: 8,
+			// those of the others. More at once would each take longer, and tell what was found longer ago.
+			MaxConcurrentReconciles: 4,
 			NeedLeaderElection:      &everywhere,
 		}).
 		Complete(r)

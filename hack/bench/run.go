@@ -122,9 +122,14 @@ func (b *bench) start(ctx context.Context) error {
 	}
 	b.figures.Settings = b.operator.Settings
 	b.say("the operator starts, with " + strings.Join(b.operator.Settings, " "))
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.profileStart(ctx) }()
 	started, err := measure.AwaitStartup(ctx, b.operator, b.profiles, &b.scale, choose(b.scale.Factor >= 0.5, 15*time.Second, 5*time.Second))
 	if err != nil {
 		return errors.Join(err, b.lastWords())
+	}
+	if err := <-profiled; err != nil {
+		return err
 	}
 	b.figures.StartupSeconds, b.figures.RSSPeakMiB, b.figures.UnknownVerdicts = number(started.Took.Seconds()), number(started.Peak), started.Unknown
 	b.say(fmt.Sprintf("every profile had its status after %.2f s; memory was at most %.0f MiB", started.Took.Seconds(), started.Peak))
@@ -271,6 +276,21 @@ func (b *bench) profile(ctx context.Context, when string, span time.Duration) er
 		}
 	}
 	return nil
+}
+
+// profileStart fetches profiles of the operator's first ten seconds, from when it listens.
+func (b *bench) profileStart(ctx context.Context) error {
+	if b.pprof == "" {
+		return nil
+	}
+	for end := time.Now().Add(10 * time.Second); ; {
+		if _, err := b.operator.Profile(ctx, "cmdline"); err == nil {
+			return b.profile(ctx, "start", 10*time.Second)
+		} else if time.Now().After(end) {
+			return fmt.Errorf("the operator serves no profiles: %w", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func (b *bench) report() error {

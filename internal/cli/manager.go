@@ -92,6 +92,8 @@ func (o *managerOptions) run(ctx context.Context) error {
 	config.UserAgent = userAgent
 	// The API server's own priority and fairness holds requests back; the client's limit would delay status writes.
 	config.QPS, config.Burst = -1, 0
+	// Between the operator and its API server there is a cluster's network: packing lists costs both more than it saves.
+	config.DisableCompression = true
 	noticeDeadConnections()
 	clients, err := observe.NewClients(config)
 	if err != nil {

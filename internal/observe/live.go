@@ -89,7 +89,7 @@ func (l *Live) Read(reads catalog.Reads, configMaps []catalog.ConfigMap) {
 			known.stop()
 			known.lose(inventory.Pending, "")
 		}
-		l.add(objectsOf(resource), name, &objectSink{l.inventory.ResourceFeed(resource), fields})
+		l.add(objectsOf(resource, fields), name, &objectSink{l.inventory.ResourceFeed(resource), fields})
 		l.start(l.watchers[name])
 	}
 	for _, c := range configMaps {

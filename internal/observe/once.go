@@ -44,7 +44,7 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, reads ca
 		read(configMap(c), name, &factSink{feed: i.Feed(name)})
 	}
 	for resource, fields := range reads {
-		read(objectsOf(resource), resource.String(), &objectSink{i.ResourceFeed(resource), fields})
+		read(objectsOf(resource, fields), resource.String(), &objectSink{i.ResourceFeed(resource), fields})
 	}
 	return group.Wait()
 }

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -144,16 +145,16 @@ var _ sink = (*objectSink)(nil)
 // Transformer leaves of an object what the rules read.
 func (s *objectSink) Transformer() cache.TransformFunc {
 	return func(object any) (any, error) {
-		if u, ok := object.(*unstructured.Unstructured); ok {
-			return strippedOf(u, s.prune(u)), nil
+		if _, ok := object.(*stripped); ok {
+			return object, nil
 		}
-		return object, nil // a tombstone, or stripped before
+		accessor, ok := object.(metav1.Object)
+		if !ok {
+			return object, nil // a tombstone
+		}
+		_, content, err := s.contentOf(object)
+		return strippedOf(accessor, content), err
 	}
-}
-
-func (s *objectSink) prune(u *unstructured.Unstructured) any {
-	dropNulls(u.Object)
-	return s.fields.Keep(u.Object)
 }
 
 // contentOf returns what is kept of an object, which may have been stripped before, under the key that it is kept by.
@@ -162,9 +163,30 @@ func (s *objectSink) contentOf(object any) (string, any, error) {
 	case *stripped:
 		return keyOf(o.Namespace, o.Name), o.left, nil
 	case *unstructured.Unstructured:
-		return keyOf(o.GetNamespace(), o.GetName()), s.prune(o), nil
+		dropNulls(o.Object)
+		return keyOf(o.GetNamespace(), o.GetName()), s.fields.Keep(o.Object), nil
+	case runtime.Object:
+		return s.contentOfTyped(o)
 	}
 	return "", nil, fmt.Errorf("a rule cannot read %T", object)
+}
+
+// contentOfTyped does so for a Go type of Kubernetes' own.
+func (s *objectSink) contentOfTyped(object runtime.Object) (string, any, error) {
+	accessor, err := meta.Accessor(object)
+	if err != nil {
+		return "", nil, err
+	}
+	kinds, _, err := clientscheme.Scheme.ObjectKinds(object)
+	if err != nil {
+		return "", nil, err
+	}
+	object.GetObjectKind().SetGroupVersionKind(kinds[0]) // protobuf in a list goes without it
+	content, err := s.fields.Of(object)
+	if err != nil {
+		return "", nil, err
+	}
+	return keyOf(accessor.GetNamespace(), accessor.GetName()), s.fields.Keep(content), nil
 }
 
 func (s *objectSink) Add(object any) error {
