@@ -116,8 +116,9 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
-		Scheme:  scheme,
-		Metrics: served,
+		Scheme:         scheme,
+		MapperProvider: newOwnKinds,
+		Metrics:        served,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
 			// A read of a kind that nobody watches is a mistake, not a reason to watch it.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"syscall"
 	"time"
 )
 
@@ -31,19 +30,46 @@ func run(ctx context.Context, folder string, env []string, ok []int, program str
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = 5 * time.Second
 	begun := time.Now()
-	err := command.Run()
+	err := command.Start()
+	peak := make(chan float64, 1)
+	if err == nil {
+		ended := make(chan struct{})
+		go func() { peak <- peakOf(command.Process.Pid, ended) }()
+		err = command.Wait()
+		close(ended)
+	}
 	r := Run{Took: time.Since(begun), Stdout: out.Bytes(), Stderr: errOut.Bytes()}
+	if command.ProcessState != nil {
+		r.Peak = <-peak
+	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && slices.Contains(ok, exit.ExitCode()) {
 		err = nil
-	}
-	if usage, is := command.ProcessState.SysUsage().(*syscall.Rusage); is {
-		r.Peak = float64(usage.Maxrss) / 1024
 	}
 	if err != nil {
 		err = fmt.Errorf("%s %v: %w: %.2000s", program, args, err, errOut.String())
 	}
 	return r, err
+}
+
+// peakOf is the most memory that a process took until just before it ended. What the kernel tells of one that has ended counts
+// what its parent took, of which it was a copy for a moment.
+func peakOf(pid int, ended <-chan struct{}) float64 {
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	peak := 0.0
+	for {
+		if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
+			if memory, err := parseMemory(string(status)); err == nil {
+				peak = max(peak, memory.Peak)
+			}
+		}
+		select {
+		case <-ended:
+			return peak
+		case <-ticker.C:
+		}
+	}
 }
 
 // median runs something some times and returns the run of the median time.
