@@ -13,7 +13,7 @@ import (
 )
 
 // inMemory is how many bytes of objects, as JSON, are held in memory before all go to a file: ordinary manifests never do.
-const inMemory = 8 << 20
+const inMemory = 2 << 20
 
 // store holds objects in the order in which they came: few in memory, many in a temporary file, because what a dump of a large
 // cluster holds takes many times its size as objects.
