@@ -23,6 +23,9 @@ const (
 	piece, pieceLimit = 64 << 10, 8 << 20
 )
 
+// errItemsTwice refuses a list of which the last items alone would count: the first are read by then.
+var errItemsTwice = errors.New("its items stand twice: keep one of them")
+
 // Object is a document of a stream, or an item of a list that is too large to be held as one.
 type Object struct {
 	// Content is what it holds; empty for a document of comments alone.
@@ -319,9 +322,13 @@ func decodeItems(text []byte, into *[]any) error {
 func (l *yamlList) finish() (*Object, error) {
 	l.reader.list, l.reader.items = nil, 0
 	content := map[string]any{}
-	if err := Decode(slices.Concat(l.head, []byte("items: []\n"), l.tail), &content); err != nil {
+	if err := Decode(slices.Concat(l.head, l.tail), &content); err != nil {
 		return nil, notAnObject{err}
 	}
+	if _, again := content["items"]; again {
+		return nil, errItemsTwice
+	}
+	content["items"] = []any{}
 	return &Object{Content: content, Where: l.reader.where()}, nil
 }
 
@@ -391,6 +398,9 @@ func (l *jsonList) step() (*Object, error) {
 			}
 			l.head[name] = value
 			continue
+		}
+		if _, again := l.head[name]; again {
+			return nil, errItemsTwice
 		}
 		begin, err := l.decoder.Token()
 		if err != nil {

@@ -122,6 +122,8 @@ func TestALargeListThatIsBroken(t *testing.T) {
 		"JSON that ends":      {string(line)[:len(line)-100], "ends before its end"},
 		"JSON with more":      {string(line) + "{}", "something follows"},
 		"a separator of text": {string(printed) + "--- x\n", "separator"},
+		"items twice":         {string(printed) + "items: []\n", "items stand twice"},
+		"JSON items twice":    {strings.Replace(string(line), `],"kind"`, `],"items":[],"kind"`, 1), "items stand twice"},
 		"JSON items a map":    {`{"apiVersion": "v1", "x": "` + strings.Repeat("x", 2*small) + `", "items": {}}`, "no list"},
 	} {
 		t.Run(name, func(t *testing.T) {
