@@ -434,13 +434,14 @@ func (l *jsonList) finish() (*Object, error) {
 	r.input = bufio.NewReaderSize(io.MultiReader(l.decoder.Buffered(), r.input), r.piece)
 	for {
 		text, ends, err := r.line()
-		if err != nil && !errors.Is(err, io.EOF) {
+		over := ends || errors.Is(err, io.EOF)
+		if err != nil && !over {
 			return nil, err
 		}
 		if left := strings.TrimSpace(string(text)); !ends && left != "" && left[0] != '#' {
 			return nil, errors.New("something follows its end: separate documents by a line of ---")
 		}
-		if ends || err != nil {
+		if over {
 			return &Object{Content: l.head, Where: r.where()}, nil
 		}
 	}
