@@ -151,9 +151,7 @@ test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every 
 	go -C hack/controlplane test -short ./...
 	@hack/fuzz/fuzz.sh 10s
 	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
-	go test -p 1 -timeout 20m $$(go list ./test/... | grep -v '/faults$$')
-	@# The other faults take some ten minutes: make test-faults.
-	go test -timeout 10m -run 'TestCRDsComeChangeAndGo|TestAggregatedAPIWithoutBackend' ./test/faults
+	go test -p 1 -timeout 20m ./test/...
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane

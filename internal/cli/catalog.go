@@ -90,6 +90,7 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 			if err != nil {
 				return err
 			}
+			dump.Close()
 			problems, err := lint(dump.Definitions)
 			if err != nil {
 				return err

@@ -85,6 +85,7 @@ func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled,
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading --from: %w", err)
 		}
+		defer dump.Close()
 		c, err := s.catalog(dump.Definitions)
 		if err != nil {
 			return nil, nil, err

@@ -103,6 +103,7 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
+	defer dump.Close()
 	c, err := s.catalog(dump.Definitions)
 	if err != nil {
 		return nil, nil, err
@@ -113,7 +114,9 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 		return nil, nil, err
 	}
 	i := inventory.New(c, func() time.Time { return now })
-	dump.Feed(i, resources)
+	if err := dump.Feed(i, resources); err != nil {
+		return nil, nil, fmt.Errorf("reading --from: %w", err)
+	}
 	if err := dump.Diagnose(i, now); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}

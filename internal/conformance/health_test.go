@@ -100,7 +100,9 @@ func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte, 
 			reads[resource] = rule.Everything()
 		}
 	}
-	dump.Feed(i, reads)
+	if err := dump.Feed(i, reads); err != nil {
+		t.Fatal(err)
+	}
 	result := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, f.Now.Time)
 	return result.Status.Layers[0].Requirements[0]
 }
@@ -143,7 +145,9 @@ func TestReadyMadeProfiles(t *testing.T) {
 			}
 			reads := c.HealthReads()
 			reads.Add(compiled.Reads())
-			dump.Feed(i, reads)
+			if err := dump.Feed(i, reads); err != nil {
+				t.Fatal(err)
+			}
 			result := conformance.Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
 			if !meta.IsStatusConditionFalse(result.Status.Conditions, v1alpha1.ConditionConformant) {
 				t.Errorf("%s holds on a cluster of nothing: %s", file, result.Status.Score)
@@ -194,7 +198,9 @@ func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 			i := inventory.New(c, func() time.Time { return now })
 			reads := c.HealthReads()
 			reads.Add(profile.Reads())
-			dump.Feed(i, reads)
+			if err := dump.Feed(i, reads); err != nil {
+				t.Fatal(err)
+			}
 			if test.server != "" {
 				i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(test.server)})
 			}

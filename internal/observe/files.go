@@ -29,22 +29,28 @@ type Dump struct {
 	// Definitions are the ComponentDefinitions among the objects; they extend the catalog as they would in the cluster.
 	Definitions []*v1alpha1.ComponentDefinition
 
-	facts   map[string][]facts.Fact // by source
-	objects map[catalog.Resource]map[string]any
+	facts   map[string][]facts.Fact     // by source
+	objects store                       // all that was read, but for definitions and Secrets
 	plural  map[schema.GroupKind]string // what CRDs among the files call their kinds
-	loose   []*unstructured.Unstructured
 }
 
+// Close gives back what a large dump takes on the disk.
+func (d *Dump) Close() { d.objects.close() }
+
 // Files reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart.
-// An error names the file and the document in it.
+// An error names the file and the document in it. What it returns is to be closed.
 func Files(from string, stdin io.Reader) (*Dump, error) {
-	d := &Dump{facts: map[string][]facts.Fact{}, objects: map[catalog.Resource]map[string]any{}, plural: map[schema.GroupKind]string{}}
+	d := &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
+	if err := d.readAll(from, stdin); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *Dump) readAll(from string, stdin io.Reader) error {
 	if from == "-" {
-		if err := d.read("standard input", stdin); err != nil {
-			return nil, err
-		}
-		d.finish()
-		return d, nil
+		return d.read("standard input", stdin)
 	}
 	files := 0
 	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
@@ -67,14 +73,10 @@ func Files(from string, stdin io.Reader) (*Dump, error) {
 		defer file.Close() //nolint:errcheck // nothing was written
 		return d.read(path, file)
 	})
-	if err != nil {
-		return nil, err
+	if err == nil && files == 0 {
+		err = fmt.Errorf("%s holds no .yaml, .yml or .json file", from)
 	}
-	if files == 0 {
-		return nil, fmt.Errorf("%s holds no .yaml, .yml or .json file", from)
-	}
-	d.finish()
-	return d, nil
+	return err
 }
 
 // regular refuses what has the name of a manifest and is none: reading a pipe or a device may never end. Who wants to read a
@@ -105,29 +107,25 @@ func (d *Dump) read(name string, input io.Reader) error {
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
 		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
 	}
-	reader := manifest.Documents(buffered)
-	for n := 1; ; n++ {
-		document, err := reader.Read()
+	reader := manifest.Objects(buffered)
+	for {
+		object, err := reader.Read()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: document %d: %w", name, n, err)
+			return fmt.Errorf("%s: %w", name, err)
 		}
-		content := map[string]any{}
-		if err := manifest.Decode(document, &content); err != nil {
-			return fmt.Errorf("%s: document %d is no Kubernetes object: %w", name, n, err)
-		}
-		if ours(content) {
-			if err := manifest.Unambiguous(document); err != nil {
-				return fmt.Errorf("%s: document %d: %w", name, n, err)
+		if object.Document != nil && ours(object.Content) {
+			if err := manifest.Unambiguous(object.Document); err != nil {
+				return fmt.Errorf("%s: %s: %w", name, object.Where, err)
 			}
 		}
-		if len(content) == 0 {
+		if len(object.Content) == 0 {
 			continue // comments alone
 		}
-		if err := d.take(&unstructured.Unstructured{Object: content}); err != nil {
-			return fmt.Errorf("%s: document %d: %w", name, n, err)
+		if err := d.take(&unstructured.Unstructured{Object: object.Content}); err != nil {
+			return fmt.Errorf("%s: %s: %w", name, object.Where, err)
 		}
 	}
 }
@@ -175,8 +173,7 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	d.loose = append(d.loose, object)
-	return nil
+	return d.objects.add(object)
 }
 
 // sources are the kinds that facts are kept of, with the source that each feeds.
@@ -226,29 +223,39 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 	}
 }
 
-// finish sorts the objects by resource, now that all CRDs are known.
-func (d *Dump) finish() {
-	for _, object := range d.loose {
-		dropNulls(object.Object)
-		kind := object.GroupVersionKind()
-		for _, plural := range d.plurals(kind) {
-			resource := catalog.Resource{Group: kind.Group, Resource: plural}
-			if d.objects[resource] == nil {
-				d.objects[resource] = map[string]any{}
+// each calls a function with every object that was read of some resources, in the order in which they were read. It is asked
+// once all files were read: only then all CRDs are known.
+func (d *Dump) each(wanted func(catalog.Resource) bool, do func(catalog.Resource, *unstructured.Unstructured) error) error {
+	resources := map[schema.GroupKind][]catalog.Resource{}
+	of := func(kind schema.GroupKind) []catalog.Resource {
+		found, known := resources[kind]
+		if !known {
+			for _, plural := range d.plurals(kind) {
+				if resource := (catalog.Resource{Group: kind.Group, Resource: plural}); wanted(resource) {
+					found = append(found, resource)
+				}
 			}
-			d.objects[resource][keyOf(object.GetNamespace(), object.GetName())] = object.Object
+			resources[kind] = found
 		}
+		return found
 	}
-	d.loose = nil
+	return d.objects.each(func(kind schema.GroupKind) bool { return len(of(kind)) > 0 }, func(object *unstructured.Unstructured) error {
+		for _, resource := range of(object.GroupVersionKind().GroupKind()) {
+			if err := do(resource, object); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // plurals are the resources that a kind may be called: the one that its CRD says where the files hold it, and otherwise
 // every way in which English makes plurals, because a guess alone calls gateways gatewaies.
-func (d *Dump) plurals(kind schema.GroupVersionKind) []string {
-	if plural, ok := d.plural[kind.GroupKind()]; ok {
+func (d *Dump) plurals(kind schema.GroupKind) []string {
+	if plural, ok := d.plural[kind]; ok {
 		return []string{plural}
 	}
-	guess, singular := meta.UnsafeGuessKindToResource(kind)
+	guess, singular := meta.UnsafeGuessKindToResource(kind.WithVersion(""))
 	all := []string{guess.Resource, singular.Resource + "s", singular.Resource + "es"}
 	slices.Sort(all)
 	return slices.Compact(all)
@@ -256,7 +263,7 @@ func (d *Dump) plurals(kind schema.GroupVersionKind) []string {
 
 // Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
-func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) {
+func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) error {
 	for _, k := range kinds() {
 		source := k.resource.String()
 		if source == nodeSource && len(d.facts[source]) == 0 {
@@ -272,17 +279,35 @@ func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Feed(name).Replace(d.facts[name])
 	}
-	for resource, fields := range reads {
-		feed := i.ResourceFeed(resource)
-		objects, ok := d.objects[catalog.Resource{Group: resource.Group, Resource: resource.Resource}]
-		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
-			kept := make(map[string]any, len(objects))
-			for key, content := range objects {
-				kept[key] = fields.Keep(content)
+	versions := map[catalog.Resource][]catalog.Resource{} // files show every object in one version, which is as good as another
+	for resource := range reads {
+		named := catalog.Resource{Group: resource.Group, Resource: resource.Resource}
+		versions[named] = append(versions[named], resource)
+	}
+	kept := map[catalog.Resource]map[string]any{}
+	err := d.each(func(named catalog.Resource) bool { return len(versions[named]) > 0 }, func(named catalog.Resource, object *unstructured.Unstructured) error {
+		for _, resource := range versions[named] {
+			if kept[resource] == nil {
+				kept[resource] = map[string]any{}
 			}
-			feed.Replace(kept)
+			kept[resource][keyOf(object.GetNamespace(), object.GetName())] = reads[resource].Keep(object.Object)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for resource := range reads {
+		feed := i.ResourceFeed(resource)
+		objects, ok := kept[resource]
+		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
+			if objects == nil {
+				objects = map[string]any{}
+			}
+			feed.Replace(objects)
 			continue
 		}
 		feed.Lose(inventory.Pending, "the files hold no "+resource.String())
 	}
+	return nil
 }

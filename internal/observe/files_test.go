@@ -50,7 +50,9 @@ func looked(t *testing.T, d *Dump, resources ...catalog.Resource) *inventory.Sna
 	for _, resource := range resources {
 		reads[resource] = rule.Everything()
 	}
-	d.Feed(i, reads)
+	if err := d.Feed(i, reads); err != nil {
+		t.Fatal(err)
+	}
 	if !i.Settled() && len(resources) == 0 {
 		t.Error("files leave something unread")
 	}

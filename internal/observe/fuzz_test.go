@@ -42,7 +42,9 @@ func FuzzDump(f *testing.F) {
 			return "", false
 		}
 		i := inventory.New(known, func() time.Time { return now })
-		dump.Feed(i, known.HealthReads())
+		if err := dump.Feed(i, known.HealthReads()); err != nil {
+			t.Fatal(err)
+		}
 		if err := dump.Diagnose(i, now); err != nil {
 			return "", false
 		}

@@ -83,6 +83,7 @@ func (g *gate) failed(ctx context.Context, err error) error {
 // opened notes that the watch is open, and lets the list through that was held back.
 func (g *gate) opened() error {
 	g.watching, g.final = true, nil
+	g.watcher.countOpen()
 	if g.held != nil {
 		deliver := g.held
 		g.held = nil

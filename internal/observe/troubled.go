@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -466,85 +468,136 @@ func (s *shared[T]) read(ctx context.Context, name types.NamespacedName) (T, err
 // Trouble looks for troubled pods among what was read, in a namespace or in all for "".
 func (d *Dump) Trouble(namespace string) (*Troubled, error) {
 	found := &Troubled{}
-	pods, err := typedOf[corev1.Pod](d, "", "pods")
-	if err != nil {
-		return nil, err
-	}
-	events, err := typedOf[corev1.Event](d, "", "events")
-	if err != nil {
-		return nil, err
-	}
-	claims, err := typedOf[corev1.PersistentVolumeClaim](d, "", "persistentvolumeclaims")
-	if err != nil {
-		return nil, err
-	}
-	nodes, err := typedOf[corev1.Node](d, "", "nodes")
-	if err != nil {
-		return nil, err
-	}
-	classes, err := typedOf[storagev1.StorageClass](d, "storage.k8s.io", "storageclasses")
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := typedOf[batchv1.Job](d, "batch", "jobs")
-	if err != nil {
-		return nil, err
-	}
-	about := map[string][]corev1.Event{}
-	for _, event := range events {
-		key := event.InvolvedObject.Kind + "/" + keyOf(event.InvolvedObject.Namespace, event.InvolvedObject.Name)
-		about[key] = append(about[key], *event)
-	}
+	pods := map[string]*corev1.Pod{} // the suspicious ones: the others are many, and tell only that their owner has pods
 	owned := map[v1alpha1.WorkloadReference]bool{}
-	for _, pod := range pods {
-		if namespace != "" && pod.Namespace != namespace {
-			continue
-		}
-		owner := diagnosis.Owner(pod)
-		owned[owner] = true
-		if !diagnosis.Suspicious(pod) {
-			continue
-		}
-		c := diagnosis.Case{Pod: pod, Node: nodes[keyOf("", pod.Spec.NodeName)], Events: ofObject(about["Pod/"+keyOf(pod.Namespace, pod.Name)], pod.UID)}
-		// A dump without any node tells nothing of a node's absence.
-		c.NodeGone = c.Node == nil && pod.Spec.NodeName != "" && len(nodes) > 0
-		if owner.Kind == "Job" {
-			c.Job = jobs[keyOf(owner.Namespace, owner.Name)]
-		}
-		for _, name := range claimsOf(pod) {
-			claim := diagnosis.Claim{Name: name, Claim: claims[keyOf(pod.Namespace, name)], Unread: len(claims) == 0}
-			if claim.Claim != nil && claim.Claim.Spec.StorageClassName != nil {
-				claim.Class = classes[keyOf("", *claim.Claim.Spec.StorageClassName)]
+	failing := map[string]v1alpha1.Diagnosis{}
+	err := errors.Join(
+		eachOf(d, "", "pods", func(key string, pod *corev1.Pod) {
+			if namespace != "" && pod.Namespace != namespace {
+				return
 			}
-			if claim.Claim != nil {
-				claim.Events = ofObject(about["PersistentVolumeClaim/"+keyOf(pod.Namespace, name)], claim.Claim.UID)
+			owned[diagnosis.Owner(pod)] = true
+			if delete(pods, key); diagnosis.Suspicious(pod) {
+				pods[key] = pod
 			}
-			c.Claims = append(c.Claims, claim)
-		}
-		found.Cases = append(found.Cases, c)
-	}
-	deployments, err := typedOf[appsv1.Deployment](d, "apps", "deployments")
+		}),
+		eachOf(d, "apps", "deployments", func(key string, deployment *appsv1.Deployment) {
+			if namespace != "" && deployment.Namespace != namespace {
+				return
+			}
+			delete(failing, key)
+			if failure := replicaFailure(deployment); failure != "" {
+				failing[key] = diagnosis.Uncreated(v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: deployment.Namespace, Name: deployment.Name}, failure)
+			}
+		}),
+	)
 	if err != nil {
 		return nil, err
 	}
-	for _, deployment := range deployments {
-		if failure := replicaFailure(deployment); failure != "" && (namespace == "" || deployment.Namespace == namespace) {
-			found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: deployment.Namespace, Name: deployment.Name}, failure))
-		}
+	behind, err := d.behind(namespace, pods, owned)
+	if err != nil {
+		return nil, err
 	}
-	for _, kind := range []string{"StatefulSet", "DaemonSet", "Job"} {
-		for _, event := range events {
+	for _, pod := range pods {
+		found.Cases = append(found.Cases, behind.of(pod))
+	}
+	found.Uncreated = slices.AppendSeq(found.Uncreated, maps.Values(failing))
+	for _, kind := range withoutPods {
+		for _, event := range behind.events {
 			workload := v1alpha1.WorkloadReference{Kind: kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
 			if event.InvolvedObject.Kind != kind || owned[workload] || namespace != "" && workload.Namespace != namespace {
 				continue
 			}
 			owned[workload] = true
-			if failure := uncreated(about[kind+"/"+keyOf(workload.Namespace, workload.Name)]); failure != "" {
+			if failure := uncreated(behind.about[kind+"/"+keyOf(workload.Namespace, workload.Name)]); failure != "" {
 				found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(workload, failure))
 			}
 		}
 	}
 	return found, nil
+}
+
+// withoutPods are the kinds of which only events tell that their pods could not be made.
+var withoutPods = []string{"StatefulSet", "DaemonSet", "Job"}
+
+// background is what lies behind troubled pods.
+type background struct {
+	nodes      map[string]*corev1.Node
+	classes    map[string]*storagev1.StorageClass
+	claims     map[string]*corev1.PersistentVolumeClaim
+	jobs       map[string]*batchv1.Job
+	events     map[string]*corev1.Event
+	about      map[string][]corev1.Event // by kind, namespace and name
+	readClaims bool                      // some claim was read
+}
+
+// behind reads what lies behind pods, and what events say of workloads without pods.
+func (d *Dump) behind(namespace string, pods map[string]*corev1.Pod, owned map[v1alpha1.WorkloadReference]bool) (*background, error) {
+	claimed, working, asked := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for key, pod := range pods {
+		asked["Pod/"+key] = true
+		for _, name := range claimsOf(pod) {
+			claim := keyOf(pod.Namespace, name)
+			claimed[claim], asked["PersistentVolumeClaim/"+claim] = true, true
+		}
+		if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
+			working[keyOf(owner.Namespace, owner.Name)] = true
+		}
+	}
+	b := &background{
+		nodes: map[string]*corev1.Node{}, classes: map[string]*storagev1.StorageClass{}, claims: map[string]*corev1.PersistentVolumeClaim{},
+		jobs: map[string]*batchv1.Job{}, events: map[string]*corev1.Event{}, about: map[string][]corev1.Event{},
+	}
+	err := errors.Join(
+		eachOf(d, "", "nodes", func(key string, node *corev1.Node) { b.nodes[key] = node }),
+		eachOf(d, "storage.k8s.io", "storageclasses", func(key string, class *storagev1.StorageClass) { b.classes[key] = class }),
+		eachOf(d, "", "persistentvolumeclaims", func(key string, claim *corev1.PersistentVolumeClaim) {
+			b.readClaims = true
+			if claimed[key] {
+				b.claims[key] = claim
+			}
+		}),
+		eachOf(d, "batch", "jobs", func(key string, job *batchv1.Job) {
+			if working[key] {
+				b.jobs[key] = job
+			}
+		}),
+		eachOf(d, "", "events", func(key string, event *corev1.Event) {
+			delete(b.events, key)
+			of := event.InvolvedObject
+			workload := v1alpha1.WorkloadReference{Kind: of.Kind, Namespace: of.Namespace, Name: of.Name}
+			lacking := slices.Contains(withoutPods, of.Kind) && !owned[workload] && (namespace == "" || of.Namespace == namespace)
+			if lacking || asked[of.Kind+"/"+keyOf(of.Namespace, of.Name)] {
+				b.events[key] = event
+			}
+		}),
+	)
+	for _, event := range b.events {
+		of := event.InvolvedObject.Kind + "/" + keyOf(event.InvolvedObject.Namespace, event.InvolvedObject.Name)
+		b.about[of] = append(b.about[of], *event)
+	}
+	return b, err
+}
+
+// of is the case of a pod.
+func (b *background) of(pod *corev1.Pod) diagnosis.Case {
+	c := diagnosis.Case{Pod: pod, Node: b.nodes[keyOf("", pod.Spec.NodeName)], Events: ofObject(b.about["Pod/"+keyOf(pod.Namespace, pod.Name)], pod.UID)}
+	// A dump without any node tells nothing of a node's absence.
+	c.NodeGone = c.Node == nil && pod.Spec.NodeName != "" && len(b.nodes) > 0
+	if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
+		c.Job = b.jobs[keyOf(owner.Namespace, owner.Name)]
+	}
+	for _, name := range claimsOf(pod) {
+		claim := diagnosis.Claim{Name: name, Claim: b.claims[keyOf(pod.Namespace, name)], Unread: !b.readClaims}
+		if claim.Claim != nil && claim.Claim.Spec.StorageClassName != nil {
+			claim.Class = b.classes[keyOf("", *claim.Claim.Spec.StorageClassName)]
+		}
+		if claim.Claim != nil {
+			claim.Events = ofObject(b.about["PersistentVolumeClaim/"+keyOf(pod.Namespace, name)], claim.Claim.UID)
+		}
+		c.Claims = append(c.Claims, claim)
+	}
+	return c
 }
 
 // Diagnose tells an inventory what is wrong with the pods of its degraded workloads, as far as the dump holds them.
@@ -566,15 +619,15 @@ func (d *Dump) Diagnose(i *inventory.Inventory, now time.Time) error {
 	return nil
 }
 
-// typedOf are the objects of a resource among what was read, in their Go type, by namespace and name.
-func typedOf[T any](d *Dump, group, resource string) (map[string]*T, error) {
-	all := map[string]*T{}
-	for key, content := range d.objects[catalog.Resource{Group: group, Resource: resource}] {
-		object := new(T)
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.(map[string]any), object); err != nil {
-			return nil, fmt.Errorf("%s %s: %w", resource, key, err)
+// eachOf calls a function with the objects of a resource among what was read, in their Go type, and with namespace and name.
+func eachOf[T any](d *Dump, group, resource string, do func(string, *T)) error {
+	wanted := catalog.Resource{Group: group, Resource: resource}
+	return d.each(func(r catalog.Resource) bool { return r == wanted }, func(_ catalog.Resource, content *unstructured.Unstructured) error {
+		object, key := new(T), keyOf(content.GetNamespace(), content.GetName())
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
+			return fmt.Errorf("%s %s: %w", resource, key, err)
 		}
-		all[key] = object
-	}
-	return all, nil
+		do(key, object)
+		return nil
+	})
 }

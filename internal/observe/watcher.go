@@ -314,11 +314,18 @@ func (w *watcher) mayOpen() bool {
 	const most = 3
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.opens < most || time.Since(w.opened) > time.Second
+}
+
+// countOpen notes that a watch was opened. One that was refused does not count: that it is refused is to be told, and a list
+// in between would pass for an answer.
+func (w *watcher) countOpen() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if now := time.Now(); now.Sub(w.opened) > time.Second {
 		w.opened, w.opens = now, 0
 	}
 	w.opens++
-	return w.opens <= most
 }
 
 func (w *watcher) lastHeard() time.Time {

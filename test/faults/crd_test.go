@@ -44,41 +44,41 @@ spec:
 // TestCRDsComeChangeAndGo shows that a check follows its resource when its CRD is installed, gets another version, loses the
 // one that is watched, is served no more, and is deleted, with objects and all, while the operator runs.
 func TestCRDsComeChangeAndGo(t *testing.T) {
-	ctx := context.Background()
-	launch(t, "", nil)
-	undone(t, gadgetProfile)
-	undone(t, gadgets("v1!"))
-	must(t, apply(ctx, object(gadgetProfile)))
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.undone(t, gadgetProfile)
+	g.undone(t, gadgets("v1!"))
+	must(t, g.apply(ctx, object(gadgetProfile)))
 	says := func(step, requirement string, want v1alpha1.Verdict, text string) {
 		t.Helper()
 		took := await(t, step, func() (bool, string) {
-			is, said := verdict("gadgets", "gadgets", requirement)
+			is, said := g.verdict("gadgets", "gadgets", requirement)
 			return is == want && strings.Contains(said, text), string(is) + ": " + said
 		})
-		agrees(t)
+		g.agrees(t)
 		t.Logf("%s: %s after %s", step, want, took.Round(time.Millisecond))
 	}
 	says("no CRD", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
-	must(t, apply(ctx, object(gadgets("v1!"))))
+	must(t, g.apply(ctx, object(gadgets("v1!"))))
 	says("the CRD comes", "ok", v1alpha1.VerdictSatisfied, "")
-	must(t, apply(ctx, object("{apiVersion: faults.example.com/v1, kind: Gadget, metadata: {name: one}, spec: {ok: true}}")))
+	must(t, g.apply(ctx, object("{apiVersion: faults.example.com/v1, kind: Gadget, metadata: {name: one}, spec: {ok: true}}")))
 	says("an object comes", "newest", v1alpha1.VerdictCheckFailed, "v2")
-	must(t, apply(ctx, object(gadgets("v1!", "v2"))))
+	must(t, g.apply(ctx, object(gadgets("v1!", "v2"))))
 	says("a newer version is served", "newest", v1alpha1.VerdictSatisfied, "")
-	must(t, apply(ctx, object("{apiVersion: faults.example.com/v2, kind: Gadget, metadata: {name: two}, spec: {ok: false}}")))
+	must(t, g.apply(ctx, object("{apiVersion: faults.example.com/v2, kind: Gadget, metadata: {name: two}, spec: {ok: false}}")))
 	says("an object of it comes", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
-	must(t, apply(ctx, object(gadgets("v1!", "-v2"))))
+	must(t, g.apply(ctx, object(gadgets("v1!", "-v2"))))
 	says("the newer version is withdrawn", "newest", v1alpha1.VerdictCheckFailed, "v2")
 	says("and what it holds is still seen", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
-	must(t, apply(ctx, object(gadgets("-v1!", "v2"))))
+	must(t, g.apply(ctx, object(gadgets("-v1!", "v2"))))
 	says("the older version is withdrawn", "newest", v1alpha1.VerdictSatisfied, "")
-	must(t, apply(ctx, object(gadgets("-v1!", "-v2"))))
+	must(t, g.apply(ctx, object(gadgets("-v1!", "-v2"))))
 	says("no version is served", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
-	must(t, apply(ctx, object(gadgets("v1!", "v2"))))
+	must(t, g.apply(ctx, object(gadgets("v1!", "v2"))))
 	says("both are served again", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
-	must(t, remove(ctx, object(gadgets("v1!"))))
+	must(t, g.remove(ctx, object(gadgets("v1!"))))
 	says("the CRD goes", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
-	must(t, apply(ctx, object(gadgets("v1!"))))
+	must(t, g.apply(ctx, object(gadgets("v1!"))))
 	says("it comes again, and is empty", "ok", v1alpha1.VerdictSatisfied, "")
 }
 
@@ -104,31 +104,31 @@ spec:
 // TestAggregatedAPIWithoutBackend shows that an API whose backend is gone is Unknown to who asks for it, and to nobody else,
 // and that one that is not there at all is not.
 func TestAggregatedAPIWithoutBackend(t *testing.T) {
-	ctx := context.Background()
-	launch(t, "", nil)
-	undone(t, sprockets)
-	undone(t, sprocketService)
-	undone(t, sprocketAPI)
-	must(t, apply(ctx, object(sprockets)))
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.undone(t, sprockets)
+	g.undone(t, sprocketService)
+	g.undone(t, sprocketAPI)
+	must(t, g.apply(ctx, object(sprockets)))
 	says := func(want v1alpha1.Verdict, text string) time.Duration {
 		t.Helper()
 		return await(t, "it is "+string(want), func() (bool, string) {
-			is, said := verdict("sprockets", "sprockets", "any")
+			is, said := g.verdict("sprockets", "sprockets", "any")
 			return is == want && strings.Contains(said, text), string(is) + ": " + said
 		})
 	}
 	says(v1alpha1.VerdictMissing, "serves no sprockets")
-	must(t, apply(ctx, object(sprocketService)))
-	must(t, apply(ctx, object(sprocketAPI)))
+	must(t, g.apply(ctx, object(sprocketService)))
+	must(t, g.apply(ctx, object(sprocketAPI)))
 	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "the API server has not answered for sprockets.gone.example.com since").Round(time.Second))
 	time.Sleep(5 * time.Second)
 	for _, requirement := range []string{"apps/app", "apps/agent", "widgets/ok", "storage/classes"} {
 		layer, name, _ := strings.Cut(requirement, "/")
-		if is, said := verdict("faults", layer, name); is != v1alpha1.VerdictSatisfied {
+		if is, said := g.verdict("faults", layer, name); is != v1alpha1.VerdictSatisfied {
 			t.Errorf("%s, which has nothing to do with it, is %s: %s", requirement, is, said)
 		}
 	}
-	must(t, remove(ctx, object(sprocketAPI)))
+	must(t, g.remove(ctx, object(sprocketAPI)))
 	t.Logf("Missing %s after it is registered no more", says(v1alpha1.VerdictMissing, "serves no sprockets").Round(time.Millisecond))
-	agrees(t)
+	g.agrees(t)
 }

@@ -62,8 +62,9 @@ var failings = []failing{
 // TestWhatCannotBeKnown shows three operators at the same time, because what is noticed is noticed after a while: one that is
 // cut off, one behind a black hole, and one for which single kinds fail.
 func TestWhatCannotBeKnown(t *testing.T) {
-	cut, hung := strand(t, (*wire).cut), strand(t, (*wire).stall)
-	t.Run("single kinds", kindsThatFail)
+	g := enter(t)
+	cut, hung := g.strand(t, (*wire).cut), g.strand(t, (*wire).stall)
+	t.Run("single kinds", g.kindsThatFail)
 	t.Run("cut off", cut.tells)
 	t.Run("behind a black hole", hung.tells)
 	cut.recovers(t)
@@ -73,24 +74,24 @@ func TestWhatCannotBeKnown(t *testing.T) {
 // kindsThatFail shows what becomes of requirements when one kind fails in each of these ways while the others work: they
 // turn Unknown, with the kind, since when and what to do, the others stay, and all is right when it is over. A kind that can
 // still be listed stays right all the while.
-func kindsThatFail(t *testing.T) {
+func (g *ground) kindsThatFail(t *testing.T) {
 	ctx := context.Background()
-	d, err := newDoor(env.Config)
+	d, err := newDoor(g.Config)
 	must(t, err)
 	t.Cleanup(d.close)
-	launch(t, d.url(), d.authority, "--watch-silence", "15s")
+	g.launch(t, d.url(), d.authority, "--watch-silence", "15s")
 	asked := make([]string, 0, len(failings))
 	for _, f := range failings {
-		undone(t, f.unwanted)
+		g.undone(t, f.unwanted)
 		asked = append(asked, fmt.Sprintf("{name: %s, check: {resource: {group: %s, resource: %s}, expression: \"objects.all(o, o.metadata.name != 'failing')\", message: none fails}}", f.resource, f.group, f.resource))
 	}
 	text := profile("failing", "Ignore", false, asked)
-	undone(t, text)
-	must(t, apply(ctx, object(text)))
+	g.undone(t, text)
+	must(t, g.apply(ctx, object(text)))
 	is := func(t *testing.T, f failing, want v1alpha1.Verdict, says string) time.Duration {
 		t.Helper()
 		return await(t, f.resource+" is "+string(want), func() (bool, string) {
-			found, said := verdict("failing", "any", f.resource)
+			found, said := g.verdict("failing", "any", f.resource)
 			return found == want && strings.Contains(said, says), string(found) + ": " + said
 		})
 	}
@@ -103,20 +104,20 @@ func kindsThatFail(t *testing.T) {
 		for _, f := range failings { // in the order in which it is noticed
 			t.Run(f.name, func(t *testing.T) {
 				if f.says == "" {
-					must(t, apply(ctx, object(f.unwanted)))
+					must(t, g.apply(ctx, object(f.unwanted)))
 					t.Logf("a change is seen after %s", is(t, f, v1alpha1.VerdictCheckFailed, "none fails").Round(time.Second))
 					return
 				}
 				is(t, f, v1alpha1.VerdictUnknown, f.says)
 				t.Logf("seen to be Unknown %s after it began to fail", time.Since(set).Round(time.Second))
-				must(t, apply(ctx, object(f.unwanted)))
+				must(t, g.apply(ctx, object(f.unwanted)))
 			})
 		}
 	})
-	if found := conformant(t, "failing"); found != "False" {
+	if found := g.conformant(t, "failing"); found != "False" {
 		t.Errorf("three fail and the others are Unknown, and Conformant is %s", found)
 	}
-	if found, said := verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
+	if found, said := g.verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
 		t.Errorf("apps/app, which has nothing to do with it, is %s: %s", found, said)
 	}
 	began, met := time.Now(), d.met()
@@ -129,6 +130,6 @@ func kindsThatFail(t *testing.T) {
 	for _, f := range failings {
 		is(t, f, v1alpha1.VerdictCheckFailed, "none fails")
 	}
-	agrees(t)
+	g.agrees(t)
 	t.Logf("right %s after it was over", time.Since(over).Round(time.Millisecond))
 }

@@ -21,39 +21,40 @@ import (
 // TestNetworkBreaksOffAndIsSlow shows that connections that break off, that hang for seconds and that are slow lose no change
 // and turn no verdict.
 func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
-	ctx := context.Background()
-	w, err := newWire(hostOf(t, env.Config.Host))
+	g, ctx := enter(t), context.Background()
+	w, err := newWire(hostOf(t, g.Config.Host))
 	must(t, err)
 	t.Cleanup(w.close)
-	launch(t, "https://"+w.address(), nil)
-	agrees(t)
+	g.launch(t, "https://"+w.address(), nil)
+	g.agrees(t)
 	for range 5 {
 		w.drop()
 		time.Sleep(300 * time.Millisecond)
 	}
-	agrees(t)
-	if is, said := verdict("faults", "apps", "app"); is != v1alpha1.VerdictSatisfied {
+	g.agrees(t)
+	if is, said := g.verdict("faults", "apps", "app"); is != v1alpha1.VerdictSatisfied {
 		t.Errorf("connections that broke off turned apps/app %s: %s", is, said)
 	}
 
 	w.slow(150 * time.Millisecond)
-	undone(t, unwanted)
-	must(t, apply(ctx, object(unwanted)))
-	t.Logf("300 ms away, a change is written after %s", turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted").Round(time.Millisecond))
+	g.undone(t, unwanted)
+	must(t, g.apply(ctx, object(unwanted)))
+	t.Logf("300 ms away, a change is written after %s", g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted").Round(time.Millisecond))
 	w.mend()
 
 	w.stall()
-	must(t, remove(ctx, object(unwanted)))
+	must(t, g.remove(ctx, object(unwanted)))
 	time.Sleep(5 * time.Second)
 	w.mend()
 	back := time.Now()
-	turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
-	agrees(t)
+	g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
+	g.agrees(t)
 	t.Logf("right %s after a hang of 5 s", time.Since(back).Round(time.Millisecond))
 }
 
 // stranded is an operator that nothing reaches.
 type stranded struct {
+	*ground
 	wire     *wire
 	operator *cluster.Operator
 	since    time.Time
@@ -62,13 +63,13 @@ type stranded struct {
 }
 
 // strand starts an operator, and then has something happen to its network.
-func strand(t *testing.T, happen func(*wire)) *stranded {
+func (g *ground) strand(t *testing.T, happen func(*wire)) *stranded {
 	t.Helper()
-	w, err := newWire(hostOf(t, env.Config.Host))
+	w, err := newWire(hostOf(t, g.Config.Host))
 	must(t, err)
 	t.Cleanup(w.close)
-	s := &stranded{wire: w, operator: launch(t, "https://"+w.address(), nil), blind: make(chan time.Duration, 1), unready: make(chan time.Duration, 1)}
-	agrees(t)
+	s := &stranded{ground: g, wire: w, operator: g.launch(t, "https://"+w.address(), nil), blind: make(chan time.Duration, 1), unready: make(chan time.Duration, 1)}
+	g.agrees(t)
 	happen(w)
 	s.since = time.Now()
 	go s.clock(s.blind, func() bool {
@@ -117,7 +118,7 @@ func (s *stranded) recovers(t *testing.T) {
 	s.wire.mend()
 	back := time.Now()
 	await(t, "the operator is ready again", func() (bool, string) { return s.operator.Ready(context.Background()) })
-	agrees(t)
+	s.agrees(t)
 	t.Logf("right %s after the network was mended", time.Since(back).Round(time.Millisecond))
 	s.operator.Stop()
 }
@@ -125,35 +126,35 @@ func (s *stranded) recovers(t *testing.T) {
 // TestExpiredWatches shows that an operator whose watches are older than what etcd keeps lists anew: after a compaction and a
 // restart of the API server, while the operator was cut off, and after events that say so.
 func TestExpiredWatches(t *testing.T) {
-	ctx := context.Background()
-	w, err := newWire(hostOf(t, env.Config.Host))
+	g, ctx := enter(t), context.Background()
+	w, err := newWire(hostOf(t, g.Config.Host))
 	must(t, err)
 	t.Cleanup(w.close)
-	launch(t, "https://"+w.address(), nil)
-	agrees(t)
-	undone(t, unwanted)
-	undone(t, second)
+	g.launch(t, "https://"+w.address(), nil)
+	g.agrees(t)
+	g.undone(t, unwanted)
+	g.undone(t, second)
 	w.cut()
 	for i := range 20 {
-		must(t, apply(ctx, object(fmt.Sprintf("{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: second}, spec: {ok: %t}}", i%2 == 0))))
+		must(t, g.apply(ctx, object(fmt.Sprintf("{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: second}, spec: {ok: %t}}", i%2 == 0))))
 	}
-	must(t, apply(ctx, object(unwanted)))
-	compact(t)
-	must(t, env.Control(ctx, "restart", "kube-apiserver"))
+	must(t, g.apply(ctx, object(unwanted)))
+	g.compact(t)
+	must(t, g.Control(ctx, "restart", "kube-apiserver"))
 	w.mend()
-	turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
-	agrees(t)
+	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	g.agrees(t)
 }
 
 // compact has etcd forget all revisions but the present one.
-func compact(t *testing.T) {
+func (g *ground) compact(t *testing.T) {
 	t.Helper()
 	state := struct {
 		Components map[string]struct {
 			Port int `json:"port"`
 		} `json:"components"`
 	}{}
-	folder := filepath.Dir(env.Kubeconfig)
+	folder := filepath.Dir(g.Kubeconfig)
 	data, err := os.ReadFile(filepath.Join(folder, "state.json"))
 	must(t, err)
 	must(t, json.Unmarshal(data, &state))

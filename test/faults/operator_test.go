@@ -31,17 +31,17 @@ const patience = 90 * time.Second
 
 // launch starts an operator that reaches the API server directly, or by a proxy where an address is given, and waits until
 // it is ready.
-func launch(t *testing.T, server string, authority []byte, flags ...string) *cluster.Operator {
+func (g *ground) launch(t *testing.T, server string, authority []byte, flags ...string) *cluster.Operator {
 	t.Helper()
-	via := *env.Cluster
-	via.Config = rest.CopyConfig(env.Config)
+	via := *g.Cluster
+	via.Config = rest.CopyConfig(g.Config)
 	if server != "" {
 		via.Config.Host = server
 	}
 	if authority != nil {
 		via.Config.CAData, via.Config.CAFile = authority, ""
 	}
-	o, err := via.Launch(context.Background(), env.program, nil, append([]string{"--verbosity", "1"}, flags...)...)
+	o, err := via.Launch(context.Background(), g.program, nil, append([]string{"--verbosity", "1"}, flags...)...)
 	must(t, err)
 	t.Cleanup(func() {
 		o.Stop()
@@ -78,16 +78,16 @@ func await(t *testing.T, what string, so func() (bool, string)) time.Duration {
 }
 
 // stored is a profile as the API server has it.
-func stored(ctx context.Context, name string) (*v1alpha1.PlatformProfile, error) {
+func (g *ground) stored(ctx context.Context, name string) (*v1alpha1.PlatformProfile, error) {
 	profile := &v1alpha1.PlatformProfile{}
-	return profile, env.Client.Get(ctx, types.NamespacedName{Name: name}, profile)
+	return profile, g.Client.Get(ctx, types.NamespacedName{Name: name}, profile)
 }
 
 // fresh are the cluster's profiles with the status that somebody who looks for the first time gives them: what the
 // command line says, with the operator's own permissions.
-func fresh() (map[string]*v1alpha1.PlatformProfile, error) {
+func (g *ground) fresh() (map[string]*v1alpha1.PlatformProfile, error) {
 	var out, errOut bytes.Buffer
-	code := cli.Execute([]string{"check", "--kubeconfig", freshConfig(), "-o", "json"}, strings.NewReader(""), &out, &errOut)
+	code := cli.Execute([]string{"check", "--kubeconfig", g.freshConfig(), "-o", "json"}, strings.NewReader(""), &out, &errOut)
 	list := &v1alpha1.PlatformProfileList{}
 	if err := json.Unmarshal(out.Bytes(), list); err != nil {
 		return nil, fmt.Errorf("check ends with %d: %s", code, errOut.String())
@@ -106,17 +106,17 @@ func fresh() (map[string]*v1alpha1.PlatformProfile, error) {
 	return found, nil
 }
 
-func freshConfig() string { return filepath.Join(env.Dir, "fresh.kubeconfig") }
+func (g *ground) freshConfig() string { return filepath.Join(g.Dir, "fresh.kubeconfig") }
 
 // differs says what the API server has of all profiles and what a fresh look finds, where they differ; empty where not.
-func differs() string {
+func (g *ground) differs() string {
 	ctx := context.Background()
-	found, err := fresh()
+	found, err := g.fresh()
 	if err != nil {
 		return err.Error()
 	}
 	list := &v1alpha1.PlatformProfileList{}
-	if err := env.Client.List(ctx, list); err != nil {
+	if err := g.Client.List(ctx, list); err != nil {
 		return err.Error()
 	}
 	if len(list.Items) != len(found) {
@@ -158,17 +158,17 @@ func text(status v1alpha1.PlatformProfileStatus) string {
 }
 
 // agrees waits until all profiles say what a fresh look finds, and returns how long that took.
-func agrees(t *testing.T) time.Duration {
+func (g *ground) agrees(t *testing.T) time.Duration {
 	t.Helper()
 	return await(t, "the profiles say what a fresh look finds", func() (bool, string) {
-		difference := differs()
+		difference := g.differs()
 		return difference == "", difference
 	})
 }
 
 // verdict is what a profile says of a requirement, with its message.
-func verdict(profile, layer, requirement string) (v1alpha1.Verdict, string) {
-	found, err := stored(context.Background(), profile)
+func (g *ground) verdict(profile, layer, requirement string) (v1alpha1.Verdict, string) {
+	found, err := g.stored(context.Background(), profile)
 	if err != nil {
 		return "", err.Error()
 	}
@@ -183,18 +183,18 @@ func verdict(profile, layer, requirement string) (v1alpha1.Verdict, string) {
 }
 
 // turns waits until a requirement has a verdict and a message that holds a text, and returns how long that took.
-func turns(t *testing.T, layer, requirement string, to v1alpha1.Verdict, says string) time.Duration {
+func (g *ground) turns(t *testing.T, layer, requirement string, to v1alpha1.Verdict, says string) time.Duration {
 	t.Helper()
 	return await(t, fmt.Sprintf("%s/%s is %s", layer, requirement, to), func() (bool, string) {
-		is, said := verdict("faults", layer, requirement)
+		is, said := g.verdict("faults", layer, requirement)
 		return is == to && strings.Contains(said, says), string(is) + ": " + said
 	})
 }
 
 // conformant is the condition of a profile.
-func conformant(t *testing.T, profile string) metav1.ConditionStatus {
+func (g *ground) conformant(t *testing.T, profile string) metav1.ConditionStatus {
 	t.Helper()
-	found, err := stored(context.Background(), profile)
+	found, err := g.stored(context.Background(), profile)
 	must(t, err)
 	if condition := meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionConformant); condition != nil {
 		return condition.Status

@@ -98,12 +98,12 @@ spec:
 `
 
 // furnish installs the platform.
-func furnish(ctx context.Context) error {
+func (g *ground) furnish(ctx context.Context) error {
 	objects, err := cluster.Parse([]byte(platform))
 	if err != nil {
 		return err
 	}
-	return env.ApplyObjects(ctx, objects, "acme")
+	return g.ApplyObjects(ctx, objects, "acme")
 }
 
 // object is one that YAML describes.
@@ -116,17 +116,17 @@ func object(text string) *unstructured.Unstructured {
 }
 
 // apply applies one object, and goes on while the API server does not take it.
-func apply(ctx context.Context, o *unstructured.Unstructured) error {
+func (g *ground) apply(ctx context.Context, o *unstructured.Unstructured) error {
 	return persist(ctx, func() error {
-		return env.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o.DeepCopy()), client.FieldOwner("faults"), client.ForceOwnership)
+		return g.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o.DeepCopy()), client.FieldOwner("faults"), client.ForceOwnership)
 	})
 }
 
 // remove deletes one object, where it is there.
-func remove(ctx context.Context, o *unstructured.Unstructured) error {
+func (g *ground) remove(ctx context.Context, o *unstructured.Unstructured) error {
 	return persist(ctx, func() error {
 		foreground := metav1.DeletePropagationBackground
-		return client.IgnoreNotFound(env.Client.Delete(ctx, o.DeepCopy(), &client.DeleteOptions{PropagationPolicy: &foreground}))
+		return client.IgnoreNotFound(g.Client.Delete(ctx, o.DeepCopy(), &client.DeleteOptions{PropagationPolicy: &foreground}))
 	})
 }
 

@@ -2,11 +2,11 @@ package faults
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -17,21 +17,22 @@ import (
 
 // rig is an operator behind both proxies.
 type rig struct {
+	*ground
 	operator *cluster.Operator
 	wire     *wire
 	door     *door
 	restarts int
 }
 
-func newRig(t *testing.T, flags ...string) *rig {
+func (g *ground) newRig(t *testing.T, flags ...string) *rig {
 	t.Helper()
-	d, err := newDoor(env.Config)
+	d, err := newDoor(g.Config)
 	must(t, err)
 	t.Cleanup(d.close)
 	w, err := newWire(hostOf(t, d.url()))
 	must(t, err)
 	t.Cleanup(w.close)
-	return &rig{operator: launch(t, "https://"+w.address(), d.authority, flags...), wire: w, door: d}
+	return &rig{ground: g, operator: g.launch(t, "https://"+w.address(), d.authority, flags...), wire: w, door: d}
 }
 
 // drawn is a source of random choices.
@@ -45,9 +46,9 @@ type bySequence struct{ *rapid.T }
 func (d bySequence) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, label) }
 
 // change makes one random change of what profiles ask for, of definitions or of profiles, and says which.
-func change(ctx context.Context, d drawn) (string, error) {
-	put := func(text string) (string, error) { return text, apply(ctx, object(text)) }
-	drop := func(text string) (string, error) { return "no " + text, remove(ctx, object(text)) }
+func (g *ground) change(ctx context.Context, d drawn) (string, error) {
+	put := func(text string) (string, error) { return text, g.apply(ctx, object(text)) }
+	drop := func(text string) (string, error) { return "no " + text, g.remove(ctx, object(text)) }
 	there := func(text string) (string, error) {
 		if d.pick("there", 2) == 0 {
 			return drop(text)
@@ -159,15 +160,15 @@ func (r *rig) fail(ctx context.Context, d drawn) (string, error) {
 	case 9, 10:
 		return fmt.Sprintf("%d watches of %s end", r.door.endWatches(path), path), nil
 	default:
-		const most = 3 // in all sequences: each takes as long as fifty others
-		if r.restarts == most || d.pick("restarts", 8) > 0 {
+		const most = 1 // in a part of the sequences: each takes as long as fifty others
+		if r.restarts >= most || d.pick("restarts", 8) > 0 {
 			return fmt.Sprintf("%d watches of %s end", r.door.endWatches(path), path), nil
 		}
 		r.restarts++
-		if err := env.Control(ctx, "kill", "kube-apiserver"); err != nil {
+		if err := r.Control(ctx, "kill", "kube-apiserver"); err != nil {
 			return "", err
 		}
-		return "the API server is killed", env.Control(ctx, "start", "kube-apiserver")
+		return "the API server is killed", r.Control(ctx, "start", "kube-apiserver")
 	}
 }
 
@@ -177,57 +178,93 @@ func (r *rig) mend() {
 	r.wire.mend()
 }
 
+// parts are how many operators share the random sequences. Each lives through its own, one after the other.
+const parts = 8
+
+// tally is what was tried in random sequences.
+type tally struct {
+	mu                                   sync.Mutex
+	sequences, changes, faults, restarts int
+	looks                                int // how often a fresh look was compared with what the operator says
+	longest                              time.Duration
+}
+
+func (all *tally) add(some *tally) {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	all.sequences += some.sequences
+	all.changes += some.changes
+	all.faults += some.faults
+	all.restarts += some.restarts
+	all.looks += some.looks
+	all.longest = max(all.longest, some.longest)
+}
+
+func (all *tally) String() string {
+	return fmt.Sprintf("%d sequences of %d changes and %d faults (the API server was killed %d times); right at most %s after each, by %d fresh looks",
+		all.sequences, all.changes, all.faults, all.restarts, all.longest.Round(time.Millisecond), all.looks)
+}
+
 // TestAnySequence shows for random sequences of changes and faults that when they are over all profiles say what a fresh look
-// finds. One operator lives through all of them.
+// finds.
 func TestAnySequence(t *testing.T) {
-	ctx := context.Background()
-	r := newRig(t)
-	agrees(t)
-	must(t, flag.Set("rapid.checks", strconv.Itoa(*sequences)))
-	must(t, flag.Set("rapid.shrinktime", "0s")) // what fails on a control plane is not made smaller by trying
-	must(t, flag.Set("rapid.nofailfile", "true"))
-	tried, changes, faults := 0, 0, 0
-	var longest time.Duration
-	rapid.Check(t, func(rt *rapid.T) {
-		tried++
-		d := bySequence{rt}
-		var said []string
-		for range rapid.IntRange(1, 6).Draw(rt, "steps") {
-			var what string
-			var err error
-			if d.pick("or a fault", 14) == 0 {
-				what, err = r.fail(ctx, d)
-				faults++
-			} else {
-				what, err = change(ctx, d)
-				changes++
-			}
-			said = append(said, what)
-			if err != nil {
-				rt.Fatalf("%s: %v", what, err)
-			}
+	t.Parallel()
+	all := &tally{}
+	t.Cleanup(func() { t.Log(all) })
+	for part := range parts {
+		t.Run(strconv.Itoa(part), func(t *testing.T) {
+			g := enter(t)
+			r := g.newRig(t)
+			g.agrees(t)
+			some := &tally{}
+			rapid.Check(t, func(rt *rapid.T) { r.sequence(rt, some) })
+			some.restarts = r.restarts
+			t.Log(some)
+			all.add(some)
+			must(t, g.restore(context.Background()))
+			g.agrees(t)
+		})
+	}
+}
+
+// sequence tries a random sequence, ends its faults, and waits until all profiles are right.
+func (r *rig) sequence(rt *rapid.T, some *tally) {
+	ctx, d := context.Background(), bySequence{rt}
+	some.sequences++
+	var said []string
+	for range rapid.IntRange(1, 6).Draw(rt, "steps") {
+		var what string
+		var err error
+		if d.pick("or a fault", 14) == 0 {
+			what, err = r.fail(ctx, d)
+			some.faults++
+		} else {
+			what, err = r.change(ctx, d)
+			some.changes++
 		}
-		r.mend()
-		began := time.Now()
-		for {
-			difference := differs()
-			if difference == "" {
-				break
-			}
-			if time.Since(began) > patience {
-				rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(said, "\n"), difference)
-			}
-			time.Sleep(20 * time.Millisecond)
+		said = append(said, what)
+		if err != nil {
+			rt.Fatalf("%s: %v", what, err)
 		}
-		longest = max(longest, time.Since(began))
-	})
-	t.Logf("%d sequences of %d changes and %d faults (the API server was killed %d times); right at most %s after each", tried, changes, faults, r.restarts, longest.Round(time.Millisecond))
-	must(t, restore(ctx))
-	agrees(t)
+	}
+	r.mend()
+	began := time.Now()
+	for {
+		some.looks++
+		difference := r.differs()
+		if difference == "" {
+			break
+		}
+		if time.Since(began) > patience {
+			rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(said, "\n"), difference)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	some.longest = max(some.longest, time.Since(began))
 }
 
 // restore puts the platform back to what it was.
-func restore(ctx context.Context) error {
+func (g *ground) restore(ctx context.Context) error {
 	for _, text := range []string{
 		profile("random", "Ignore", false, nil), gadgets("v1!"), unwanted, deployment("other", "weaveworks/weave-kube:2.8.1", 1),
 		"{apiVersion: v1, kind: Node, metadata: {name: extra0}}", "{apiVersion: v1, kind: Node, metadata: {name: extra1}}",
@@ -235,12 +272,12 @@ func restore(ctx context.Context) error {
 		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w0}}", "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w1}}",
 		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w2}}",
 	} {
-		if err := remove(ctx, object(text)); err != nil {
+		if err := g.remove(ctx, object(text)); err != nil {
 			return err
 		}
 	}
 	for _, text := range []string{definition("acme-app", "acme/app"), deployment("app", "acme/app:v1.2.0", 1), daemonSet("agent", "acme/agent:v2.0.0")} {
-		if err := apply(ctx, object(text)); err != nil {
+		if err := g.apply(ctx, object(text)); err != nil {
 			return err
 		}
 	}

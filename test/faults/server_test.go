@@ -14,21 +14,21 @@ const (
 )
 
 // undone removes an object when the test ends.
-func undone(t *testing.T, text string) {
-	t.Cleanup(func() { must(t, remove(context.Background(), object(text))) })
+func (g *ground) undone(t *testing.T, text string) {
+	t.Cleanup(func() { must(t, g.remove(context.Background(), object(text))) })
 }
 
 // TestAPIServerRestarts shows that an API server that is killed and comes back, in seconds or after the operator's patience,
 // leaves statuses that are right, and no word of what was out of sight.
 func TestAPIServerRestarts(t *testing.T) {
-	ctx := context.Background()
-	o := launch(t, "", nil)
-	agrees(t)
+	g, ctx := enter(t), context.Background()
+	o := g.launch(t, "", nil)
+	g.agrees(t)
 	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			undone(t, unwanted)
-			turned := turnsOf(t, "apps", "app")
-			must(t, env.Control(ctx, "kill", "kube-apiserver"))
+			g.undone(t, unwanted)
+			turned := g.turnsOf(t, "apps", "app")
+			must(t, g.Control(ctx, "kill", "kube-apiserver"))
 			killed := time.Now()
 			if down > 0 {
 				time.Sleep(down)
@@ -41,26 +41,26 @@ func TestAPIServerRestarts(t *testing.T) {
 					t.Errorf("metrics do not tell that nothing can be seen: sight %v, verdict %v", sight, verdict)
 				}
 			}
-			must(t, env.Control(ctx, "start", "kube-apiserver"))
+			must(t, g.Control(ctx, "start", "kube-apiserver"))
 			began := time.Now()
-			must(t, apply(ctx, object(unwanted)))
-			turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+			must(t, g.apply(ctx, object(unwanted)))
+			g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
 			t.Logf("right %s after the API server was ready", time.Since(began).Round(time.Millisecond))
-			agrees(t)
-			if again := turnsOf(t, "apps", "app"); again != turned {
+			g.agrees(t)
+			if again := g.turnsOf(t, "apps", "app"); again != turned {
 				t.Errorf("apps/app, which was there all the while, turned %d times, and %d before", again, turned)
 			}
-			must(t, remove(ctx, object(unwanted)))
-			turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
-			agrees(t)
+			must(t, g.remove(ctx, object(unwanted)))
+			g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
+			g.agrees(t)
 		})
 	}
 }
 
 // turnsOf is how often the status says that a requirement turned lately.
-func turnsOf(t *testing.T, layer, requirement string) int {
+func (g *ground) turnsOf(t *testing.T, layer, requirement string) int {
 	t.Helper()
-	found, err := stored(context.Background(), "faults")
+	found, err := g.stored(context.Background(), "faults")
 	must(t, err)
 	for _, l := range found.Status.Layers {
 		for _, r := range l.Requirements {
@@ -76,30 +76,30 @@ func turnsOf(t *testing.T, layer, requirement string) int {
 // TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
 // How an operator tells that nothing answers is shown behind a black hole, which looks the same to it.
 func TestAPIServerHangs(t *testing.T) {
-	ctx := context.Background()
-	launch(t, "", nil)
-	agrees(t)
-	undone(t, unwanted)
-	must(t, env.Control(ctx, "pause", "kube-apiserver"))
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.agrees(t)
+	g.undone(t, unwanted)
+	must(t, g.Control(ctx, "pause", "kube-apiserver"))
 	time.Sleep(8 * time.Second)
-	must(t, env.Control(ctx, "cont", "kube-apiserver"))
+	must(t, g.Control(ctx, "cont", "kube-apiserver"))
 	began := time.Now()
-	must(t, apply(ctx, object(unwanted)))
-	turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
-	agrees(t)
+	must(t, g.apply(ctx, object(unwanted)))
+	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	g.agrees(t)
 	t.Logf("right %s after it went on", time.Since(began).Round(time.Millisecond))
 }
 
 // TestEtcdRestarts shows that a restart of etcd under the API server changes nothing.
 func TestEtcdRestarts(t *testing.T) {
-	ctx := context.Background()
-	launch(t, "", nil)
-	agrees(t)
-	undone(t, unwanted)
-	must(t, env.Control(ctx, "kill", "etcd"))
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.agrees(t)
+	g.undone(t, unwanted)
+	must(t, g.Control(ctx, "kill", "etcd"))
 	time.Sleep(3 * time.Second)
-	must(t, env.Control(ctx, "start", "etcd"))
-	must(t, apply(ctx, object(unwanted)))
-	turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
-	agrees(t)
+	must(t, g.Control(ctx, "start", "etcd"))
+	must(t, g.apply(ctx, object(unwanted)))
+	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	g.agrees(t)
 }

@@ -1,0 +1,63 @@
+package observe
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+// TestAWatchThatIsRefusedIsNoneThatEnds shows that attempts to open a watch that are answered by 429 go on until patience is
+// over, however close together they are. To end the look for them would have the source listed and taken to answer.
+func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {
+	i := inventory.New(catalog.New(), time.Now)
+	w := &watcher{sight: inventory.Seen}
+	asked := 0
+	g := &gate{sink: &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}, watcher: w}
+	reader := g.reader(&cache.ListWatch{
+		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+			return &storagev1.StorageClassList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
+		},
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+			asked++
+			return nil, apierrors.NewTooManyRequestsError("too many")
+		},
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err := cache.NewReflectorWithOptions(listFirst{reader, g.Transformer()}, nil, g, cache.ReflectorOptions{
+		Backoff: &wait.Backoff{Duration: 10 * time.Millisecond, Factor: 1.5, Cap: time.Second, Steps: 20},
+	}).ListAndWatchWithContext(ctx)
+	if errors.Is(err, errEndsAtOnce) || ctx.Err() == nil {
+		t.Errorf("the look ends after %d attempts: %v", asked, err)
+	}
+	if asked < 5 || w.failedSince().IsZero() {
+		t.Errorf("%d attempts, failing since %s", asked, w.failedSince())
+	}
+
+	// One that is opened and ends, again and again, is held back.
+	w = &watcher{}
+	opened := 0
+	for w.mayOpen() && opened < 10 {
+		w.countOpen()
+		opened++
+	}
+	if opened != 3 {
+		t.Errorf("it is opened %d times within a second", opened)
+	}
+	w.hear()
+	if !w.mayOpen() {
+		t.Error("one that has said something may not be opened anew")
+	}
+}
