@@ -95,7 +95,7 @@ func most(t *testing.T, profile string, pods int, form string) int {
 	return kilobytes >> 10
 }
 
-// TestADumpIsCheckedInBoundedMemory shows that a list of a million lines takes hardly more memory than one of a few.
+// TestADumpIsCheckedInBoundedMemory shows that a list of many lines takes hardly more memory than one of a few: close to a million in JSON, and fewer in YAML, which takes longer to read.
 func TestADumpIsCheckedInBoundedMemory(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "profile.yaml")
 	text := "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: p}, spec: {layers: [{name: a, requirements: [{name: cni, anyOf: [{component: cilium}]}]}]}}"
