@@ -98,7 +98,7 @@ func (r *ObjectReader) line() (text []byte, ends bool, err error) {
 	r.lineBegan = len(text) > 0 && text[len(text)-1] != '\n'
 	if after, ok := bytes.CutPrefix(text, []byte("---")); ok && begins {
 		if after = bytes.TrimSpace(after); len(after) > 0 && after[0] != '#' {
-			return nil, false, fmt.Errorf("invalid Yaml document separator: %s", readable(errors.New(string(after))))
+			return nil, false, fmt.Errorf("invalid Yaml document separator: %w", readable(errors.New(string(after))))
 		}
 		return text, true, err
 	}

@@ -125,8 +125,9 @@ func kinds() []kind {
 	}
 }
 
-// listFirst has client-go's reflector list before it watches, rather than stream the first look. For an empty resource
-// whose CRD has just come, the API server takes a second to end the stream, and milliseconds to answer the list.
+// listFirst has client-go's reflector list before it watches, rather than stream the first look. A source whose watches say
+// nothing can still be listed. And for an empty resource whose CRD has just come, the API server takes a second to end the
+// stream, and milliseconds to answer the list.
 //
 // Lists come page by page, and what a page holds is stripped before the next one is asked for.
 type listFirst struct {
@@ -195,7 +196,7 @@ func byMetadata(group, version, resource string) kind {
 	}
 }
 
-// pageLimit is how many objects a page of a list holds that is read without Go types.
+// pageLimit is how many objects a page of a list holds.
 const pageLimit = 500
 
 // paged asks for the newest list, in pages. One that may be older, as client-go's reflector asks for, comes in one piece

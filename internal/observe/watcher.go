@@ -225,10 +225,7 @@ func (w *watcher) look(ctx context.Context) error {
 	w.gvr, w.refused = gvr, false
 	w.mu.Unlock()
 	gate := &gate{sink: w.sink, watcher: w}
-	var reader cache.ListerWatcher = gate.reader(w.kind.by(w.live.clients, gvr))
-	if w.kind.optional {
-		reader = listFirst{reader.(*cache.ListWatch), w.sink.Transformer()}
-	}
+	reader := listFirst{gate.reader(w.kind.by(w.live.clients, gvr)), w.sink.Transformer()}
 	reflector := cache.NewReflectorWithOptions(reader, nil, gate, cache.ReflectorOptions{
 		Name:            "platformprofile/" + w.name,
 		TypeDescription: w.source(),

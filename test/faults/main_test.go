@@ -19,7 +19,7 @@ import (
 var (
 	sequences = flag.Int("sequences", 200, "how many random sequences of changes and faults to try on the control planes")
 	soak      = flag.Duration("soak", 30*time.Second, "how long to churn while memory, goroutines and watches must stay flat")
-	clusters  = flag.Int("clusters", 4, "how many control planes there are at most, each for one test at a time")
+	clusters  = flag.Int("clusters", 3, "how many control planes there are at most, each for one test at a time")
 )
 
 func TestMain(m *testing.M) {

@@ -27,7 +27,7 @@ import (
 )
 
 // patience is how long a state is waited for that is certain to come. The machine may be busy with other things.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // launch starts an operator that reaches the API server directly, or by a proxy where an address is given, and waits until
 // it is ready.
