@@ -225,7 +225,10 @@ func (w *watcher) look(ctx context.Context) error {
 	w.gvr, w.refused = gvr, false
 	w.mu.Unlock()
 	gate := &gate{sink: w.sink, watcher: w}
-	reader := listFirst{gate.reader(w.kind.by(w.live.clients, gvr)), w.sink.Transformer()}
+	var reader cache.ListerWatcher = gate.reader(w.kind.by(w.live.clients, gvr))
+	if strip := w.sink.Transformer(); strip != nil { // of roles nothing is kept
+		reader = listFirst{reader.(*cache.ListWatch), strip}
+	}
 	reflector := cache.NewReflectorWithOptions(reader, nil, gate, cache.ReflectorOptions{
 		Name:            "platformprofile/" + w.name,
 		TypeDescription: w.source(),
