@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"reflect"
@@ -101,10 +102,14 @@ const (
 )
 
 func shared(names []string) []string {
-	key := strings.Join(names, "\x00")
+	// Each name with its length before it: names may hold any character, and one may be empty.
+	key := make([]byte, 0, 128)
+	for _, name := range names {
+		key = append(binary.AppendUvarint(key, uint64(len(name))), name...)
+	}
 	interning.Lock()
 	defer interning.Unlock()
-	if known, ok := shapes[key]; ok {
+	if known, ok := shapes[string(key)]; ok {
 		return known
 	}
 	own := make([]string, len(names))
@@ -112,7 +117,7 @@ func shared(names []string) []string {
 		own[i] = strings.Clone(name)
 	}
 	if len(shapes) < maxShapes {
-		shapes[key] = own
+		shapes[string(key)] = own
 	}
 	return own
 }
