@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"sync"
 
+	eventsv1 "k8s.io/api/events/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -13,9 +14,9 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// ownKinds maps the operator's own kinds, of which all is known but whether the cluster serves them. The manager's usual
-// mapper asks for everything that a cluster serves, and with hundreds of CRDs that takes the API server a while and this
-// program megabytes.
+// ownKinds maps the kinds that the operator writes, and no others: Events, which every cluster serves, and its own, of which all
+// is known but whether the cluster serves them. The manager's usual mapper asks for everything that a cluster serves, and with
+// hundreds of CRDs that takes the API server a while and this program megabytes.
 type ownKinds struct {
 	meta.RESTMapper
 	discovery discovery.ServerResourcesInterface
@@ -29,7 +30,8 @@ func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, err
 	if err != nil {
 		return nil, err
 	}
-	known := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion})
+	known := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, eventsv1.SchemeGroupVersion})
+	known.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
 	for _, kind := range []string{"PlatformProfile", "ComponentDefinition"} {
 		known.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
@@ -39,8 +41,8 @@ func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, err
 // RESTMapping returns how a kind is served: for one that is not, an error that meta.IsNoMatchError knows.
 func (m *ownKinds) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
 	mapping, err := m.RESTMapper.RESTMapping(kind, versions...)
-	if err != nil {
-		return nil, err
+	if err != nil || kind.Group != v1alpha1.GroupVersion.Group {
+		return mapping, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
