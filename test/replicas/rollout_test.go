@@ -76,6 +76,9 @@ func (s *scraper) once(ctx context.Context, replicas []*replica) {
 			}
 		}
 	}
+	if ctx.Err() != nil {
+		return // it was cut off by the end of the test
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweeps = append(s.sweeps, seen)
