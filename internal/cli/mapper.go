@@ -50,15 +50,14 @@ func (m *ownKinds) RESTMapping(kind schema.GroupKind, versions ...string) (*meta
 		return mapping, nil
 	}
 	list, err := m.discovery.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
-	if apierrors.IsNotFound(err) {
-		return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: []string{v1alpha1.GroupVersion.Version}}
-	}
-	if err != nil {
+	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
 	found := map[string]bool{}
-	for _, resource := range list.APIResources {
-		found[resource.Kind] = true
+	if err == nil {
+		for _, resource := range list.APIResources {
+			found[resource.Kind] = true
+		}
 	}
 	if !found[kind.Kind] {
 		return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: []string{v1alpha1.GroupVersion.Version}}

@@ -93,23 +93,19 @@ func (d *DocumentReader) Read() ([]byte, error) {
 func readable(err error) error { return errors.New(strings.ToValidUTF8(err.Error(), "�")) }
 
 // Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
-func Decode(document []byte, into *map[string]any) error {
-	if err := isText(document); err != nil {
-		return err
+func Decode(document []byte, into *map[string]any) error { return decode(document, into) }
+
+// decode reads a mapping or a list.
+func decode(document []byte, into any) error {
+	if at := bytes.IndexByte(document, 0); at >= 0 {
+		// To YAML it ends the stream: what comes after it would silently be missing.
+		return fmt.Errorf("it is no UTF-8 text: byte %d is NUL: write it as UTF-8", at)
 	}
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
 		return readable(err)
 	}
 	return json.Unmarshal(data, into)
-}
-
-func isText(document []byte) error {
-	if at := bytes.IndexByte(document, 0); at >= 0 {
-		// To YAML it ends the stream: what comes after it would silently be missing.
-		return fmt.Errorf("it is no UTF-8 text: byte %d is NUL: write it as UTF-8", at)
-	}
-	return nil
 }
 
 // Unambiguous refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.

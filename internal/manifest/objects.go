@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/json"
-	"sigs.k8s.io/yaml"
 )
 
 const (
@@ -288,7 +287,7 @@ func (l *yamlList) decode() error {
 	var failed error
 	for len(l.piece) > 0 {
 		var items []any
-		err := decodeItems(l.piece, &items)
+		err := decode(l.piece, &items)
 		if err == nil {
 			l.pending = items
 			break
@@ -305,17 +304,6 @@ func (l *yamlList) decode() error {
 	}
 	l.piece = l.piece[:0]
 	return nil
-}
-
-func decodeItems(text []byte, into *[]any) error {
-	if err := isText(text); err != nil {
-		return err
-	}
-	data, err := yaml.YAMLToJSON(text)
-	if err != nil {
-		return readable(err)
-	}
-	return json.Unmarshal(data, into)
 }
 
 // finish returns the list itself, without its items.

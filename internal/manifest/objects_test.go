@@ -51,19 +51,25 @@ func taken(t *testing.T, text string) (items []any, rest []map[string]any, where
 	}
 }
 
+// written is a list as kubectl prints it in YAML, and as JSON of one line.
+func written(t *testing.T, list map[string]any) (printed, line []byte) {
+	t.Helper()
+	printed, err := yaml.Marshal(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if line, err = json.Marshal(list); err != nil {
+		t.Fatal(err)
+	}
+	return printed, line
+}
+
 // TestALargeListIsTakenApart shows that a list of each form gives the items that it has, and what comes before and after it.
 func TestALargeListIsTakenApart(t *testing.T) {
 	const before, after = "apiVersion: v1\nkind: Namespace\nmetadata: {name: before}\n---\n", "\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: after}\n"
 	want := pods(30)
 	list := map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "7"}, "items": want}
-	printed, err := yaml.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := json.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	printed, line := written(t, list)
 	lines, err := json.MarshalIndent(list, "", "    ")
 	if err != nil {
 		t.Fatal(err)
@@ -106,14 +112,7 @@ func TestALargeListIsTakenApart(t *testing.T) {
 // TestALargeListThatIsBroken shows that an error in a list says at which item.
 func TestALargeListThatIsBroken(t *testing.T) {
 	list := map[string]any{"apiVersion": "v1", "kind": "List", "items": pods(30)}
-	printed, err := yaml.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
-	line, err := json.Marshal(list)
-	if err != nil {
-		t.Fatal(err)
-	}
+	printed, line := written(t, list)
 	for name, test := range map[string]struct{ text, says string }{
 		"a bracket":           {strings.Replace(string(printed), "number: 20\n", "number: [\n", 1), "item 20: what follows it"},
 		"a NUL":               {strings.Replace(string(printed), "number: 20\n", "number: \x00\n", 1), "NUL"},

@@ -196,13 +196,10 @@ func byMetadata(group, version, resource string) kind {
 	}
 }
 
-// pageLimit is how many objects a page of a list holds.
-const pageLimit = 500
-
 // paged asks for the newest list, in pages. One that may be older, as client-go's reflector asks for, comes in one piece
 // however large it is.
 func paged(options metav1.ListOptions) metav1.ListOptions {
-	options.ResourceVersion, options.ResourceVersionMatch, options.Limit = "", "", pageLimit
+	options.ResourceVersion, options.ResourceVersionMatch, options.Limit = "", "", pageSize
 	return options
 }
 

@@ -20,7 +20,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// pageSize bounds what is in memory of a list at once.
+// pageSize is how many objects a page of a list holds, once or before a watch: it bounds what is in memory of it at once.
 const pageSize = 500
 
 // Once feeds an inventory from an API server by one paged list of each kind and of each resource that rules read. What the caller

@@ -170,27 +170,24 @@ func (f *Fields) of(v reflect.Value) (value any, there bool, err error) {
 
 func (f *Fields) ofStruct(v reflect.Value) (any, bool, error) {
 	kept := map[string]any{}
-	add := func(name string, below *Fields) error {
-		field, ok := fieldOf(v.Type(), name)
-		if !ok {
-			return nil
-		}
-		member := v.FieldByIndex(field.index)
-		if field.omitEmpty && empty(member) || field.omitZero && member.IsZero() {
-			return nil
-		}
-		value, there, err := below.of(member)
-		if there {
-			kept[name] = value
-		}
-		return err
-	}
 	for name, below := range f.below {
 		if name == caBundleExpires {
 			name, below = "caBundle", Everything()
 		}
-		if err := add(name, below); err != nil {
+		field, ok := fieldOf(v.Type(), name)
+		if !ok {
+			continue
+		}
+		member := v.FieldByIndex(field.index)
+		if field.omitEmpty && empty(member) || field.omitZero && member.IsZero() {
+			continue
+		}
+		value, there, err := below.of(member)
+		if err != nil {
 			return nil, false, err
+		}
+		if there {
+			kept[name] = value
 		}
 	}
 	return kept, true, nil
