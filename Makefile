@@ -12,6 +12,9 @@ VERSION    ?= devel
 DIST       ?= dist
 PLATFORMS  ?= linux/amd64,linux/arm64
 REVISION   ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null)
+# grpc, which is below the API server's libraries, would serve pages of its traces, which only a template can write: see
+# verify-linked.
+TAGS       := grpcnotrace
 LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
 
 .PHONY: help
@@ -20,7 +23,7 @@ help: ## List the targets
 
 .PHONY: build
 build: ## Build the program into bin/platformprofile
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
 
 .PHONY: plugin
 plugin: build ## Make it a plugin of kubectl: put bin/plugin on the PATH
@@ -95,7 +98,7 @@ format: $(BIN)/golangci-lint ## Format the code
 	$(BIN)/golangci-lint fmt ./...
 
 .PHONY: verify
-verify: vet lint verify-generated verify-tidy ## Check vet, lint, generated files and go.mod; CI runs it
+verify: vet lint verify-linked verify-generated verify-tidy ## Check vet, lint, what is linked, generated files and go.mod; CI runs it
 
 .PHONY: vet
 vet:
@@ -116,6 +119,16 @@ lint: $(BIN)/golangci-lint
 	cd test/browser && $(BIN)/golangci-lint run ./...
 	cd hack/promtool && $(BIN)/golangci-lint run ./...
 	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
+
+# Where any code can call methods by a name that only running tells, as templates do, the linker must keep all exported methods
+# of all types: half as much program again, and the operator's memory grows by it.
+.PHONY: verify-linked
+verify-linked:
+	@callers=$$(CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS) -dumpdep" -o /dev/null . 2>&1 \
+		| awk '/ <ReflectMethod>/ {split($$0, p, " <ReflectMethod>"); sub(/.* -> /, "", p[1]); if (!seen[p[1]]++) print p[1]} !/ -> |^# / {print}') || true; \
+	if [ -n "$$callers" ]; then \
+		echo "The program does not link, or the linker keeps every exported method, because of:" >&2; echo "$$callers" >&2; exit 1; \
+	fi
 
 # Generated files are stale when generating them again changes them.
 .PHONY: verify-generated
@@ -205,7 +218,7 @@ chart: $(BIN)/helm ## Package the Helm chart into dist, with the image of VERSIO
 .PHONY: image
 image: ## Write dist/image.tar: the image of VERSION for both platforms, built without Docker and the same to the bit anywhere
 	@go -C hack/image build -o $(BIN)/image .
-	@$(BIN)/image --source . --out $(DIST)/image.tar --platforms $(PLATFORMS) --version $(VERSION) --revision "$(REVISION)" --ldflags "$(LDFLAGS)"
+	@$(BIN)/image --source . --out $(DIST)/image.tar --platforms $(PLATFORMS) --version $(VERSION) --revision "$(REVISION)" --tags $(TAGS) --ldflags "$(LDFLAGS)"
 
 .PHONY: sbom
 sbom: image $(BIN)/cyclonedx-gomod ## Write beside the image what is in it, as CycloneDX: every module of each program

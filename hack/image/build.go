@@ -11,12 +11,12 @@ import (
 )
 
 // build makes a static program in which nothing tells where, when or from which copy of the source it was built.
-func build(source, program, ldflags string, platform *v1.Platform) error {
+func build(source, program, tags, ldflags string, platform *v1.Platform) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
 	}
-	command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", ldflags, "-o", program, ".")
+	command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", ldflags, "-o", program, ".")
 	command.Dir = source
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
 	command.Env = append(environment(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOWORK=off")

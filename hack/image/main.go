@@ -32,6 +32,7 @@ func run(args []string) error {
 	out := flags.String("out", filepath.Join("dist", "image.tar"), "the archive to write; the programs lie beside it")
 	name := flags.String("name", "ghcr.io/platformprofile/platformprofile", "the image's name, without its tag")
 	ldflags := flags.String("ldflags", "-s -w", "how the program is linked")
+	tags := flags.String("tags", "grpcnotrace", "the build tags, separated by commas")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build it for")
 	var origin release
 	flags.StringVar(&origin.version, "version", "devel", "the version; also the tag, where devel is latest")
@@ -50,7 +51,7 @@ func run(args []string) error {
 			return err
 		}
 		program := filepath.Join(folder, "platformprofile-"+platform.OS+"-"+platform.Architecture)
-		if err := build(*source, program, *ldflags, platform); err != nil {
+		if err := build(*source, program, *tags, *ldflags, platform); err != nil {
 			return fmt.Errorf("building for %s: %w", platform, err)
 		}
 		image, err := pack(program, platform, origin)

@@ -1,0 +1,203 @@
+package report
+
+import (
+	"crypto/sha256"
+	_ "embed" // the page's style and script
+	"encoding/base64"
+	"io"
+	"strings"
+	"time"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+var (
+	//go:embed page/page.css
+	pageCSS string
+	//go:embed page/page.js
+	pageJS string
+)
+
+// The page is built as a tree that x/net/html writes out, which escapes whatever it is given. A template would do as well,
+// but one that the program can execute makes the linker keep every exported method of every type in it, because a template may
+// call them by name: a third of the program's file, and as much of the operator's memory (`make verify-linked` holds it so).
+
+// node is an element with what is in it, in order: attributes, further nodes, and nothing for nil.
+func node(tag atom.Atom, in ...part) *html.Node {
+	n := &html.Node{Type: html.ElementNode, DataAtom: tag, Data: tag.String()}
+	when(true, in...)(n)
+	return n
+}
+
+// part is what an element is made of.
+type part func(*html.Node)
+
+// el is an element within another.
+func el(tag atom.Atom, in ...part) part {
+	return func(parent *html.Node) { parent.AppendChild(node(tag, in...)) }
+}
+
+// text is text, whatever it says.
+func text(s string) part {
+	return func(parent *html.Node) { parent.AppendChild(&html.Node{Type: html.TextNode, Data: s}) }
+}
+
+// attrs are attributes: name, value, name, value.
+func attrs(pairs ...string) part {
+	return func(n *html.Node) {
+		for i := 0; i+1 < len(pairs); i += 2 {
+			n.Attr = append(n.Attr, html.Attribute{Key: pairs[i], Val: pairs[i+1]})
+		}
+	}
+}
+
+// class is the attribute that the style goes by.
+func class(names ...string) part {
+	return attrs("class", strings.TrimSpace(strings.Join(names, " ")))
+}
+
+// each makes a part of every value.
+func each[T any](values []T, of func(T) part) part {
+	return func(parent *html.Node) {
+		for _, v := range values {
+			of(v)(parent)
+		}
+	}
+}
+
+// when leaves out what there is nothing to say of.
+func when(there bool, in ...part) part {
+	if !there {
+		return nil
+	}
+	return func(parent *html.Node) {
+		for _, p := range in {
+			if p != nil {
+				p(parent)
+			}
+		}
+	}
+}
+
+func (p *htmlPage) write(w io.Writer, at time.Time) error {
+	// Were anything to slip through the escaping, the browser would still run nothing and fetch nothing.
+	policy := "default-src 'none'; img-src data:; style-src " + hashed(pageCSS) + "; script-src " + hashed(pageJS) + "; base-uri 'none'; form-action 'none'"
+	document := &html.Node{Type: html.DocumentNode}
+	document.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
+	document.AppendChild(node(
+		atom.Html, attrs("lang", "en"),
+		el(
+			atom.Head,
+			el(atom.Meta, attrs("charset", "utf-8")),
+			el(atom.Meta, attrs("http-equiv", "Content-Security-Policy", "content", policy)),
+			el(atom.Meta, attrs("name", "viewport", "content", "width=device-width, initial-scale=1")),
+			el(atom.Meta, attrs("name", "color-scheme", "content", "light dark")),
+			el(atom.Meta, attrs("name", "referrer", "content", "no-referrer")),
+			el(atom.Link, attrs("rel", "icon", "href", "data:,")),
+			el(atom.Title, text(p.Title)),
+			el(atom.Style, text(pageCSS)),
+		),
+		el(
+			atom.Body,
+			el(
+				atom.Header, class("top"),
+				el(
+					atom.Div,
+					el(atom.H1, text(p.Title)),
+					el(atom.P, class("at"), text("as of "), el(atom.Time, text(at.UTC().Format("2006-01-02 15:04 UTC")))),
+				),
+				el(
+					atom.Div, class("controls"), attrs("role", "group", "aria-label", "What is shown", "hidden", ""),
+					el(atom.Button, attrs("type", "button", "id", "failing", "aria-pressed", "false"), text("Only what does not hold")),
+					el(atom.Button, attrs("type", "button", "id", "open", "aria-pressed", "false"), text("All details")),
+				),
+			),
+			el(atom.Main, each(p.Stacks, htmlStack.part)),
+			el(atom.Script, text(pageJS)),
+		),
+	))
+	return html.Render(w, document)
+}
+
+func hashed(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+}
+
+func (s htmlStack) part() part {
+	return el(
+		atom.Section, class("profile"),
+		el(
+			atom.Div, class("outcome", s.State.Class),
+			el(atom.H2, text(s.Title)),
+			el(atom.P, class("verdict"), s.State.mark(), text(" "+s.State.Word)),
+			when(s.Score != "", el(atom.P, class("score"), text(s.Score))),
+		),
+		el(atom.P, class("lead"), text(s.Lead)),
+		el(atom.Ol, class("stack"), attrs("reversed", ""), each(s.Layers, htmlLayer.part)),
+		each(s.Notes, htmlNote.part),
+	)
+}
+
+// mark is the state's sign, which says nothing that the word beside it does not.
+func (s state) mark() part {
+	return el(atom.Span, class("mark"), attrs("aria-hidden", "true"), text(s.Mark))
+}
+
+func (n htmlNote) part() part {
+	return el(atom.Aside, class("note"), el(atom.H3, text(n.Title)), each(n.Lines, paragraph))
+}
+
+func paragraph(line string) part { return el(atom.P, text(line)) }
+
+func (l htmlLayer) part() part {
+	empty := ""
+	if l.Gap != "" {
+		empty = "empty"
+	}
+	return el(
+		atom.Li, class("layer", l.State.Class, empty),
+		el(
+			atom.Div, class("name"),
+			el(atom.H3, text(l.Title)),
+			when(l.Count != "", paragraph(l.Count)),
+		),
+		when(l.Gap != "", el(atom.P, class("hole"), text(l.Gap))),
+		when(len(l.Tiles) > 0, el(atom.Div, class("tiles"), each(l.Tiles, htmlTile.part))),
+	)
+}
+
+func (t htmlTile) part() part {
+	return el(
+		atom.Details, class("tile", t.State.Class),
+		el(
+			atom.Summary,
+			t.State.mark(),
+			el(
+				atom.Span, class("what"),
+				el(atom.B, text(t.Title)),
+				when(t.Sub != "", el(atom.Span, class("sub"), text(t.Sub))),
+				when(t.Where != "", el(atom.Span, class("sub"), text("in "+t.Where))),
+			),
+			el(
+				atom.Span, class("labels"),
+				el(atom.Span, class("label"), text(t.State.Word)),
+				each(t.Tags, func(tag string) part { return when(true, text(" "), el(atom.Span, class("tag"), text(tag))) }),
+			),
+		),
+		el(
+			atom.Div, class("more"),
+			when(len(t.Facts) > 0, el(atom.Dl, each(t.Facts, func(f htmlFact) part {
+				return when(true, el(atom.Dt, text(f.Name)), el(atom.Dd, text(f.Value)))
+			}))),
+			when(len(t.Causes) > 0, el(atom.H4, text("Likely causes")), el(atom.Ol, each(t.Causes, item))),
+			when(len(t.Command) > 0, el(atom.H4, text("See it")), each(t.Command, func(command string) part {
+				return el(atom.Pre, el(atom.Code, text(command)))
+			})),
+			when(len(t.Shown) > 0, el(atom.H4, text("Shown by")), el(atom.Ul, each(t.Shown, item))),
+		),
+	)
+}
+
+func item(line string) part { return el(atom.Li, text(line)) }
