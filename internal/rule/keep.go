@@ -15,34 +15,51 @@ import (
 )
 
 // Keep returns of an unstructured value these fields and no others, in a form that rules read as they read the value itself
-// and that takes a third of the memory: the names of fields are shared among all objects that have the same ones, and words
-// that thousands of objects repeat are kept once. A list whose elements nobody reads is empty in it, and a map that is only
+// and that takes a fraction of the memory: what thousands of objects have alike, be it the names of their fields, a word or a
+// whole condition, is kept once for all of them. A list whose elements nobody reads is empty in it, and a map that is only
 // asked for by its presence too. What it returns never changes.
-func (f *Fields) Keep(value any) any { return f.keep(value) }
+func (f *Fields) Keep(value any) any {
+	kept, _ := f.keep(value)
+	return kept
+}
 
-func (f *Fields) keep(value any) ref.Val {
+func (f *Fields) keep(value any) (ref.Val, identity) {
 	switch v := value.(type) {
 	case map[string]any:
 		return f.keepMap(v)
 	case []any:
-		all := f
-		if !f.whole {
-			if all = f.below[each]; all == nil {
-				return types.NewRefValList(types.DefaultTypeAdapter, nil)
-			}
-		}
-		kept := make([]ref.Val, len(v))
-		for i, element := range v {
-			kept[i] = all.keep(element)
-		}
-		return types.NewRefValList(types.DefaultTypeAdapter, kept)
+		return f.keepList(v)
 	case string:
 		return word(v)
 	}
-	return types.DefaultTypeAdapter.NativeToValue(value)
+	kept := types.DefaultTypeAdapter.NativeToValue(value)
+	switch v := kept.(type) {
+	case types.Bool, types.Null:
+		return shared(aConstant, fmt.Appendf(nil, "%T %[1]v", v), func() ref.Val { return kept })
+	case types.Int:
+		if v >= 0 && v < 256 { // a count more likely than a time or a size
+			return shared(aConstant, fmt.Appendf(nil, "%T %[1]v", v), func() ref.Val { return kept })
+		}
+	}
+	return kept, unshared
 }
 
-func (f *Fields) keepMap(v map[string]any) ref.Val {
+func (f *Fields) keepList(v []any) (ref.Val, identity) {
+	all := f
+	if !f.whole {
+		if all = f.below[each]; all == nil {
+			v = nil
+		}
+	}
+	kept, ids := make([]ref.Val, len(v)), make([]identity, len(v))
+	for i, element := range v {
+		kept[i], ids[i] = all.keep(element)
+	}
+	list := func() ref.Val { return types.NewRefValList(types.DefaultTypeAdapter, kept) }
+	return sharedOf(aList, ids, list)
+}
+
+func (f *Fields) keepMap(v map[string]any) (ref.Val, identity) {
 	names := make([]string, 0, len(v)+1)
 	if f.whole || f.below[each] != nil {
 		names = slices.AppendSeq(names, maps.Keys(v))
@@ -61,7 +78,7 @@ func (f *Fields) keepMap(v map[string]any) ref.Val {
 		}
 	}
 	slices.Sort(names)
-	o := &record{names: shared(names), values: make([]ref.Val, len(names))}
+	values, ids := make([]ref.Val, len(names)), make([]identity, len(names)+1)
 	for i, name := range names {
 		below := f
 		if !f.whole {
@@ -73,9 +90,11 @@ func (f *Fields) keepMap(v map[string]any) ref.Val {
 		if !written {
 			value = derived
 		}
-		o.values[i] = below.keep(value)
+		values[i], ids[i+1] = below.keep(value)
 	}
-	return o
+	shape, id := shapeOf(names)
+	ids[0] = id
+	return sharedOf(aMap, ids, func() ref.Val { return &record{shape, values} })
 }
 
 // Same tells whether two values that Keep returned, or two unstructured ones, are equal.
@@ -88,62 +107,98 @@ func Same(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// shapes are the lists of names that objects share, and words the strings that they repeat. Both are bounded: a cluster
-// whose names are all different fills them once, and costs no more from then on.
-var (
-	interning sync.Mutex
-	shapes    = map[string][]string{}
-	words     = map[string]ref.Val{}
+// identity is that of a value which all that have it share. What is made of shared parts alone can be shared itself.
+type identity uint64
+
+// unshared is the identity of what is one object's own.
+const unshared identity = 0
+
+// common is what objects share, by kind and by what it is made of.
+var common = struct {
+	sync.Mutex
+	parts map[byte]map[string]part
+	last  identity
+}{parts: map[byte]map[string]part{}}
+
+type part struct {
+	value any
+	id    identity
+}
+
+// Kinds of parts.
+const (
+	aConstant = iota
+	aWord
+	aShape
+	aMap
+	aList
 )
 
 const (
-	maxShapes = 4096
-	maxWords  = 8192
+	// maxCommon bounds how many parts of a kind are known. When there are more, it starts anew: what is repeated is soon known
+	// again, and what was not is forgotten.
+	maxCommon = 8192
+	// longestKey bounds what one of them is made of, in bytes.
+	longestKey = 256
 )
 
-func shared(names []string) []string {
+// shared returns the part of a kind that is made of these bytes. It is made where none is known.
+func shared[T any](kind byte, of []byte, value func() T) (T, identity) {
+	if len(of) > longestKey {
+		return value(), unshared
+	}
+	common.Lock()
+	defer common.Unlock()
+	if known, ok := common.parts[kind][string(of)]; ok {
+		return known.value.(T), known.id
+	}
+	if n := len(common.parts[kind]); n == 0 || n >= maxCommon {
+		common.parts[kind] = map[string]part{}
+	}
+	common.last++
+	own := value()
+	common.parts[kind][string(of)] = part{own, common.last}
+	return own, common.last
+}
+
+// sharedOf shares a value that is made of shared parts.
+func sharedOf(kind byte, parts []identity, value func() ref.Val) (ref.Val, identity) {
+	if slices.Contains(parts, unshared) {
+		return value(), unshared
+	}
+	key := make([]byte, 0, 64)
+	for _, id := range parts {
+		key = binary.AppendUvarint(key, uint64(id))
+	}
+	return shared(kind, key, value)
+}
+
+// shape is the names of a map's fields, sorted. Objects of a kind have few.
+type shape struct{ names []string }
+
+func shapeOf(names []string) (*shape, identity) {
 	// Each name with its length before it: names may hold any character, and one may be empty.
 	key := make([]byte, 0, 128)
 	for _, name := range names {
 		key = append(binary.AppendUvarint(key, uint64(len(name))), name...)
 	}
-	interning.Lock()
-	defer interning.Unlock()
-	if known, ok := shapes[string(key)]; ok {
-		return known
-	}
-	own := make([]string, len(names))
-	for i, name := range names {
-		own[i] = strings.Clone(name)
-	}
-	if len(shapes) < maxShapes {
-		shapes[string(key)] = own
-	}
-	return own
+	return shared(aShape, key, func() *shape {
+		own := &shape{names: make([]string, len(names))}
+		for i, name := range names {
+			own.names[i] = strings.Clone(name)
+		}
+		return own
+	})
 }
 
-// word is a string as rules read it. What holds a digit is a name, a time or a number of some object, and is not expected
-// again.
-func word(s string) ref.Val {
-	const longest = 96
-	if len(s) > longest || strings.ContainsAny(s, "0123456789") {
-		return types.String(strings.Clone(s))
-	}
-	interning.Lock()
-	defer interning.Unlock()
-	if known, ok := words[s]; ok {
-		return known
-	}
-	own := types.String(strings.Clone(s))
-	if len(words) < maxWords {
-		words[string(own)] = own
-	}
-	return own
+// word is a string as rules read it.
+func word(s string) (ref.Val, identity) {
+	return shared(aWord, []byte(s), func() ref.Val { return types.String(strings.Clone(s)) })
 }
 
-// record is a map of CEL's with few fields: their names, sorted, and a value for each.
+// record is a map of CEL's with few fields: their names, and a value for each.
 type record struct {
-	names  []string
+	*shape
 	values []ref.Val
 }
 

@@ -183,22 +183,29 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, fmt.Errorf("the expression costs too much: about %.1g for %d objects, and %.1g is the limit; do not compare every object with every other, and do not nest loops over objects",
 			float64(estimate.Max), assumedObjects, float64(maxEstimatedCost))
 	}
-	first, err := plan(checked)
-	if err != nil {
+	if _, err := plan(checked); err != nil {
 		return nil, errors.New(bounded(err.Error()))
 	}
 	expr := checked.NativeRep().Expr()
 	program := &Program{
 		usesNow: mentions(expr, "now"), usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
 	}
+	// Of a large catalog few rules ever run, because few of its components are there. So what has been compiled is let go, and
+	// compiled once more where a rule runs for the first time.
+	again := sync.OnceValue(func() *cel.Ast {
+		checked, issues := env.Compile(expression)
+		if issues.Err() != nil {
+			panic(issues.Err()) // it was compiled before
+		}
+		return checked
+	})
 	program.runs.New = func() any {
-		again, err := plan(checked)
+		planned, err := plan(again())
 		if err != nil {
 			panic(err) // it was planned before
 		}
-		return again
+		return planned
 	}
-	program.runs.Put(first)
 	return program, nil
 }
 
