@@ -68,6 +68,7 @@ func (b *bench) measure(ctx context.Context) error {
 		{"start", b.start, true},
 		{"quiet", b.beQuiet, false},
 		{"heartbeats", b.heartbeats, false},
+		{"single changes", b.makeSingleChanges, false},
 		{"changes", b.makeChanges, false},
 		{"storm", b.storm, false},
 		{"changes of what rules read", b.changeCertificates, false},
@@ -162,28 +163,43 @@ func (b *bench) heartbeats(ctx context.Context) error {
 	return nil
 }
 
-func (b *bench) makeChanges(ctx context.Context) error {
-	b.say(fmt.Sprintf("%g changes a second for %s", b.rate, b.changes))
-	profiled := make(chan error, 1)
-	go func() { profiled <- b.profile(ctx, "load", b.changes*2/3) }()
-	changed, err := measure.MakeChanges(ctx, b.clients, b.operator, b.profiles, &b.scale, b.rate, b.changes)
-	err = errors.Join(err, <-profiled)
+// makeSingleChanges makes changes so seldom that each finds the machine idle.
+func (b *bench) makeSingleChanges(ctx context.Context) error {
+	changed, err := b.change(ctx, 1, b.changes)
 	if err != nil {
 		return err
 	}
-	times := &report.Times{
-		P50: milliseconds(measure.Percentile(changed.Times, 50)), P99: milliseconds(measure.Percentile(changed.Times, 99)),
-		Max: milliseconds(measure.Percentile(changed.Times, 100)), N: len(changed.Times),
-	}
-	b.figures.ChangesPerSecond, b.figures.ChangeToStatus = number(changed.Rate), times
-	b.figures.ChangeWriteMs = &report.Times{
-		P50: milliseconds(measure.Percentile(changed.Writes, 50)), P99: milliseconds(measure.Percentile(changed.Writes, 99)),
-		Max: milliseconds(measure.Percentile(changed.Writes, 100)), N: len(changed.Writes),
-	}
-	b.figures.EvaluationMicroseconds, b.figures.EvaluationsPerChange = number(microseconds(changed.Evaluation)), number(changed.PerChange)
-	b.say(fmt.Sprintf("%d changes, %.1f a second, were seen after p50 %.0f, p99 %.0f, at most %.0f ms (the writes alone took p50 %.0f, p99 %.0f ms); %.2f evaluations for each, of %.0f µs",
-		times.N, changed.Rate, times.P50, times.P99, times.Max, b.figures.ChangeWriteMs.P50, b.figures.ChangeWriteMs.P99, changed.PerChange, microseconds(changed.Evaluation)))
+	b.figures.SingleChangeToStatus, b.figures.EvaluationMicroseconds = timesOf(changed.Times), number(microseconds(changed.Evaluation))
 	return nil
+}
+
+func (b *bench) makeChanges(ctx context.Context) error {
+	profiled := make(chan error, 1)
+	go func() { profiled <- b.profile(ctx, "load", b.changes*2/3) }()
+	changed, err := b.change(ctx, b.rate, b.changes)
+	if err = errors.Join(err, <-profiled); err != nil {
+		return err
+	}
+	b.figures.ChangesPerSecond, b.figures.ChangeToStatus, b.figures.ChangeWriteMs = number(changed.Rate), timesOf(changed.Times), timesOf(changed.Writes)
+	b.figures.LoadedEvaluationMicroseconds, b.figures.EvaluationsPerChange = number(microseconds(changed.Evaluation)), number(changed.PerChange)
+	return nil
+}
+
+func (b *bench) change(ctx context.Context, rate float64, span time.Duration) (measure.Changed, error) {
+	b.say(fmt.Sprintf("%g changes a second for %s", rate, span))
+	changed, err := measure.MakeChanges(ctx, b.clients, b.operator, b.profiles, &b.scale, rate, span)
+	if err != nil {
+		return changed, err
+	}
+	seen, writes := timesOf(changed.Times), timesOf(changed.Writes)
+	b.say(fmt.Sprintf("%d changes, %.1f a second, were seen after p50 %.0f, p99 %.0f, at most %.0f ms (the writes alone took p50 %.0f, p99 %.0f ms); %.2f evaluations for each, of %.0f µs",
+		seen.N, changed.Rate, seen.P50, seen.P99, seen.Max, writes.P50, writes.P99, changed.PerChange, microseconds(changed.Evaluation)))
+	return changed, nil
+}
+
+func timesOf(all []time.Duration) *report.Times {
+	at := func(percent float64) float64 { return milliseconds(measure.Percentile(all, percent)) }
+	return &report.Times{P50: at(50), P99: at(99), Max: at(100), N: len(all)}
 }
 
 func (b *bench) storm(ctx context.Context) error {

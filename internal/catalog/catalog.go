@@ -232,14 +232,14 @@ func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
 		try(c.byImage[container.Image.Base()])
 		try(c.byContainer[container.Name])
 	}
-	for _, labels := range []map[string]string{w.Labels, w.PodLabels} {
-		for key, value := range labels {
-			try(c.byLabel[label{key, value}])
-			try(c.byLabel[label{key, "*"}])
+	for _, labels := range []facts.Labels{w.Labels, w.PodLabels} {
+		for _, l := range labels {
+			try(c.byLabel[label{l.Key, l.Value}])
+			try(c.byLabel[label{l.Key, "*"}])
 		}
 	}
 	try(c.byName[w.Name])
-	// Labels come in no order; what is found must.
+	// By name, whatever showed them.
 	sort.SliceStable(found, func(i, j int) bool { return found[i].Component.Name < found[j].Component.Name })
 	return found
 }

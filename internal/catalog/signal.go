@@ -152,7 +152,7 @@ func (s *nodeSignal) match(n *facts.Node) (Match, bool) {
 		signal = "provider ID " + s.providerID
 	}
 	for _, l := range s.labels {
-		if got, ok := n.Labels[l.key]; !ok || l.value != "*" && got != l.value {
+		if got, ok := n.Labels.Get(l.key); !ok || l.value != "*" && got != l.value {
 			return Match{}, false
 		}
 		signal = "label " + l.key

@@ -41,15 +41,11 @@ func holdsAll(sorted, wanted []string) bool {
 func containerOf(c *corev1.Container) Container {
 	kept := Container{Name: intern(c.Name)}
 	kept.Image, _ = ParseImage(c.Image)
-	for _, word := range wordsOf(c) {
-		kept.Words = append(kept.Words, intern(word))
+	env := make([]string, len(c.Env))
+	for i := range c.Env {
+		env[i] = c.Env[i].Name
 	}
-	for _, variable := range c.Env {
-		kept.Env = append(kept.Env, intern(variable.Name))
-	}
-	slices.Sort(kept.Words)
-	slices.Sort(kept.Env)
-	kept.Words, kept.Env = slices.Compact(kept.Words), slices.Compact(kept.Env)
+	kept.Words, kept.Env = setOf(wordsOf(c)), setOf(env)
 	return kept
 }
 

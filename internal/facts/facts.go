@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sort"
 	"strings"
-	"unique"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
@@ -101,7 +99,7 @@ type Node struct {
 	Kubelet          string // status.nodeInfo.kubeletVersion
 	OSImage          string // status.nodeInfo.osImage
 	ProviderID       string
-	Labels           map[string]string
+	Labels           Labels
 	Annotations      []string // names only, sorted
 }
 
@@ -109,7 +107,7 @@ type Node struct {
 func (n *Node) Equal(other Fact) bool {
 	o, ok := other.(*Node)
 	return ok && n.Ref == o.Ref && n.ContainerRuntime == o.ContainerRuntime && n.Kubelet == o.Kubelet && n.OSImage == o.OSImage &&
-		n.ProviderID == o.ProviderID && maps.Equal(n.Labels, o.Labels) && slices.Equal(n.Annotations, o.Annotations)
+		n.ProviderID == o.ProviderID && slices.Equal(n.Labels, o.Labels) && slices.Equal(n.Annotations, o.Annotations)
 }
 
 // ConfigMap is what is kept of a ConfigMap that a definition names. The data stays with it: only single ConfigMaps that
@@ -129,8 +127,8 @@ func (c *ConfigMap) Equal(other Fact) bool {
 type Workload struct {
 	Ref
 	UID       types.UID
-	Labels    map[string]string // of the object
-	PodLabels map[string]string // of the pod template, where they differ from the object's
+	Labels    Labels // of the object
+	PodLabels Labels // of the pod template, where they differ from the object's
 	// Containers are those that run, without init containers.
 	Containers []Container
 	Rollout    Rollout
@@ -140,22 +138,21 @@ type Workload struct {
 func (w *Workload) Equal(other Fact) bool {
 	o, ok := other.(*Workload)
 	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
-		maps.Equal(w.Labels, o.Labels) && maps.Equal(w.PodLabels, o.PodLabels)
+		slices.Equal(w.Labels, o.Labels) && slices.Equal(w.PodLabels, o.PodLabels)
 }
 
 // Label returns the value of a label of the workload or, where it has none, of its pod template.
 func (w *Workload) Label(key string) (string, bool) {
-	if value, ok := w.Labels[key]; ok {
+	if value, ok := w.Labels.Get(key); ok {
 		return value, true
 	}
-	value, ok := w.PodLabels[key]
-	return value, ok
+	return w.PodLabels.Get(key)
 }
 
 // HasLabel tells whether the workload or its pod template carries the label with the value; "*" stands for any value.
 func (w *Workload) HasLabel(key, value string) bool {
-	for _, labels := range []map[string]string{w.Labels, w.PodLabels} {
-		if got, ok := labels[key]; ok && (value == "*" || got == value) {
+	for _, labels := range []Labels{w.Labels, w.PodLabels} {
+		if got, ok := labels.Get(key); ok && (value == "*" || got == value) {
 			return true
 		}
 	}
@@ -209,16 +206,13 @@ func Of(object any, observed bool) (Fact, error) {
 }
 
 func workload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
-	w := &Workload{Ref: ref("apps/v1", kind, o), UID: o.GetUID(), Labels: interned(o.GetLabels()), Rollout: rollout}
-	for key, value := range template.Labels {
-		if got, ok := w.Labels[key]; ok && got == value {
-			continue
+	w := &Workload{Ref: ref("apps/v1", kind, o), UID: o.GetUID(), Labels: LabelsOf(o.GetLabels()), Rollout: rollout}
+	for _, l := range LabelsOf(template.Labels) {
+		if !slices.Contains(w.Labels, l) {
+			w.PodLabels = append(w.PodLabels, l)
 		}
-		if w.PodLabels == nil {
-			w.PodLabels = map[string]string{}
-		}
-		w.PodLabels[intern(key)] = intern(value)
 	}
+	w.Containers = make([]Container, 0, len(template.Spec.Containers))
 	for i := range template.Spec.Containers {
 		w.Containers = append(w.Containers, containerOf(&template.Spec.Containers[i]))
 	}
@@ -232,7 +226,7 @@ func node(o *corev1.Node) *Node {
 		Kubelet:          intern(o.Status.NodeInfo.KubeletVersion),
 		OSImage:          intern(o.Status.NodeInfo.OSImage),
 		ProviderID:       strings.Clone(o.Spec.ProviderID),
-		Labels:           interned(o.Labels),
+		Labels:           LabelsOf(o.Labels),
 		Annotations:      sortedKeys(o.Annotations),
 	}
 }
@@ -316,20 +310,6 @@ func ref(apiVersion, kind string, o metav1.Object) Ref {
 	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: intern(o.GetNamespace()), Name: strings.Clone(o.GetName())}
 }
 
-// intern returns one shared copy of a string that many objects repeat, and lets go of the buffer it was decoded from.
-func intern(s string) string { return unique.Make(s).Value() }
-
-func interned(labels map[string]string) map[string]string {
-	if len(labels) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(labels))
-	for key, value := range labels {
-		out[intern(key)] = intern(value)
-	}
-	return out
-}
-
 func sortedKeys(m map[string]string) []string {
 	if len(m) == 0 {
 		return nil
@@ -337,9 +317,8 @@ func sortedKeys(m map[string]string) []string {
 	keys := make([]string, 0, len(m))
 	for key := range m {
 		if key != lastApplied {
-			keys = append(keys, intern(key))
+			keys = append(keys, key)
 		}
 	}
-	sort.Strings(keys)
-	return keys
+	return setOf(keys)
 }

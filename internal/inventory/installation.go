@@ -309,7 +309,8 @@ func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
 func nodeText(source catalog.VersionSource, n *facts.Node) string {
 	switch source.From {
 	case v1alpha1.VersionFromNodeLabel:
-		return n.Labels[source.Label]
+		value, _ := n.Labels.Get(source.Label)
+		return value
 	case v1alpha1.VersionFromContainerRuntime:
 		_, version, _ := strings.Cut(n.ContainerRuntime, "://")
 		return version

@@ -178,12 +178,14 @@ func scaledToZero(w *facts.Workload) {
 
 func labelled(pairs ...string) change {
 	return func(w *facts.Workload) {
-		if w.Labels == nil {
-			w.Labels = map[string]string{}
+		all := map[string]string{}
+		for _, l := range w.Labels {
+			all[l.Key] = l.Value
 		}
 		for i := 0; i < len(pairs); i += 2 {
-			w.Labels[pairs[i]] = pairs[i+1]
+			all[pairs[i]] = pairs[i+1]
 		}
+		w.Labels = facts.LabelsOf(all)
 	}
 }
 

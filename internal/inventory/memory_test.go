@@ -90,8 +90,11 @@ func BenchmarkWorkloads(b *testing.B) {
 	runtime.KeepAlive(i)
 }
 
-// certificate is one of cert-manager's, as its controller leaves it.
+// certificate is one of cert-manager's, as its controller leaves it: no two were issued in the same second.
 func certificate(n int) map[string]any {
+	at := func(month time.Month) string {
+		return time.Date(2026, month, 1, 0, 0, n, 0, time.UTC).Format(time.RFC3339)
+	}
 	return map[string]any{
 		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
 		"metadata": map[string]any{
@@ -106,9 +109,9 @@ func certificate(n int) map[string]any {
 		"status": map[string]any{
 			"conditions": []any{map[string]any{
 				"type": "Ready", "status": "True", "reason": "Ready", "message": "Certificate is up to date and has not expired",
-				"lastTransitionTime": "2026-01-01T00:00:10Z", "observedGeneration": int64(1),
+				"lastTransitionTime": at(time.January), "observedGeneration": int64(1),
 			}},
-			"notAfter": "2026-12-31T00:00:00Z", "notBefore": "2026-10-01T00:00:00Z", "renewalTime": "2026-12-01T00:00:00Z", "revision": int64(7),
+			"notAfter": at(time.December), "notBefore": at(time.September), "renewalTime": at(time.November), "revision": int64(7),
 		},
 	}
 }

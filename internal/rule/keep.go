@@ -55,8 +55,7 @@ func (f *Fields) keepList(v []any) (ref.Val, identity) {
 	for i, element := range v {
 		kept[i], ids[i] = all.keep(element)
 	}
-	list := func() ref.Val { return types.NewRefValList(types.DefaultTypeAdapter, kept) }
-	return sharedOf(aList, ids, list)
+	return sharedOf(aList, ids, func() ref.Val { return &elements{values: kept} })
 }
 
 func (f *Fields) keepMap(v map[string]any) (ref.Val, identity) {
@@ -240,6 +239,9 @@ func (r *record) Size() ref.Val { return types.Int(len(r.names)) }
 
 // Equal implements ref.Val.
 func (r *record) Equal(other ref.Val) ref.Val {
+	if r == other {
+		return types.True
+	}
 	m, ok := other.(traits.Mapper)
 	if !ok || m.Size() != r.Size() {
 		return types.False
@@ -277,3 +279,47 @@ func (r *record) ConvertToType(want ref.Type) ref.Val {
 
 // String is for people who debug.
 func (r *record) String() string { return fmt.Sprint(r.Value()) }
+
+// elements is a list of CEL's, which itself takes several times the memory.
+type elements struct{ values []ref.Val }
+
+var _ traits.Lister = (*elements)(nil)
+
+func (e *elements) list() traits.Lister {
+	return types.NewRefValList(types.DefaultTypeAdapter, e.values).(traits.Lister)
+}
+
+// Get implements traits.Indexer.
+func (e *elements) Get(index ref.Val) ref.Val { return e.list().Get(index) }
+
+// Add implements traits.Adder.
+func (e *elements) Add(other ref.Val) ref.Val { return e.list().Add(other) }
+
+// Contains implements traits.Container.
+func (e *elements) Contains(value ref.Val) ref.Val { return e.list().Contains(value) }
+
+// Iterator implements traits.Iterable.
+func (e *elements) Iterator() traits.Iterator { return e.list().Iterator() }
+
+// Size implements traits.Sizer.
+func (e *elements) Size() ref.Val { return types.Int(len(e.values)) }
+
+// Equal implements ref.Val.
+func (e *elements) Equal(other ref.Val) ref.Val { return e.list().Equal(other) }
+
+// Type implements ref.Val.
+func (e *elements) Type() ref.Type { return types.ListType }
+
+// Value implements ref.Val.
+func (e *elements) Value() any { return e.values }
+
+// ConvertToNative implements ref.Val.
+func (e *elements) ConvertToNative(want reflect.Type) (any, error) {
+	return e.list().ConvertToNative(want)
+}
+
+// ConvertToType implements ref.Val.
+func (e *elements) ConvertToType(want ref.Type) ref.Val { return e.list().ConvertToType(want) }
+
+// String is for people who debug.
+func (e *elements) String() string { return fmt.Sprint(e.values) }

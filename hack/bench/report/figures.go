@@ -25,9 +25,13 @@ type Figures struct {
 	ChangesPerSecond *float64 `json:"changes_per_second"`
 	ChangeToStatus   *Times   `json:"change_to_status_ms"`
 	// ChangeWriteMs is how long the API server took to answer the writes that the changes were: it is part of the above.
-	ChangeWriteMs          *Times   `json:"change_write_ms"`
+	ChangeWriteMs        *Times   `json:"change_write_ms"`
+	EvaluationsPerChange *float64 `json:"evaluations_per_change"`
+	// LoadedEvaluationMicroseconds is while these changes keep the machine busy; wall time, as all of these.
+	LoadedEvaluationMicroseconds *float64 `json:"loaded_evaluation_us"`
+	// SingleChangeToStatus and EvaluationMicroseconds are of changes that come one a second.
+	SingleChangeToStatus   *Times   `json:"single_change_to_status_ms"`
 	EvaluationMicroseconds *float64 `json:"evaluation_us"`
-	EvaluationsPerChange   *float64 `json:"evaluations_per_change"`
 	// RuledEvaluationMicroseconds is after a change of one Certificate, which rules of all profiles read.
 	RuledEvaluationMicroseconds *float64 `json:"certificate_evaluation_us"`
 

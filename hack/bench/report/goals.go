@@ -13,10 +13,8 @@ type Goal struct {
 
 // Judge holds the figures against what they must reach.
 func (f *Figures) Judge() {
-	var p50, p99 *float64
-	if f.ChangeToStatus != nil {
-		p50, p99 = &f.ChangeToStatus.P50, &f.ChangeToStatus.P99
-	}
+	p50, p99 := f.ChangeToStatus.percentiles()
+	single50, single99 := f.SingleChangeToStatus.percentiles()
 	changes := "change to status served"
 	if f.ChangesPerSecond != nil {
 		changes = fmt.Sprintf("change to status served, %.0f changes a second", *f.ChangesPerSecond)
@@ -30,6 +28,8 @@ func (f *Figures) Judge() {
 		atMost("memory, peak during start", f.RSSPeakMiB, 250, "%.0f MiB"),
 		atMost("memory, steady", f.RSSSteadyMiB, 120, "%.0f MiB"),
 		atMost("memory for a further workload", f.BytesPerWorkload, 2048, "%.0f bytes"),
+		atMost("change to status served, 1 change a second, p50", single50, 100, "%.0f ms"),
+		atMost("change to status served, 1 change a second, p99", single99, 500, "%.0f ms"),
 		atMost(changes+", p50", p50, 100, "%.0f ms"),
 		atMost(changes+", p99", p99, 500, "%.0f ms"),
 		atMost("quiet: requests beside watches and lease", f.IdleRequestsPerMinute, 0, "%.1f a minute"),
@@ -43,6 +43,13 @@ func (f *Figures) Judge() {
 		atMost("one-shot check, of the floor", ratio(f.CheckSeconds, f.ListFloorSeconds), 2, "%.2f times"),
 		atLeast("one-shot check, faster than preflight", ratio(f.PreflightSeconds, f.CheckSeconds), 30, "%.1f times"),
 	}
+}
+
+func (t *Times) percentiles() (p50, p99 *float64) {
+	if t == nil {
+		return nil, nil
+	}
+	return &t.P50, &t.P99
 }
 
 func ratio(a, b *float64) *float64 {
