@@ -87,11 +87,12 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, app
 .PHONY: chart-files
 chart-files:
 	@rm -rf config/chart/crds config/chart/files
-	@mkdir -p config/chart/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana
+	@mkdir -p config/chart/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana config/chart/files/admission
 	@cp config/crd/bases/*.yaml config/chart/crds/
 	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
 	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
 	@cp config/grafana/platformprofile.json config/chart/files/grafana/
+	@cp config/admission/policies.yaml config/chart/files/admission/
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code

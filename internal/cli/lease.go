@@ -122,7 +122,7 @@ func (o *managerOptions) lock(config *rest.Config) (*lock, error) {
 	if err != nil {
 		return nil, err
 	}
-	config = rest.AddUserAgent(config, "leader-election")
+	config = rest.AddUserAgent(rest.CopyConfig(config), "leader-election") // which changes what it is given
 	// One request that hangs must leave time for another before the leader gives up.
 	config.Timeout = times.giveUp / 2
 	client, err := coordinationclient.NewForConfig(config)

@@ -9,6 +9,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	coordinationclient "k8s.io/client-go/kubernetes/typed/coordination/v1"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 )
 
@@ -75,5 +76,17 @@ func TestALeaseIsRenewedNoMoreOftenThanItMust(t *testing.T) {
 		if server.writes != step.writes {
 			t.Errorf("%s: %d writes, want %d", step.what, server.writes, step.writes)
 		}
+	}
+}
+
+// TestTheLeasesClientIsItsOwn shows that the haste of the lease is no business of other requests: watches would end by it.
+func TestTheLeasesClientIsItsOwn(t *testing.T) {
+	config := &rest.Config{Host: "https://127.0.0.1:1", UserAgent: userAgent}
+	o := managerOptions{elect: true, lease: 15 * time.Second, leaseNamespace: "default"}
+	if _, err := o.lock(config); err != nil {
+		t.Fatal(err)
+	}
+	if config.Timeout != 0 || config.UserAgent != userAgent {
+		t.Errorf("the manager's requests are made with timeout %s as %q", config.Timeout, config.UserAgent)
 	}
 }

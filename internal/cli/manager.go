@@ -17,9 +17,11 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
@@ -118,6 +120,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: newOwnKinds,
+		NewClient:      newImpatientClient,
 		Metrics:        served,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -147,6 +150,18 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd or the chart's crds: %w", err)
 	}
 	return err
+}
+
+// newImpatientClient returns the client that writes statuses. An answer that does not come within a few seconds will not come
+// any more; what was asked is asked again. Watches, which the same configuration is for, may last.
+func newImpatientClient(config *rest.Config, options client.Options) (client.Client, error) {
+	config = rest.CopyConfig(config)
+	config.Timeout = 5 * time.Second
+	var err error
+	if options.HTTPClient, err = rest.HTTPClientFor(config); err != nil {
+		return nil, err
+	}
+	return client.New(config, options)
 }
 
 // metrics says where and to whom metrics are served.

@@ -8,7 +8,7 @@ import (
 
 // maxInterned bounds how many strings, and how many sets of them, are known. When there are more, it starts anew: what is repeated is soon known again,
 // and the names that are some object's own are forgotten. To remember those for good would cost more than they do.
-const maxInterned = 8192
+const maxInterned = 4096
 
 var interned = struct {
 	sync.Mutex

@@ -136,7 +136,7 @@ const (
 const (
 	// maxCommon bounds how many parts of a kind are known. When there are more, it starts anew: what is repeated is soon known
 	// again, and what was not is forgotten.
-	maxCommon = 8192
+	maxCommon = 2048
 	// longestKey bounds what one of them is made of, in bytes.
 	longestKey = 256
 )

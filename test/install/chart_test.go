@@ -48,6 +48,13 @@ func TestTheChartsNetworkPolicyIsTheKustomizations(t *testing.T) {
 	sameObjects(t, added, kustomized(t, "network-policy"))
 }
 
+// TestTheChartsAdmissionIsTheKustomizations compares the policies that hold authors to what they may list.
+func TestTheChartsAdmissionIsTheKustomizations(t *testing.T) {
+	plain := byID(t, rendered(t))
+	added := slices.DeleteFunc(rendered(t, "--set", "admission.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
+	sameObjects(t, added, kustomized(t, "admission"))
+}
+
 func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
 	t.Helper()
 	got, want := byID(t, chart), byID(t, kustomization)
@@ -113,6 +120,7 @@ func TestEveryOption(t *testing.T) {
 		},
 		"PodDisruptionBudget platformprofile-system/platformprofile-manager": {`"minAvailable": "50%"`},
 		"NetworkPolicy platformprofile-system/platformprofile-manager":       {`"port": 6444`, `"kubernetes.io/metadata.name": "monitoring"`},
+		"ValidatingAdmissionPolicy /platformprofile-profiles-read-as-their-author": {`"platformprofiles"`, `"Fail"`},
 		"ServiceMonitor platformprofile-system/platformprofile":              {`"release": "monitoring"`, `"interval": "15s"`},
 		"PrometheusRule platformprofile-system/platformprofile":              {`"release": "monitoring"`, `"alert": "PlatformProfileNotConformant"`, `{{ $labels.profile }}`},
 		"ClusterRoleBinding /platformprofile-metrics-reader":                 {`"name": "prometheus-k8s"`},
