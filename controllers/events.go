@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -31,7 +32,10 @@ const (
 	maxNote = 1000
 )
 
-// news is one event on a profile.
+// reasonFlappingEnded is the reason of the event that a requirement flaps no more.
+const reasonFlappingEnded = "FlappingEnded"
+
+// news is one event on a profile or a definition.
 type news struct {
 	kind, reason, action, note string
 	// at is when what it tells of happened, as the status has it. With the reason and the action it makes the event's name:
@@ -82,7 +86,7 @@ func announce(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 		if !f.Holds() {
 			kind = corev1.EventTypeWarning
 		}
-		tell(&f.Spell.Since, kind, "FlappingEnded", "Evaluate "+name, fmt.Sprintf("%s is %s and flaps no more, after %d turns since %s: %s",
+		tell(&f.Spell.Since, kind, reasonFlappingEnded, "Evaluate "+name, fmt.Sprintf("%s is %s and flaps no more, after %d turns since %s: %s",
 			name, f.Now.Verdict, f.Spell.Turns, f.Spell.Since.UTC().Format(time.RFC3339), explained(f.Now.Message, f.Leading)))
 	}
 	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
@@ -122,35 +126,43 @@ func (r *PlatformProfileReconciler) tell(ctx context.Context, kept *evaluated, p
 	kept.untold = kept.untold[max(0, len(kept.untold)-maxUntold):]
 	for len(kept.untold) > 0 {
 		next := &kept.untold[0]
-		err := r.Client.Create(ctx, eventOf(profile, next, r.Now()))
-		switch {
-		case err == nil:
-			log.FromContext(ctx).V(1).Info("told", "reason", next.reason, "note", next.note)
-		case apierrors.IsAlreadyExists(err):
-		case apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err):
-			log.FromContext(ctx).Error(err, "an event is refused, and will not be sent again", "reason", next.reason)
-		default:
-			return fmt.Errorf("telling of PlatformProfile %s: %w", profile.Name, err)
+		if err := send(ctx, r.Client, eventOf("PlatformProfile", profile, next, r.Now())); err != nil {
+			return err
 		}
 		kept.untold = kept.untold[1:]
 	}
 	return nil
 }
 
-// eventOf is an event by a name that follows from what it tells.
-func eventOf(profile *v1alpha1.PlatformProfile, n *news, now time.Time) *eventsv1.Event {
+// send sends an event. The error says that it may be sent later: what was sent before, or is refused for good, is done with.
+func send(ctx context.Context, to client.Client, event *eventsv1.Event) error {
+	err := to.Create(ctx, event)
+	switch {
+	case err == nil:
+		log.FromContext(ctx).V(1).Info("told", "reason", event.Reason, "note", event.Note)
+	case apierrors.IsAlreadyExists(err):
+	case apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsNotFound(err):
+		log.FromContext(ctx).Error(err, "an event is refused, and will not be sent again", "reason", event.Reason)
+	default:
+		return fmt.Errorf("telling of %s %s: %w", event.Regarding.Kind, event.Regarding.Name, err)
+	}
+	return nil
+}
+
+// eventOf is an event on a profile or a definition, by a name that follows from what it tells.
+func eventOf(kind string, object client.Object, n *news, now time.Time) *eventsv1.Event {
 	const longest = 200 // of a name's 253 characters
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(profile.UID), n.reason, n.action, n.at.UTC().Format(time.RFC3339), n.what}, "\x00")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(object.GetUID()), n.reason, n.action, n.at.UTC().Format(time.RFC3339), n.what}, "\x00")))
 	return &eventsv1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			// Events on what is in no namespace are kept in this one.
 			Namespace: metav1.NamespaceDefault,
-			Name:      fmt.Sprintf("%s.%x", strings.TrimRight(profile.Name[:min(longest, len(profile.Name))], "-."), sum[:10]),
+			Name:      fmt.Sprintf("%s.%x", strings.TrimRight(object.GetName()[:min(longest, len(object.GetName()))], "-."), sum[:10]),
 		},
 		EventTime: metav1.NewMicroTime(now), ReportingController: reporter, ReportingInstance: instance(),
 		Type: n.kind, Reason: n.reason, Action: n.action, Note: n.note,
 		Regarding: corev1.ObjectReference{
-			APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfile", Name: profile.Name, UID: profile.UID, ResourceVersion: profile.ResourceVersion,
+			APIVersion: v1alpha1.GroupVersion.String(), Kind: kind, Name: object.GetName(), UID: object.GetUID(), ResourceVersion: object.GetResourceVersion(),
 		},
 	}
 }

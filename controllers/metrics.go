@@ -23,7 +23,7 @@ var (
 	evaluationSeconds = prometheus.NewHistogram(prometheus.HistogramOpts{
 		Name:    "platformprofile_evaluation_duration_seconds",
 		Help:    "Time to evaluate one profile, without writing its status.",
-		Buckets: prometheus.ExponentialBuckets(0.00001, 4, 9),
+		Buckets: prometheus.ExponentialBuckets(0.00002, 2, 14), // 20 µs to 164 ms
 	})
 	statusWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "platformprofile_status_writes_total",

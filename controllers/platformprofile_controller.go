@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -109,7 +110,7 @@ func (e *evaluated) rest(now time.Time) time.Duration {
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles/status,verbs=patch
-// +kubebuilder:rbac:groups=events.k8s.io,namespace=default,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=events.k8s.io,namespace=default,resources=events,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,resourceNames=platformprofile.dev,verbs=get;update
 // +kubebuilder:rbac:groups="",namespace=platformprofile-system,resources=events,verbs=create;patch
@@ -197,6 +198,15 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
+	told := announce(before, &result)
+	over := func(n news) bool { return n.reason == reasonFlappingEnded }
+	if slices.ContainsFunc(told, over) {
+		// No status shows it once it is written, so whoever comes after this leader could not tell it: it is told before.
+		kept.untold = append(kept.untold, slices.DeleteFunc(slices.Clone(told), func(n news) bool { return !over(n) })...)
+		if err := r.tell(ctx, kept, profile); err != nil {
+			log.FromContext(ctx).Error(err, "an event will be sent again")
+		}
+	}
 	err := r.writeIf(ctx, true, kept, profile, result.Status)
 	kept.unwritten = err != nil
 	if err != nil {
@@ -204,7 +214,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return outdated(err)
 	}
-	kept.untold = append(kept.untold, announce(before, &result)...)
+	kept.untold = append(kept.untold, slices.DeleteFunc(told, over)...)
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 

@@ -213,7 +213,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
-		Recorder: mgr.GetEventRecorder("platformprofile"), Elected: mgr.Elected(), Now: time.Now,
+		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
 		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions),

@@ -14,8 +14,8 @@ import (
 // of its own that was never answered, came to tell of it. It returns the result that led to the status, as far as the status
 // shows it, and the status before it as far as conditions go.
 //
-// What a requirement was before is not known any more. A flapping that ended is not found, and neither is a requirement that
-// came to hold with another spec.
+// What a requirement was before is not known any more. A flapping that ended is not found, which is why it is told before the
+// status is written, and neither is a requirement that came to hold with another spec.
 func Retell(status *v1alpha1.PlatformProfileStatus, since time.Time) (before v1alpha1.PlatformProfileStatus, result Result) {
 	result.Status = *status
 	recent := func(at *metav1.Time) bool { return at != nil && !at.Time.Before(since) }

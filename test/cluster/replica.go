@@ -13,10 +13,10 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// Build builds the operator and returns its program.
+// Build builds the operator, with the tags of the Makefile, and returns its program.
 func (c *Cluster) Build(ctx context.Context) (string, error) {
 	program := filepath.Join(c.Dir, "platformprofile")
-	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-o", program, ".")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building the operator: %w\n%s", err, out)

@@ -136,20 +136,7 @@ func (p *watched) wrote(t *testing.T, since time.Time, want int) {
 // told asserts that of each reason that many events were sent about the profile, whatever else was told.
 func (p *watched) told(t *testing.T, want map[string]int) {
 	t.Helper()
-	counts := func() map[string]int {
-		list := &eventsv1.EventList{}
-		must(t, env.Client.List(context.Background(), list))
-		found := map[string]int{}
-		for _, event := range list.Items {
-			if event.Regarding.Kind == "PlatformProfile" && event.Regarding.Name == p.name {
-				found[event.Reason]++
-				if event.Series != nil {
-					found[event.Reason] += int(event.Series.Count)
-				}
-			}
-		}
-		return found
-	}
+	counts := func() map[string]int { return eventsOn(t, "PlatformProfile", p.name) }
 	// They are sent behind the status.
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
 		enough := true
@@ -167,6 +154,23 @@ func (p *watched) told(t *testing.T, want map[string]int) {
 			t.Errorf("%d events tell of %s on %s, want %d: %v", got[reason], reason, p.name, n, got)
 		}
 	}
+}
+
+// eventsOn counts the events on an object by reason.
+func eventsOn(t *testing.T, kind, name string) map[string]int {
+	t.Helper()
+	list := &eventsv1.EventList{}
+	must(t, env.Client.List(context.Background(), list))
+	found := map[string]int{}
+	for _, event := range list.Items {
+		if event.Regarding.Kind == kind && event.Regarding.Name == name {
+			found[event.Reason]++
+			if event.Series != nil {
+				found[event.Reason] += int(event.Series.Count)
+			}
+		}
+	}
+	return found
 }
 
 // requests are those that the replicas made since a time, as the API server recorded them.

@@ -22,9 +22,10 @@ type Changed struct {
 	Writes []time.Duration
 	// Rate is how many changes a second there really were.
 	Rate float64
-	// Evaluation is the mean time of an evaluation, PerChange how many there were for a change.
-	Evaluation time.Duration
-	PerChange  float64
+	// Evaluation is the mean time of an evaluation, Median that which half of them took at most.
+	Evaluation, Median time.Duration
+	// PerChange is how many evaluations there were for a change.
+	PerChange float64
 }
 
 // flight is a change that was written, or is being written, and not yet seen.
@@ -82,7 +83,7 @@ func MakeChanges(ctx context.Context, clients *fill.Clients, o *Operator, p *Pro
 	}
 	return Changed{
 		Times: c.times, Writes: c.writes, Rate: float64(made) / took.Seconds(),
-		Evaluation: MeanEvaluation(before, after), PerChange: float64(after.Evaluations-before.Evaluations) / float64(made),
+		Evaluation: MeanEvaluation(before, after), Median: MedianEvaluation(before, after), PerChange: float64(after.Evaluations-before.Evaluations) / float64(made),
 	}, nil
 }
 

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/prometheus/common/expfmt"
@@ -15,6 +18,8 @@ type Counters struct {
 	// Evaluations is how many there were, Evaluating the time that they took together.
 	Evaluations uint64
 	Evaluating  time.Duration
+	// Within is how many took at most so long.
+	Within map[time.Duration]uint64
 	// LiveHeap is what the last garbage collection left, in bytes.
 	LiveHeap float64
 	// CPU is the processor time that the process took.
@@ -49,6 +54,12 @@ func parseCounters(data []byte) (Counters, error) {
 		metric := family.GetMetric()[0]
 		switch {
 		case metric.Histogram != nil:
+			c.Within = map[time.Duration]uint64{}
+			for _, bucket := range metric.Histogram.GetBucket() {
+				if limit := bucket.GetUpperBound(); !math.IsInf(limit, 1) {
+					c.Within[seconds(limit)] = bucket.GetCumulativeCount()
+				}
+			}
 			take(metric.Histogram.GetSampleSum(), metric.Histogram.GetSampleCount())
 		case metric.Counter != nil:
 			take(metric.Counter.GetValue(), 0)
@@ -60,6 +71,26 @@ func parseCounters(data []byte) (Counters, error) {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// MedianEvaluation is how long half of the evaluations between two moments took at most, as exactly as the metric's buckets
+// tell: it lies somewhere in the last of them that it may lie in, and is taken to lie where even shares would put it. It is 0
+// where there was none.
+func MedianEvaluation(before, after Counters) time.Duration {
+	half := float64(after.Evaluations-before.Evaluations) / 2
+	if half == 0 {
+		return 0
+	}
+	below, beyond := time.Duration(0), uint64(0)
+	for _, limit := range slices.Sorted(maps.Keys(after.Within)) {
+		within := after.Within[limit] - before.Within[limit]
+		if float64(within) >= half {
+			share := (half - float64(beyond)) / float64(within-beyond)
+			return below + time.Duration(share*float64(limit-below))
+		}
+		below, beyond = limit, within
+	}
+	return below // or longer than the metric tells
+}
 
 // MeanEvaluation is how long the evaluations between two moments took on average; 0 where there was none.
 func MeanEvaluation(before, after Counters) time.Duration {

@@ -36,6 +36,8 @@ func TestOperatorRunsAsDeployed(t *testing.T) {
 
 func TestCountersOfTheMetrics(t *testing.T) {
 	text := `# TYPE platformprofile_evaluation_duration_seconds histogram
+platformprofile_evaluation_duration_seconds_bucket{le="0.0001"} 1
+platformprofile_evaluation_duration_seconds_bucket{le="0.0002"} 3
 platformprofile_evaluation_duration_seconds_bucket{le="+Inf"} 4
 platformprofile_evaluation_duration_seconds_sum 0.002
 platformprofile_evaluation_duration_seconds_count 4
@@ -53,6 +55,16 @@ process_cpu_seconds_total 1.5
 	}
 	if got := MeanEvaluation(c, c); got != 0 {
 		t.Errorf("mean of no evaluations %s", got)
+	}
+	if got := MedianEvaluation(Counters{}, c); got != 150*time.Microsecond {
+		t.Errorf("of four evaluations, one below 100 µs and two more below 200, the median is %s", got)
+	}
+	if got := MedianEvaluation(c, c); got != 0 {
+		t.Errorf("median of no evaluations %s", got)
+	}
+	slow := Counters{Evaluations: 4, Within: map[time.Duration]uint64{time.Millisecond: 1}}
+	if got := MedianEvaluation(Counters{}, slow); got != time.Millisecond {
+		t.Errorf("the median of evaluations that are slower than any bucket is at least %s", got)
 	}
 	if _, err := parseCounters([]byte("# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1\n")); err == nil {
 		t.Error("a metric that is absent is no error")
