@@ -98,7 +98,7 @@ func TestTheExamplesForPipelines(t *testing.T) {
 	if err := xml.Unmarshal([]byte(written["platform.xml"]), &tests); err != nil || tests.Tests != 1 {
 		t.Errorf("platform.xml: %v, %+v", err, tests)
 	}
-	if !strings.Contains(written["platform.html"], "<!doctype html>") {
+	if !strings.Contains(written["platform.html"], "<!DOCTYPE html>") {
 		t.Error("platform.html is no page")
 	}
 }
