@@ -8,9 +8,19 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// clockStep is how finely rules see the time: what they say of the same objects is kept until the next step. A backup that
-// grows too old is noticed that much later at most.
-const clockStep = 10 * time.Second
+// How finely rules see the time: what they say of the same objects is kept until the next step. A backup that grows too old is
+// noticed that much later at most. To look at ten thousand objects again takes a rule tens of milliseconds, so that for each
+// thousand of them a step is as much longer.
+const (
+	clockStep   = 10 * time.Second
+	longestStep = time.Minute
+	manyObjects = 1000
+)
+
+// clock is the time as a rule over so many objects sees it.
+func clock(now time.Time, objects int) time.Time {
+	return now.Truncate(min(longestStep, clockStep*time.Duration(max(1, objects/manyObjects))))
+}
 
 // Question is one rule with all that its outcome depends on, beside the objects of the resource that it is about.
 type Question struct {
@@ -60,12 +70,14 @@ type keptOutcome struct {
 func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	// Revisions come from one counter, so that the highest moves whenever one of them does.
 	var related uint64
+	objects := len(r.Objects)
 	for _, other := range q.Related {
 		related = max(related, other.Revision)
+		objects += len(other.Objects)
 	}
 	at := time.Time{}
 	if q.Program.UsesNow() || q.Explain != nil && q.Explain.UsesNow() {
-		now = now.Truncate(clockStep)
+		now = clock(now, objects)
 		at = now
 	}
 	if r.outcomes == nil {

@@ -1,6 +1,7 @@
 package inventory_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -53,6 +54,19 @@ func TestAskKeepsWhatARuleSaid(t *testing.T) {
 	if !asks(noon.Add(10*time.Second), hour, "hour") {
 		t.Error("after the object has changed the outcome is another")
 	}
+
+	many := map[string]any{}
+	for n := range 3500 {
+		many[fmt.Sprint(n)] = map[string]any{"at": "2027-01-02T11:00:05Z", "is": "x"}
+	}
+	feed.Replace(many)
+	if !asks(noon, hour, "hour") || !asks(noon.Add(29*time.Second), hour, "hour") {
+		t.Error("what was said of thousands of objects is kept for ten seconds for each thousand")
+	}
+	if asks(noon.Add(30*time.Second), hour, "hour") {
+		t.Error("at the next step they are more than an hour old")
+	}
+	feed.Replace(map[string]any{"a": map[string]any{"at": "2027-01-02T12:00:00Z", "is": "x"}})
 
 	related := func() bool {
 		s := i.Snapshot()
