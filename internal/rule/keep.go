@@ -286,7 +286,7 @@ type elements struct{ values []ref.Val }
 var _ traits.Lister = (*elements)(nil)
 
 func (e *elements) list() traits.Lister {
-	return types.NewRefValList(types.DefaultTypeAdapter, e.values).(traits.Lister)
+	return types.NewRefValList(types.DefaultTypeAdapter, e.values)
 }
 
 // Get implements traits.Indexer.
