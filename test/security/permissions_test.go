@@ -139,7 +139,7 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 		"* authorization.k8s.io/subjectaccessreviews":                           {"create"},
 		"* platformprofile.dev/componentdefinitions/status":                     {"patch"},
 		"* platformprofile.dev/platformprofiles/status":                         {"patch"},
-		"default events.k8s.io/events":                                          {"create", "patch"},
+		"default events.k8s.io/events":                                          {"create"},
 		"platformprofile-system events":                                         {"create", "patch"},
 		"platformprofile-system coordination.k8s.io/leases":                     {"create"},
 		"platformprofile-system coordination.k8s.io/leases#platformprofile.dev": {"get", "update"},
