@@ -173,7 +173,7 @@ func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
 	t.fact("Why", r.Message)
 	t.fact("What to do", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
-		t.fact("Failing since", r.FailingSince.UTC().Format("2006-01-02 15:04 UTC"))
+		t.fact("Failing since", minute(r.FailingSince.Time))
 	}
 	t.evidence(r.Evidence)
 	return t

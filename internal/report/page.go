@@ -105,7 +105,7 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 				el(
 					atom.Div,
 					el(atom.H1, text(p.Title)),
-					el(atom.P, class("at"), text("as of "), el(atom.Time, text(at.UTC().Format("2006-01-02 15:04 UTC")))),
+					el(atom.P, class("at"), text("as of "), el(atom.Time, text(minute(at)))),
 				),
 				el(
 					atom.Div, class("controls"), attrs("role", "group", "aria-label", "What is shown", "hidden", ""),
@@ -119,6 +119,9 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 	))
 	return html.Render(w, document)
 }
+
+// minute is a time as the page shows it.
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
 func hashed(text string) string {
 	sum := sha256.Sum256([]byte(text))

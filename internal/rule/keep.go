@@ -35,13 +35,14 @@ func (f *Fields) keep(value any) (ref.Val, identity) {
 	kept := types.DefaultTypeAdapter.NativeToValue(value)
 	switch v := kept.(type) {
 	case types.Bool, types.Null:
-		return shared(aConstant, fmt.Appendf(nil, "%T %[1]v", v), func() ref.Val { return kept })
 	case types.Int:
-		if v >= 0 && v < 256 { // a count more likely than a time or a size
-			return shared(aConstant, fmt.Appendf(nil, "%T %[1]v", v), func() ref.Val { return kept })
+		if v < 0 || v >= 256 { // a time or a size more likely than a count
+			return kept, unshared
 		}
+	default:
+		return kept, unshared
 	}
-	return kept, unshared
+	return shared(aConstant, fmt.Appendf(nil, "%T %[1]v", kept), func() ref.Val { return kept })
 }
 
 func (f *Fields) keepList(v []any) (ref.Val, identity) {
