@@ -57,7 +57,8 @@ type PlatformProfileReconciler struct {
 	Schemas     *Schemas
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
-	// Settled tells whether the API server answers, and has for a while; nil where nobody knows.
+	// Settled tells whether the API server answers, and what was out of sight while it did not is seen again; nil where nobody
+	// knows.
 	Settled func() bool
 	// Now is the clock.
 	Now func() time.Time
@@ -78,8 +79,6 @@ type evaluated struct {
 	waitingSince time.Time
 	status       lastStatus
 	wrote        time.Time
-	// unwritten says that the last status could not be written.
-	unwritten bool
 	// ended is when the last evaluation did, and took how long it took.
 	ended time.Time
 	took  time.Duration
@@ -159,7 +158,10 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	}
 	r.retell(kept, before)
 	result, err := r.evaluate(ctx, kept, profile, before)
-	return result, errors.Join(err, r.tell(ctx, kept, profile))
+	if err = errors.Join(err, r.tell(ctx, kept, profile)); err != nil {
+		return reconcile.Result{}, err // it is tried again by itself
+	}
+	return result, nil
 }
 
 // retell has told what the status shows and may not have been told.
@@ -193,8 +195,9 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
-	if kept.unwritten && r.Settled != nil && !r.Settled() {
-		// After an outage everything is out of sight for a moment. Who wrote then would tell of a failure that is over.
+	if r.Settled != nil && !r.Settled() {
+		// After an outage everything is out of sight for a moment. Who wrote then would tell of a failure that is over. While it
+		// lasts, nothing could be written anyway.
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
@@ -208,7 +211,6 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		}
 	}
 	err := r.writeIf(ctx, true, kept, profile, result.Status)
-	kept.unwritten = err != nil
 	if err != nil {
 		// What is alarmed on is what was found, be it written or not.
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)

@@ -209,7 +209,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
-		Elected: mgr.Elected(), Settled: clients.Contact.Settled, Now: time.Now,
+		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
 	components := &controllers.ComponentDefinitionReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,

@@ -10,6 +10,9 @@ import (
 )
 
 const (
+	// away is how long nothing may be heard of the API server before it counts as one that was away. Who keeps a lease hears
+	// of it every two seconds.
+	away = 5 * time.Second
 	// answerLimit is how long a request may be without an answer, and an answer without its next byte. The API server itself
 	// gives up what takes a minute.
 	answerLimit = 70 * time.Second
@@ -35,7 +38,7 @@ type Contact struct {
 
 	began time.Time
 	heard atomic.Int64 // nanoseconds after began; 0 for never
-	lost  atomic.Bool  // it was asked whether it is there, and did not answer
+	lost  atomic.Bool  // it was asked whether it is there and did not answer, or counts as away for another reason
 	back  atomic.Int64 // when it answered again; 0 for never
 }
 
@@ -61,19 +64,25 @@ func (c *Contact) age() time.Duration {
 
 func (c *Contact) hear() {
 	now := int64(time.Since(c.began))
-	c.heard.Store(now)
-	if c.lost.CompareAndSwap(true, false) {
+	before := c.heard.Swap(now)
+	if c.lost.Swap(false) || now-before > int64(away) {
 		c.back.Store(now)
 	}
 }
 
-// recovery is how long after the API server is back the sources may take to be looked at anew.
-const recovery = 3 * time.Second
+// doubt has the API server count as away where nothing was heard of it for longer than a moment. It is for who is about to
+// act on a failure that may be the API server's: whether that answers is asked less often.
+func (c *Contact) doubt() {
+	if c.age() > away {
+		c.lost.Store(true)
+	}
+}
 
-// Settled tells whether the API server answers, and has for so long that what was out of sight meanwhile is seen again.
-func (c *Contact) Settled() bool {
+// returned is how long ago the API server answered again after it had not for longer than a moment; false where it never was
+// away.
+func (c *Contact) returned() (time.Duration, bool) {
 	back := c.back.Load()
-	return !c.lost.Load() && (back == 0 || time.Since(c.began)-time.Duration(back) > recovery)
+	return time.Since(c.began) - time.Duration(back), back != 0
 }
 
 // Wrap has a transport listened to.

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 // TestContact shows what counts as an answer, and that a watch that says nothing ends with an error while one with a word now
@@ -74,5 +76,47 @@ func TestContact(t *testing.T) {
 	noticed = nil
 	if _, err := get("/silent?watch=true"); !errors.Is(err, errSilent) || len(noticed) != 1 {
 		t.Errorf("a watch that says nothing ends with %v, noticed: %v", err, noticed)
+	}
+}
+
+// TestSettled shows when what is in sight is as the API server has it again: not while it does not answer, and not before
+// every source was looked at anew once it does, be it that the operator's own question told that it was away, that nothing
+// was heard for long, or that a source fails meanwhile. A source that does not answer for a reason of its own holds up what is written for a while only.
+func TestSettled(t *testing.T) {
+	for name, leave := range map[string]func(c *Contact){
+		"asked in vain": func(c *Contact) { c.lost.Store(true) },
+		"nothing heard": func(c *Contact) { c.began = c.began.Add(-away - time.Second) },
+		"doubted":       func(c *Contact) { c.began = c.began.Add(-away - time.Second); c.doubt() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			contact, w := NewContact(), &watcher{sight: inventory.Seen}
+			l := &Live{clients: Clients{Contact: contact}, watchers: map[string]*watcher{"deployments.apps": w}}
+			settled := func(want bool, when string) {
+				t.Helper()
+				if l.Settled() != want {
+					t.Errorf("%s: it is settled: %v", when, !want)
+				}
+			}
+			contact.hear()
+			w.ceased("refused")
+			settled(true, "a source of many does not answer, and the API server does")
+			contact.doubt()
+			settled(true, "the API server was heard a moment ago")
+			leave(contact)
+			if contact.lost.Load() {
+				settled(false, "the API server is away")
+			}
+			contact.hear()
+			settled(false, "it is back, and the source was not looked at")
+			w.silent = true
+			w.answered()
+			settled(false, "the source answers, and is out of sight")
+			w.silent = false
+			settled(true, "the source is seen")
+			w.ceased("no endpoints")
+			settled(false, "the source fails right after")
+			contact.began = contact.began.Add(-recovery)
+			settled(true, "that was given long enough")
+		})
 	}
 }

@@ -30,6 +30,20 @@ const (
 // LastContact is when the API server last answered; zero where it never did.
 func (l *Live) LastContact() time.Time { return l.clients.Contact.Last() }
 
+// recovery is how long at most the sources may take to be looked at anew once the API server is back: each waits for its
+// turn to try again, and one that has just started refuses everybody for a moment.
+const recovery = 10 * time.Second
+
+// Settled tells whether what is in sight, and what is not, is as the API server has it: that it answers, and that either
+// nothing is left to look at anew since it was away, or was given long enough.
+func (l *Live) Settled() bool {
+	if l.clients.Contact.lost.Load() {
+		return false
+	}
+	ago, was := l.clients.Contact.returned()
+	return !was || ago > recovery || !slices.ContainsFunc(l.all(), (*watcher).unsure)
+}
+
 // keepContact knows whether the API server answers, and in which version. When it answers again, all sources that wait for
 // it are looked at at once, rather than each when its own turn comes.
 func (l *Live) keepContact(ctx context.Context) {

@@ -268,6 +268,7 @@ func (w *watcher) fail() {
 	reason := unanswered(w.source(), w.failing, w.cause)
 	w.sight, w.silent = inventory.Blind, true
 	w.mu.Unlock()
+	w.live.clients.Contact.doubt() // before anybody judges by it
 	w.sink.lose(inventory.Blind, reason)
 }
 
@@ -368,6 +369,13 @@ func (w *watcher) failedSince() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.failing
+}
+
+// unsure tells whether the source does not answer at this moment, or was said not to and was not seen since.
+func (w *watcher) unsure() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.silent || !w.failing.IsZero()
 }
 
 func (w *watcher) setRefused(refused bool) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,6 +51,39 @@ func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 	g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
 	g.agrees(t)
 	t.Logf("right %s after a hang of 5 s", time.Since(back).Round(time.Millisecond))
+}
+
+// TestNetworkGoneUntilPatienceEnds shows that an operator whose network comes back in any moment around the one in which
+// sources count as out of sight writes no word of it: what it looked at was there all the while.
+func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	w, err := newWire(hostOf(t, g.Config.Host))
+	must(t, err)
+	t.Cleanup(w.close)
+	g.launch(t, "https://"+w.address(), nil)
+	g.agrees(t)
+	turned := g.turnsOf(t, "apps", "app")
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("the seed is %d", seed)
+	chance := rand.New(rand.NewPCG(seed, 0))
+	for _, gone := range []func() error{func() error { w.cut(); return nil }, w.leave, w.leave} {
+		must(t, gone())
+		// The operator's patience is fifteen seconds, and it looks every five whether that is over.
+		down := 14*time.Second + time.Duration(chance.Int64N(int64(7*time.Second)))
+		time.Sleep(down)
+		w.mend()
+		back := time.Now()
+		must(t, g.apply(ctx, object(unwanted)))
+		g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+		t.Logf("gone for %s, right %s after it is back", down.Round(time.Millisecond), time.Since(back).Round(time.Millisecond))
+		must(t, g.remove(ctx, object(unwanted)))
+		g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
+		g.agrees(t)
+		if again := g.turnsOf(t, "apps", "app"); again != turned {
+			t.Errorf("gone for %s, apps/app turned %d times, and %d before", down, again, turned)
+			turned = again
+		}
+	}
 }
 
 // stranded is an operator that nothing reaches.

@@ -26,15 +26,16 @@ import (
 
 // wire is a TCP proxy before an API server: the network that is cut, hangs and is slow.
 type wire struct {
-	listener net.Listener
-	target   string
+	target string
 
-	mu      sync.Mutex
-	changed *sync.Cond
-	refuse  bool
-	hang    bool
-	delay   time.Duration
-	conns   map[net.Conn]bool
+	mu       sync.Mutex
+	listener net.Listener
+	changed  *sync.Cond
+	left     bool // nobody listens
+	refuse   bool
+	hang     bool
+	delay    time.Duration
+	conns    map[net.Conn]bool
 }
 
 // newWire listens before a target, which is host:port.
@@ -45,15 +46,19 @@ func newWire(target string) (*wire, error) {
 	}
 	w := &wire{listener: listener, target: target, conns: map[net.Conn]bool{}}
 	w.changed = sync.NewCond(&w.mu)
-	go w.serve()
+	go w.serve(listener)
 	return w, nil
 }
 
-func (w *wire) address() string { return w.listener.Addr().String() }
+func (w *wire) address() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.listener.Addr().String()
+}
 
-func (w *wire) serve() {
+func (w *wire) serve(listener net.Listener) {
 	for {
-		conn, err := w.listener.Accept()
+		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
@@ -143,6 +148,16 @@ func (w *wire) cut() {
 	w.drop()
 }
 
+// leave cuts all connections and has nobody listen until mend, as where an API server is not running.
+func (w *wire) leave() error {
+	w.mu.Lock()
+	w.left = true
+	err := w.listener.Close()
+	w.mu.Unlock()
+	w.drop()
+	return err
+}
+
 // stall lets nothing through, in either direction, and keeps connections and makes new ones: a black hole.
 func (w *wire) stall() {
 	w.mu.Lock()
@@ -163,11 +178,21 @@ func (w *wire) mend() {
 	defer w.mu.Unlock()
 	w.refuse, w.hang, w.delay = false, false, 0
 	w.changed.Broadcast()
+	if w.left {
+		listener, err := net.Listen("tcp", w.listener.Addr().String())
+		if err != nil {
+			panic(err) // the port was the test's own a moment ago
+		}
+		w.left, w.listener = false, listener
+		go w.serve(listener)
+	}
 }
 
 func (w *wire) close() {
-	_ = w.listener.Close()
 	w.mend()
+	w.mu.Lock()
+	_ = w.listener.Close()
+	w.mu.Unlock()
 	w.drop()
 }
 
@@ -368,11 +393,15 @@ func (d *door) endWatches(part string) int {
 	return n
 }
 
-// open is how many watches are open.
-func (d *door) open() int {
+// open is how many watches are open of each resource, by the path that is watched.
+func (d *door) open() map[string]int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return len(d.watches)
+	open := map[string]int{}
+	for r := range d.watches {
+		open[r.URL.Path]++
+	}
+	return open
 }
 
 // selfSigned makes a certificate for the loopback address, which is its own authority.
