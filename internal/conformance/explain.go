@@ -221,7 +221,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 	}
 	read := func(resource catalog.Resource) {
 		at := s.Resource(resource)
-		seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.Sight.String(), Objects: len(at.Objects), Reason: at.Reason}
+		seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.Sight.String(), Objects: at.Objects.Len(), Reason: at.Reason}
 	}
 	if r.Check != nil && r.rule != nil {
 		read(catalog.ResourceOf(r.Check.Resource))

@@ -1,8 +1,6 @@
 package inventory
 
 import (
-	"maps"
-
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
@@ -151,8 +149,8 @@ type resource struct {
 	sight    Sight
 	reason   string
 	revision uint64
-	objects  map[string]any // unstructured contents by namespace/name
-	view     *Resource      // what rules see; nil after a change
+	objects  *rule.Objects // by namespace/name
+	view     *Resource     // what rules see; nil after a change
 }
 
 // ResourceFeed is the way in for the objects of a resource that rules read.
@@ -168,7 +166,7 @@ func (i *Inventory) ResourceFeed(name catalog.Resource) *ResourceFeed {
 	i.update(func(t *touched) {
 		if _, ok := i.resources[name]; !ok {
 			i.revision++
-			i.resources[name] = &resource{objects: map[string]any{}, revision: i.revision}
+			i.resources[name] = &resource{revision: i.revision}
 			t.resources[name] = true
 		}
 		f.resource = i.resources[name]
@@ -194,10 +192,10 @@ func (f *ResourceFeed) update(change func(*resource) bool) {
 // Put takes in the content of one object, under its namespace and name.
 func (f *ResourceFeed) Put(key string, content any) {
 	f.update(func(r *resource) bool {
-		if old, ok := r.objects[key]; ok && rule.Same(old, content) {
+		if old, ok := r.objects.Get(key); ok && rule.Same(old, content) {
 			return false
 		}
-		r.objects[key] = content
+		r.objects = r.objects.With(key, content)
 		return true
 	})
 }
@@ -205,22 +203,19 @@ func (f *ResourceFeed) Put(key string, content any) {
 // Drop takes out one object.
 func (f *ResourceFeed) Drop(key string) {
 	f.update(func(r *resource) bool {
-		_, ok := r.objects[key]
-		delete(r.objects, key)
+		_, ok := r.objects.Get(key)
+		r.objects = r.objects.Without(key)
 		return ok
 	})
 }
 
 // Replace takes in all objects at once. The resource is Seen from then on.
 func (f *ResourceFeed) Replace(all map[string]any) {
-	if all == nil {
-		all = map[string]any{}
-	}
 	f.update(func(r *resource) bool {
-		if r.sight == Seen && maps.EqualFunc(r.objects, all, rule.Same) {
+		if r.sight == Seen && r.objects.Same(all) {
 			return false
 		}
-		r.sight, r.reason, r.objects = Seen, "", all
+		r.sight, r.reason, r.objects = Seen, "", rule.ObjectsOf(all)
 		return true
 	})
 }
@@ -231,7 +226,7 @@ func (f *ResourceFeed) Lose(sight Sight, reason string) {
 		if r.sight == sight && r.reason == reason {
 			return false
 		}
-		r.sight, r.reason, r.objects = sight, reason, map[string]any{}
+		r.sight, r.reason, r.objects = sight, reason, nil
 		return true
 	})
 }

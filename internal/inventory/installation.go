@@ -228,7 +228,7 @@ func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick 
 		if source.Program != nil {
 			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
 				// An expression that fails on what is there tells no version; the next source may.
-				if text, err := source.Program.Text(rule.Input{Objects: r.seen().Objects}); err == nil {
+				if text, err := source.Program.Text(rule.Input{Objects: r.objects}); err == nil {
 					if version := pick(source, text); version != "" {
 						return version, source.From
 					}

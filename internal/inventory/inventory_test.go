@@ -667,18 +667,18 @@ func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 			w.heard = nil
 			late(old)
 			w.wantHeard()
-			if got := w.Snapshot().Resource(clusters); got.Sight != Pending || len(got.Objects) > 0 {
+			if got := w.Snapshot().Resource(clusters); got.Sight != Pending || got.Objects.Len() > 0 {
 				t.Errorf("closed, it is %+v", got)
 			}
 			w.ResourceFeed(clusters).Replace(map[string]any{"is": 2})
 			w.heard = nil
 			late(old)
 			w.wantHeard()
-			if got := w.Snapshot().Resource(clusters); got.Sight != Seen || !slices.Equal(got.Objects, []any{2}) {
+			if got := w.Snapshot().Resource(clusters); got.Sight != Seen || !slices.Equal(got.Objects.All(), []any{2}) {
 				t.Errorf("opened anew, it is %+v", got)
 			}
 			w.ResourceFeed(clusters).Put("more", 3)
-			if got := w.Snapshot().Resource(clusters); !slices.Equal(got.Objects, []any{2, 3}) {
+			if got := w.Snapshot().Resource(clusters); !slices.Equal(got.Objects.All(), []any{2, 3}) {
 				t.Errorf("the new feed brings %+v", got)
 			}
 		})
@@ -709,7 +709,7 @@ func TestResourcesCarryARevisionThatNeverComesBack(t *testing.T) {
 	for n := range 3 {
 		w.ResourceFeed(clusters).Replace(map[string]any{"b/y": n, "a/x": n})
 		r := w.Snapshot().Resource(clusters)
-		if r.Sight != Seen || len(r.Objects) != 2 || seen[r.Revision] {
+		if r.Sight != Seen || r.Objects.Len() != 2 || seen[r.Revision] {
 			t.Errorf("%+v", r)
 		}
 		seen[r.Revision] = true

@@ -70,10 +70,10 @@ type keptOutcome struct {
 func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	// Revisions come from one counter, so that the highest moves whenever one of them does.
 	var related uint64
-	objects := len(r.Objects)
+	objects := r.Objects.Len()
 	for _, other := range q.Related {
 		related = max(related, other.Revision)
-		objects += len(other.Objects)
+		objects += other.Objects.Len()
 	}
 	at := time.Time{}
 	if q.Program.UsesNow() || q.Explain != nil && q.Explain.UsesNow() {
@@ -81,7 +81,7 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 		at = now
 	}
 	if r.outcomes == nil {
-		return r.run(q, params, now)
+		return r.run(q, params, related, now)
 	}
 	key := outcomeKey{program: q.Program, params: q.Params}
 	if q.Program.UsesVersion() || q.Explain != nil && q.Explain.UsesVersion() {
@@ -92,7 +92,7 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && kept.at.Equal(at) {
 		return kept.Outcome
 	}
-	outcome := r.run(q, params, now)
+	outcome := r.run(q, params, related, now)
 	if r.outcomes.kept == nil {
 		r.outcomes.kept = map[outcomeKey]keptOutcome{}
 	}
@@ -100,10 +100,13 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	return outcome
 }
 
-func (r *Resource) run(q Question, params rule.Params, now time.Time) Outcome {
-	in := rule.Input{Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), Params: params, Now: now, Version: q.Version, VersionFrom: string(q.VersionFrom)}
+func (r *Resource) run(q Question, params rule.Params, related uint64, now time.Time) Outcome {
+	in := rule.Input{
+		Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), RelatedRevision: related, Params: params, ParamsText: q.Params,
+		Now: now, Version: q.Version, VersionFrom: string(q.VersionFrom),
+	}
 	for name, other := range q.Related {
-		in.Related[name] = other.Objects
+		in.Related[name] = other.Objects.All()
 	}
 	outcome := Outcome{}
 	outcome.Holds, outcome.Err = q.Program.Holds(in)

@@ -168,8 +168,8 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 					if seen.Sight != objectSights[r] {
 						t.Fatalf("%s is %s, not %s", r, seen.Sight, objectSights[r])
 					}
-					if seen.Sight == inventory.Seen && len(seen.Objects) != len(objects[r]) || seen.Sight != inventory.Seen && len(seen.Objects) > 0 {
-						t.Fatalf("%s (%s) shows %v of %v", r, seen.Sight, seen.Objects, objects[r])
+					if seen.Sight == inventory.Seen && seen.Objects.Len() != len(objects[r]) || seen.Sight != inventory.Seen && seen.Objects.Len() > 0 {
+						t.Fatalf("%s (%s) shows %v of %v", r, seen.Sight, seen.Objects.All(), objects[r])
 					}
 				}
 			},

@@ -10,6 +10,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Snapshot is the inventory at one moment. It never changes.
@@ -72,7 +73,7 @@ type Resource struct {
 	// Revision moves with every change, so that what was computed from the objects can be kept until then.
 	Revision uint64
 	// Objects are the unstructured contents, sorted by namespace and name.
-	Objects []any
+	Objects *rule.Objects
 
 	outcomes *outcomes
 }
@@ -96,17 +97,12 @@ func (i *Inventory) Snapshot() *Snapshot {
 	return s
 }
 
-// seen is what rules see of the resource, sorted once for each change.
+// seen is what rules see of the resource.
 func (r *resource) seen() *Resource {
-	if r.view != nil {
-		return r.view
+	if r.view == nil {
+		r.view = &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: r.objects, outcomes: &outcomes{}}
 	}
-	view := &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: make([]any, 0, len(r.objects)), outcomes: &outcomes{}}
-	for _, key := range slices.Sorted(maps.Keys(r.objects)) {
-		view.Objects = append(view.Objects, r.objects[key])
-	}
-	r.view = view
-	return view
+	return r.view
 }
 
 // Component returns what is found of a component; nil where nobody defines it.

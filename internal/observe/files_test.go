@@ -204,7 +204,7 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
 	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
 	s := looked(t, read(t, object+"---\n"+crd), gears)
-	if got := s.Resource(gears); got.Sight != inventory.Seen || len(got.Objects) != 1 {
+	if got := s.Resource(gears); got.Sight != inventory.Seen || got.Objects.Len() != 1 {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
 	// Whole numbers stay whole: CEL tells 7 from 7.0.
@@ -219,11 +219,11 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	if got := s.Resource(gears); got.Sight != inventory.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
 		t.Errorf("of a resource that the files may leave out: %+v", got)
 	}
-	if got := s.Resource(classes); got.Sight != inventory.Seen || len(got.Objects) != 0 {
+	if got := s.Resource(classes); got.Sight != inventory.Seen || got.Objects.Len() != 0 {
 		t.Errorf("of a resource that every cluster has: %+v", got)
 	}
 	s = looked(t, read(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
-	if got := s.Resource(classes); len(got.Objects) != 1 {
+	if got := s.Resource(classes); got.Objects.Len() != 1 {
 		t.Errorf("one StorageClass is seen as %+v", got)
 	}
 }
@@ -238,7 +238,7 @@ func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
 func TestSecretsInFilesAreNeverRead(t *testing.T) {
 	secrets := catalog.Resource{Resource: "secrets"}
 	s := looked(t, read(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
-	if got := s.Resource(secrets); len(got.Objects) > 0 {
-		t.Errorf("a rule would see %v", got.Objects)
+	if got := s.Resource(secrets); got.Objects.Len() > 0 {
+		t.Errorf("a rule would see %v", got.Objects.All())
 	}
 }

@@ -81,7 +81,7 @@ spec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}
 				t.Errorf("there are %v, %v", left, err)
 			}
 			got := looked(t, d, gears).Resource(gears)
-			if got.Sight != inventory.Seen || len(got.Objects) != 1 {
+			if got.Sight != inventory.Seen || got.Objects.Len() != 1 {
 				t.Fatalf("the resource is %+v", got)
 			}
 			if holds, err := seven.Holds(rule.Input{Objects: got.Objects}); err != nil || !holds {

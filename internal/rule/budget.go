@@ -14,6 +14,11 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
+// maxRounds is how many rounds all loops of a run may take together. It is enough for some hundred thousand objects. Rounds are
+// counted and not timed: what a rule says does not depend on how busy the machine is. What a round may cost is bounded by
+// maxEstimatedCost, and by what follows.
+const maxRounds = 1_000_000
+
 // A round of a loop may call functions whose work grows with what objects hold: one comparison of two lists of ten thousand
 // objects takes as long as all rounds together may, and text that is put together with itself thirty times fills any memory.
 // So what functions do is counted too, as it comes, in about nanoseconds and in bytes.
@@ -29,9 +34,23 @@ const (
 )
 
 // budget is what is left of one run.
-type budget struct{ work, made int64 }
+type budget struct{ work, made, rounds int64 }
 
-func (b *budget) reset() { b.work, b.made = maxWork, maxMade }
+func (b *budget) reset() { b.work, b.made, b.rounds = maxWork, maxMade, maxRounds }
+
+// loop takes the rounds of a loop from what is left, before it runs: it may end sooner.
+func (b *budget) loop(rounds int64) { b.take(budget{rounds: rounds}) }
+
+// less is what was spent until no more than another was left.
+func (b budget) less(left budget) budget {
+	return budget{b.work - left.work, b.made - left.made, b.rounds - left.rounds}
+}
+
+// take takes what was spent when something was found from what is left now.
+func (b *budget) take(spent budget) {
+	b.rounds -= min(spent.rounds, maxRounds+1)
+	b.spend(spent.work, spent.made)
+}
 
 // spend takes from what is left; where nothing is, the run ends at once.
 func (b *budget) spend(work, made int64) {
@@ -40,7 +59,7 @@ func (b *budget) spend(work, made int64) {
 	}
 	b.work -= min(work, maxWork+1)
 	b.made -= min(made, maxMade+1)
-	if b.work < 0 || b.made < 0 {
+	if b.work < 0 || b.made < 0 || b.rounds < 0 {
 		panic(interpreter.EvalCancelledError{Cause: interpreter.CostLimitExceeded, Message: ErrTooCostly.Error()})
 	}
 }
@@ -68,7 +87,7 @@ func (c *constructed) Eval(activation interpreter.Activation) ref.Val {
 }
 
 // counting has every function whose work is not the same for all arguments count it. bindings are the functions by overload.
-func counting(b *budget, bindings map[string]*functions.Overload) interpreter.InterpretableDecoratorV2 {
+func counting(b *budget, bindings map[string]*functions.Overload) func(interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 	return func(node interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		switch inner := node.(type) {
 		case interpreter.InterpretableConstructor:

@@ -61,7 +61,7 @@ func TestNoRuleCostsMore(t *testing.T) {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		start := worked(t)
-		_, err = program.Holds(Input{Objects: objects})
+		_, err = program.Holds(Input{Objects: Once(objects...)})
 		took := worked(t) - start
 		runtime.ReadMemStats(&after)
 		allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
@@ -108,7 +108,7 @@ func TestHonestRulesAreNotCutOff(t *testing.T) {
 			t.Fatal(err)
 		}
 		start := time.Now()
-		holds, err := program.Holds(Input{Objects: objects, Related: map[string][]any{"drivers": drivers}})
+		holds, err := program.Holds(Input{Objects: Once(objects...), Related: map[string][]any{"drivers": drivers}})
 		if err != nil || !holds {
 			t.Errorf("%s: %v, %v", expression, holds, err)
 		}
@@ -123,7 +123,7 @@ func TestWhatARuleSaysIsCut(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		said, err := program.Text(Input{Objects: []any{map[string]any{"text": text}}})
+		said, err := program.Text(Input{Objects: Once(map[string]any{"text": text})})
 		if err != nil {
 			said = err.Error()
 		}

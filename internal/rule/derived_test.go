@@ -53,7 +53,7 @@ func TestABundleTellsWhenItExpires(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, fields := range []*Fields{program.Reads(""), Everything()} {
-				got, err := program.Text(Input{Objects: []any{fields.Keep(object)}})
+				got, err := program.Text(Input{Objects: Once(fields.Keep(object))})
 				if err != nil || got != test.want {
 					t.Errorf("got %q, %v; want %q", got, err, test.want)
 				}
@@ -62,7 +62,7 @@ func TestABundleTellsWhenItExpires(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got, err := keeps.Text(Input{Objects: []any{program.Reads("").Keep(object)}}); err != nil || got != "false" {
+			if got, err := keeps.Text(Input{Objects: Once(program.Reads("").Keep(object))}); err != nil || got != "false" {
 				t.Errorf("the bundle itself is kept although nobody reads it: %s, %v", got, err)
 			}
 		})

@@ -95,8 +95,8 @@ func TestPrunedObjectsSayTheSame(t *testing.T) {
 				whole = append(whole, object)
 				kept = append(kept, program.Reads("").Keep(object))
 			}
-			want, wantErr := program.Holds(Input{Objects: whole, Now: time.Time{}})
-			got, gotErr := program.Holds(Input{Objects: kept, Now: time.Time{}})
+			want, wantErr := program.Holds(Input{Objects: Once(whole...), Now: time.Time{}})
+			got, gotErr := program.Holds(Input{Objects: Once(kept...), Now: time.Time{}})
 			outcomes[fmt.Sprint(want, wantErr)] = true
 			if got != want || message(gotErr) != message(wantErr) {
 				t.Fatalf("%s\nof %v: %v, %v\nof what is kept of it, %v: %v, %v", expression, whole, want, wantErr, kept, got, gotErr)

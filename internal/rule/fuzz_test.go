@@ -37,7 +37,7 @@ func FuzzRule(f *testing.F) {
 				continue
 			}
 			whole := []any{object, object, map[string]any{}}
-			in := Input{Objects: whole, Related: map[string][]any{"x": whole}, Params: Params{"x": "y"}, Now: now}
+			in := Input{Objects: Once(whole...), Related: map[string][]any{"x": whole}, Params: Params{"x": "y"}, Now: now}
 			holds, err := program.Holds(in)
 			if err != nil {
 				readable(t, err)
@@ -45,12 +45,24 @@ func FuzzRule(f *testing.F) {
 			if again, errAgain := program.Holds(in); again != holds || (err == nil) != (errAgain == nil) {
 				t.Fatalf("%s: %v, %v, and then %v, %v", expression, holds, err, again, errAgain)
 			}
+			sections := in
+			sections.Objects = &Objects{}
+			for n, object := range whole {
+				sections.Objects = newObjects(append(sections.Objects.sections, ObjectsOf(map[string]any{string(rune('a' + n)): object}).sections...))
+			}
+			for range 2 { // what is found the first time is kept
+				if some, errSome := program.Holds(sections); some != holds || (err == nil) != (errSome == nil) || errors.Is(err, ErrTooCostly) != errors.Is(errSome, ErrTooCostly) {
+					t.Fatalf("%s\nof %s: %v, %v\nin sections: %v, %v", expression, data, holds, err, some, errSome)
+				}
+			}
 			kept := in
-			kept.Objects, kept.Related = nil, map[string][]any{"x": nil}
+			var stripped []any
+			kept.Related = map[string][]any{"x": nil}
 			for _, object := range whole {
-				kept.Objects = append(kept.Objects, program.Reads("").Keep(object))
+				stripped = append(stripped, program.Reads("").Keep(object))
 				kept.Related["x"] = append(kept.Related["x"], program.Reads("x").Keep(object))
 			}
+			kept.Objects = Once(stripped...)
 			seen, errSeen := program.Holds(kept)
 			if errors.Is(err, ErrTooCostly) || errors.Is(errSeen, ErrTooCostly) {
 				continue // less costs less

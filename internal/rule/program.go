@@ -68,12 +68,15 @@ type Params map[string]any
 
 // Input is what a rule sees; each kind of rule of it what Kind says.
 type Input struct {
-	// Objects is a list of unstructured contents.
-	Objects []any
-	// Related are further such lists, by name.
-	Related map[string][]any
-	Params  Params
-	Now     time.Time
+	Objects *Objects
+	// Related are lists of further contents, by name. RelatedRevision is another one whenever one of them is; 0 where nobody
+	// counts.
+	Related         map[string][]any
+	RelatedRevision uint64
+	// Params have a text that tells them apart from others; empty where there is none.
+	Params     Params
+	ParamsText string
+	Now        time.Time
 	// Version is that of the component the rule belongs to, and VersionFrom what told it: a VersionOrigin. Both are empty
 	// where nothing tells.
 	Version, VersionFrom string
@@ -125,9 +128,6 @@ func (p *Program) Text(in Input) (string, error) {
 }
 
 func (p *Program) run(in Input) (any, error) {
-	if in.Objects == nil {
-		in.Objects = []any{}
-	}
 	if in.Params == nil {
 		in.Params = Params{}
 	}
@@ -138,11 +138,11 @@ func (p *Program) run(in Input) (any, error) {
 	r := p.runs.Get().(*run)
 	defer p.runs.Put(r)
 	r.budget.reset()
-	out, _, err := r.program.ContextEval(cancelled, map[string]any{
-		"objects": in.Objects, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
+	out, _, err := r.program.Eval(map[string]any{
+		inputName: &in, "objects": func() any { return in.Objects.All() }, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
 		"version": in.Version, "versionFrom": in.VersionFrom,
 	})
-	if cut := (interpreter.EvalCancelledError{}); errors.Is(err, interpreter.InterruptError{}) || errors.As(err, &cut) {
+	if cut := (interpreter.EvalCancelledError{}); errors.As(err, &cut) {
 		return nil, ErrTooCostly
 	}
 	if err != nil {
@@ -183,7 +183,7 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, fmt.Errorf("the expression costs too much: about %.1g for %d objects, and %.1g is the limit; do not compare every object with every other, and do not nest loops over objects",
 			float64(estimate.Max), assumedObjects, float64(maxEstimatedCost))
 	}
-	if _, err := plan(checked); err != nil {
+	if _, err := plan(nil, checked); err != nil {
 		return nil, errors.New(bounded(err.Error()))
 	}
 	expr := checked.NativeRep().Expr()
@@ -200,7 +200,7 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return checked
 	})
 	program.runs.New = func() any {
-		planned, err := plan(again())
+		planned, err := plan(program, again())
 		if err != nil {
 			panic(err) // it was planned before
 		}

@@ -37,7 +37,7 @@ func TestHolds(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := program.Holds(Input{Objects: test.objects, Params: test.params, Now: now})
+			got, err := program.Holds(Input{Objects: Once(test.objects...), Params: test.params, Now: now})
 			if err != nil || got != test.want {
 				t.Errorf("got %v, %v; want %v", got, err, test.want)
 			}
@@ -47,7 +47,7 @@ func TestHolds(t *testing.T) {
 
 func TestARuleSeesRelatedResources(t *testing.T) {
 	const expression = "objects.all(o, related.drivers.exists(d, d.metadata.name == o.provisioner))"
-	in := Input{Objects: []any{map[string]any{"provisioner": "a"}}, Related: map[string][]any{"drivers": {map[string]any{"metadata": map[string]any{"name": "a"}}}}}
+	in := Input{Objects: Once(map[string]any{"provisioner": "a"}), Related: map[string][]any{"drivers": {map[string]any{"metadata": map[string]any{"name": "a"}}}}}
 	for _, kind := range []Kind{Health, NamedCheck} {
 		program, err := Compile(kind, expression)
 		if err != nil {
@@ -80,7 +80,7 @@ func TestText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := program.Text(Input{Objects: []any{map[string]any{"status": map[string]any{"version": "1.2.3"}}}})
+	got, err := program.Text(Input{Objects: Once(map[string]any{"status": map[string]any{"version": "1.2.3"}})})
 	if got != "1.2.3" || err != nil {
 		t.Errorf("got %q, %v", got, err)
 	}
@@ -123,7 +123,7 @@ func TestHoldsIsCutOff(t *testing.T) {
 	for i := range many {
 		many[i] = map[string]any{"x": "same"}
 	}
-	if _, err := program.Holds(Input{Objects: many}); !errors.Is(err, ErrTooCostly) {
+	if _, err := program.Holds(Input{Objects: Once(many...)}); !errors.Is(err, ErrTooCostly) {
 		t.Errorf("got %v, want %v", err, ErrTooCostly)
 	}
 }

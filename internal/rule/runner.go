@@ -1,18 +1,14 @@
 package rule
 
 import (
-	"context"
 	"sync"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/functions"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/interpreter"
 	"k8s.io/apiserver/pkg/cel/library"
 )
-
-// maxRounds cuts off a run: how many rounds all of its loops may take together. It is enough for some hundred thousand
-// objects. What a round may cost is bounded by maxEstimatedCost.
-const maxRounds = 1_000_000
 
 // runner runs what the API server's environment has compiled. That environment has every run keep count of its cost, which
 // takes time that grows with the square of the rounds and is most of a run over thousands of objects, and it cannot be
@@ -32,14 +28,6 @@ var runner = sync.OnceValues(func() (*cel.Env, error) {
 		library.SemverLib(library.SemverVersion(1)),
 	)
 })
-
-// cancelled has a run end the first time that it is asked whether it should, which is after maxRounds rounds. So it is
-// counted and not timed: what a rule says does not depend on how busy the machine is.
-var cancelled = func() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}()
 
 // run is one run at a time of a compiled rule, with what it may still spend.
 type run struct {
@@ -66,7 +54,8 @@ var functionsByOverload = sync.OnceValues(func() (map[string]*functions.Overload
 	return all, nil
 })
 
-func plan(checked *cel.Ast) (*run, error) {
+// plan makes a program's expression ready to run.
+func plan(of *Program, checked *cel.Ast) (*run, error) {
 	env, err := runner()
 	if err != nil {
 		return nil, err
@@ -77,6 +66,20 @@ func plan(checked *cel.Ast) (*run, error) {
 	}
 	r := &run{}
 	r.budget.reset() // constants are computed here
-	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(maxRounds), cel.CustomDecoratorV2(counting(&r.budget, bindings)))
+	counted, found := counting(&r.budget, bindings), loopsOf(checked.NativeRep().Expr())
+	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(func(node interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+		// What is taken of a loop's outcome has the number of the loop, and is none.
+		_, taken := node.(interpreter.InterpretableAttribute)
+		id := node.ID()
+		if l, ok := found.over[id]; ok && !taken {
+			node = &sectioned{node, l, of, &r.budget}
+		} else if node, err = counted(node); err != nil {
+			return nil, err
+		}
+		if found.ranges[id] {
+			node = &ranged{node, &r.budget}
+		}
+		return node, nil
+	}))
 	return r, err
 }

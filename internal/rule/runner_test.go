@@ -53,7 +53,7 @@ func BenchmarkRounds(b *testing.B) {
 		}
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			for b.Loop() {
-				if holds, err := program.Holds(Input{Objects: all}); err != nil || !holds {
+				if holds, err := program.Holds(Input{Objects: Once(all...)}); err != nil || !holds {
 					b.Fatal(holds, err)
 				}
 			}

@@ -1,0 +1,338 @@
+package rule
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/interpreter"
+)
+
+// Most rules loop over the objects and ask the same of each: whether it holds of all, or of one, or of which. Such a loop is
+// run over one section of the objects after the other, and what came out is kept with the section. It costs the same, and comes out
+// the same, as if it were run over all at once.
+
+// loop is a loop over all objects whose outcome follows from its outcomes over their sections.
+type loop struct {
+	kind loopKind
+	// sees are the variables besides the objects that the outcome depends on.
+	params, version, related, now bool
+}
+
+type loopKind int
+
+const (
+	universal   loopKind = iota // objects.all(o, …)
+	existential                 // objects.exists(o, …)
+	selective                   // objects.filter(o, …)
+)
+
+// loops are those of an expression, and the ranges of all loops in it, each by the number of its node.
+type loops struct {
+	over   map[int64]loop
+	ranges map[int64]bool
+}
+
+func loopsOf(expr ast.Expr) loops {
+	found := loops{over: map[int64]loop{}, ranges: map[int64]bool{}}
+	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() != ast.ComprehensionKind {
+			return
+		}
+		if l, ok := loopOf(e); ok {
+			found.over[e.ID()] = l
+			return
+		}
+		if over := e.AsComprehension().IterRange(); over.Kind() != ast.ListKind || over.AsList().Size() > 0 { // optMap loops over nothing
+			found.ranges[over.ID()] = true
+		}
+	}))
+	return found
+}
+
+// loopOf recognises a loop by what the macros of CEL expand to.
+func loopOf(e ast.Expr) (loop, bool) {
+	c := e.AsComprehension()
+	if !isIdent(c.IterRange(), "objects") || c.HasIterVar2() || !isIdent(c.Result(), c.AccuVar()) {
+		return loop{}, false
+	}
+	l := loop{}
+	step, first := c.LoopStep(), c.AccuInit()
+	switch {
+	case first.Kind() == ast.LiteralKind && first.AsLiteral() == types.True && isCall(step, operators.LogicalAnd):
+		l.kind = universal
+	case first.Kind() == ast.LiteralKind && first.AsLiteral() == types.False && isCall(step, operators.LogicalOr):
+		l.kind = existential
+	case first.Kind() == ast.ListKind && first.AsList().Size() == 0 && isCall(step, operators.Conditional) && addsItself(step, c):
+		l.kind = selective
+	default:
+		return loop{}, false
+	}
+	if l.kind != selective && !isIdent(step.AsCall().Args()[0], c.AccuVar()) {
+		return loop{}, false
+	}
+	bound := []string{c.IterVar(), c.AccuVar()}
+	for _, name := range append(free(c.LoopCondition(), bound), free(step, bound)...) {
+		switch name {
+		case "params":
+			l.params = true
+		case "version", "versionFrom":
+			l.version = true
+		case "related":
+			l.related = true
+		case "now":
+			l.now = true
+		default:
+			return loop{}, false // all objects again, or what a loop around this one is at
+		}
+	}
+	return l, true
+}
+
+// addsItself tells whether a step adds the object to those found so far, or nothing.
+func addsItself(step ast.Expr, c ast.ComprehensionExpr) bool {
+	args := step.AsCall().Args()
+	if !isCall(args[1], operators.Add) || !isIdent(args[2], c.AccuVar()) {
+		return false
+	}
+	added := args[1].AsCall().Args()
+	return isIdent(added[0], c.AccuVar()) && added[1].Kind() == ast.ListKind && added[1].AsList().Size() == 1 &&
+		isIdent(added[1].AsList().Elements()[0], c.IterVar())
+}
+
+func isIdent(e ast.Expr, name string) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == name }
+
+func isCall(e ast.Expr, function string) bool {
+	return e.Kind() == ast.CallKind && e.AsCall().FunctionName() == function
+}
+
+// free are the variables that an expression mentions and does not bind, but for some.
+func free(e ast.Expr, bound []string) []string {
+	switch e.Kind() {
+	case ast.IdentKind:
+		if slices.Contains(bound, e.AsIdent()) {
+			return nil
+		}
+		return []string{e.AsIdent()}
+	case ast.ComprehensionKind:
+		c := e.AsComprehension()
+		names := append(free(c.IterRange(), bound), free(c.AccuInit(), bound)...)
+		inner := append(slices.Clone(bound), c.AccuVar())
+		names = append(names, free(c.Result(), inner)...)
+		inner = append(inner, c.IterVar())
+		if c.HasIterVar2() {
+			inner = append(inner, c.IterVar2())
+		}
+		return append(append(names, free(c.LoopCondition(), inner)...), free(c.LoopStep(), inner)...)
+	}
+	var names []string
+	for _, child := range children(e) {
+		names = append(names, free(child, bound)...)
+	}
+	return names
+}
+
+// children are the expressions that an expression other than a loop is made of.
+func children(e ast.Expr) []ast.Expr {
+	switch e.Kind() {
+	case ast.CallKind:
+		all := slices.Clone(e.AsCall().Args())
+		if e.AsCall().IsMemberFunction() {
+			all = append(all, e.AsCall().Target())
+		}
+		return all
+	case ast.SelectKind:
+		return []ast.Expr{e.AsSelect().Operand()}
+	case ast.ListKind:
+		return e.AsList().Elements()
+	case ast.MapKind:
+		var all []ast.Expr
+		for _, entry := range e.AsMap().Entries() {
+			all = append(all, entry.AsMapEntry().Key(), entry.AsMapEntry().Value())
+		}
+		return all
+	case ast.StructKind:
+		var all []ast.Expr
+		for _, field := range e.AsStruct().Fields() {
+			all = append(all, field.AsStructField().Value())
+		}
+		return all
+	}
+	return nil
+}
+
+// question is a loop with what tells apart the answers to it that are kept beside each other.
+type question struct {
+	program              *Program
+	loop                 int64
+	params               string
+	version, versionFrom string
+}
+
+// answer is the outcome of a loop over a section, and what it cost.
+type answer struct {
+	related uint64    // the revision of the related lists that it was found with
+	at      time.Time // the time that it was found at
+	outcome ref.Val   // of a loop that selects, nil where it selects none
+	spent   budget
+}
+
+// maxQuestions bounds what is kept with a section. Where there are more questions, all are asked anew.
+const maxQuestions = 128
+
+// inputName is the variable by which loops find the input. No expression can name it.
+const inputName = "@input"
+
+// sectioned is a loop that is run over one section of the objects after the other.
+type sectioned struct {
+	interpreter.InterpretableV2
+	loop
+	program *Program
+	budget  *budget
+}
+
+// Eval implements interpreter.Interpretable.
+func (p *sectioned) Eval(activation interpreter.Activation) ref.Val {
+	return p.Exec(interpreter.AsFrame(activation))
+}
+
+// Exec implements interpreter.InterpretableV2.
+func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	found, _ := frame.ResolveName(inputName)
+	in, ok := found.(*Input)
+	if !ok {
+		return p.InterpretableV2.Exec(frame)
+	}
+	p.budget.loop(int64(in.Objects.Len()))
+	sections := in.Objects.split()
+	if sections == nil {
+		return p.InterpretableV2.Exec(frame)
+	}
+	asked, keeps := p.question(in)
+	var failed ref.Val
+	var selected []ref.Val
+	for _, section := range sections {
+		outcome := p.over(section, in, asked, keeps, frame)
+		switch {
+		case types.IsUnknownOrError(outcome):
+			if p.kind == selective {
+				return outcome
+			}
+			if failed == nil {
+				failed = outcome // unless a later object decides
+			}
+		case p.kind == selective:
+			if outcome != nil {
+				selected = appendAll(selected, outcome)
+			}
+		case outcome == types.Bool(p.kind == existential):
+			return outcome
+		}
+	}
+	switch {
+	case failed != nil:
+		return failed
+	case p.kind == selective:
+		return types.NewRefValList(types.DefaultTypeAdapter, selected)
+	}
+	return types.Bool(p.kind == universal)
+}
+
+// question is what the loop asks of each section, and whether the answer may be kept.
+func (p *sectioned) question(in *Input) (question, bool) {
+	asked := question{program: p.program, loop: p.ID()}
+	if p.params {
+		asked.params = in.ParamsText
+	}
+	if p.version {
+		asked.version, asked.versionFrom = in.Version, in.VersionFrom
+	}
+	return asked, (!p.params || in.ParamsText != "" || len(in.Params) == 0) && (!p.related || in.RelatedRevision != 0 || len(in.Related) == 0)
+}
+
+// over is the outcome of the loop over a section: of one that selects, nil where it selects nothing.
+func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
+	now := answer{}
+	if p.related {
+		now.related = in.RelatedRevision
+	}
+	if p.now {
+		now.at = in.Now
+	}
+	if keeps {
+		of.mu.Lock()
+		kept, ok := of.found[asked]
+		of.mu.Unlock()
+		if ok && kept.related == now.related && kept.at.Equal(now.at) {
+			p.budget.take(kept.spent)
+			return kept.outcome
+		}
+	}
+	before := *p.budget
+	inner := frame.Push(&within{of.contents})
+	now.outcome = p.InterpretableV2.Exec(inner)
+	inner.Pop()
+	now.spent = before.less(*p.budget)
+	if list, ok := now.outcome.(traits.Lister); ok && p.kind == selective {
+		const few = sectionSize / 8
+		n, _ := list.Size().(types.Int)
+		if n == 0 {
+			now.outcome = nil
+		}
+		keeps = keeps && n <= few // a loop that selects most would keep all objects a second time
+	}
+	if keeps {
+		of.mu.Lock()
+		if of.found == nil || len(of.found) >= maxQuestions {
+			of.found = map[question]answer{}
+		}
+		of.found[asked] = now
+		of.mu.Unlock()
+	}
+	return now.outcome
+}
+
+func appendAll(to []ref.Val, list ref.Val) []ref.Val {
+	for i := list.(traits.Lister).Iterator(); i.HasNext() == types.True; {
+		to = append(to, i.Next())
+	}
+	return to
+}
+
+// within is what a loop sees that is run over a section: of the objects, those of the section.
+type within struct{ objects []any }
+
+// ResolveName implements interpreter.Activation.
+func (w *within) ResolveName(name string) (any, bool) {
+	if name == "objects" {
+		return w.objects, true
+	}
+	return nil, false
+}
+
+// Parent implements interpreter.Activation.
+func (w *within) Parent() interpreter.Activation { return nil }
+
+// ranged is what a loop loops over. Its rounds are counted before they begin.
+type ranged struct {
+	interpreter.InterpretableV2
+	budget *budget
+}
+
+// Eval implements interpreter.Interpretable.
+func (r *ranged) Eval(activation interpreter.Activation) ref.Val {
+	return r.Exec(interpreter.AsFrame(activation))
+}
+
+// Exec implements interpreter.InterpretableV2.
+func (r *ranged) Exec(frame *interpreter.ExecutionFrame) ref.Val {
+	over := r.InterpretableV2.Exec(frame)
+	if holds(over) {
+		r.budget.loop(length(over))
+	}
+	return over
+}
