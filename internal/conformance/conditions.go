@@ -66,8 +66,9 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
 	}
 	for i := range status.Layers {
-		value, reason, message := e.layerConformant(&status.Layers[i], now)
-		set(conditionOf(status.Layers[i].Name), value, reason, message)
+		condition := conditionOf(status.Layers[i].Name)
+		value, reason, message := e.judgeAll(status.Layers[i:i+1], condition, now)
+		set(condition, value, reason, message)
 	}
 	return built
 }
@@ -88,14 +89,7 @@ func (p *Profile) mistakes() []string {
 }
 
 func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
-	var all []v1alpha1.RequirementStatus
-	for _, l := range status.Layers {
-		for _, r := range l.Requirements {
-			r.Name = l.Name + "/" + r.Name
-			all = append(all, r)
-		}
-	}
-	value, reason, message := e.judgeAll(all, v1alpha1.ConditionConformant, now)
+	value, reason, message := e.judgeAll(status.Layers, v1alpha1.ConditionConformant, now)
 	if value == metav1.ConditionTrue && len(e.profile.obscure) > 0 {
 		return metav1.ConditionUnknown, ReasonCannotTell, "what the spec asks for is not all understood: " + listed(e.profile.obscure)
 	}
@@ -111,32 +105,35 @@ func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time
 	return value, reason, message
 }
 
-func (e *evaluation) layerConformant(l *v1alpha1.LayerStatus, now time.Time) (metav1.ConditionStatus, string, string) {
-	return e.judgeAll(l.Requirements, conditionOf(l.Name), now)
-}
-
-// judgeAll says whether a set of requirements holds. A failure younger than the grace period leaves a condition that was
-// True as it was; one that never was True turns at once, because nothing vouches for it.
-func (e *evaluation) judgeAll(all []v1alpha1.RequirementStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
+// judgeAll says whether the requirements of some layers hold. A failure younger than the grace period leaves a condition that
+// was True as it was; one that never was True turns at once, because nothing vouches for it.
+func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
 	var failing, unknown []string
 	required := 0
 	var since *metav1.Time
-	for _, r := range all {
-		if r.Severity != v1alpha1.SeverityRequired {
-			continue
-		}
-		required++
-		if holds(r.Verdict) {
-			continue
-		}
-		text := fmt.Sprintf("%s is %s since %s: %s", r.Name, r.Verdict, r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC"), r.Message)
-		if r.Verdict == v1alpha1.VerdictUnknown {
-			unknown = append(unknown, text)
-			continue
-		}
-		failing = append(failing, text)
-		if since == nil || r.FailingSince.Before(since) {
-			since = r.FailingSince
+	for i := range layers {
+		for j := range layers[i].Requirements {
+			r := &layers[i].Requirements[j]
+			if r.Severity != v1alpha1.SeverityRequired {
+				continue
+			}
+			required++
+			if holds(r.Verdict) {
+				continue
+			}
+			name := r.Name
+			if condition == v1alpha1.ConditionConformant {
+				name = layers[i].Name + "/" + name
+			}
+			text := name + " is " + string(r.Verdict) + " since " + r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC") + ": " + r.Message
+			if r.Verdict == v1alpha1.VerdictUnknown {
+				unknown = append(unknown, text)
+				continue
+			}
+			failing = append(failing, text)
+			if since == nil || r.FailingSince.Before(since) {
+				since = r.FailingSince
+			}
 		}
 	}
 	switch {

@@ -118,21 +118,22 @@ func (e *evaluation) wake(at, now time.Time) {
 }
 
 func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v1alpha1.LayerStatus {
-	status := v1alpha1.LayerStatus{Name: l.name, Verdict: v1alpha1.VerdictSatisfied}
+	status := v1alpha1.LayerStatus{Name: l.name, Verdict: v1alpha1.VerdictSatisfied, Requirements: make([]v1alpha1.RequirementStatus, 0, len(l.requirements))}
 	old := requirementsOf(e.before, l.name)
 	for i := range l.requirements {
 		r := &l.requirements[i]
-		o := e.profile.judge(r, e.snapshot, now)
+		o := e.judgmentOf(r, now)
 		e.wake(o.until, now)
 		why := o.diagnoses()
 		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
-		e.diagnoses.passOver(o, e.snapshot)
-		judged := e.requirement(r, o, old[r.Name])
-		if news := e.flap(&judged, old[r.Name], now); news != nil {
+		e.diagnoses.passOver(o.outcome, e.snapshot)
+		was := old.named(r.Name, i)
+		judged := e.dated(o.shown, was)
+		if news := e.flap(&judged, was, now); news != nil {
 			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
 			e.flaps = append(e.flaps, *news)
 		}
-		if was := old[r.Name]; was == nil || was.Verdict != judged.Verdict {
+		if was == nil || was.Verdict != judged.Verdict {
 			t := Transition{Layer: l.name, Now: judged, Leading: leading(why)}
 			if was != nil {
 				t.From = was.Verdict
@@ -147,7 +148,7 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		if ok {
 			status.Satisfied++
 		}
-		count(summary, judged, ok)
+		count(summary, &judged, ok)
 		if judged.Severity == v1alpha1.SeverityRequired && worse(judged.Verdict, status.Verdict) {
 			status.Verdict = judged.Verdict
 		}
@@ -169,7 +170,7 @@ func worse(a, b v1alpha1.Verdict) bool {
 	return weight(a) > weight(b)
 }
 
-func count(summary *v1alpha1.Summary, r v1alpha1.RequirementStatus, ok bool) {
+func count(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
 	if r.Severity == v1alpha1.SeverityRecommended {
 		summary.Recommended++
 		if ok {
@@ -188,18 +189,16 @@ func count(summary *v1alpha1.Summary, r v1alpha1.RequirementStatus, ok bool) {
 	}
 }
 
-func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
+// shown is what the status says of an outcome, but for what it says of times.
+func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Remediation: Bounded(o.remediation, e.room.text), Evidence: e.room.shown(o.evidence),
-		LastTransitionTime: &e.now,
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Evidence: e.room.shown(o.evidence),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
 		status.Severity = v1alpha1.SeverityRequired // also where it is one that this version does not know
 	}
-	if holds(o.verdict) {
-		status.Remediation = ""
-	} else {
-		status.FailingSince = &e.now
+	if !holds(o.verdict) {
+		status.Remediation = Bounded(o.remediation, e.room.text)
 	}
 	if o.component != nil {
 		status.Component = o.component.Name
@@ -207,32 +206,53 @@ func (e *evaluation) requirement(r *requirement, o outcome, old *v1alpha1.Requir
 	if o.installation != nil {
 		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, Bounded(o.installation.Namespace, maxName)
 	}
-	if old != nil {
-		if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
-			status.LastTransitionTime = old.LastTransitionTime
-		}
-		switch {
-		case status.FailingSince == nil || holds(old.Verdict):
-		case old.FailingSince != nil:
-			status.FailingSince = old.FailingSince
-		case old.LastTransitionTime != nil:
-			// An older version, or an older CRD, stored no more.
-			status.FailingSince = old.LastTransitionTime
-		}
+	return status
+}
+
+// dated says since when a requirement is as it is, by what the status before says of it.
+func (e *evaluation) dated(status v1alpha1.RequirementStatus, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
+	status.LastTransitionTime = &e.now
+	if !holds(status.Verdict) {
+		status.FailingSince = &e.now
+	}
+	if old == nil {
+		return status
+	}
+	if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
+		status.LastTransitionTime = old.LastTransitionTime
+	}
+	switch {
+	case status.FailingSince == nil || holds(old.Verdict):
+	case old.FailingSince != nil:
+		status.FailingSince = old.FailingSince
+	case old.LastTransitionTime != nil:
+		// An older version, or an older CRD, stored no more.
+		status.FailingSince = old.LastTransitionTime
 	}
 	return status
 }
 
-func requirementsOf(status *v1alpha1.PlatformProfileStatus, layer string) map[string]*v1alpha1.RequirementStatus {
+// requirements are what a status says of those of a layer.
+type requirements []v1alpha1.RequirementStatus
+
+func requirementsOf(status *v1alpha1.PlatformProfileStatus, layer string) requirements {
 	for i := range status.Layers {
-		if status.Layers[i].Name != layer {
-			continue
+		if status.Layers[i].Name == layer {
+			return status.Layers[i].Requirements
 		}
-		found := make(map[string]*v1alpha1.RequirementStatus, len(status.Layers[i].Requirements))
-		for j := range status.Layers[i].Requirements {
-			found[status.Layers[i].Requirements[j].Name] = &status.Layers[i].Requirements[j]
+	}
+	return nil
+}
+
+// named is the requirement of a name, which most likely stands where it stood; nil where there is none.
+func (all requirements) named(name string, likely int) *v1alpha1.RequirementStatus {
+	if likely < len(all) && all[likely].Name == name {
+		return &all[likely]
+	}
+	for i := range all {
+		if all[i].Name == name {
+			return &all[i]
 		}
-		return found
 	}
 	return nil
 }

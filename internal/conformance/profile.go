@@ -15,8 +15,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Profile is a compiled spec. One profile is evaluated by one goroutine at a time: it keeps the outcome of rules whose
-// objects did not change.
+// Profile is a compiled spec. One profile is evaluated by one goroutine at a time: it keeps what was made of requirements, and
+// makes it anew where what that follows from has changed.
 type Profile struct {
 	spec   *v1alpha1.PlatformProfileSpec
 	layers []layer
@@ -51,6 +51,10 @@ type requirement struct {
 	broken string
 	// undefined says that nobody defines what is asked for, so that it cannot be there.
 	undefined string
+	// components are those that the outcome depends on.
+	components []string
+	// last is the judgment that was made last; nil before, and where it does not outlast its evaluation.
+	last *judgment
 }
 
 type choice struct {
@@ -132,12 +136,13 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, check and attested"))
 	}
 	for _, choice := range compiled.choices {
-		p.components[choice.component] = true
+		compiled.components = append(compiled.components, choice.component)
 	}
 	if r.Exclusive {
-		for _, rival := range compiled.rivals {
-			p.components[rival] = true
-		}
+		compiled.components = append(compiled.components, compiled.rivals...)
+	}
+	for _, component := range compiled.components {
+		p.components[component] = true
 	}
 	return compiled
 }

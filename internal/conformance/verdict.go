@@ -23,6 +23,47 @@ type outcome struct {
 	until        time.Time
 }
 
+// judgment is what was made of a requirement, with what that follows from.
+type judgment struct {
+	outcome
+	// shown is what the status says of it, but for what it says of times.
+	shown   v1alpha1.RequirementStatus
+	catalog *catalog.Catalog
+	// seen are the components that it depends on, in the order of the requirement's: they never change, so that one that is
+	// the same is as it was.
+	seen []*inventory.Component
+}
+
+// standing is the judgment of a requirement that was made before and still stands; nil where there is none. What follows from
+// rules and from the time is judged anew each time.
+func (r *requirement) standing(s *inventory.Snapshot) *judgment {
+	if r.last == nil || r.last.catalog != s.Catalog {
+		return nil
+	}
+	for i, name := range r.components {
+		if s.Component(name) != r.last.seen[i] {
+			return nil
+		}
+	}
+	return r.last
+}
+
+// judgmentOf is the judgment of a requirement, be it a standing one.
+func (e *evaluation) judgmentOf(r *requirement, now time.Time) *judgment {
+	if standing := r.standing(e.snapshot); standing != nil {
+		return standing
+	}
+	made := &judgment{outcome: e.profile.judge(r, e.snapshot, now), catalog: e.snapshot.Catalog}
+	made.shown = e.shown(r, made.outcome)
+	if r.Check == nil && len(r.checks) == 0 && made.until.IsZero() && (r.Attested == nil || r.Attested.Expires == nil) {
+		for _, name := range r.components {
+			made.seen = append(made.seen, e.snapshot.Component(name))
+		}
+		r.last = made
+	}
+	return made
+}
+
 // judge decides one requirement.
 func (p *Profile) judge(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
 	switch {

@@ -55,6 +55,9 @@ func (s *Snapshot) ToDiagnose() []facts.Ref {
 
 // PassedOver are those of the installation's degraded workloads that are not diagnosed, because too many are degraded.
 func (s *Snapshot) PassedOver(installation *Installation) []facts.Ref {
+	if len(installation.Degraded) == 0 {
+		return nil
+	}
 	all := s.degraded()
 	if len(all) <= workloadsAtOnce {
 		return nil
@@ -67,7 +70,7 @@ func (s *Snapshot) PassedOver(installation *Installation) []facts.Ref {
 func (s *Snapshot) findDegraded() []facts.Ref {
 	var all []facts.Ref
 	seen := map[facts.Ref]bool{}
-	for _, found := range s.Found() {
+	for _, found := range s.pick((*Component).degraded) {
 		for n := range found.Installations {
 			for _, ref := range found.Installations[n].Degraded {
 				if !seen[ref] {
@@ -78,4 +81,9 @@ func (s *Snapshot) findDegraded() []facts.Ref {
 		}
 	}
 	return all
+}
+
+// degraded tells whether any workload of it does not run as it should.
+func (c *Component) degraded() bool {
+	return slices.ContainsFunc(c.Installations, func(i Installation) bool { return len(i.Degraded) > 0 })
 }

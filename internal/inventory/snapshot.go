@@ -3,6 +3,7 @@ package inventory
 import (
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/Masterminds/semver/v3"
@@ -120,11 +121,12 @@ func (s *Snapshot) Left() []*Component {
 
 func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
 	var found []*Component
-	for _, name := range slices.Sorted(maps.Keys(s.components)) {
-		if wanted(s.components[name]) {
-			found = append(found, s.components[name])
+	for _, component := range s.components {
+		if wanted(component) {
+			found = append(found, component)
 		}
 	}
+	slices.SortFunc(found, func(a, b *Component) int { return strings.Compare(a.Definition.Name, b.Definition.Name) })
 	return found
 }
 
