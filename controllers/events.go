@@ -45,6 +45,19 @@ type news struct {
 	what string
 }
 
+// toldFirst parts what is told before the status is written from what is told after: no status shows that a flapping is over
+// once it is written, so whoever comes after this leader could not tell it.
+func toldFirst(all []news) (first, after []news) {
+	for _, n := range all {
+		if n.reason == reasonFlappingEnded {
+			first = append(first, n)
+		} else {
+			after = append(after, n)
+		}
+	}
+	return first, after
+}
+
 // announce tells of verdicts that turned, by events on the profile. Of a requirement that flaps it tells twice, when that
 // begins and when it is over, and not each turn in between. The action names the requirement.
 func announce(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []news {

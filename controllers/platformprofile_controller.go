@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -201,11 +200,9 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
-	told := announce(before, &result)
-	over := func(n news) bool { return n.reason == reasonFlappingEnded }
-	if slices.ContainsFunc(told, over) {
-		// No status shows it once it is written, so whoever comes after this leader could not tell it: it is told before.
-		kept.untold = append(kept.untold, slices.DeleteFunc(slices.Clone(told), func(n news) bool { return !over(n) })...)
+	first, after := toldFirst(announce(before, &result))
+	if len(first) > 0 {
+		kept.untold = append(kept.untold, first...)
 		if err := r.tell(ctx, kept, profile); err != nil {
 			log.FromContext(ctx).Error(err, "an event will be sent again")
 		}
@@ -216,7 +213,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return outdated(err)
 	}
-	kept.untold = append(kept.untold, slices.DeleteFunc(told, over)...)
+	kept.untold = append(kept.untold, after...)
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 
