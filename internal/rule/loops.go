@@ -277,13 +277,17 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 	now.outcome = p.InterpretableV2.Exec(inner)
 	inner.Pop()
 	now.spent = before.less(*p.budget)
-	if list, ok := now.outcome.(traits.Lister); ok && p.kind == selective {
+	switch out := now.outcome.(type) {
+	case traits.Lister:
 		const few = sectionSize / 8
-		n, _ := list.Size().(types.Int)
+		n, _ := out.Size().(types.Int)
 		if n == 0 {
 			now.outcome = nil
 		}
 		keeps = keeps && n <= few // a loop that selects most would keep all objects a second time
+	case *types.Err:
+		const short = 256
+		keeps = keeps && len(out.String()) <= short // it may quote what an object holds
 	}
 	if keeps {
 		of.mu.Lock()
