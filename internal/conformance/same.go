@@ -12,8 +12,8 @@ import (
 
 // same tells whether a status says the same as the one that is stored. Conditions that are stored beside its own are those
 // of others: but for the one that tells of an old CRD, none of its own goes without something else of the status. A list that is empty and one that is not there are the same, as they are in
-// what the API stores. Requirements, of which there are many, are compared field by field: by reflection it takes longer
-// than the evaluation. A test sees to it that no field is forgotten.
+// what the API stores. Requirements and conditions, of which there are many, are compared field by field: by reflection
+// it takes longer than the evaluation. A test sees to it that no field is forgotten.
 func same(a, b *v1alpha1.PlatformProfileStatus) bool {
 	if !slices.EqualFunc(a.Layers, b.Layers, sameLayer) {
 		return false
@@ -23,13 +23,18 @@ func same(a, b *v1alpha1.PlatformProfileStatus) bool {
 	}
 	for i := range a.Conditions {
 		stored := meta.FindStatusCondition(b.Conditions, a.Conditions[i].Type)
-		if stored == nil || !equality.Semantic.DeepEqual(a.Conditions[i], *stored) {
+		if stored == nil || !sameCondition(&a.Conditions[i], stored) {
 			return false
 		}
 	}
 	restA, restB := *a, *b
 	restA.Layers, restB.Layers, restA.Conditions, restB.Conditions = nil, nil, nil, nil
 	return equality.Semantic.DeepEqual(restA, restB)
+}
+
+func sameCondition(a, b *metav1.Condition) bool {
+	return a.Type == b.Type && a.Status == b.Status && a.ObservedGeneration == b.ObservedGeneration && a.Reason == b.Reason && a.Message == b.Message &&
+		a.LastTransitionTime.Equal(&b.LastTransitionTime)
 }
 
 func sameLayer(a, b v1alpha1.LayerStatus) bool {
