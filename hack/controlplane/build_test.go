@@ -43,7 +43,7 @@ func TestStagesComeFromBothSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := len(kwokStages) + 1; len(files) != want {
+	if want := len(kwokStages) + 2; len(files) != want { // those of pods and of volumes are the own ones
 		t.Errorf("got %d stages, want %d: %q", len(files), want, files)
 	}
 	if what, err := b.stages(t.Context(), []byte("1")); err != nil || what != "up to date" {
