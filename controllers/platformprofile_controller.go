@@ -62,6 +62,7 @@ type PlatformProfileReconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
+	reading  sync.Mutex // one who finds out what to read, and asks for it, at a time
 	mu       sync.Mutex
 	profiles map[string]*evaluated
 }
@@ -262,8 +263,11 @@ func (r *PlatformProfileReconciler) adopts(kept *evaluated, before *v1alpha1.Pla
 }
 
 // read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
-// changes the inventory, and that calls back.
+// changes the inventory, and that calls back. What is asked for last is what was found out last: else a profile that was
+// compiled meanwhile would have nothing read for it.
 func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	reads := c.HealthReads()
 	r.mu.Lock()
 	for _, kept := range r.profiles {
