@@ -7,8 +7,8 @@ import (
 	"sync"
 )
 
-// sectionSize is how many objects a section holds at most. A change of one object has a rule look at those of its section again, and at
-// the outcomes of all other sections.
+// sectionSize is how many objects a section holds at most. A change of one object has a rule look at those of its section
+// again, and at the outcomes of all other sections.
 const sectionSize = 64
 
 // Objects are the contents of objects, in the order of their keys. They never change: With and Without return others, which

@@ -19,13 +19,20 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
+// lay lays a wire before a target, until the test ends.
+func lay(t *testing.T, target string) *wire {
+	t.Helper()
+	w, err := newWire(target)
+	must(t, err)
+	t.Cleanup(w.close)
+	return w
+}
+
 // TestNetworkBreaksOffAndIsSlow shows that connections that break off, that hang for seconds and that are slow lose no change
 // and turn no verdict.
 func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 	g, ctx := enter(t), context.Background()
-	w, err := newWire(hostOf(t, g.Config.Host))
-	must(t, err)
-	t.Cleanup(w.close)
+	w := lay(t, hostOf(t, g.Config.Host))
 	g.launch(t, "https://"+w.address(), nil)
 	g.agrees(t)
 	for range 5 {
@@ -57,9 +64,7 @@ func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 // sources count as out of sight writes no word of it: what it looked at was there all the while.
 func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
 	g, ctx := enter(t), context.Background()
-	w, err := newWire(hostOf(t, g.Config.Host))
-	must(t, err)
-	t.Cleanup(w.close)
+	w := lay(t, hostOf(t, g.Config.Host))
 	g.launch(t, "https://"+w.address(), nil)
 	g.agrees(t)
 	turned := g.turnsOf(t, "apps", "app")
@@ -99,9 +104,7 @@ type stranded struct {
 // strand starts an operator, and then has something happen to its network.
 func (g *ground) strand(t *testing.T, happen func(*wire)) *stranded {
 	t.Helper()
-	w, err := newWire(hostOf(t, g.Config.Host))
-	must(t, err)
-	t.Cleanup(w.close)
+	w := lay(t, hostOf(t, g.Config.Host))
 	s := &stranded{ground: g, wire: w, operator: g.launch(t, "https://"+w.address(), nil), blind: make(chan time.Duration, 1), unready: make(chan time.Duration, 1)}
 	g.agrees(t)
 	happen(w)
@@ -161,9 +164,7 @@ func (s *stranded) recovers(t *testing.T) {
 // restart of the API server, while the operator was cut off, and after events that say so.
 func TestExpiredWatches(t *testing.T) {
 	g, ctx := enter(t), context.Background()
-	w, err := newWire(hostOf(t, g.Config.Host))
-	must(t, err)
-	t.Cleanup(w.close)
+	w := lay(t, hostOf(t, g.Config.Host))
 	g.launch(t, "https://"+w.address(), nil)
 	g.agrees(t)
 	g.undone(t, unwanted)

@@ -29,9 +29,7 @@ func (g *ground) newRig(t *testing.T, flags ...string) *rig {
 	d, err := newDoor(g.Config)
 	must(t, err)
 	t.Cleanup(d.close)
-	w, err := newWire(hostOf(t, d.url()))
-	must(t, err)
-	t.Cleanup(w.close)
+	w := lay(t, hostOf(t, d.url()))
 	return &rig{ground: g, operator: g.launch(t, "https://"+w.address(), d.authority, flags...), wire: w, door: d}
 }
 
