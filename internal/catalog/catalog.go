@@ -14,6 +14,7 @@ import (
 type Catalog struct {
 	components   map[string]*Component
 	names        []string
+	positions    map[string]int
 	byCapability map[string][]string
 
 	// Workload signals by what they can be looked up by: the last segment of an image path, a container's name, a label, a
@@ -80,6 +81,7 @@ type nameKey struct {
 func New(components ...*Component) *Catalog {
 	c := &Catalog{
 		components:   map[string]*Component{},
+		positions:    map[string]int{},
 		byCapability: map[string][]string{},
 		byImage:      map[string][]*workloadSignal{},
 		byLabel:      map[label][]*workloadSignal{},
@@ -97,7 +99,8 @@ func New(components ...*Component) *Catalog {
 		c.components[component.Name] = component
 	}
 	c.names = slices.Sorted(maps.Keys(c.components))
-	for _, name := range c.names {
+	for at, name := range c.names {
+		c.positions[name] = at
 		c.index(c.components[name])
 	}
 	return c
@@ -160,6 +163,12 @@ func (c *Catalog) Component(name string) *Component { return c.components[name] 
 
 // Names are the names of all components, sorted.
 func (c *Catalog) Names() []string { return c.names }
+
+// Position is the place of a component among Names; false where nobody defines it.
+func (c *Catalog) Position(name string) (int, bool) {
+	at, ok := c.positions[name]
+	return at, ok
+}
 
 // Providers are the names of the components that fill a role, sorted.
 func (c *Catalog) Providers(capability string) []string { return c.byCapability[capability] }

@@ -80,8 +80,12 @@ func (p *Profile) mistakes() []string {
 		texts = append(texts, err.Error())
 	}
 	var costly []string
-	for key, message := range p.costly {
-		costly = append(costly, key.path+": "+message)
+	for i := range p.layers {
+		for j := range p.layers[i].requirements {
+			if judged := p.layers[i].requirements[j].last; judged != nil {
+				costly = append(costly, judged.costly...)
+			}
+		}
 	}
 	slices.Sort(costly)
 	costly = slices.Compact(costly)

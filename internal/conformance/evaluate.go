@@ -123,7 +123,7 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 	for i := range l.requirements {
 		r := &l.requirements[i]
 		o := e.judgmentOf(r, now)
-		e.wake(o.until, now)
+		e.wake(o.span.Until, now)
 		why := o.diagnoses()
 		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
 		e.diagnoses.passOver(o.outcome, e.snapshot)

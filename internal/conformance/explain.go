@@ -115,7 +115,8 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	case len(fitting) > 1:
 		return nil, fmt.Errorf("more than one requirement is called %q: say which one, %s", name, strings.Join(fitting, " or "))
 	}
-	o := p.judge(r, s, now)
+	judging := &judging{snapshot: s, now: now}
+	o := judging.judge(r)
 	e := &Explanation{
 		Layer: layer, Requirement: r.Name, Severity: r.Severity, Asked: r.asked(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
 		Sources: r.sources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
@@ -125,7 +126,7 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	}
 	e.Conformant = meaning(r.Severity, o.verdict)
 	for _, c := range r.choices {
-		e.Components = append(e.Components, p.explainChoice(r, c, s, now))
+		e.Components = append(e.Components, judging.explainChoice(r, c))
 	}
 	for _, rival := range r.rivals {
 		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
@@ -136,11 +137,11 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 		}
 	}
 	if r.rule != nil {
-		o := p.checked(r, s, now)
+		o := judging.checked(r)
 		e.Rules = append(e.Rules, ExplainedRule{Name: r.Name, Resource: catalog.ResourceOf(r.Check.Resource).String(), Expression: r.Check.Expression, Verdict: o.verdict, Message: o.message})
 	}
 	for _, c := range r.checks {
-		e.Rules = append(e.Rules, p.explainCheck(r, c, s, now)...)
+		e.Rules = append(e.Rules, judging.explainCheck(r, c)...)
 	}
 	return e, nil
 }
@@ -250,8 +251,8 @@ func explainComponent(c *inventory.Component) ExplainedComponent {
 	return found
 }
 
-func (p *Profile) explainChoice(r *requirement, c choice, s *inventory.Snapshot, now time.Time) ExplainedComponent {
-	component := s.Component(c.component)
+func (j *judging) explainChoice(r *requirement, c choice) ExplainedComponent {
+	component := j.snapshot.Component(c.component)
 	if component == nil {
 		return ExplainedComponent{Name: c.component, Version: c.text, Installations: []ExplainedInstallation{}}
 	}
@@ -261,17 +262,17 @@ func (p *Profile) explainChoice(r *requirement, c choice, s *inventory.Snapshot,
 		return found // a copy is not judged by itself
 	}
 	for i := range found.Installations {
-		o := p.installed(r, c, component.Definition, &component.Installations[i], s, now)
+		o := j.installed(r, c, component.Definition, &component.Installations[i])
 		found.Installations[i].Verdict, found.Installations[i].Message = o.verdict, o.message
 	}
 	return found
 }
 
 // explainCheck runs a named check by itself, for each component that is asked for and offers it.
-func (p *Profile) explainCheck(r *requirement, c check, s *inventory.Snapshot, now time.Time) []ExplainedRule {
+func (j *judging) explainCheck(r *requirement, c check) []ExplainedRule {
 	var all []ExplainedRule
 	for _, choice := range r.choices {
-		component := s.Component(choice.component)
+		component := j.snapshot.Component(choice.component)
 		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
 			continue
 		}
@@ -279,7 +280,7 @@ func (p *Profile) explainCheck(r *requirement, c check, s *inventory.Snapshot, n
 		if len(component.Installations) > 0 {
 			installation = &component.Installations[0]
 		}
-		o := p.named(c, component.Definition, installation, s, now)
+		o := j.named(c, component.Definition, installation)
 		ran := ExplainedRule{Name: c.Name, Component: choice.component, Resource: c.Resource.String(), Parameters: told(c), Verdict: o.verdict, Message: o.message}
 		if len(component.Installations) == 0 {
 			ran.Skipped = choice.component + " is not installed"

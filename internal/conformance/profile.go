@@ -25,7 +25,6 @@ type Profile struct {
 
 	components map[string]bool
 	reads      catalog.Reads
-	costly     map[ruleKey]string
 	// obscure is what the spec holds beside its requirements that this version does not know.
 	obscure []string
 	// keep leaves of a status what the API server keeps; nil where that is all of it. outdated says so in words.
@@ -53,7 +52,7 @@ type requirement struct {
 	undefined string
 	// components are those that the outcome depends on.
 	components []string
-	// last is the judgment that was made last; nil before, and where it does not outlast its evaluation.
+	// last is the judgment that was made last; nil before.
 	last *judgment
 }
 
@@ -76,7 +75,6 @@ type check struct {
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	p := &Profile{
 		spec: spec, components: map[string]bool{}, reads: catalog.Reads{},
-		costly: map[ruleKey]string{},
 	}
 	conditions := map[string]string{}
 	for i := range spec.Layers {

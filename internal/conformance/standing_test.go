@@ -37,6 +37,8 @@ layers:
   - {name: vouched, attested: {by: us, reason: it is outside}}
   - {name: vouched-until, attested: {by: us, reason: it is outside, expires: 2027-01-02T04:00:00Z}}
   - {name: check, check: {resource: {group: alpha.dev, resource: pools}, expression: "objects.size() > 0", message: pools}}
+  - {name: restless, check: {resource: {group: alpha.dev, resource: pools}, expression: "now.getMinutes() % 2 == 0 || objects.size() > 1", message: pools}}
+  - {name: timed, check: {resource: {group: alpha.dev, resource: backups}, expression: "objects.exists(o, timestamp(o.at) > now - duration('24h'))", message: backups}}
 `
 
 // TestJudgmentsStandWhileNothingChanges shows for random changes of a cluster, of what can be seen of it, of definitions and
@@ -53,12 +55,19 @@ func TestJudgmentsStandWhileNothingChanges(t *testing.T) {
 			switch rapid.IntRange(0, 9).Draw(rt, "change") {
 			case 0:
 				w.now = w.now.Add(time.Duration(rapid.IntRange(1, 3000).Draw(rt, "seconds")) * time.Second)
+				if rapid.IntRange(0, 4).Draw(rt, "back") == 0 {
+					w.now = w.now.Add(-time.Hour)
+				}
 			case 1:
 				w.holds(pools, make([]any, rapid.IntRange(0, 2).Draw(rt, "pools"))...)
 			case 2:
 				w.holds(backups, map[string]any{"at": w.now.Add(-24 * time.Hour).Add(time.Duration(rapid.IntRange(-600, 600).Draw(rt, "age")) * time.Second).Format(time.RFC3339)})
 			case 3:
-				w.inventory.Feed("daemonsets.apps").Lose(inventory.Blind, "no permission to list daemonsets")
+				if rapid.Bool().Draw(rt, "rules") {
+					w.inventory.ResourceFeed(pools).Lose(rapid.SampledFrom([]inventory.Sight{inventory.Blind, inventory.NotServed}).Draw(rt, "sight"), "no permission to list pools")
+				} else {
+					w.inventory.Feed("daemonsets.apps").Lose(inventory.Blind, "no permission to list daemonsets")
+				}
 			case 4:
 				w.inventory.Feed("daemonsets.apps").Replace(nil)
 			case 5:
@@ -78,7 +87,7 @@ func TestJudgmentsStandWhileNothingChanges(t *testing.T) {
 			}
 			for _, l := range w.profile.layers {
 				for i := range l.requirements {
-					if all++; l.requirements[i].standing(w.inventory.Snapshot()) != nil {
+					if all++; l.requirements[i].standing(w.inventory.Snapshot(), w.now) != nil {
 						stood++
 					}
 				}
@@ -100,5 +109,29 @@ func TestJudgmentsStandWhileNothingChanges(t *testing.T) {
 	}
 	if stood < all/3 || stood == all {
 		t.Errorf("%d of %d judgments stood", stood, all)
+	}
+}
+
+// TestWakesWhenARuleTurns shows that a profile is evaluated again at the time at which a rule turns, not at the next interval.
+func TestWakesWhenARuleTurns(t *testing.T) {
+	w := newWorld(t, `layers:
+- name: network
+  requirements:
+  - {name: named, anyOf: [{component: alpha}], checks: [{name: recent}]}
+  - {name: check, check: {resource: {group: alpha.dev, resource: pools}, expression: "objects.all(o, timestamp(o.at) > now)", message: pools}}
+`)
+	at := func(later time.Duration) any { return map[string]any{"at": w.now.Add(later).Format(time.RFC3339)} }
+	w.runs(running("net", "example/alpha:v1.1.0"))
+	w.holds(catalog.Resource{Group: "alpha.dev", Resource: "backups"}, at(5*time.Minute-24*time.Hour))
+	w.holds(catalog.Resource{Group: "alpha.dev", Resource: "pools"}, at(3*time.Minute), at(24*time.Hour))
+	for _, step := range []struct {
+		score string
+		again time.Duration
+	}{{"2/2", 3 * time.Minute}, {"1/2", 2 * time.Minute}, {"0/2", 10 * time.Minute}} {
+		result := w.evaluate()
+		if result.Status.Score != step.score || result.Again != step.again {
+			t.Fatalf("it is %s, and is to be evaluated again in %s; want %s and %s", result.Status.Score, result.Again, step.score, step.again)
+		}
+		w.now = w.now.Add(result.Again)
 	}
 }

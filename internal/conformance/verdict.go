@@ -6,13 +6,15 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// outcome is the verdict on one requirement with what to say about it, and when time alone changes it.
+// outcome is the verdict on one requirement with what to say about it.
 type outcome struct {
 	verdict      v1alpha1.Verdict
 	component    *catalog.Component
@@ -20,7 +22,6 @@ type outcome struct {
 	message      string
 	remediation  string
 	evidence     []v1alpha1.Evidence
-	until        time.Time
 }
 
 // judgment is what was made of a requirement, with what that follows from.
@@ -29,19 +30,34 @@ type judgment struct {
 	// shown is what the status says of it, but for what it says of times.
 	shown   v1alpha1.RequirementStatus
 	catalog *catalog.Catalog
-	// seen are the components that it depends on, in the order of the requirement's: they never change, so that one that is
-	// the same is as it was.
+	// seen are the components that it depends on, in the order of the requirement's, and read the resources: they never
+	// change, so that one that is the same is as it was.
 	seen []*inventory.Component
+	read []reading
+	// span is when it stands, as far as the time matters.
+	span rule.Span
+	// costly are the rules that were cut off because of their cost, each with its place in the spec.
+	costly []string
 }
 
-// standing is the judgment of a requirement that was made before and still stands; nil where there is none. What follows from
-// rules and from the time is judged anew each time.
-func (r *requirement) standing(s *inventory.Snapshot) *judgment {
-	if r.last == nil || r.last.catalog != s.Catalog {
+// reading is a resource of which a judgment has read the objects.
+type reading struct {
+	name catalog.Resource
+	seen *inventory.Resource
+}
+
+// standing is the judgment of a requirement that was made before and still stands; nil where there is none.
+func (r *requirement) standing(s *inventory.Snapshot, now time.Time) *judgment {
+	if r.last == nil || r.last.catalog != s.Catalog || !r.last.span.Holds(now) {
 		return nil
 	}
 	for i, name := range r.components {
 		if s.Component(name) != r.last.seen[i] {
+			return nil
+		}
+	}
+	for _, read := range r.last.read {
+		if s.Resource(read.name) != read.seen {
 			return nil
 		}
 	}
@@ -50,36 +66,51 @@ func (r *requirement) standing(s *inventory.Snapshot) *judgment {
 
 // judgmentOf is the judgment of a requirement, be it a standing one.
 func (e *evaluation) judgmentOf(r *requirement, now time.Time) *judgment {
-	if standing := r.standing(e.snapshot); standing != nil {
+	if standing := r.standing(e.snapshot, now); standing != nil {
 		return standing
 	}
-	made := &judgment{outcome: e.profile.judge(r, e.snapshot, now), catalog: e.snapshot.Catalog}
+	j := &judging{snapshot: e.snapshot, now: now}
+	made := &judgment{outcome: j.judge(r), catalog: e.snapshot.Catalog, read: j.read, span: rule.Span{From: now, Until: j.until}, costly: j.costly}
 	made.shown = e.shown(r, made.outcome)
-	if r.Check == nil && len(r.checks) == 0 && made.until.IsZero() && (r.Attested == nil || r.Attested.Expires == nil) {
-		for _, name := range r.components {
-			made.seen = append(made.seen, e.snapshot.Component(name))
-		}
-		r.last = made
+	for _, name := range r.components {
+		made.seen = append(made.seen, e.snapshot.Component(name))
 	}
+	r.last = made
 	return made
 }
 
+// judging is the making of one judgment.
+type judging struct {
+	snapshot *inventory.Snapshot
+	now      time.Time
+	read     []reading
+	until    time.Time // when time alone may change the outcome; the zero time is never
+	costly   []string
+}
+
 // judge decides one requirement.
-func (p *Profile) judge(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+func (j *judging) judge(r *requirement) outcome {
 	switch {
 	case r.broken != "":
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
 	case r.Attested != nil:
-		return attested(r.Attested, now)
+		return j.attested(r.Attested)
 	case r.Check != nil:
-		return p.checked(r, s, now)
+		return j.checked(r)
 	case r.Presence == v1alpha1.PresenceAbsent:
-		return absent(r, s)
+		return absent(r, j.snapshot)
 	}
-	return p.present(r, s, now)
+	return j.present(r)
 }
 
-func attested(a *v1alpha1.Attestation, now time.Time) outcome {
+// resource is what rules see of a resource.
+func (j *judging) resource(name catalog.Resource) *inventory.Resource {
+	seen := j.snapshot.Resource(name)
+	j.read = append(j.read, reading{name, seen})
+	return seen
+}
+
+func (j *judging) attested(a *v1alpha1.Attestation) outcome {
 	vouched := fmt.Sprintf("%s vouches for it: %s", a.By, a.Reason)
 	if a.URL != "" {
 		vouched += " (" + a.URL + ")"
@@ -88,18 +119,19 @@ func attested(a *v1alpha1.Attestation, now time.Time) outcome {
 		return outcome{verdict: v1alpha1.VerdictAttested, message: vouched}
 	}
 	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
-	if !now.Before(a.Expires.Time) {
+	if !j.now.Before(a.Expires.Time) {
 		return outcome{
 			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
 			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
 		}
 	}
-	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day, until: a.Expires.Time}
+	j.until = rule.Earlier(j.until, a.Expires.Time)
+	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
 }
 
-func (p *Profile) checked(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+func (j *judging) checked(r *requirement) outcome {
 	name := catalog.ResourceOf(r.Check.Resource)
-	seen := s.Resource(name)
+	seen := j.resource(name)
 	switch seen.Sight {
 	case inventory.Pending:
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: unread(seen, name)}
@@ -111,7 +143,7 @@ func (p *Profile) checked(r *requirement, s *inventory.Snapshot, now time.Time) 
 			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	asked := p.ask(ruleKey{path: r.path.String()}, seen, inventory.Question{Program: r.rule}, nil, now)
+	asked := j.ask(r.path, seen, inventory.Question{Program: r.rule}, nil)
 	return ruled(asked, r.Check.Message, name)
 }
 
@@ -174,7 +206,8 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 	return outcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + names(r.choices) + " is installed"}
 }
 
-func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) outcome {
+func (j *judging) present(r *requirement) outcome {
+	s := j.snapshot
 	if conflict, found := conflict(r, s); found {
 		return conflict
 	}
@@ -197,7 +230,7 @@ func (p *Profile) present(r *requirement, s *inventory.Snapshot, now time.Time) 
 			continue // part of it may be out of sight: neither its version nor its health can be trusted
 		}
 		for i := range component.Installations {
-			o := p.installed(r, c, component.Definition, &component.Installations[i], s, now)
+			o := j.installed(r, c, component.Definition, &component.Installations[i])
 			if best == nil || rank(o.verdict) < rank(best.verdict) {
 				best = &o
 			}
@@ -278,7 +311,7 @@ func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {
 }
 
 // installed judges one installation of one choice.
-func (p *Profile) installed(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation, s *inventory.Snapshot, now time.Time) outcome {
+func (j *judging) installed(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation) outcome {
 	o := outcome{verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence, message: describe(component, installation)}
 	if c.version != nil {
 		if installation.Version == "" {
@@ -312,7 +345,7 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 		if component.Checks[named.Name] != named.NamedCheck {
 			continue // another choice offers it
 		}
-		if failed := p.named(named, component, installation, s, now); !holds(failed.verdict) {
+		if failed := j.named(named, component, installation); !holds(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
 			return o
 		}
@@ -321,8 +354,8 @@ func (p *Profile) installed(r *requirement, c choice, component *catalog.Compone
 }
 
 // named judges a named check of a component.
-func (p *Profile) named(c check, component *catalog.Component, installation *inventory.Installation, s *inventory.Snapshot, now time.Time) outcome {
-	seen := s.Resource(c.Resource)
+func (j *judging) named(c check, component *catalog.Component, installation *inventory.Installation) outcome {
+	seen := j.resource(c.Resource)
 	label := component.Name + "'s check " + c.Name
 	switch seen.Sight {
 	case inventory.Pending:
@@ -337,7 +370,7 @@ func (p *Profile) named(c check, component *catalog.Component, installation *inv
 		Related: make(map[string]*inventory.Resource, len(c.Related)),
 	}
 	for _, related := range c.Related {
-		other := s.Resource(related.Resource)
+		other := j.resource(related.Resource)
 		if other.Sight == inventory.Pending {
 			return outcome{verdict: v1alpha1.VerdictUnknown, message: label + ": " + unread(other, related.Resource)}
 		}
@@ -346,7 +379,7 @@ func (p *Profile) named(c check, component *catalog.Component, installation *inv
 		}
 		question.Related[related.Name] = other
 	}
-	asked := p.ask(ruleKey{path: c.path.String(), component: component.Name}, seen, question, c.params, now)
+	asked := j.ask(c.path, seen, question, c.params)
 	o := ruled(asked, c.Wrong(asked.Message), c.Resource)
 	o.message = label + " " + o.message
 	return o
@@ -473,16 +506,12 @@ func rank(v v1alpha1.Verdict) int {
 	return 9 // Missing
 }
 
-// ruleKey tells apart the rules that a profile runs.
-type ruleKey struct{ path, component string }
-
-// ask runs a rule, and notes whether it is one of the profile's that costs too much.
-func (p *Profile) ask(key ruleKey, seen *inventory.Resource, question inventory.Question, params rule.Params, now time.Time) inventory.Outcome {
-	asked := seen.Ask(question, params, now)
+// ask runs a rule, and notes until when what it says stands, and whether it costs too much. path is where the spec asks for it.
+func (j *judging) ask(path *field.Path, seen *inventory.Resource, question inventory.Question, params rule.Params) inventory.Outcome {
+	asked := seen.Ask(question, params, j.now)
+	j.until = rule.Earlier(j.until, asked.Until)
 	if errors.Is(asked.Err, rule.ErrTooCostly) {
-		p.costly[key] = asked.Err.Error()
-	} else {
-		delete(p.costly, key)
+		j.costly = append(j.costly, path.String()+": "+asked.Err.Error())
 	}
 	return asked
 }

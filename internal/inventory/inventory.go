@@ -59,10 +59,11 @@ type Inventory struct {
 	sources   map[string]*source
 	resources map[catalog.Resource]*resource
 	members   map[string]map[*record]catalog.Match
-	states    map[string]*Component
+	states    []*Component                       // in the order of the catalog's names
 	diagnoses map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
 	until     map[string]time.Time               // when a component must be judged again because a deadline passes
 	snapshot  *Snapshot                          // nil after a change
+	last      *Snapshot                          // what was shown last; never nil
 	revision  uint64                             // of the resource that changed last
 	listeners []func(Change)
 }
@@ -90,7 +91,8 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 		sources:   map[string]*source{},
 		resources: map[catalog.Resource]*resource{},
 		members:   map[string]map[*record]catalog.Match{},
-		states:    map[string]*Component{},
+		states:    make([]*Component, len(c.Names())),
+		last:      &Snapshot{},
 		diagnoses: map[facts.Ref][]v1alpha1.Diagnosis{},
 		until:     map[string]time.Time{},
 	}
@@ -163,37 +165,40 @@ func (i *Inventory) update(change func(*touched)) {
 
 // recompute derives a component's state anew and tells whether it differs.
 func (i *Inventory) recompute(name string) bool {
-	definition := i.catalog.Component(name)
-	if definition == nil {
-		_, was := i.states[name]
-		delete(i.states, name)
+	at, ok := i.catalog.Position(name)
+	if !ok {
 		delete(i.until, name)
-		return was
+		return true // it was defined
 	}
+	definition := i.catalog.Component(name)
 	state, until := i.derive(definition, i.members[name])
 	if until.IsZero() {
 		delete(i.until, name)
 	} else {
 		i.until[name] = until
 	}
-	if reflect.DeepEqual(i.states[name], state) {
+	if reflect.DeepEqual(i.states[at], state) {
 		return false
 	}
-	i.states[name] = state
+	i.states[at] = state
 	return true
 }
 
 // SetCatalog puts another catalog in place and matches everything that is known against it.
 func (i *Inventory) SetCatalog(c *catalog.Catalog) {
 	i.update(func(t *touched) {
-		for name := range i.states {
+		states := make([]*Component, len(c.Names()))
+		for n, name := range i.catalog.Names() {
 			t.components[name] = true
+			if at, ok := c.Position(name); ok {
+				states[at] = i.states[n]
+			}
 		}
 		for _, name := range c.Names() {
 			t.components[name] = true
 		}
 		t.catalog = true
-		i.catalog = c
+		i.catalog, i.states = c, states
 		i.members = map[string]map[*record]catalog.Match{}
 		for _, s := range i.sources {
 			for _, r := range s.records {

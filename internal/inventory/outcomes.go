@@ -8,18 +8,20 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// How finely rules see the time: what they say of the same objects is kept until the next step. A backup that grows too old is
-// noticed that much later at most. To look at ten thousand objects again takes a rule tens of milliseconds, so that for each
-// thousand of them a step is as much longer.
+// How finely rules see the time that do more with it than to compare it: what they say of the same objects is kept until the
+// next step. To look at ten thousand objects again takes a rule tens of milliseconds, so that for each thousand of them a step is
+// as much longer. All other rules tell themselves when what they say may turn.
 const (
 	clockStep   = 10 * time.Second
 	longestStep = time.Minute
 	manyObjects = 1000
 )
 
-// clock is the time as a rule over so many objects sees it.
-func clock(now time.Time, objects int) time.Time {
-	return now.Truncate(min(longestStep, clockStep*time.Duration(max(1, objects/manyObjects))))
+// step is the one of the clock that a time is in, as a rule over so many objects sees it.
+func step(now time.Time, objects int) rule.Span {
+	long := min(longestStep, clockStep*time.Duration(max(1, objects/manyObjects)))
+	from := now.Truncate(long)
+	return rule.Span{From: from, Until: from.Add(long)}
 }
 
 // Question is one rule with all that its outcome depends on, beside the objects of the resource that it is about.
@@ -43,6 +45,8 @@ type Outcome struct {
 	Message string
 	// Err is rule.ErrTooCostly, or says what is wrong with the expression.
 	Err error
+	// Until is when time alone may change it; the zero time is never.
+	Until time.Time
 }
 
 // outcomes keeps what rules said of the objects of one revision, so that twenty profiles that ask the same do not each look
@@ -61,12 +65,12 @@ type outcomeKey struct {
 
 type keptOutcome struct {
 	related uint64    // the highest revision of the related resources
-	at      time.Time // the step of the clock; zero for a rule that does not look at it
+	from    time.Time // when it was found
 	Outcome
 }
 
-// Ask runs a rule over the resource, or returns what it said of the same objects at the same step of the clock. params are
-// those that q.Params stands for.
+// Ask runs a rule over the resource, or returns what it said of the same objects where that still stands. params are those that
+// q.Params stands for.
 func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	// Revisions come from one counter, so that the highest moves whenever one of them does.
 	var related uint64
@@ -75,13 +79,13 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 		related = max(related, other.Revision)
 		objects += other.Objects.Len()
 	}
-	at := time.Time{}
-	if q.Program.UsesNow() || q.Explain != nil && q.Explain.UsesNow() {
-		now = clock(now, objects)
-		at = now
+	var until time.Time
+	if q.Program.Restless() || q.Explain != nil && q.Explain.Restless() {
+		within := step(now, objects)
+		now, until = within.From, within.Until
 	}
 	if r.outcomes == nil {
-		return r.run(q, params, related, now)
+		return r.run(q, params, related, now, until)
 	}
 	key := outcomeKey{program: q.Program, params: q.Params}
 	if q.Program.UsesVersion() || q.Explain != nil && q.Explain.UsesVersion() {
@@ -89,18 +93,19 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	}
 	r.outcomes.mu.Lock()
 	defer r.outcomes.mu.Unlock()
-	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && kept.at.Equal(at) {
+	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && (rule.Span{From: kept.from, Until: kept.Until}).Holds(now) {
 		return kept.Outcome
 	}
-	outcome := r.run(q, params, related, now)
+	outcome := r.run(q, params, related, now, until)
 	if r.outcomes.kept == nil {
 		r.outcomes.kept = map[outcomeKey]keptOutcome{}
 	}
-	r.outcomes.kept[key] = keptOutcome{related, at, outcome}
+	r.outcomes.kept[key] = keptOutcome{related, now, outcome}
 	return outcome
 }
 
-func (r *Resource) run(q Question, params rule.Params, related uint64, now time.Time) Outcome {
+// run runs a rule, whose outcome stands until a time, or where that is zero until it turns.
+func (r *Resource) run(q Question, params rule.Params, related uint64, now, until time.Time) Outcome {
 	in := rule.Input{
 		Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), RelatedRevision: related, Params: params, ParamsText: q.Params,
 		Now: now, Version: q.Version, VersionFrom: string(q.VersionFrom),
@@ -109,10 +114,14 @@ func (r *Resource) run(q Question, params rule.Params, related uint64, now time.
 		in.Related[name] = other.Objects.All()
 	}
 	outcome := Outcome{}
-	outcome.Holds, outcome.Err = q.Program.Holds(in)
+	outcome.Holds, outcome.Until, outcome.Err = q.Program.HoldsUntil(in)
 	if q.Explain != nil && !outcome.Holds && outcome.Err == nil {
 		// An explanation that fails on what is there explains nothing.
-		outcome.Message, _ = q.Explain.Text(in)
+		text, explains, _ := q.Explain.TextUntil(in)
+		outcome.Message, outcome.Until = text, rule.Earlier(outcome.Until, explains)
+	}
+	if !until.IsZero() {
+		outcome.Until = until
 	}
 	return outcome
 }

@@ -1,9 +1,7 @@
 package inventory
 
 import (
-	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/Masterminds/semver/v3"
@@ -17,7 +15,7 @@ import (
 // Snapshot is the inventory at one moment. It never changes.
 type Snapshot struct {
 	Catalog    *catalog.Catalog
-	components map[string]*Component
+	components []*Component // in the order of the catalog's names
 	resources  map[catalog.Resource]*Resource
 	sources    map[string]Source
 	// degraded are the workloads of installed components that do not run as they should, sorted by component.
@@ -86,17 +84,35 @@ func (i *Inventory) Snapshot() *Snapshot {
 	if i.snapshot != nil {
 		return i.snapshot
 	}
-	s := &Snapshot{Catalog: i.catalog, components: maps.Clone(i.states), resources: make(map[catalog.Resource]*Resource, len(i.resources)), sources: make(map[string]Source, len(i.sources))}
-	for name, source := range i.sources {
-		s.sources[name] = Source{source.sight, source.reason, len(source.records)}
-	}
-	for name, r := range i.resources {
-		s.resources[name] = r.seen()
-	}
+	s := &Snapshot{Catalog: i.catalog, components: slices.Clone(i.states)}
+	s.sources = shown(i.last.sources, i.sources, (*source).seen)
+	s.resources = shown(i.last.resources, i.resources, (*resource).seen)
 	s.degraded = sync.OnceValue(s.findDegraded)
-	i.snapshot = s
+	i.snapshot, i.last = s, s
 	return s
 }
+
+// shown is what a snapshot shows of things, by their names: what was shown of them last where nothing of that has changed.
+func shown[Name, Shown comparable, Thing any](last map[Name]Shown, of map[Name]Thing, see func(Thing) Shown) map[Name]Shown {
+	same := last != nil && len(last) == len(of)
+	for name, thing := range of {
+		if was, ok := last[name]; !same || !ok || was != see(thing) {
+			same = false
+			break
+		}
+	}
+	if same {
+		return last
+	}
+	now := make(map[Name]Shown, len(of))
+	for name, thing := range of {
+		now[name] = see(thing)
+	}
+	return now
+}
+
+// seen is how well the source can be seen.
+func (s *source) seen() Source { return Source{s.sight, s.reason, len(s.records)} }
 
 // seen is what rules see of the resource.
 func (r *resource) seen() *Resource {
@@ -107,7 +123,12 @@ func (r *resource) seen() *Resource {
 }
 
 // Component returns what is found of a component; nil where nobody defines it.
-func (s *Snapshot) Component(name string) *Component { return s.components[name] }
+func (s *Snapshot) Component(name string) *Component {
+	if at, ok := s.Catalog.Position(name); ok {
+		return s.components[at]
+	}
+	return nil
+}
 
 // Found are the components with at least one installation, sorted by name.
 func (s *Snapshot) Found() []*Component {
@@ -126,7 +147,6 @@ func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
 			found = append(found, component)
 		}
 	}
-	slices.SortFunc(found, func(a, b *Component) int { return strings.Compare(a.Definition.Name, b.Definition.Name) })
 	return found
 }
 
@@ -137,7 +157,7 @@ func (s *Snapshot) PartOf(component *Component, installation *Installation) stri
 		return ""
 	}
 	for _, name := range s.Catalog.Bundlers(component.Definition.Name) {
-		for _, whole := range s.components[name].Installations {
+		for _, whole := range s.Component(name).Installations {
 			if whole.Namespace == installation.Namespace {
 				return name
 			}
@@ -150,7 +170,7 @@ func (s *Snapshot) PartOf(component *Component, installation *Installation) stri
 func (s *Snapshot) Unseen() []string {
 	var reasons []string
 	for _, name := range s.Catalog.Names() {
-		for _, reason := range s.components[name].Blind {
+		for _, reason := range s.Component(name).Blind {
 			if !slices.Contains(reasons, reason) {
 				reasons = append(reasons, reason)
 			}

@@ -16,7 +16,8 @@ func FuzzRule(f *testing.F) {
 	for _, expression := range []string{
 		"objects.all(o, o.a.b == 'x')", "objects.exists(o, o.?a.?b.orValue('') == 'x' && has(o.c))", "objects.map(o, o.d).all(d, d.size() == 3)",
 		"objects.all(o, o.d.distinct().sort() == o.d)", "objects[0].a.b.matches('(a*)*')", "objects.map(o, string(o.c)).join(',') == '1'", "sets.contains(objects, objects)",
-		"objects.all(o, now - timestamp('2027-01-01T00:00:00Z') > duration('1h'))", "objects.exists(o, related.x.exists(p, p.a == o.a))", "objects.all(o, o == objects[0])",
+		"objects.all(o, now - timestamp('2027-01-01T00:00:00Z') > duration('1h'))", "objects.all(o, timestamp('2027-01-02T05:00:00Z') < now + duration(o.a.b))", "now.getHours() < 4 || timestamp(now < timestamp('2027-02-02T05:00:00Z') ? 1 : 2) < now",
+		"objects.exists(o, related.x.exists(p, p.a == o.a))", "objects.all(o, o == objects[0])",
 		"objects.all(o, 'b' in o.a)", "params.x == 'y'", "quantity('1Gi').isGreaterThan(quantity('1Mi'))", "'%s'.format([objects]) != ''", "objects.all(o, o.a.all(k, v, k == 'b' || v != 'x'))",
 		"ä", "objects.all(o, objects.all(p, objects.all(q, true)))", "semver('1.2.3').major() == 1", "[1,2].map(x, [x, x]).map(x, x + x).size() > 0", "'a' + 'b' + objects[0].a.b < 'c'",
 	} {
@@ -38,9 +39,20 @@ func FuzzRule(f *testing.F) {
 			}
 			whole := []any{object, object, map[string]any{}}
 			in := Input{Objects: Once(whole...), Related: map[string][]any{"x": whole}, Params: Params{"x": "y"}, Now: now}
-			holds, err := program.Holds(in)
+			holds, until, err := program.HoldsUntil(in)
 			if err != nil {
 				readable(t, err)
+			}
+			last := now.Add(1000 * time.Hour)
+			if !until.IsZero() {
+				last = until.Add(-1)
+			}
+			for _, when := range []time.Time{last, now.Add(last.Sub(now) / 2)} {
+				later := in
+				later.Now = when
+				if then, errThen := program.Holds(later); then != holds || (err == nil) != (errThen == nil) {
+					t.Fatalf("%s\nof %s: %v, %v until %s, and at %s %v, %v", expression, data, holds, err, until, when, then, errThen)
+				}
 			}
 			if again, errAgain := program.Holds(in); again != holds || (err == nil) != (errAgain == nil) {
 				t.Fatalf("%s: %v, %v, and then %v, %v", expression, holds, err, again, errAgain)

@@ -175,9 +175,9 @@ type question struct {
 
 // answer is the outcome of a loop over a section, and what it cost.
 type answer struct {
-	related uint64    // the revision of the related lists that it was found with
-	at      time.Time // the time that it was found at
-	outcome ref.Val   // of a loop that selects, nil where it selects none
+	related uint64  // the revision of the related lists that it was found with
+	span    Span    // zero where time does not matter
+	outcome ref.Val // of a loop that selects, nil where it selects none
 	spent   budget
 }
 
@@ -191,8 +191,9 @@ const inputName = "@input"
 type sectioned struct {
 	interpreter.InterpretableV2
 	loop
-	program *Program
-	budget  *budget
+	restless bool // where the rule looks at the time in a way that does not tell when its outcome is another
+	program  *Program
+	run      *run
 }
 
 // Eval implements interpreter.Interpretable.
@@ -207,7 +208,7 @@ func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	if !ok {
 		return p.InterpretableV2.Exec(frame)
 	}
-	p.budget.loop(int64(in.Objects.Len()))
+	p.run.budget.loop(int64(in.Objects.Len()))
 	sections := in.Objects.split()
 	if sections == nil {
 		return p.InterpretableV2.Exec(frame)
@@ -260,23 +261,29 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 	if p.related {
 		now.related = in.RelatedRevision
 	}
-	if p.now {
-		now.at = in.Now
-	}
 	if keeps {
 		of.mu.Lock()
 		kept, ok := of.found[asked]
 		of.mu.Unlock()
-		if ok && kept.related == now.related && kept.at.Equal(now.at) {
-			p.budget.take(kept.spent)
+		if ok && kept.related == now.related && kept.span.Holds(in.Now) {
+			p.run.budget.take(kept.spent)
+			p.run.clock.turns(kept.span.Until)
 			return kept.outcome
 		}
 	}
-	before := *p.budget
+	before, until := p.run.budget, p.run.clock.until
+	p.run.clock.until = time.Time{}
 	inner := frame.Push(&within{of.contents})
 	now.outcome = p.InterpretableV2.Exec(inner)
 	inner.Pop()
-	now.spent = before.less(*p.budget)
+	now.spent = before.less(p.run.budget)
+	if p.now {
+		if p.restless {
+			p.run.clock.restless()
+		}
+		now.span = Span{in.Now, p.run.clock.until}
+	}
+	p.run.clock.turns(until)
 	switch out := now.outcome.(type) {
 	case traits.Lister:
 		const few = sectionSize / 8

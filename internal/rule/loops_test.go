@@ -74,6 +74,9 @@ var looping = map[string]bool{
 	"objects.all(o, o.n < params.most)":                                           true,
 	"objects.all(o, related.others.exists(x, x.n == o.n))":                        true,
 	"objects.all(o, timestamp(o.at) < now)":                                       true,
+	"objects.exists(o, now - timestamp(o.at) >= duration('3m'))":                  true,
+	"objects.filter(o, timestamp(o.at) + duration('1m') > now).size() > 3":        true,
+	"objects.all(o, now.getMinutes() == 5 || o.n < 8 && timestamp(o.at) <= now)":  true,
 	"objects.all(o, string(o.n) != version || versionFrom == '')":                 true,
 	"objects.all(o, objects.exists(p, p.n == o.n))":                               false,
 	"objects.all(o, objects.size() > o.n)":                                        false,
@@ -139,7 +142,7 @@ func TestLoopsComeOutTheSame(t *testing.T) {
 			most := int64(chance.IntN(4) + 6)
 			in.Params, in.ParamsText = Params{"most": most}, fmt.Sprint(most)
 		case 3:
-			in.Now = now.Add(time.Duration(chance.IntN(3)) * time.Minute)
+			in.Now = now.Add(time.Duration(chance.IntN(180)-30) * 2 * time.Second) // now and then it is what an object has
 		case 4:
 			in.Version = fmt.Sprint(chance.IntN(10))
 		default:

@@ -58,7 +58,7 @@ const (
 // Program is a compiled rule. It is safe for concurrent use.
 type Program struct {
 	runs        sync.Pool // of *run
-	usesNow     bool
+	restless    bool
 	usesVersion bool
 	reads       map[string]*Fields
 }
@@ -82,8 +82,9 @@ type Input struct {
 	Version, VersionFrom string
 }
 
-// UsesNow tells whether the outcome can change with time alone.
-func (p *Program) UsesNow() bool { return p.usesNow }
+// Restless tells whether the outcome may be another one at any time: what the rule does with the time is more than to
+// compare it.
+func (p *Program) Restless() bool { return p.restless }
 
 // UsesVersion tells whether the outcome can change with the component's version.
 func (p *Program) UsesVersion() bool { return p.usesVersion }
@@ -103,31 +104,44 @@ func (p *Program) Reads(related string) *Fields {
 // Holds runs a rule that yields a bool. The error is ErrTooCostly or says what went wrong in the expression, for instance
 // a field that an object does not have.
 func (p *Program) Holds(in Input) (bool, error) {
-	out, err := p.run(in)
+	holds, _, err := p.HoldsUntil(in)
+	return holds, err
+}
+
+// HoldsUntil is Holds, and says until when the outcome, be it an error, stands while the input does: before that time it is the same.
+// The zero time is for ever.
+func (p *Program) HoldsUntil(in Input) (bool, time.Time, error) {
+	out, until, err := p.run(in)
 	if err != nil {
-		return false, err
+		return false, until, err
 	}
 	holds, ok := out.(bool)
 	if !ok {
-		return false, fmt.Errorf("the expression yields %T, not true or false", out)
+		return false, until, fmt.Errorf("the expression yields %T, not true or false", out)
 	}
-	return holds, nil
+	return holds, until, nil
 }
 
 // Text runs a rule that yields a string, which is cut to a few thousand bytes.
 func (p *Program) Text(in Input) (string, error) {
-	out, err := p.run(in)
+	text, _, err := p.TextUntil(in)
+	return text, err
+}
+
+// TextUntil is Text, and says until when the outcome stands, as HoldsUntil does.
+func (p *Program) TextUntil(in Input) (string, time.Time, error) {
+	out, until, err := p.run(in)
 	if err != nil {
-		return "", err
+		return "", until, err
 	}
 	text, ok := out.(string)
 	if !ok {
-		return "", fmt.Errorf("the expression yields %T, not a string", out)
+		return "", until, fmt.Errorf("the expression yields %T, not a string", out)
 	}
-	return bounded(text), nil
+	return bounded(text), until, nil
 }
 
-func (p *Program) run(in Input) (any, error) {
+func (p *Program) run(in Input) (any, time.Time, error) {
 	if in.Params == nil {
 		in.Params = Params{}
 	}
@@ -138,17 +152,21 @@ func (p *Program) run(in Input) (any, error) {
 	r := p.runs.Get().(*run)
 	defer p.runs.Put(r)
 	r.budget.reset()
+	r.clock = clock{now: in.Now}
+	if p.restless {
+		r.clock.restless()
+	}
 	out, _, err := r.program.Eval(map[string]any{
 		inputName: &in, "objects": func() any { return in.Objects.All() }, "related": related, "params": map[string]any(in.Params), "now": types.Timestamp{Time: in.Now},
 		"version": in.Version, "versionFrom": in.VersionFrom,
 	})
 	if cut := (interpreter.EvalCancelledError{}); errors.As(err, &cut) {
-		return nil, ErrTooCostly
+		return nil, r.clock.until, ErrTooCostly
 	}
 	if err != nil {
-		return nil, errors.New(bounded(err.Error())) // it may quote what objects hold
+		return nil, r.clock.until, errors.New(bounded(err.Error())) // it may quote what objects hold
 	}
-	return out.Value(), nil
+	return out.Value(), r.clock.until, nil
 }
 
 // cached holds what was compiled, so that a rule that twenty profiles share is compiled once.
@@ -187,8 +205,9 @@ func compile(kind Kind, expression string) (*Program, error) {
 		return nil, errors.New(bounded(err.Error()))
 	}
 	expr := checked.NativeRep().Expr()
+	_, restless := movesOf(expr)
 	program := &Program{
-		usesNow: mentions(expr, "now"), usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
+		restless: restless, usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
 	}
 	// Of a large catalog few rules ever run, because few of its components are there. So what has been compiled is let go, and
 	// compiled once more where a rule runs for the first time.

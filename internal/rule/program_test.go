@@ -127,18 +127,3 @@ func TestHoldsIsCutOff(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrTooCostly)
 	}
 }
-
-func TestUsesNow(t *testing.T) {
-	for expression, want := range map[string]bool{
-		"objects.all(o, timestamp(o.t) < now)": true,
-		"objects.all(o, o.now == 1)":           false,
-	} {
-		program, err := Compile(Check, expression)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if program.UsesNow() != want {
-			t.Errorf("%s: got %v", expression, !want)
-		}
-	}
-}

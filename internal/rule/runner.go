@@ -33,6 +33,7 @@ var runner = sync.OnceValues(func() (*cel.Env, error) {
 type run struct {
 	program cel.Program
 	budget  budget
+	clock   clock
 }
 
 // functionsByOverload are the functions of the runner's environment.
@@ -66,15 +67,21 @@ func plan(of *Program, checked *cel.Ast) (*run, error) {
 	}
 	r := &run{}
 	r.budget.reset() // constants are computed here
-	counted, found := counting(&r.budget, bindings), loopsOf(checked.NativeRep().Expr())
+	expr := checked.NativeRep().Expr()
+	counted, found := counting(&r.budget, bindings), loopsOf(expr)
+	moves, restless := movesOf(expr)
 	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(func(node interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		// What is taken of a loop's outcome has the number of the loop, and is none.
 		_, taken := node.(interpreter.InterpretableAttribute)
 		id := node.ID()
+		call, _ := node.(interpreter.InterpretableCall)
 		if l, ok := found.over[id]; ok && !taken {
-			node = &sectioned{node, l, of, &r.budget}
+			node = &sectioned{node, l, restless, of, r}
 		} else if node, err = counted(node); err != nil {
 			return nil, err
+		}
+		if pace, ok := moves[id]; ok && call != nil {
+			node = movingOf(call, node, pace, r)
 		}
 		if found.ranges[id] {
 			node = &ranged{node, &r.budget}
