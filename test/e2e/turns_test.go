@@ -95,6 +95,23 @@ func TestFlapping(t *testing.T) {
 	}
 }
 
+// TestTimeTurns shows that a requirement turns when its time has come, although nothing changes in the cluster.
+func TestTimeTurns(t *testing.T) {
+	until := time.Now().Truncate(time.Second).Add(8 * time.Second)
+	class := &storagev1.StorageClass{Provisioner: "example.com/lent"}
+	class.Name, class.Annotations = "lent", map[string]string{"example.com/until": until.UTC().Format(time.RFC3339)}
+	must(t, env.Client.Create(context.Background(), class))
+	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), class)) })
+	profile := create(t, "time-turns", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "lent", Check: &v1alpha1.ResourceCheck{
+		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+		Expression: "objects.all(o, o.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true))", Message: "no class is kept for too long",
+	}}}})
+	profile.settles(t, 6*time.Second, "the check holds", verdictIs("storage", "lent", v1alpha1.VerdictSatisfied))
+	if _, took := profile.await(t, until, 20*time.Second, "the check fails when its time has come", verdictIs("storage", "lent", v1alpha1.VerdictCheckFailed)); took > limit {
+		t.Errorf("it turned %s after its time had come", took)
+	}
+}
+
 // TestRollouts shows that a rollout says since when it is under way, and that only another rollout changes that: neither
 // who annotates or labels the workload, nor an operator that starts in between.
 func TestRollouts(t *testing.T) {
