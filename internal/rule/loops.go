@@ -37,25 +37,20 @@ type loops struct {
 	ranges map[int64]bool
 }
 
-func loopsOf(expr ast.Expr) loops {
+func loopsOf(checked *ast.AST) loops {
 	found := loops{over: map[int64]loop{}, ranges: map[int64]bool{}}
-	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() != ast.ComprehensionKind {
-			return
-		}
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(checked), ast.KindMatcher(ast.ComprehensionKind)) {
 		if l, ok := loopOf(e); ok {
 			found.over[e.ID()] = l
-			return
-		}
-		if over := e.AsComprehension().IterRange(); over.Kind() != ast.ListKind || over.AsList().Size() > 0 { // optMap loops over nothing
+		} else if over := e.AsComprehension().IterRange(); over.Kind() != ast.ListKind || over.AsList().Size() > 0 { // optMap loops over nothing
 			found.ranges[over.ID()] = true
 		}
-	}))
+	}
 	return found
 }
 
 // loopOf recognises a loop by what the macros of CEL expand to.
-func loopOf(e ast.Expr) (loop, bool) {
+func loopOf(e ast.NavigableExpr) (loop, bool) {
 	c := e.AsComprehension()
 	if !isIdent(c.IterRange(), "objects") || c.HasIterVar2() || !isIdent(c.Result(), c.AccuVar()) {
 		return loop{}, false
@@ -75,9 +70,11 @@ func loopOf(e ast.Expr) (loop, bool) {
 	if l.kind != selective && !isIdent(step.AsCall().Args()[0], c.AccuVar()) {
 		return loop{}, false
 	}
-	bound := []string{c.IterVar(), c.AccuVar()}
-	for _, name := range append(free(c.LoopCondition(), bound), free(step, bound)...) {
-		switch name {
+	for _, mention := range ast.MatchDescendants(e, ast.KindMatcher(ast.IdentKind)) {
+		if mention.ID() == c.IterRange().ID() || bound(mention, e) {
+			continue
+		}
+		switch mention.AsIdent() {
 		case "params":
 			l.params = true
 		case "version", "versionFrom":
@@ -110,59 +107,27 @@ func isCall(e ast.Expr, function string) bool {
 	return e.Kind() == ast.CallKind && e.AsCall().FunctionName() == function
 }
 
-// free are the variables that an expression mentions and does not bind, but for some.
-func free(e ast.Expr, bound []string) []string {
-	switch e.Kind() {
-	case ast.IdentKind:
-		if slices.Contains(bound, e.AsIdent()) {
-			return nil
+// bound tells whether a variable that is mentioned in a loop is one of the loop, or of one inside of it.
+func bound(mention, loop ast.NavigableExpr) bool {
+	for at := mention; at.ID() != loop.ID(); {
+		around, _ := at.Parent()
+		if around.Kind() == ast.ComprehensionKind {
+			c := around.AsComprehension()
+			var binds []string
+			switch at.ID() {
+			case c.IterRange().ID(), c.AccuInit().ID():
+			case c.Result().ID():
+				binds = []string{c.AccuVar()}
+			default:
+				binds = []string{c.AccuVar(), c.IterVar(), c.IterVar2()}
+			}
+			if slices.Contains(binds, mention.AsIdent()) {
+				return true
+			}
 		}
-		return []string{e.AsIdent()}
-	case ast.ComprehensionKind:
-		c := e.AsComprehension()
-		names := append(free(c.IterRange(), bound), free(c.AccuInit(), bound)...)
-		inner := append(slices.Clone(bound), c.AccuVar())
-		names = append(names, free(c.Result(), inner)...)
-		inner = append(inner, c.IterVar())
-		if c.HasIterVar2() {
-			inner = append(inner, c.IterVar2())
-		}
-		return append(append(names, free(c.LoopCondition(), inner)...), free(c.LoopStep(), inner)...)
+		at = around
 	}
-	var names []string
-	for _, child := range children(e) {
-		names = append(names, free(child, bound)...)
-	}
-	return names
-}
-
-// children are the expressions that an expression other than a loop is made of.
-func children(e ast.Expr) []ast.Expr {
-	switch e.Kind() {
-	case ast.CallKind:
-		all := slices.Clone(e.AsCall().Args())
-		if e.AsCall().IsMemberFunction() {
-			all = append(all, e.AsCall().Target())
-		}
-		return all
-	case ast.SelectKind:
-		return []ast.Expr{e.AsSelect().Operand()}
-	case ast.ListKind:
-		return e.AsList().Elements()
-	case ast.MapKind:
-		var all []ast.Expr
-		for _, entry := range e.AsMap().Entries() {
-			all = append(all, entry.AsMapEntry().Key(), entry.AsMapEntry().Value())
-		}
-		return all
-	case ast.StructKind:
-		var all []ast.Expr
-		for _, field := range e.AsStruct().Fields() {
-			all = append(all, field.AsStructField().Value())
-		}
-		return all
-	}
-	return nil
+	return false
 }
 
 // question is a loop with what tells apart the answers to it that are kept beside each other.

@@ -124,7 +124,7 @@ func TestLoopsComeOutTheSame(t *testing.T) {
 			t.Fatal(err)
 		}
 		checked, _ := must(environmentOf(NamedCheck)).Compile(expression)
-		if got := len(loopsOf(checked.NativeRep().Expr()).over) > 0; got != sectioned {
+		if got := len(loopsOf(checked.NativeRep()).over) > 0; got != sectioned {
 			t.Errorf("%s: it is run over sections: %v", expression, got)
 		}
 		programs[expression] = program

@@ -67,9 +67,8 @@ func plan(of *Program, checked *cel.Ast) (*run, error) {
 	}
 	r := &run{}
 	r.budget.reset() // constants are computed here
-	expr := checked.NativeRep().Expr()
-	counted, found := counting(&r.budget, bindings), loopsOf(expr)
-	moves, restless := movesOf(expr)
+	counted, found := counting(&r.budget, bindings), loopsOf(checked.NativeRep())
+	moves, restless := movesOf(checked.NativeRep().Expr())
 	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(func(node interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		// What is taken of a loop's outcome has the number of the loop, and is none.
 		_, taken := node.(interpreter.InterpretableAttribute)
