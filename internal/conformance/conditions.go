@@ -66,7 +66,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
 	}
 	for i := range status.Layers {
-		condition := conditionOf(status.Layers[i].Name)
+		condition := e.profile.layers[i].condition
 		value, reason, message := e.judgeAll(status.Layers[i:i+1], condition, now)
 		set(condition, value, reason, message)
 	}
@@ -112,7 +112,7 @@ func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time
 // judgeAll says whether the requirements of some layers hold. A failure younger than the grace period leaves a condition that
 // was True as it was; one that never was True turns at once, because nothing vouches for it.
 func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
-	var failing, unknown []string
+	var failing, unknown few
 	required := 0
 	var since *metav1.Time
 	for i := range layers {
@@ -125,24 +125,26 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 			if holds(r.Verdict) {
 				continue
 			}
-			name := r.Name
-			if condition == v1alpha1.ConditionConformant {
-				name = layers[i].Name + "/" + name
+			text := func() string {
+				name := r.Name
+				if condition == v1alpha1.ConditionConformant {
+					name = layers[i].Name + "/" + name
+				}
+				return name + " is " + string(r.Verdict) + " since " + r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC") + ": " + r.Message
 			}
-			text := name + " is " + string(r.Verdict) + " since " + r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC") + ": " + r.Message
 			if r.Verdict == v1alpha1.VerdictUnknown {
-				unknown = append(unknown, text)
+				unknown.add(text)
 				continue
 			}
-			failing = append(failing, text)
+			failing.add(text)
 			if since == nil || r.FailingSince.Before(since) {
 				since = r.FailingSince
 			}
 		}
 	}
 	switch {
-	case len(failing) > 0:
-		message := listed(failing)
+	case failing.count > 0:
+		message := failing.String()
 		if grace := e.profile.grace(); grace > 0 && meta.IsStatusConditionTrue(e.before.Conditions, condition) {
 			if end := since.Add(grace); now.Before(end) {
 				e.wake(end, now)
@@ -150,8 +152,8 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 			}
 		}
 		return metav1.ConditionFalse, ReasonFailing, message
-	case len(unknown) > 0:
-		return metav1.ConditionUnknown, ReasonCannotTell, listed(unknown)
+	case unknown.count > 0:
+		return metav1.ConditionUnknown, ReasonCannotTell, unknown.String()
 	}
 	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d required requirements hold", required)
 }
@@ -163,12 +165,35 @@ func (p *Profile) grace() time.Duration {
 	return p.spec.GracePeriod.Duration
 }
 
-func listed(texts []string) string {
-	const shown = 4
-	if len(texts) <= shown {
-		return strings.Join(texts, "; ")
+// few are the first of some texts: where a hundred fail, a message names four.
+type few struct {
+	texts []string
+	count int
+}
+
+// add adds a text, which is made where it is named.
+func (f *few) add(text func() string) {
+	const named = 4
+	if f.count++; len(f.texts) < named {
+		f.texts = append(f.texts, text())
 	}
-	return strings.Join(texts[:shown], "; ") + fmt.Sprintf("; and %d more", len(texts)-shown)
+}
+
+// String names them, and says how many there are beside.
+func (f *few) String() string {
+	text := strings.Join(f.texts, "; ")
+	if others := f.count - len(f.texts); others > 0 {
+		text += fmt.Sprintf("; and %d more", others)
+	}
+	return text
+}
+
+func listed(texts []string) string {
+	var f few
+	for _, text := range texts {
+		f.add(func() string { return text })
+	}
+	return f.String()
 }
 
 // Suspended is the status of a profile whose evaluation is suspended: what was found last, and that it is suspended. The

@@ -34,6 +34,7 @@ type Profile struct {
 
 type layer struct {
 	name         string
+	condition    string // the one that says whether it conforms
 	requirements []requirement
 }
 
@@ -80,12 +81,12 @@ func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	for i := range spec.Layers {
 		l := &spec.Layers[i]
 		path := field.NewPath("spec", "layers").Index(i)
-		if other, taken := conditions[conditionOf(l.Name)]; taken {
+		compiled := layer{name: l.Name, condition: conditionOf(l.Name)}
+		if other, taken := conditions[compiled.condition]; taken {
 			p.Errors = append(p.Errors, field.Invalid(path.Child("name"), l.Name,
-				fmt.Sprintf("its condition %s is that of the layer %q too: rename one of them", conditionOf(l.Name), other)))
+				fmt.Sprintf("its condition %s is that of the layer %q too: rename one of them", compiled.condition, other)))
 		}
-		conditions[conditionOf(l.Name)] = l.Name
-		compiled := layer{name: l.Name}
+		conditions[compiled.condition] = l.Name
 		for j := range l.Requirements {
 			compiled.requirements = append(compiled.requirements, p.requirement(path.Child("requirements").Index(j), &l.Requirements[j], c))
 		}
