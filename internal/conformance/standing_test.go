@@ -135,3 +135,17 @@ func TestWakesWhenARuleTurns(t *testing.T) {
 		w.now = w.now.Add(result.Again)
 	}
 }
+
+// TestJudgmentsStandByTheWallsClock shows that judgments are not held against a clock that nobody can set.
+func TestJudgmentsStandByTheWallsClock(t *testing.T) {
+	w := newWorld(t, everything)
+	w.now = time.Now()
+	w.evaluate()
+	for _, l := range w.profile.layers {
+		for i := range l.requirements {
+			if span := l.requirements[i].last.span; span.From != span.From.Round(0) || span.Until != span.Until.Round(0) { // Round(0) takes the reading of that clock away
+				t.Errorf("%s stands from %s until %s", l.requirements[i].Name, span.From, span.Until)
+			}
+		}
+	}
+}

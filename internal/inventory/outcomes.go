@@ -79,6 +79,7 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 		related = max(related, other.Revision)
 		objects += other.Objects.Len()
 	}
+	now = now.Round(0) // by the clock of the wall, as rules see it
 	var until time.Time
 	if q.Program.Restless() || q.Explain != nil && q.Explain.Restless() {
 		within := step(now, objects)

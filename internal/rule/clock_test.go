@@ -68,6 +68,31 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+// TestUntilIsOfTheWallsClock shows that what stands until a time does not outlast it where a clock is set: such a time must not
+// be held against the clock that only runs, which time.Now reads too and comparisons of times prefer.
+func TestUntilIsOfTheWallsClock(t *testing.T) {
+	now := time.Now()
+	program, err := compile(Check, "objects.all(o, timestamp(o.at) > now)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	objects := ObjectsOf(map[string]any{"a": Everything().Keep(map[string]any{"at": now.Add(time.Hour).Format(time.RFC3339)})})
+	_, until, err := program.HoldsUntil(Input{Objects: objects, Now: now})
+	if err != nil || until.IsZero() || until != until.Round(0) { // Round(0) takes the reading of that clock away
+		t.Errorf("it stands until %s, %v", until, err)
+	}
+	for _, section := range objects.sections {
+		for _, kept := range section.found {
+			if kept.span.From != kept.span.From.Round(0) || kept.span.Until != kept.span.Until.Round(0) {
+				t.Errorf("kept from %s until %s", kept.span.From, kept.span.Until)
+			}
+		}
+		if len(section.found) == 0 {
+			t.Error("nothing is kept")
+		}
+	}
+}
+
 // TestNothingTurnsBeforeItsTime shows for random objects that what a rule says stays the same until the time that it tells,
 // and for the rules that can tell when they turn that the time is worth waiting for.
 func TestNothingTurnsBeforeItsTime(t *testing.T) {

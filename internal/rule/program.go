@@ -151,6 +151,7 @@ func (p *Program) run(in Input) (any, time.Time, error) {
 	}
 	r := p.runs.Get().(*run)
 	defer p.runs.Put(r)
+	in.Now = in.Now.Round(0) // by the clock of the wall, which may be set, and not by one that only runs
 	r.budget.reset()
 	r.clock = clock{now: in.Now}
 	if p.restless {
