@@ -70,7 +70,7 @@ func (e *evaluation) judgmentOf(r *requirement, now time.Time) *judgment {
 		return standing
 	}
 	j := &judging{snapshot: e.snapshot, now: now}
-	made := &judgment{outcome: j.judge(r), catalog: e.snapshot.Catalog, read: j.read, span: rule.Span{From: now, Until: j.until}, costly: j.costly}
+	made := &judgment{outcome: j.judge(r), catalog: e.snapshot.Catalog, read: j.read, span: j.span, costly: j.costly}
 	made.shown = e.shown(r, made.outcome)
 	for _, name := range r.components {
 		made.seen = append(made.seen, e.snapshot.Component(name))
@@ -84,7 +84,7 @@ type judging struct {
 	snapshot *inventory.Snapshot
 	now      time.Time
 	read     []reading
-	until    time.Time // when time alone may change the outcome; the zero time is never
+	span     rule.Span // when the outcome stands, as far as the time matters
 	costly   []string
 }
 
@@ -120,12 +120,13 @@ func (j *judging) attested(a *v1alpha1.Attestation) outcome {
 	}
 	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	if !j.now.Before(a.Expires.Time) {
+		j.span = j.span.And(rule.Span{From: a.Expires.Time})
 		return outcome{
 			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
 			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
 		}
 	}
-	j.until = rule.Earlier(j.until, a.Expires.Time)
+	j.span = j.span.And(rule.Span{Until: a.Expires.Time})
 	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
 }
 
@@ -506,10 +507,10 @@ func rank(v v1alpha1.Verdict) int {
 	return 9 // Missing
 }
 
-// ask runs a rule, and notes until when what it says stands, and whether it costs too much. path is where the spec asks for it.
+// ask runs a rule, and notes when what it says stands, and whether it costs too much. path is where the spec asks for it.
 func (j *judging) ask(path *field.Path, seen *inventory.Resource, question inventory.Question, params rule.Params) inventory.Outcome {
 	asked := seen.Ask(question, params, j.now)
-	j.until = rule.Earlier(j.until, asked.Until)
+	j.span = j.span.And(asked.Span)
 	if errors.Is(asked.Err, rule.ErrTooCostly) {
 		j.costly = append(j.costly, path.String()+": "+asked.Err.Error())
 	}

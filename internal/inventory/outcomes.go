@@ -45,8 +45,8 @@ type Outcome struct {
 	Message string
 	// Err is rule.ErrTooCostly, or says what is wrong with the expression.
 	Err error
-	// Until is when time alone may change it; the zero time is never.
-	Until time.Time
+	// Span is when it stands, as far as the time matters.
+	Span rule.Span
 }
 
 // outcomes keeps what rules said of the objects of one revision, so that twenty profiles that ask the same do not each look
@@ -64,8 +64,7 @@ type outcomeKey struct {
 }
 
 type keptOutcome struct {
-	related uint64    // the highest revision of the related resources
-	from    time.Time // when it was found
+	related uint64 // the highest revision of the related resources
 	Outcome
 }
 
@@ -80,13 +79,21 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 		objects += other.Objects.Len()
 	}
 	now = now.Round(0) // by the clock of the wall, as rules see it
-	var until time.Time
-	if q.Program.Restless() || q.Explain != nil && q.Explain.Restless() {
-		within := step(now, objects)
-		now, until = within.From, within.Until
+	restless := q.Program.Restless() || q.Explain != nil && q.Explain.Restless()
+	var within rule.Span
+	if restless {
+		within = step(now, objects)
+		now = within.From
+	}
+	run := func() Outcome {
+		outcome := r.run(q, params, related, now)
+		if restless {
+			outcome.Span = within
+		}
+		return outcome
 	}
 	if r.outcomes == nil {
-		return r.run(q, params, related, now, until)
+		return run()
 	}
 	key := outcomeKey{program: q.Program, params: q.Params}
 	if q.Program.UsesVersion() || q.Explain != nil && q.Explain.UsesVersion() {
@@ -94,19 +101,18 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 	}
 	r.outcomes.mu.Lock()
 	defer r.outcomes.mu.Unlock()
-	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && (rule.Span{From: kept.from, Until: kept.Until}).Holds(now) {
+	if kept, ok := r.outcomes.kept[key]; ok && kept.related == related && kept.Span.Holds(now) {
 		return kept.Outcome
 	}
-	outcome := r.run(q, params, related, now, until)
+	outcome := run()
 	if r.outcomes.kept == nil {
 		r.outcomes.kept = map[outcomeKey]keptOutcome{}
 	}
-	r.outcomes.kept[key] = keptOutcome{related, now, outcome}
+	r.outcomes.kept[key] = keptOutcome{related, outcome}
 	return outcome
 }
 
-// run runs a rule, whose outcome stands until a time, or where that is zero until it turns.
-func (r *Resource) run(q Question, params rule.Params, related uint64, now, until time.Time) Outcome {
+func (r *Resource) run(q Question, params rule.Params, related uint64, now time.Time) Outcome {
 	in := rule.Input{
 		Objects: r.Objects, Related: make(map[string][]any, len(q.Related)), RelatedRevision: related, Params: params, ParamsText: q.Params,
 		Now: now, Version: q.Version, VersionFrom: string(q.VersionFrom),
@@ -115,14 +121,11 @@ func (r *Resource) run(q Question, params rule.Params, related uint64, now, unti
 		in.Related[name] = other.Objects.All()
 	}
 	outcome := Outcome{}
-	outcome.Holds, outcome.Until, outcome.Err = q.Program.HoldsUntil(in)
+	outcome.Holds, outcome.Span, outcome.Err = q.Program.HoldsWithin(in)
 	if q.Explain != nil && !outcome.Holds && outcome.Err == nil {
 		// An explanation that fails on what is there explains nothing.
-		text, explains, _ := q.Explain.TextUntil(in)
-		outcome.Message, outcome.Until = text, rule.Earlier(outcome.Until, explains)
-	}
-	if !until.IsZero() {
-		outcome.Until = until
+		text, explains, _ := q.Explain.TextWithin(in)
+		outcome.Message, outcome.Span = text, outcome.Span.And(explains)
 	}
 	return outcome
 }

@@ -38,7 +38,7 @@ func TestAskKeepsWhatARuleSaid(t *testing.T) {
 		if outcome.Err != nil {
 			t.Fatal(outcome.Err)
 		}
-		until = outcome.Until
+		until = outcome.Span.Until
 		return outcome.Holds
 	}
 	asks := func(at time.Time, params rule.Params, text string) bool { return asking(fresh, at, params, text) }

@@ -17,31 +17,36 @@ import (
 // is mended; but what is centuries ahead is an error too, and need not be one for ever.
 const errorStands = time.Minute
 
-// clock is the time of a run, and how long what comes out stands.
-type clock struct{ now, until time.Time }
-
-// turns notes that the outcome may be another one from a time on; the zero time is never.
-func (c *clock) turns(at time.Time) {
-	c.until = Earlier(c.until, at)
+// clock is the time of a run, and when what comes out stands.
+type clock struct {
+	now  time.Time
+	span Span
 }
 
-// restless notes that the outcome may be another one at any time.
-func (c *clock) restless() { c.turns(c.now.Add(1)) }
+// within notes that the outcome may be another one outside of a span.
+func (c *clock) within(s Span) { c.span = c.span.And(s) }
 
-// Span is when something stands: from when it was found until time alone may change it, which the zero time is never.
+// restless notes that the outcome may be another one at any time.
+func (c *clock) restless() { c.within(Span{c.now, c.now.Add(1)}) }
+
+// Span is when something stands that time alone changes: from a time on, and until another. Zero times are no bounds.
 type Span struct{ From, Until time.Time }
 
-// Holds tells whether it stands at a time. One before it was found is of a clock that was set back.
+// Holds tells whether it stands at a time. That may lie before the one that it was found at: clocks are set back, and of two
+// who ask at the same moment either may be first.
 func (s Span) Holds(now time.Time) bool {
 	return !now.Before(s.From) && (s.Until.IsZero() || now.Before(s.Until))
 }
 
-// Earlier is the earlier one of two times, of which the zero time is never.
-func Earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
+// And is when both stand.
+func (s Span) And(other Span) Span {
+	if other.From.After(s.From) {
+		s.From = other.From
 	}
-	return a
+	if s.Until.IsZero() || !other.Until.IsZero() && other.Until.Before(s.Until) {
+		s.Until = other.Until
+	}
+	return s
 }
 
 // moves are the comparisons whose two sides time moves against each other, by the number of the node: 1 where the left one
@@ -127,19 +132,28 @@ func (m *moving) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	left, right := m.left.Exec(frame), m.right.Exec(frame)
 	ahead, ok := apart(left, right)
 	if !ok {
-		m.clock.turns(m.clock.now.Add(errorStands))
+		m.clock.within(Span{m.clock.now.Add(-errorStands), m.clock.now.Add(errorStands)})
 		return m.InterpretableV2.Exec(frame)
 	}
 	m.budget.spend(1, 0)
-	outcome := m.outcome(ahead)
-	if left := time.Duration(-m.pace) * ahead; left >= 0 { // until both sides are equal
-		if left > 0 && m.outcome(0) != outcome {
-			m.clock.turns(m.clock.now.Add(left))
-		} else if m.outcome(time.Duration(m.pace)) != outcome {
-			m.clock.turns(m.clock.now.Add(left + 1))
-		}
+	remaining := time.Duration(-m.pace) * ahead // until both sides are equal; negative where they were
+	equal := m.clock.now.Add(remaining)
+	before, at, after := m.outcome(time.Duration(-m.pace)), m.outcome(0), m.outcome(time.Duration(m.pace))
+	switch {
+	case remaining > 0 && at != before:
+		m.clock.within(Span{Until: equal})
+	case remaining > 0:
+		m.clock.within(Span{Until: equal.Add(1)})
+	case remaining < 0 && at != after:
+		m.clock.within(Span{From: equal.Add(1)})
+	case remaining < 0:
+		m.clock.within(Span{From: equal})
+	case at != before:
+		m.clock.within(Span{From: equal})
+	default:
+		m.clock.within(Span{Until: equal.Add(1)})
 	}
-	return types.Bool(outcome)
+	return types.Bool(m.outcome(ahead))
 }
 
 // outcome is that of the comparison where the left side is ahead of the right one by so much.

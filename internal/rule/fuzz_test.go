@@ -39,7 +39,8 @@ func FuzzRule(f *testing.F) {
 			}
 			whole := []any{object, object, map[string]any{}}
 			in := Input{Objects: Once(whole...), Related: map[string][]any{"x": whole}, Params: Params{"x": "y"}, Now: now}
-			holds, until, err := program.HoldsUntil(in)
+			holds, span, err := program.HoldsWithin(in)
+			until := span.Until
 			if err != nil {
 				readable(t, err)
 			}

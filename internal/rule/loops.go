@@ -2,7 +2,6 @@ package rule
 
 import (
 	"slices"
-	"time"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
@@ -232,12 +231,12 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 		of.mu.Unlock()
 		if ok && kept.related == now.related && kept.span.Holds(in.Now) {
 			p.run.budget.take(kept.spent)
-			p.run.clock.turns(kept.span.Until)
+			p.run.clock.within(kept.span)
 			return kept.outcome
 		}
 	}
-	before, until := p.run.budget, p.run.clock.until
-	p.run.clock.until = time.Time{}
+	before, outer := p.run.budget, p.run.clock.span
+	p.run.clock.span = Span{}
 	inner := frame.Push(&within{of.contents})
 	now.outcome = p.InterpretableV2.Exec(inner)
 	inner.Pop()
@@ -246,9 +245,9 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 		if p.restless {
 			p.run.clock.restless()
 		}
-		now.span = Span{in.Now, p.run.clock.until}
+		now.span = p.run.clock.span
 	}
-	p.run.clock.turns(until)
+	p.run.clock.within(outer)
 	switch out := now.outcome.(type) {
 	case traits.Lister:
 		const few = sectionSize / 8

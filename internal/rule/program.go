@@ -104,44 +104,43 @@ func (p *Program) Reads(related string) *Fields {
 // Holds runs a rule that yields a bool. The error is ErrTooCostly or says what went wrong in the expression, for instance
 // a field that an object does not have.
 func (p *Program) Holds(in Input) (bool, error) {
-	holds, _, err := p.HoldsUntil(in)
+	holds, _, err := p.HoldsWithin(in)
 	return holds, err
 }
 
-// HoldsUntil is Holds, and says until when the outcome, be it an error, stands while the input does: before that time it is the same.
-// The zero time is for ever.
-func (p *Program) HoldsUntil(in Input) (bool, time.Time, error) {
-	out, until, err := p.run(in)
+// HoldsWithin is Holds, and says when the outcome, be it an error, is the same for the same input but for the time.
+func (p *Program) HoldsWithin(in Input) (bool, Span, error) {
+	out, span, err := p.run(in)
 	if err != nil {
-		return false, until, err
+		return false, span, err
 	}
 	holds, ok := out.(bool)
 	if !ok {
-		return false, until, fmt.Errorf("the expression yields %T, not true or false", out)
+		return false, span, fmt.Errorf("the expression yields %T, not true or false", out)
 	}
-	return holds, until, nil
+	return holds, span, nil
 }
 
 // Text runs a rule that yields a string, which is cut to a few thousand bytes.
 func (p *Program) Text(in Input) (string, error) {
-	text, _, err := p.TextUntil(in)
+	text, _, err := p.TextWithin(in)
 	return text, err
 }
 
-// TextUntil is Text, and says until when the outcome stands, as HoldsUntil does.
-func (p *Program) TextUntil(in Input) (string, time.Time, error) {
-	out, until, err := p.run(in)
+// TextWithin is Text, and says when the outcome is the same, as HoldsWithin does.
+func (p *Program) TextWithin(in Input) (string, Span, error) {
+	out, span, err := p.run(in)
 	if err != nil {
-		return "", until, err
+		return "", span, err
 	}
 	text, ok := out.(string)
 	if !ok {
-		return "", until, fmt.Errorf("the expression yields %T, not a string", out)
+		return "", span, fmt.Errorf("the expression yields %T, not a string", out)
 	}
-	return bounded(text), until, nil
+	return bounded(text), span, nil
 }
 
-func (p *Program) run(in Input) (any, time.Time, error) {
+func (p *Program) run(in Input) (any, Span, error) {
 	if in.Params == nil {
 		in.Params = Params{}
 	}
@@ -162,12 +161,12 @@ func (p *Program) run(in Input) (any, time.Time, error) {
 		"version": in.Version, "versionFrom": in.VersionFrom,
 	})
 	if cut := (interpreter.EvalCancelledError{}); errors.As(err, &cut) {
-		return nil, r.clock.until, ErrTooCostly
+		return nil, r.clock.span, ErrTooCostly
 	}
 	if err != nil {
-		return nil, r.clock.until, errors.New(bounded(err.Error())) // it may quote what objects hold
+		return nil, r.clock.span, errors.New(bounded(err.Error())) // it may quote what objects hold
 	}
-	return out.Value(), r.clock.until, nil
+	return out.Value(), r.clock.span, nil
 }
 
 // cached holds what was compiled, so that a rule that twenty profiles share is compiled once.
