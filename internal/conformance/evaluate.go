@@ -57,7 +57,6 @@ type Insight struct {
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
-	now = now.Round(0) // by the clock of the wall: what stands until a time does not when that clock is set
 	second := metav1.NewTime(now.Truncate(time.Second))
 	stored := before
 	before = upTo(second, before)

@@ -115,8 +115,8 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	case len(fitting) > 1:
 		return nil, fmt.Errorf("more than one requirement is called %q: say which one, %s", name, strings.Join(fitting, " or "))
 	}
-	judging := &judging{snapshot: s, now: now}
-	o := judging.judge(r)
+	j := &judging{snapshot: s, now: now}
+	o := j.judge(r)
 	e := &Explanation{
 		Layer: layer, Requirement: r.Name, Severity: r.Severity, Asked: r.asked(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
 		Sources: r.sources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
@@ -126,7 +126,7 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	}
 	e.Conformant = meaning(r.Severity, o.verdict)
 	for _, c := range r.choices {
-		e.Components = append(e.Components, judging.explainChoice(r, c))
+		e.Components = append(e.Components, j.explainChoice(r, c))
 	}
 	for _, rival := range r.rivals {
 		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
@@ -137,11 +137,11 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 		}
 	}
 	if r.rule != nil {
-		o := judging.checked(r)
+		o := j.checked(r)
 		e.Rules = append(e.Rules, ExplainedRule{Name: r.Name, Resource: catalog.ResourceOf(r.Check.Resource).String(), Expression: r.Check.Expression, Verdict: o.verdict, Message: o.message})
 	}
 	for _, c := range r.checks {
-		e.Rules = append(e.Rules, judging.explainCheck(r, c)...)
+		e.Rules = append(e.Rules, j.explainCheck(r, c)...)
 	}
 	return e, nil
 }

@@ -78,7 +78,6 @@ func (r *Resource) Ask(q Question, params rule.Params, now time.Time) Outcome {
 		related = max(related, other.Revision)
 		objects += other.Objects.Len()
 	}
-	now = now.Round(0) // by the clock of the wall, as rules see it
 	restless := q.Program.Restless() || q.Explain != nil && q.Explain.Restless()
 	var within rule.Span
 	if restless {

@@ -136,22 +136,14 @@ func (m *moving) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 		return m.InterpretableV2.Exec(frame)
 	}
 	m.budget.spend(1, 0)
-	remaining := time.Duration(-m.pace) * ahead // until both sides are equal; negative where they were
-	equal := m.clock.now.Add(remaining)
-	before, at, after := m.outcome(time.Duration(-m.pace)), m.outcome(0), m.outcome(time.Duration(m.pace))
-	switch {
-	case remaining > 0 && at != before:
-		m.clock.within(Span{Until: equal})
-	case remaining > 0:
-		m.clock.within(Span{Until: equal.Add(1)})
-	case remaining < 0 && at != after:
-		m.clock.within(Span{From: equal.Add(1)})
-	case remaining < 0:
-		m.clock.within(Span{From: equal})
-	case at != before:
-		m.clock.within(Span{From: equal})
-	default:
-		m.clock.within(Span{Until: equal.Add(1)})
+	turn := m.clock.now.Add(time.Duration(-m.pace) * ahead) // when both sides are equal
+	if m.outcome(0) == m.outcome(time.Duration(-m.pace)) {  // which is as it was before
+		turn = turn.Add(1)
+	}
+	if m.clock.now.Before(turn) {
+		m.clock.within(Span{Until: turn})
+	} else {
+		m.clock.within(Span{From: turn})
 	}
 	return types.Bool(m.outcome(ahead))
 }

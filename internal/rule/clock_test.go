@@ -17,6 +17,7 @@ func TestUntil(t *testing.T) {
 	object := Everything().Keep(map[string]any{"old": "2027-01-02T11:00:00Z", "new": "2027-01-02T13:00:00Z", "this": "2027-01-02T12:00:00Z", "text": "x", "for": "2h"})
 	const never, atOnce = time.Duration(0), time.Duration(1)
 	for expression, want := range map[string]time.Duration{
+		"objects.all(o, o.?now.orValue(1) == 1)":                                                                              never, // a field of that name is not the time
 		"objects.all(o, o.text == 'x')":                                                                                       never,
 		"objects.all(o, timestamp(o.old) < now)":                                                                              never,
 		"objects.all(o, timestamp(o.new) < now)":                                                                              time.Hour + 1,

@@ -155,9 +155,8 @@ const inputName = "@input"
 type sectioned struct {
 	interpreter.InterpretableV2
 	loop
-	restless bool // where the rule looks at the time in a way that does not tell when its outcome is another
-	program  *Program
-	run      *run
+	program *Program
+	run     *run
 }
 
 // Eval implements interpreter.Interpretable.
@@ -242,7 +241,7 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 	inner.Pop()
 	now.spent = before.less(p.run.budget)
 	if p.now {
-		if p.restless {
+		if p.program.restless {
 			p.run.clock.restless()
 		}
 		now.span = p.run.clock.span

@@ -68,14 +68,14 @@ func plan(of *Program, checked *cel.Ast) (*run, error) {
 	r := &run{}
 	r.budget.reset() // constants are computed here
 	counted, found := counting(&r.budget, bindings), loopsOf(checked.NativeRep())
-	moves, restless := movesOf(checked.NativeRep().Expr())
+	moves, _ := movesOf(checked.NativeRep().Expr())
 	r.program, err = env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CustomDecoratorV2(func(node interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
 		// What is taken of a loop's outcome has the number of the loop, and is none.
 		_, taken := node.(interpreter.InterpretableAttribute)
 		id := node.ID()
 		call, _ := node.(interpreter.InterpretableCall)
 		if l, ok := found.over[id]; ok && !taken {
-			node = &sectioned{node, l, restless, of, r}
+			node = &sectioned{node, l, of, r}
 		} else if node, err = counted(node); err != nil {
 			return nil, err
 		}
