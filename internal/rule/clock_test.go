@@ -84,15 +84,13 @@ func TestUntilIsOfTheWallsClock(t *testing.T) {
 	if err != nil || until.IsZero() || until != until.Round(0) { // Round(0) takes the reading of that clock away
 		t.Errorf("it stands until %s, %v", until, err)
 	}
-	for _, section := range objects.sections {
-		for _, kept := range section.found {
-			if kept.span.From != kept.span.From.Round(0) || kept.span.Until != kept.span.Until.Round(0) {
-				t.Errorf("kept from %s until %s", kept.span.From, kept.span.Until)
-			}
+	for _, kept := range objects.root.found {
+		if kept.span.From != kept.span.From.Round(0) || kept.span.Until != kept.span.Until.Round(0) {
+			t.Errorf("kept from %s until %s", kept.span.From, kept.span.Until)
 		}
-		if len(section.found) == 0 {
-			t.Error("nothing is kept")
-		}
+	}
+	if len(objects.root.found) == 0 {
+		t.Error("nothing is kept")
 	}
 }
 

@@ -59,10 +59,11 @@ func FuzzRule(f *testing.F) {
 				t.Fatalf("%s: %v, %v, and then %v, %v", expression, holds, err, again, errAgain)
 			}
 			sections := in
-			sections.Objects = &Objects{}
+			var parts []*section
 			for n, object := range whole {
-				sections.Objects = newObjects(append(sections.Objects.sections, ObjectsOf(map[string]any{string(rune('a' + n)): object}).sections...))
+				parts = append(parts, sectionOf([]string{string(rune('a' + n))}, []any{object}))
 			}
+			sections.Objects = newObjects(sectionAround([]*section{sectionAround(parts[:2]), sectionAround(parts[2:])}))
 			for range 2 { // what is found the first time is kept
 				if some, errSome := program.Holds(sections); some != holds || (err == nil) != (errSome == nil) || errors.Is(err, ErrTooCostly) != errors.Is(errSome, ErrTooCostly) {
 					t.Fatalf("%s\nof %s: %v, %v\nin sections: %v, %v", expression, data, holds, err, some, errSome)

@@ -172,15 +172,24 @@ func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 		return p.InterpretableV2.Exec(frame)
 	}
 	p.run.budget.loop(int64(in.Objects.Len()))
-	sections := in.Objects.split()
-	if sections == nil {
+	root := in.Objects.split()
+	if root == nil {
 		return p.InterpretableV2.Exec(frame)
 	}
 	asked, keeps := p.question(in)
+	outcome := p.over(root, in, asked, keeps, frame)
+	if outcome == nil {
+		return types.NewRefValList(types.DefaultTypeAdapter, nil)
+	}
+	return outcome
+}
+
+// parts is the outcome over a section that follows from those over its parts.
+func (p *sectioned) parts(of *section, in *Input, asked question, keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
 	var failed ref.Val
 	var selected []ref.Val
-	for _, section := range sections {
-		outcome := p.over(section, in, asked, keeps, frame)
+	for _, part := range of.parts {
+		outcome := p.over(part, in, asked, keeps, frame)
 		switch {
 		case types.IsUnknownOrError(outcome):
 			if p.kind == selective {
@@ -236,9 +245,13 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 	}
 	before, outer := p.run.budget, p.run.clock.span
 	p.run.clock.span = Span{}
-	inner := frame.Push(&within{of.contents})
-	now.outcome = p.InterpretableV2.Exec(inner)
-	inner.Pop()
+	if of.parts != nil {
+		now.outcome = p.parts(of, in, asked, keeps, frame)
+	} else {
+		inner := frame.Push(&within{of.contents})
+		now.outcome = p.InterpretableV2.Exec(inner)
+		inner.Pop()
+	}
 	now.spent = before.less(p.run.budget)
 	if p.now {
 		if p.program.restless {

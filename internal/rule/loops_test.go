@@ -21,12 +21,16 @@ func TestObjectsAreWhatWasPut(t *testing.T) {
 	chance := rand.New(rand.NewPCG(seed, 0))
 	for round := range 40 {
 		model := map[string]any{}
-		for range chance.IntN(300) {
-			model[fmt.Sprint("k", chance.IntN(500))] = chance.IntN(10)
+		keys := 500
+		if round%10 == 9 {
+			keys = 4 * partsSize * sectionSize // several levels
+		}
+		for range chance.IntN(keys) {
+			model[fmt.Sprint("k", chance.IntN(keys))] = chance.IntN(10)
 		}
 		objects := ObjectsOf(model)
 		for step := range 400 {
-			key, before, was := fmt.Sprint("k", chance.IntN(500)), objects, objects.All()
+			key, before, was := fmt.Sprint("k", chance.IntN(keys)), objects, objects.All()
 			if chance.IntN(5) < 2+round%2 {
 				content := chance.IntN(10)
 				model[key] = content
@@ -48,16 +52,61 @@ func TestObjectsAreWhatWasPut(t *testing.T) {
 			if again := before.All(); !slices.Equal(again, was) {
 				t.Fatalf("seed %d: a change changed what was there before", seed)
 			}
-			for _, section := range objects.sections {
-				if n := len(section.keys); n == 0 || n > sectionSize || n != len(section.contents) {
-					t.Fatalf("seed %d: a section has %d keys and %d contents", seed, n, len(section.contents))
+			if objects.root != nil {
+				if _, wrong := depthOf(objects.root); wrong != "" {
+					t.Fatalf("seed %d, round %d, step %d: %s", seed, round, step, wrong)
 				}
 			}
 		}
-		if n := len(objects.sections); n > 4+4*objects.Len()/sectionSize {
+		for key := range model { // in no order
+			if chance.IntN(8) > 0 {
+				delete(model, key)
+				objects = objects.Without(key)
+			}
+		}
+		if objects.Len() != len(model) {
+			t.Errorf("seed %d: of %d objects %d are left", seed, len(model), objects.Len())
+		}
+		if n := leaves(objects.root); n > 4+4*objects.Len()/sectionSize {
 			t.Errorf("seed %d: %d objects are in %d sections", seed, objects.Len(), n)
 		}
 	}
+}
+
+// depthOf is how deep a section is, and what is wrong with it.
+func depthOf(of *section) (deep int, wrong string) {
+	if of.parts == nil {
+		if n := len(of.keys); n == 0 || n > sectionSize || n != len(of.contents) || n != of.size || of.first != of.keys[0] {
+			return 0, fmt.Sprintf("a section of size %d from %q has %d keys and %d contents", of.size, of.first, n, len(of.contents))
+		}
+		return 0, ""
+	}
+	size := 0
+	for n, part := range of.parts {
+		depth, wrong := depthOf(part)
+		if wrong != "" {
+			return 0, wrong
+		}
+		if n > 0 && (depth+1 != deep || part.first <= of.parts[n-1].first) {
+			return 0, fmt.Sprintf("part %d is %d deep and begins at %q, the one before is %d deep and begins at %q", n, depth, part.first, deep-1, of.parts[n-1].first)
+		}
+		deep, size = depth+1, size+part.size
+	}
+	if n := len(of.parts); n == 0 || n > partsSize || of.size != size || of.first != of.parts[0].first {
+		return 0, fmt.Sprintf("a section of size %d from %q has %d parts of %d", of.size, of.first, n, size)
+	}
+	return deep, ""
+}
+
+func leaves(of *section) int {
+	if of == nil || of.parts == nil {
+		return 1
+	}
+	n := 0
+	for _, part := range of.parts {
+		n += leaves(part)
+	}
+	return n
 }
 
 // looping are expressions whose loops are run over sections, alone and among others, and some that must not be.
@@ -93,10 +142,10 @@ var looping = map[string]bool{
 func TestLoopsComeOutTheSame(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	chance := rand.New(rand.NewPCG(seed, 0))
-	const many = 3 * sectionSize
-	content := func() any { // now and then one that decides
+	const many = 10 * sectionSize // in sections of sections
+	content := func() any {       // now and then one that decides
 		o := map[string]any{"n": int64(chance.IntN(7)), "l": []any{int64(chance.IntN(2))}, "text": "x", "at": "2027-01-02T03:00:00Z"}
-		switch chance.IntN(many / 4) {
+		switch chance.IntN(48) {
 		case 0:
 			delete(o, "text")
 		case 1:
@@ -130,7 +179,7 @@ func TestLoopsComeOutTheSame(t *testing.T) {
 		programs[expression] = program
 	}
 	said := map[string]map[string]bool{}
-	for step := range 600 {
+	for step := range 250 {
 		key := fmt.Sprint(chance.IntN(many * 11 / 10))
 		switch chance.IntN(8) {
 		case 0:
@@ -173,7 +222,8 @@ func TestLoopsComeOutTheSame(t *testing.T) {
 	}
 }
 
-// TestLoopsLookAtWhatChanged shows that a change of one object has a loop look at its section alone.
+// TestLoopsLookAtWhatChanged shows that a change of one object has a loop look at its section alone, and at the outcomes of those
+// beside it and around it.
 func TestLoopsLookAtWhatChanged(t *testing.T) {
 	program, err := compile(Check, "objects.all(o, o.n < 5) && !objects.exists(o, o.n == 7) && objects.filter(o, o.n == 4).size() == 1")
 	if err != nil {

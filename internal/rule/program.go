@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -57,7 +58,8 @@ const (
 
 // Program is a compiled rule. It is safe for concurrent use.
 type Program struct {
-	runs        sync.Pool // of *run
+	idle        atomic.Pointer[run] // that of who ran it last; nil before, and while it is used
+	plan        func() (*run, error)
 	restless    bool
 	usesVersion bool
 	reads       map[string]*Fields
@@ -148,8 +150,15 @@ func (p *Program) run(in Input) (any, Span, error) {
 	for name, objects := range in.Related {
 		related[name] = objects
 	}
-	r := p.runs.Get().(*run)
-	defer p.runs.Put(r)
+	r := p.idle.Swap(nil)
+	if r == nil {
+		planned, err := p.plan()
+		if err != nil {
+			return nil, Span{}, err
+		}
+		r = planned
+	}
+	defer p.idle.Store(r)
 	in.Now = in.Now.Round(0) // by the clock of the wall, which may be set, and not by one that only runs
 	r.budget.reset()
 	r.clock = clock{now: in.Now}
@@ -210,20 +219,13 @@ func compile(kind Kind, expression string) (*Program, error) {
 		restless: restless, usesVersion: mentions(expr, "version") || mentions(expr, "versionFrom"), reads: readsOf(expr),
 	}
 	// Of a large catalog few rules ever run, because few of its components are there. So what has been compiled is let go, and
-	// compiled once more where a rule runs for the first time.
-	again := sync.OnceValue(func() *cel.Ast {
+	// compiled once more where a rule runs for the first time, or for two at once.
+	program.plan = func() (*run, error) {
 		checked, issues := env.Compile(expression)
 		if issues.Err() != nil {
-			panic(issues.Err()) // it was compiled before
+			return nil, issues.Err()
 		}
-		return checked
-	})
-	program.runs.New = func() any {
-		planned, err := plan(program, again())
-		if err != nil {
-			panic(err) // it was planned before
-		}
-		return planned
+		return plan(program, checked)
 	}
 	return program, nil
 }

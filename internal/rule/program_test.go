@@ -2,6 +2,7 @@ package rule
 
 import (
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -125,5 +126,25 @@ func TestHoldsIsCutOff(t *testing.T) {
 	}
 	if _, err := program.Holds(Input{Objects: Once(many...)}); !errors.Is(err, ErrTooCostly) {
 		t.Errorf("got %v, want %v", err, ErrTooCostly)
+	}
+}
+
+// TestStaysPlanned shows that a rule that has run is ready to run again, however long nothing asked it: to plan it takes longer
+// than to look at a thousand objects.
+func TestStaysPlanned(t *testing.T) {
+	program, err := compile(Health, "objects.all(o, o.?status.?phase.orValue('') == 'Ready' && o.n < 7)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := Input{Objects: Once(map[string]any{"n": int64(1), "status": map[string]any{"phase": "Ready"}})}
+	made := testing.AllocsPerRun(10, func() {
+		runtime.GC()
+		runtime.GC() // what is in a pool is gone after two
+		if holds, err := program.Holds(in); !holds || err != nil {
+			t.Fatal(holds, err)
+		}
+	})
+	if made > 60 {
+		t.Errorf("a run allocates %.0f times", made)
 	}
 }
