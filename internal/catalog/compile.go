@@ -365,7 +365,7 @@ func relatedOf(references []v1alpha1.RelatedResource) []Related {
 func (c *compiler) program(path *field.Path, kind rule.Kind, expression string) *rule.Program {
 	program, err := rule.Compile(kind, expression)
 	if err != nil {
-		c.refuse(path, short(expression), err.Error())
+		c.refuse(path, rule.Shown(expression), err.Error())
 		return nil
 	}
 	return program
@@ -429,13 +429,4 @@ func roleOr(role, otherwise v1alpha1.Role) v1alpha1.Role {
 		return otherwise
 	}
 	return role
-}
-
-// short keeps an expression from filling a condition's message.
-func short(expression string) string {
-	const limit = 80
-	if len(expression) <= limit {
-		return expression
-	}
-	return strings.ToValidUTF8(expression[:limit], "") + "…" // not in the middle of a character
 }

@@ -122,7 +122,7 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	case r.Check != nil:
 		program, err := rule.Compile(rule.Check, r.Check.Expression)
 		if err != nil {
-			refuse(field.Invalid(path.Child("check", "expression"), shortened(r.Check.Expression), err.Error()))
+			refuse(field.Invalid(path.Child("check", "expression"), rule.Shown(r.Check.Expression), err.Error()))
 		}
 		compiled.rule = program
 		if forbiddenResource(r.Check.Resource) {
@@ -262,12 +262,4 @@ func conditionOf(layer string) string {
 		}
 	}
 	return b.String() + v1alpha1.ConditionConformant
-}
-
-func shortened(text string) string {
-	const limit = 80
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…" // not in the middle of a character
 }

@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // The symptoms, named as DESIGN's stable output shape names them.
@@ -248,13 +249,5 @@ func plainNames(names ...string) bool {
 // quoted is a message of the cluster in one line, cut to what a person reads.
 func quoted(message string) string {
 	const longest = 240
-	message = strings.Join(strings.Fields(message), " ")
-	if len(message) > longest {
-		cut := longest
-		for cut > 0 && message[cut]&0xC0 == 0x80 {
-			cut--
-		}
-		message = message[:cut] + "…"
-	}
-	return message
+	return text.Short(strings.Join(strings.Fields(message), " "), longest)
 }

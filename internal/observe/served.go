@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // errNotServed says that the cluster serves no such resource. It is absence, not blindness.
@@ -72,15 +72,7 @@ func refused(resource catalog.Resource, source string) string {
 
 // unanswered says in words that a source could not be read, since when, and what to look at.
 func unanswered(source string, since time.Time, cause string) string {
+	const enough = 200 // of a cause that nobody reads to its end
 	return fmt.Sprintf("the API server has not answered for %s since %s: %s; see whether it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, whether its APIService is Available (kubectl get apiservices)",
-		source, since.UTC().Format(time.RFC3339), shortened(cause))
-}
-
-// shortened cuts a text off that nobody reads to its end.
-func shortened(text string) string {
-	const most = 200
-	if len(text) > most {
-		return strings.ToValidUTF8(text[:most], "") + "…"
-	}
-	return text
+		source, since.UTC().Format(time.RFC3339), text.Short(cause, enough))
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
@@ -18,6 +17,8 @@ import (
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
 	"k8s.io/apiserver/pkg/cel/library"
+
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Kind says which variables a rule sees and what it yields.
@@ -233,16 +234,12 @@ func compile(kind Kind, expression string) (*Program, error) {
 // maxText bounds what a rule says and what is said of it, in bytes. What people are shown of it is shorter still.
 const maxText = 4096
 
-// bounded cuts a text, not in the middle of a character.
-func bounded(text string) string {
-	if len(text) <= maxText {
-		return text
-	}
-	cut := maxText - len("…")
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + "…"
+func bounded(long string) string { return text.Short(long, maxText) }
+
+// Shown is what a message shows of an expression: its beginning tells which one it is.
+func Shown(expression string) string {
+	const enough = 80
+	return text.Short(expression, enough)
 }
 
 // language is the CEL language level: that of the API server this is built against, less one release for skew.
