@@ -12,9 +12,9 @@ import (
 
 // Catalog is a set of compiled definitions, indexed for matching. It never changes.
 type Catalog struct {
-	components   map[string]*Component
+	components   []*Component // in the order of their names
 	names        []string
-	positions    map[string]int
+	positions    map[string]int // of the components, by name
 	byCapability map[string][]string
 
 	// Workload signals by what they can be looked up by: the last segment of an image path, a container's name, a label, a
@@ -80,7 +80,6 @@ type nameKey struct {
 // cluster overrides the built-in one.
 func New(components ...*Component) *Catalog {
 	c := &Catalog{
-		components:   map[string]*Component{},
 		positions:    map[string]int{},
 		byCapability: map[string][]string{},
 		byImage:      map[string][]*workloadSignal{},
@@ -95,13 +94,15 @@ func New(components ...*Component) *Catalog {
 		healthReads:  Reads{},
 		checkReads:   Reads{},
 	}
+	named := make(map[string]*Component, len(components))
 	for _, component := range components {
-		c.components[component.Name] = component
+		named[component.Name] = component
 	}
-	c.names = slices.Sorted(maps.Keys(c.components))
+	c.names = slices.Sorted(maps.Keys(named))
 	for at, name := range c.names {
+		c.components = append(c.components, named[name])
 		c.positions[name] = at
-		c.index(c.components[name])
+		c.index(named[name])
 	}
 	return c
 }
@@ -159,7 +160,12 @@ func (c *Catalog) index(component *Component) {
 }
 
 // Component returns a component by name, nil where nobody defines it.
-func (c *Catalog) Component(name string) *Component { return c.components[name] }
+func (c *Catalog) Component(name string) *Component {
+	if at, ok := c.positions[name]; ok {
+		return c.components[at]
+	}
+	return nil
+}
 
 // Names are the names of all components, sorted.
 func (c *Catalog) Names() []string { return c.names }
