@@ -2,6 +2,7 @@ package rule
 
 import (
 	"slices"
+	"unique"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
@@ -137,6 +138,41 @@ type question struct {
 	version, versionFrom string
 }
 
+// answered is what a loop found in a section. Sections have few of them, one after the other, rather than a map: one of ten thousand
+// objects that changes has a rule look at dozens.
+type answered struct {
+	asked unique.Handle[question]
+	answer
+}
+
+// known is the answer to a question that is kept with the section.
+func (s *section) known(asked unique.Handle[question]) (answer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.found {
+		if s.found[n].asked == asked {
+			return s.found[n].answer, true
+		}
+	}
+	return answer{}, false
+}
+
+// keep keeps an answer with the section, in place of an older one.
+func (s *section) keep(asked unique.Handle[question], now answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.found {
+		if s.found[n].asked == asked {
+			s.found[n].answer = now
+			return
+		}
+	}
+	if len(s.found) >= maxQuestions {
+		s.found = nil
+	}
+	s.found = append(s.found, answered{asked, now})
+}
+
 // answer is the outcome of a loop over a section, and what it cost.
 type answer struct {
 	related uint64  // the revision of the related lists that it was found with
@@ -185,7 +221,7 @@ func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 }
 
 // parts is the outcome over a section that follows from those over its parts.
-func (p *sectioned) parts(of *section, in *Input, asked question, keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
+func (p *sectioned) parts(of *section, in *Input, asked unique.Handle[question], keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
 	var failed ref.Val
 	var selected []ref.Val
 	for _, part := range of.parts {
@@ -216,7 +252,7 @@ func (p *sectioned) parts(of *section, in *Input, asked question, keeps bool, fr
 }
 
 // question is what the loop asks of each section, and whether the answer may be kept.
-func (p *sectioned) question(in *Input) (question, bool) {
+func (p *sectioned) question(in *Input) (unique.Handle[question], bool) {
 	asked := question{program: p.program, loop: p.ID()}
 	if p.params {
 		asked.params = in.ParamsText
@@ -224,20 +260,17 @@ func (p *sectioned) question(in *Input) (question, bool) {
 	if p.version {
 		asked.version, asked.versionFrom = in.Version, in.VersionFrom
 	}
-	return asked, (!p.params || in.ParamsText != "" || len(in.Params) == 0) && (!p.related || in.RelatedRevision != 0 || len(in.Related) == 0)
+	return unique.Make(asked), (!p.params || in.ParamsText != "" || len(in.Params) == 0) && (!p.related || in.RelatedRevision != 0 || len(in.Related) == 0)
 }
 
 // over is the outcome of the loop over a section: of one that selects, nil where it selects nothing.
-func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
+func (p *sectioned) over(of *section, in *Input, asked unique.Handle[question], keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
 	now := answer{}
 	if p.related {
 		now.related = in.RelatedRevision
 	}
 	if keeps {
-		of.mu.Lock()
-		kept, ok := of.found[asked]
-		of.mu.Unlock()
-		if ok && kept.related == now.related && kept.span.Holds(in.Now) {
+		if kept, ok := of.known(asked); ok && kept.related == now.related && kept.span.Holds(in.Now) {
 			p.run.budget.take(kept.spent)
 			p.run.clock.within(kept.span)
 			return kept.outcome
@@ -262,7 +295,7 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 	p.run.clock.within(outer)
 	switch out := now.outcome.(type) {
 	case traits.Lister:
-		const few = sectionSize / 8
+		const few = sectionSize / 2
 		n, _ := out.Size().(types.Int)
 		if n == 0 {
 			now.outcome = nil
@@ -273,12 +306,7 @@ func (p *sectioned) over(of *section, in *Input, asked question, keeps bool, fra
 		keeps = keeps && len(out.String()) <= short // it may quote what an object holds
 	}
 	if keeps {
-		of.mu.Lock()
-		if of.found == nil || len(of.found) >= maxQuestions {
-			of.found = map[question]answer{}
-		}
-		of.found[asked] = now
-		of.mu.Unlock()
+		of.keep(asked, now)
 	}
 	return now.outcome
 }

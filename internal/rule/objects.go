@@ -10,7 +10,7 @@ import (
 // sectionSize is how many objects a section holds at most, and partsSize of how many smaller ones it consists. A change of one
 // object has a rule look at those of its section again, and at the outcomes of the sections beside it and beside those around it.
 const (
-	sectionSize = 64
+	sectionSize = 16
 	partsSize   = 16
 )
 
@@ -33,7 +33,7 @@ type section struct {
 	size  int
 
 	mu    sync.Mutex
-	found map[question]answer
+	found []answered
 }
 
 func sectionOf(keys []string, contents []any) *section {
