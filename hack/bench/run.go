@@ -226,8 +226,8 @@ func (b *bench) changeCertificates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.figures.RuledEvaluationMicroseconds = number(microseconds(ruled.Evaluation))
-	b.say(fmt.Sprintf("a change of a Certificate caused %.1f evaluations, of %.0f µs", ruled.PerChange, microseconds(ruled.Evaluation)))
+	b.figures.RuledEvaluationMicroseconds, b.figures.MeanRuledEvaluationMicroseconds = number(microseconds(ruled.Median)), number(microseconds(ruled.Evaluation))
+	b.say(fmt.Sprintf("a change of a Certificate caused %.1f evaluations, of %.0f µs in the middle and %.0f on average", ruled.PerChange, microseconds(ruled.Median), microseconds(ruled.Evaluation)))
 	return nil
 }
 

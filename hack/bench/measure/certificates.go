@@ -14,9 +14,9 @@ import (
 
 // Ruled is what changes of objects that rules read cost.
 type Ruled struct {
-	// Evaluation is the mean time of an evaluation, PerChange how many there were for a change.
-	Evaluation time.Duration
-	PerChange  float64
+	// Evaluation is the mean time of an evaluation and Median the middle one, PerChange how many there were for a change.
+	Evaluation, Median time.Duration
+	PerChange          float64
 }
 
 // ChangeCertificates renews some Certificates, one after the other. Every profile has rules that read them all.
@@ -42,5 +42,8 @@ func ChangeCertificates(ctx context.Context, clients *fill.Clients, o *Operator,
 	if err != nil {
 		return Ruled{}, err
 	}
-	return Ruled{Evaluation: MeanEvaluation(before, after), PerChange: float64(after.Evaluations-before.Evaluations) / float64(changes)}, nil
+	return Ruled{
+		Evaluation: MeanEvaluation(before, after), Median: MedianEvaluation(before, after),
+		PerChange: float64(after.Evaluations-before.Evaluations) / float64(changes),
+	}, nil
 }
