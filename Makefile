@@ -159,13 +159,18 @@ verify-tidy:
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
+# Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first.
+SUITES_ALONE := $(addprefix ./test/,e2e faults replicas image)
+SUITES       := $(addprefix ./test/,diagnosis corpus docs) $(filter-out $(SUITES_ALONE) $(addprefix ./test/,browser diagnosis corpus docs),$(patsubst %/,./%,$(wildcard test/*/)))
+
 .PHONY: test
 test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
 	@hack/fuzz/fuzz.sh 60s
-	@# One after the other: each has a control plane of its own, and measures how fast the operator answers.
-	go test -p 1 -timeout 20m ./test/...
+	go test -p 2 -timeout 20m $(SUITES)
+	@# One after the other: each takes the whole machine, and measures how fast the operator answers, or has a real node.
+	go test -p 1 -timeout 20m $(SUITES_ALONE)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane
