@@ -40,19 +40,21 @@ func FuzzRule(f *testing.F) {
 			whole := []any{object, object, map[string]any{}}
 			in := Input{Objects: Once(whole...), Related: map[string][]any{"x": whole}, Params: Params{"x": "y"}, Now: now}
 			holds, span, err := program.HoldsWithin(in)
-			until := span.Until
 			if err != nil {
 				readable(t, err)
 			}
-			last := now.Add(1000 * time.Hour)
-			if !until.IsZero() {
-				last = until.Add(-1)
+			first, last := now.Add(-1000*time.Hour), now.Add(1000*time.Hour)
+			if !span.From.IsZero() {
+				first = span.From
 			}
-			for _, when := range []time.Time{last, now.Add(last.Sub(now) / 2)} {
-				later := in
-				later.Now = when
-				if then, errThen := program.Holds(later); then != holds || (err == nil) != (errThen == nil) {
-					t.Fatalf("%s\nof %s: %v, %v until %s, and at %s %v, %v", expression, data, holds, err, until, when, then, errThen)
+			if !span.Until.IsZero() {
+				last = span.Until.Add(-1)
+			}
+			for _, when := range []time.Time{first, now.Add(first.Sub(now) / 2), now.Add(last.Sub(now) / 2), last} {
+				other := in
+				other.Now = when
+				if then, errThen := program.Holds(other); then != holds || (err == nil) != (errThen == nil) {
+					t.Fatalf("%s\nof %s: %v, %v from %s until %s, and at %s %v, %v", expression, data, holds, err, span.From, span.Until, when, then, errThen)
 				}
 			}
 			if again, errAgain := program.Holds(in); again != holds || (err == nil) != (errAgain == nil) {

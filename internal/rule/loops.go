@@ -212,8 +212,7 @@ func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 	if root == nil {
 		return p.InterpretableV2.Exec(frame)
 	}
-	asked, keeps := p.question(in)
-	outcome := p.over(root, in, asked, keeps, frame)
+	outcome := p.over(root, p.asking(in, frame))
 	if outcome == nil {
 		return types.NewRefValList(types.DefaultTypeAdapter, nil)
 	}
@@ -221,11 +220,11 @@ func (p *sectioned) Exec(frame *interpreter.ExecutionFrame) ref.Val {
 }
 
 // parts is the outcome over a section that follows from those over its parts.
-func (p *sectioned) parts(of *section, in *Input, asked unique.Handle[question], keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
+func (p *sectioned) parts(of *section, a asking) ref.Val {
 	var failed ref.Val
 	var selected []ref.Val
 	for _, part := range of.parts {
-		outcome := p.over(part, in, asked, keeps, frame)
+		outcome := p.over(part, a)
 		switch {
 		case types.IsUnknownOrError(outcome):
 			if p.kind == selective {
@@ -251,8 +250,15 @@ func (p *sectioned) parts(of *section, in *Input, asked unique.Handle[question],
 	return types.Bool(p.kind == universal)
 }
 
-// question is what the loop asks of each section, and whether the answer may be kept.
-func (p *sectioned) question(in *Input) (unique.Handle[question], bool) {
+// asking is one run of a loop over all sections.
+type asking struct {
+	in       *Input
+	frame    *interpreter.ExecutionFrame
+	question unique.Handle[question]
+	keeps    bool // whether answers may be kept
+}
+
+func (p *sectioned) asking(in *Input, frame *interpreter.ExecutionFrame) asking {
 	asked := question{program: p.program, loop: p.ID()}
 	if p.params {
 		asked.params = in.ParamsText
@@ -260,17 +266,18 @@ func (p *sectioned) question(in *Input) (unique.Handle[question], bool) {
 	if p.version {
 		asked.version, asked.versionFrom = in.Version, in.VersionFrom
 	}
-	return unique.Make(asked), (!p.params || in.ParamsText != "" || len(in.Params) == 0) && (!p.related || in.RelatedRevision != 0 || len(in.Related) == 0)
+	return asking{in, frame, unique.Make(asked), (!p.params || in.ParamsText != "" || len(in.Params) == 0) &&
+		(!p.related || in.RelatedRevision != 0 || len(in.Related) == 0)}
 }
 
 // over is the outcome of the loop over a section: of one that selects, nil where it selects nothing.
-func (p *sectioned) over(of *section, in *Input, asked unique.Handle[question], keeps bool, frame *interpreter.ExecutionFrame) ref.Val {
+func (p *sectioned) over(of *section, a asking) ref.Val {
 	now := answer{}
 	if p.related {
-		now.related = in.RelatedRevision
+		now.related = a.in.RelatedRevision
 	}
-	if keeps {
-		if kept, ok := of.known(asked); ok && kept.related == now.related && kept.span.Holds(in.Now) {
+	if a.keeps {
+		if kept, ok := of.known(a.question); ok && kept.related == now.related && kept.span.Holds(a.in.Now) {
 			p.run.budget.take(kept.spent)
 			p.run.clock.within(kept.span)
 			return kept.outcome
@@ -279,9 +286,9 @@ func (p *sectioned) over(of *section, in *Input, asked unique.Handle[question], 
 	before, outer := p.run.budget, p.run.clock.span
 	p.run.clock.span = Span{}
 	if of.parts != nil {
-		now.outcome = p.parts(of, in, asked, keeps, frame)
+		now.outcome = p.parts(of, a)
 	} else {
-		inner := frame.Push(&within{of.contents})
+		inner := a.frame.Push(&within{of.contents})
 		now.outcome = p.InterpretableV2.Exec(inner)
 		inner.Pop()
 	}
@@ -293,6 +300,7 @@ func (p *sectioned) over(of *section, in *Input, asked unique.Handle[question], 
 		now.span = p.run.clock.span
 	}
 	p.run.clock.within(outer)
+	keeps := a.keeps
 	switch out := now.outcome.(type) {
 	case traits.Lister:
 		const few = sectionSize / 2
@@ -306,7 +314,7 @@ func (p *sectioned) over(of *section, in *Input, asked unique.Handle[question], 
 		keeps = keeps && len(out.String()) <= short // it may quote what an object holds
 	}
 	if keeps {
-		of.keep(asked, now)
+		of.keep(a.question, now)
 	}
 	return now.outcome
 }
