@@ -159,9 +159,10 @@ verify-tidy:
 	go -C hack/tools mod tidy -diff
 	go -C test/browser mod tidy -diff
 
-# Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first.
-SUITES_ALONE := $(addprefix ./test/,e2e faults replicas image)
-SUITES       := $(addprefix ./test/,diagnosis corpus docs) $(filter-out $(SUITES_ALONE) $(addprefix ./test/,browser diagnosis corpus docs),$(patsubst %/,./%,$(wildcard test/*/)))
+# Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first. Two have a
+# real node, of which there must not be two at a time: the first and the last.
+SUITES_ALONE := $(addprefix ./test/,e2e faults replicas)
+SUITES       := $(addprefix ./test/,diagnosis corpus docs) $(filter-out $(SUITES_ALONE) $(addprefix ./test/,browser diagnosis corpus docs image),$(patsubst %/,./%,$(wildcard test/*/))) ./test/image
 
 .PHONY: test
 test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
@@ -169,7 +170,7 @@ test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every 
 	go -C hack/controlplane test -short ./...
 	@hack/fuzz/fuzz.sh 60s
 	go test -p 2 -timeout 20m $(SUITES)
-	@# One after the other: each takes the whole machine, and measures how fast the operator answers, or has a real node.
+	@# One after the other: each takes the whole machine, and measures how fast the operator answers.
 	go test -p 1 -timeout 20m $(SUITES_ALONE)
 
 .PHONY: test-unit

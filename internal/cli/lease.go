@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
@@ -53,6 +54,7 @@ type lock struct {
 	times leaseTimes
 	held  bool          // by this replica, at some time
 	lost  chan struct{} // closed when another replica holds what this one did
+	lose  sync.Once
 }
 
 // Create makes the lease.
@@ -73,8 +75,8 @@ func (l *lock) Update(ctx context.Context, record resourcelock.LeaderElectionRec
 // would go on for that long.
 func (l *lock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
 	record, raw, err := l.LeaseLock.Get(ctx)
-	if err == nil && l.held && record.HolderIdentity != "" && record.HolderIdentity != l.Identity() && !isClosed(l.lost) {
-		close(l.lost)
+	if err == nil && l.held && record.HolderIdentity != "" && record.HolderIdentity != l.Identity() {
+		l.lose.Do(func() { close(l.lost) })
 	}
 	return record, raw, err
 }
@@ -89,15 +91,6 @@ func (l *lock) Start(ctx context.Context) error {
 		return nil
 	case <-l.lost:
 		return errors.New("another replica holds the lease: this one was paused or cut off for too long")
-	}
-}
-
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
 	}
 }
 
