@@ -57,7 +57,7 @@ func (g *gate) reader(from *cache.ListWatch) *cache.ListWatch {
 			if err != nil {
 				return nil, g.failed(ctx, err)
 			}
-			if err := g.opened(); err != nil {
+			if err := g.opened(options.SendInitialEvents != nil); err != nil {
 				w.Stop()
 				return nil, err
 			}
@@ -80,8 +80,9 @@ func (g *gate) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// opened notes that the watch is open, and lets the list through that was held back.
-func (g *gate) opened() error {
+// opened notes that the watch is open, and lets the list through that was held back. A watch of what was let go while it was
+// being opened would tell of changes alone: unless it begins with all that is there, it is not to be.
+func (g *gate) opened(withAll bool) error {
 	g.watching, g.final = true, nil
 	g.watcher.countOpen()
 	if g.held != nil {
@@ -89,13 +90,18 @@ func (g *gate) opened() error {
 		g.held = nil
 		return deliver()
 	}
-	g.watcher.answered()
+	g.watcher.answered() // from here on nothing is let go
+	if !withAll && !g.watcher.inSight() {
+		return unretried{errLetGo}
+	}
 	return nil
 }
 
 // Replace takes in a list.
 func (g *gate) Replace(objects []any, version string) error {
 	deliver := func() error {
+		g.watcher.telling.Lock()
+		defer g.watcher.telling.Unlock()
 		if err := g.sink.Replace(objects, version); err != nil {
 			return err
 		}

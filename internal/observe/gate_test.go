@@ -18,6 +18,75 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
+// TestWhatIsLetGoIsListedAnew shows that a source that is told not to answer while its watch is being opened is not left with a
+// watch that tells of changes alone.
+func TestWhatIsLetGoIsListedAnew(t *testing.T) {
+	i := inventory.New(catalog.New(), time.Now)
+	s := &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}
+	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}}, sight: inventory.Seen, sink: s}
+	g := &gate{sink: s, watcher: w}
+	reader := g.reader(&cache.ListWatch{
+		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+			w.ceased("it hangs")
+			w.fail()
+			return watch.NewFake(), nil
+		},
+	})
+	if open, err := reader.WatchWithContext(t.Context(), metav1.ListOptions{}); !errors.Is(err, unretried{errLetGo}) {
+		t.Errorf("it is watched: %v, %v", open, err)
+	}
+	all := true
+	if _, err := reader.WatchWithContext(t.Context(), metav1.ListOptions{SendInitialEvents: &all}); err != nil {
+		t.Errorf("a watch that begins with all that is there is not opened: %v", err)
+	}
+}
+
+// tardy is a sink to which it takes a moment to lose what it has.
+type tardy struct {
+	sink
+	replaced chan struct{}
+	has      bool
+}
+
+func (s *tardy) Replace([]any, string) error {
+	s.has = true
+	close(s.replaced)
+	return nil
+}
+
+func (s *tardy) lose(inventory.Sight, string) {
+	select {
+	case <-s.replaced:
+		time.Sleep(10 * time.Millisecond) // until it is noted
+	case <-time.After(100 * time.Millisecond):
+	}
+	s.has = false
+}
+
+// TestToldAndNotedAreTheSame shows that a source that is listed in the moment in which it is told not to answer either has what
+// was listed and counts as seen, or neither.
+func TestToldAndNotedAreTheSame(t *testing.T) {
+	s := &tardy{replaced: make(chan struct{})}
+	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}, back: make(chan struct{}, 1)}, sight: inventory.Seen, sink: s}
+	g := &gate{sink: s, watcher: w, watching: true}
+	w.ceased("it hangs")
+	failed := make(chan struct{})
+	go func() {
+		defer close(failed)
+		w.fail()
+	}()
+	for w.inSight() { // until it is about to be told
+		time.Sleep(time.Millisecond)
+	}
+	if err := g.Replace(nil, "1"); err != nil {
+		t.Fatal(err)
+	}
+	<-failed
+	if s.has != w.inSight() {
+		t.Errorf("it has what was listed: %v, and counts as seen: %v", s.has, w.inSight())
+	}
+}
+
 // TestAWatchThatIsRefusedIsNoneThatEnds shows that attempts to open a watch that are answered by 429 go on until patience is
 // over, however close together they are. To end the look for them would have the source listed and taken to answer.
 func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {

@@ -25,6 +25,10 @@ type watcher struct {
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when the watcher has ended
 
+	// telling is held while the sink is told something and that is noted: a list and a failure at the same moment must not have
+	// one of them told last and the other noted last.
+	telling sync.Mutex
+
 	mu       sync.Mutex
 	end      context.CancelFunc // ends the present watch, nil where there is none
 	gvr      schema.GroupVersionResource
@@ -251,6 +255,8 @@ func interrupted(ctx, outer context.Context, err error) error {
 
 // lose says that the source is out of sight for a reason that does not change by itself, or that it is not served.
 func (w *watcher) lose(sight inventory.Sight, reason string) {
+	w.telling.Lock()
+	defer w.telling.Unlock()
 	w.mu.Lock()
 	w.sight, w.silent, w.failing = sight, false, time.Time{}
 	w.mu.Unlock()
@@ -260,6 +266,8 @@ func (w *watcher) lose(sight inventory.Sight, reason string) {
 // fail says that the source is out of sight because it does not answer. What is said first stays said until it answers: the
 // words of each attempt differ, and each would be another status.
 func (w *watcher) fail() {
+	w.telling.Lock()
+	defer w.telling.Unlock()
 	w.mu.Lock()
 	if w.silent || w.failing.IsZero() {
 		w.mu.Unlock()

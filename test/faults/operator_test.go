@@ -48,6 +48,10 @@ func (g *ground) launch(t *testing.T, server string, authority []byte, flags ...
 		if said, err := os.ReadFile(o.Log); err == nil && t.Failed() {
 			const tail = 2500
 			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-tail):])
+			whole := filepath.Join(t.ArtifactDir(), "operator.log") // which go test keeps with -artifacts
+			if err := os.WriteFile(whole, said, 0o600); err != nil {
+				t.Log(err)
+			}
 		}
 	})
 	await(t, "the operator is ready", func() (bool, string) { return o.Ready(context.Background()) })
