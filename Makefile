@@ -194,7 +194,8 @@ SEQUENCES  ?= 2000
 
 .PHONY: soak
 soak: build controlplane ## Churn for an hour: memory, goroutines and watches stay flat
-	go test -count=1 -timeout 0 -v -run TestSoak ./test/faults -soak $(SOAK)
+	@mkdir -p $(BIN)/soak
+	go test -count=1 -timeout 0 -v -run TestSoak ./test/faults -soak $(SOAK) -artifacts -outputdir $(BIN)/soak
 
 .PHONY: test-faults
 test-faults: build controlplane ## All faults, and thousands of random sequences of changes and faults

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/tools/cache"
@@ -128,5 +130,69 @@ func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {
 	w.hear()
 	if !w.mayOpen() {
 		t.Error("one that has said something may not be opened anew")
+	}
+}
+
+// noted is a sink that counts what it is told.
+type noted struct {
+	factSink
+	lists, losses atomic.Int32
+}
+
+func (s *noted) Replace(objects []any, version string) error {
+	s.lists.Add(1)
+	return s.factSink.Replace(objects, version)
+}
+
+func (s *noted) lose(sight inventory.Sight, reason string) {
+	s.losses.Add(1)
+	s.factSink.lose(sight, reason)
+}
+
+// TestOneAnswerIsNoAbsence shows that a kind of Kubernetes' own that is answered by 404 is not taken to be served no more for
+// that, and that one that is not served is asked for again soon.
+func TestOneAnswerIsNoAbsence(t *testing.T) {
+	notFound := apierrors.NewNotFound(schema.GroupResource{Group: "storage.k8s.io", Resource: "storageclasses"}, "")
+	for name, test := range map[string]struct {
+		answers           func(list int32) bool
+		lists, mostLosses int32
+	}{
+		"there, and not for a moment": {func(list int32) bool { return list < 2 || list > 4 }, 2, 0},
+		"not there, and then":         {func(list int32) bool { return list > 2 }, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := atomic.Int32{}
+			i := inventory.New(catalog.New(), time.Now)
+			s := &noted{factSink: factSink{feed: i.Feed("storageclasses.storage.k8s.io")}}
+			k := kind{by: func(Clients, schema.GroupVersionResource) *cache.ListWatch {
+				return &cache.ListWatch{
+					ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
+						if !test.answers(asked.Add(1)) {
+							return nil, notFound
+						}
+						return &storagev1.StorageClassList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
+					},
+					WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
+						expires := watch.NewFake()
+						go expires.Error(&apierrors.NewResourceExpired("list anew").ErrStatus)
+						return expires, nil
+					},
+				}
+			}}
+			w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}, back: make(chan struct{}, 1)}, kind: k, sink: s, kicked: make(chan struct{})}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			go func() {
+				for s.lists.Load() < test.lists && ctx.Err() == nil {
+					time.Sleep(10 * time.Millisecond)
+				}
+				cancel()
+			}()
+			w.watch(ctx)
+			if s.lists.Load() < test.lists || s.losses.Load() > test.mostLosses {
+				t.Errorf("asked %d times, it was listed %d times and lost %d times", asked.Load(), s.lists.Load(), s.losses.Load())
+			}
+		})
 	}
 }

@@ -163,11 +163,15 @@ func (w *watcher) watch(ctx context.Context) {
 			if time.Since(started) < time.Second {
 				pause = backoff.Step()
 			}
-		case errors.Is(err, errNotServed) || apierrors.IsNotFound(err) && !w.kind.optional:
+		case errors.Is(err, errNotServed):
 			w.lose(inventory.NotServed, "")
 			if pause = retryUnasked; afterWord.Steps > 0 {
 				pause = afterWord.Step()
 			}
+		case apierrors.IsNotFound(err) && !w.kind.optional && !w.mayReturn(err):
+			// Nobody brings word of what Kubernetes itself serves.
+			w.lose(inventory.NotServed, "")
+			pause = askAgain.Step()
 		case isRefusal(err) && !w.justBack():
 			w.setRefused(true)
 			w.lose(inventory.Blind, refused(w.kind.resource, w.source()))
@@ -196,6 +200,10 @@ func (w *watcher) watch(ctx context.Context) {
 
 // isRefusal tells whether an answer says that the operator may not.
 func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) }
+
+// mayReturn tells whether a kind of Kubernetes' own that is not found is to be waited for: what was there a moment ago is not
+// served no more because of one answer.
+func (w *watcher) mayReturn(err error) bool { return w.inSight() && time.Since(w.ceased(err.Error())) < patience }
 
 // justBack tells whether the API server did not answer until a moment ago. One that has just started does not know the
 // roles yet, and refuses everybody: that is not to be believed.

@@ -208,12 +208,7 @@ func (g *ground) conformant(t *testing.T, profile string) metav1.ConditionStatus
 
 // metric is the value of the first series of the operator's that begins so; -1 where there is none.
 func metric(o *cluster.Operator, series string) float64 {
-	response, err := http.Get(o.Metrics)
-	if err != nil {
-		return -1
-	}
-	defer response.Body.Close() //nolint:errcheck // it is read
-	data, err := io.ReadAll(response.Body)
+	data, err := get(o.Metrics)
 	if err != nil {
 		return -1
 	}
@@ -228,6 +223,15 @@ func metric(o *cluster.Operator, series string) float64 {
 		}
 	}
 	return -1
+}
+
+func get(url string) ([]byte, error) {
+	response, err := http.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close() //nolint:errcheck // it is read
+	return io.ReadAll(response.Body)
 }
 
 // contactAge is how old the operator says that its last word of the API server is.

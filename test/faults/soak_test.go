@@ -3,11 +3,9 @@ package faults
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"math/rand/v2"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,12 +58,28 @@ func (r *rig) measure(t *testing.T, pprof, when string) footprint {
 // heap is the operator's heap profile, as a query asks for it.
 func (r *rig) heap(t *testing.T, pprof, query string) []byte {
 	t.Helper()
-	response, err := http.Get("http://" + pprof + "/debug/pprof/heap?" + query)
-	must(t, err)
-	defer response.Body.Close() //nolint:errcheck // it is read
-	profile, err := io.ReadAll(response.Body)
+	profile, err := get("http://" + pprof + "/debug/pprof/heap?" + query)
 	must(t, err)
 	return profile
+}
+
+// keepIfFailed makes an artifact of where each goroutine of the operator is, and of its metrics, should the test fail: a state
+// that hours of churn led to does not come again soon.
+func (r *rig) keepIfFailed(t *testing.T, pprof string) {
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		for name, url := range map[string]string{"goroutines.txt": "http://" + pprof + "/debug/pprof/goroutine?debug=2", "metrics.txt": r.operator.Metrics} {
+			said, err := get(url)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(t.ArtifactDir(), name), said, 0o600)
+			}
+			if err != nil {
+				t.Logf("%s: %v", name, err)
+			}
+		}
+	})
 }
 
 // watches is how many watches the operator has open, by what is watched, once it has opened all that it needs: the profiles
@@ -95,6 +109,7 @@ func TestSoak(t *testing.T) {
 	pprof := listener.Addr().String()
 	must(t, listener.Close())
 	r := g.newRig(t, "--pprof-bind-address", pprof)
+	r.keepIfFailed(t, pprof)
 	g.agrees(t)
 	watched := r.watches(t) // before any fault
 	seed := uint64(time.Now().UnixNano())
