@@ -203,7 +203,9 @@ func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.
 
 // mayReturn tells whether a kind of Kubernetes' own that is not found is to be waited for: what was there a moment ago is not
 // served no more because of one answer.
-func (w *watcher) mayReturn(err error) bool { return w.inSight() && time.Since(w.ceased(err.Error())) < patience }
+func (w *watcher) mayReturn(err error) bool {
+	return w.inSight() && time.Since(w.ceased(err.Error())) < patience
+}
 
 // justBack tells whether the API server did not answer until a moment ago. One that has just started does not know the
 // roles yet, and refuses everybody: that is not to be believed.
