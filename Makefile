@@ -162,7 +162,8 @@ verify-tidy:
 # Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first. Two have a
 # real node, of which there must not be two at a time: the first and the last.
 SUITES_ALONE := $(addprefix ./test/,e2e faults replicas)
-SUITES       := $(addprefix ./test/,diagnosis corpus docs) $(filter-out $(SUITES_ALONE) $(addprefix ./test/,browser diagnosis corpus docs image),$(patsubst %/,./%,$(wildcard test/*/))) ./test/image
+SUITES_FIRST := $(addprefix ./test/,diagnosis corpus docs)
+SUITES       := $(SUITES_FIRST) $(filter-out $(SUITES_FIRST) $(SUITES_ALONE) ./test/browser ./test/image,$(patsubst %/,./%,$(wildcard test/*/))) ./test/image
 
 .PHONY: test
 test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane

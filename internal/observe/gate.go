@@ -44,7 +44,7 @@ func (g *gate) reader(from *cache.ListWatch) *cache.ListWatch {
 			return from.ListWithContext(ctx, options)
 		},
 		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			if options.SendInitialEvents == nil && g.held == nil && !g.watcher.inSight() {
+			if g.letGo(options) {
 				return nil, unretried{errLetGo}
 			}
 			if !g.watcher.mayOpen() {
@@ -57,7 +57,11 @@ func (g *gate) reader(from *cache.ListWatch) *cache.ListWatch {
 			if err != nil {
 				return nil, g.failed(ctx, err)
 			}
-			if err := g.opened(options.SendInitialEvents != nil); err != nil {
+			err = g.opened()
+			if err == nil && g.letGo(options) { // while it was being opened
+				err = unretried{errLetGo}
+			}
+			if err != nil {
 				w.Stop()
 				return nil, err
 			}
@@ -80,9 +84,13 @@ func (g *gate) failed(ctx context.Context, err error) error {
 	return err
 }
 
-// opened notes that the watch is open, and lets the list through that was held back. A watch of what was let go while it was
-// being opened would tell of changes alone: unless it begins with all that is there, it is not to be.
-func (g *gate) opened(withAll bool) error {
+// letGo tells whether a watch would tell of changes to what was let go, and not of what is there.
+func (g *gate) letGo(options metav1.ListOptions) bool {
+	return options.SendInitialEvents == nil && g.held == nil && !g.watcher.inSight()
+}
+
+// opened notes that the watch is open, and lets the list through that was held back. From then on nothing is let go.
+func (g *gate) opened() error {
 	g.watching, g.final = true, nil
 	g.watcher.countOpen()
 	if g.held != nil {
@@ -90,10 +98,7 @@ func (g *gate) opened(withAll bool) error {
 		g.held = nil
 		return deliver()
 	}
-	g.watcher.answered() // from here on nothing is let go
-	if !withAll && !g.watcher.inSight() {
-		return unretried{errLetGo}
-	}
+	g.watcher.answered()
 	return nil
 }
 

@@ -168,7 +168,7 @@ func (w *watcher) watch(ctx context.Context) {
 			if pause = retryUnasked; afterWord.Steps > 0 {
 				pause = afterWord.Step()
 			}
-		case apierrors.IsNotFound(err) && !w.kind.optional && !w.mayReturn(err):
+		case apierrors.IsNotFound(err) && !w.kind.optional && !w.mayReturn():
 			// Nobody brings word of what Kubernetes itself serves.
 			w.lose(inventory.NotServed, "")
 			pause = askAgain.Step()
@@ -203,8 +203,9 @@ func isRefusal(err error) bool { return apierrors.IsForbidden(err) || apierrors.
 
 // mayReturn tells whether a kind of Kubernetes' own that is not found is to be waited for: what was there a moment ago is not
 // served no more because of one answer.
-func (w *watcher) mayReturn(err error) bool {
-	return w.inSight() && time.Since(w.ceased(err.Error())) < patience
+func (w *watcher) mayReturn() bool {
+	failing := w.failedSince()
+	return w.inSight() && (failing.IsZero() || time.Since(failing) < patience)
 }
 
 // justBack tells whether the API server did not answer until a moment ago. One that has just started does not know the

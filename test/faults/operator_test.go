@@ -48,8 +48,7 @@ func (g *ground) launch(t *testing.T, server string, authority []byte, flags ...
 		if said, err := os.ReadFile(o.Log); err == nil && t.Failed() {
 			const tail = 2500
 			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-tail):])
-			whole := filepath.Join(t.ArtifactDir(), "operator.log") // which go test keeps with -artifacts
-			if err := os.WriteFile(whole, said, 0o600); err != nil {
+			if err := artifact(t, "operator.log", said); err != nil {
 				t.Log(err)
 			}
 		}
@@ -223,6 +222,12 @@ func metric(o *cluster.Operator, series string) float64 {
 		}
 	}
 	return -1
+}
+
+// artifact keeps something beside the test's other artifacts, if it runs with -artifacts.
+func artifact(t *testing.T, name string, data []byte) error {
+	t.Helper()
+	return os.WriteFile(filepath.Join(t.ArtifactDir(), name), data, 0o600)
 }
 
 func get(url string) ([]byte, error) {

@@ -6,8 +6,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -37,7 +35,7 @@ func (r *rig) measure(t *testing.T, pprof, when string) footprint {
 	var least footprint
 	for look := range 10 {
 		profile := r.heap(t, pprof, "gc=1")
-		must(t, os.WriteFile(filepath.Join(t.ArtifactDir(), "heap-"+when+".pb.gz"), profile, 0o600))
+		must(t, artifact(t, "heap-"+when+".pb.gz", profile))
 		// In words the profile says how large the heap was right after the collection. A metric would count what asking for it
 		// has made since, which is megabytes.
 		var alive float64
@@ -73,7 +71,7 @@ func (r *rig) keepIfFailed(t *testing.T, pprof string) {
 		for name, url := range map[string]string{"goroutines.txt": "http://" + pprof + "/debug/pprof/goroutine?debug=2", "metrics.txt": r.operator.Metrics} {
 			said, err := get(url)
 			if err == nil {
-				err = os.WriteFile(filepath.Join(t.ArtifactDir(), name), said, 0o600)
+				err = artifact(t, name, said)
 			}
 			if err != nil {
 				t.Logf("%s: %v", name, err)

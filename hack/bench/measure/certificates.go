@@ -12,38 +12,28 @@ import (
 	"github.com/platformprofile/platformprofile/hack/bench/fill"
 )
 
-// Ruled is what changes of objects that rules read cost.
-type Ruled struct {
-	// Evaluation is the mean time of an evaluation and Median the middle one, PerChange how many there were for a change.
-	Evaluation, Median time.Duration
-	PerChange          float64
-}
-
 // ChangeCertificates renews some Certificates, one after the other. Every profile has rules that read them all.
-func ChangeCertificates(ctx context.Context, clients *fill.Clients, o *Operator, scale *fill.Scale, changes int) (Ruled, error) {
+func ChangeCertificates(ctx context.Context, clients *fill.Clients, o *Operator, scale *fill.Scale, changes int) (Cost, error) {
 	before, err := o.Counters(ctx)
 	if err != nil {
-		return Ruled{}, err
+		return Cost{}, err
 	}
 	for i := range changes {
 		namespace, name := fill.Certificate(scale, i)
 		patch, err := json.Marshal(map[string]any{"status": map[string]any{"revision": i + 2, "notAfter": time.Now().Add(90 * 24 * time.Hour).UTC().Format(time.RFC3339)}})
 		if err != nil {
-			return Ruled{}, err
+			return Cost{}, err
 		}
 		if _, err := clients.Dynamic.Resource(fill.Certificates).Namespace(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
-			return Ruled{}, fmt.Errorf("renewing a Certificate: %w", err)
+			return Cost{}, fmt.Errorf("renewing a Certificate: %w", err)
 		}
 		if err := sleep(ctx, time.Second); err != nil {
-			return Ruled{}, err
+			return Cost{}, err
 		}
 	}
 	after, err := o.Counters(ctx)
 	if err != nil {
-		return Ruled{}, err
+		return Cost{}, err
 	}
-	return Ruled{
-		Evaluation: MeanEvaluation(before, after), Median: MedianEvaluation(before, after),
-		PerChange: float64(after.Evaluations-before.Evaluations) / float64(changes),
-	}, nil
+	return costOf(before, after, changes), nil
 }

@@ -22,10 +22,7 @@ type Changed struct {
 	Writes []time.Duration
 	// Rate is how many changes a second there really were.
 	Rate float64
-	// Evaluation is the mean time of an evaluation, Median that which half of them took at most.
-	Evaluation, Median time.Duration
-	// PerChange is how many evaluations there were for a change.
-	PerChange float64
+	Cost
 }
 
 // flight is a change that was written, or is being written, and not yet seen.
@@ -81,10 +78,7 @@ func MakeChanges(ctx context.Context, clients *fill.Clients, o *Operator, p *Pro
 	if err := c.mend(ctx, clients, p, scale); err != nil {
 		return Changed{}, err
 	}
-	return Changed{
-		Times: c.times, Writes: c.writes, Rate: float64(made) / took.Seconds(),
-		Evaluation: MeanEvaluation(before, after), Median: MedianEvaluation(before, after), PerChange: float64(after.Evaluations-before.Evaluations) / float64(made),
-	}, nil
+	return Changed{Times: c.times, Writes: c.writes, Rate: float64(made) / took.Seconds(), Cost: costOf(before, after, made)}, nil
 }
 
 // next takes an idle component, one of the longest idle half by chance, and notes that its change begins now.

@@ -72,6 +72,19 @@ func parseCounters(data []byte) (Counters, error) {
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
+// Cost is what changes cost the operator.
+type Cost struct {
+	// Evaluation is the mean time of an evaluation, Median that which half of them took at most.
+	Evaluation, Median time.Duration
+	// PerChange is how many evaluations there were for a change.
+	PerChange float64
+}
+
+// costOf is what some changes between two moments cost.
+func costOf(before, after Counters, changes int) Cost {
+	return Cost{MeanEvaluation(before, after), MedianEvaluation(before, after), float64(after.Evaluations-before.Evaluations) / float64(changes)}
+}
+
 // MedianEvaluation is how long half of the evaluations between two moments took at most, as exactly as the metric's buckets
 // tell: it lies somewhere in the last of them that it may lie in, and is taken to lie where even shares would put it. It is 0
 // where there was none.
