@@ -80,7 +80,7 @@ func (d *Definitions) Start(ctx context.Context) error {
 		if err == nil {
 			break
 		}
-		log.FromContext(ctx).Info("could not read the ComponentDefinitions, trying again", "error", err.Error())
+		log.FromContext(ctx).Info("could not read the PlatformComponents, trying again", "error", err.Error())
 		select {
 		case <-ctx.Done():
 			return nil
@@ -105,7 +105,7 @@ func (d *Definitions) Start(ctx context.Context) error {
 }
 
 func (d *Definitions) readAll(ctx context.Context) error {
-	list := &v1alpha1.ComponentDefinitionList{}
+	list := &v1alpha1.PlatformComponentList{}
 	if err := d.client.List(ctx, list); err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (d *Definitions) Ready() bool { return d.ready.Load() }
 
 // put takes in a definition, new or changed, and returns what came of compiling it. What a newer version put into it counts
 // as a mistake: what is left of a signal without it could match anything.
-func (d *Definitions) put(ctx context.Context, object *v1alpha1.ComponentDefinition) (*definition, error) {
+func (d *Definitions) put(ctx context.Context, object *v1alpha1.PlatformComponent) (*definition, error) {
 	_, epoch := d.schemas.of(definitionsResource)
 	d.mu.Lock()
 	known := d.applied[object.Name]
@@ -130,7 +130,7 @@ func (d *Definitions) put(ctx context.Context, object *v1alpha1.ComponentDefinit
 	if known != nil && known.uid == object.UID && known.generation == object.Generation && known.epoch == epoch {
 		return known, nil
 	}
-	errs, err := d.schemas.misunderstood(ctx, definitionsResource, "ComponentDefinition", object.Name, object.Generation)
+	errs, err := d.schemas.misunderstood(ctx, definitionsResource, "PlatformComponent", object.Name, object.Generation)
 	if err != nil {
 		return nil, err
 	}

@@ -121,8 +121,8 @@ func (s showing) profile(name string, kept evaluated) {
 	s.show(observedGenerationDesc, float64(kept.observed), name)
 	for _, layer := range kept.spec.Layers {
 		for _, r := range layer.Requirements {
-			if r.Attested != nil && r.Attested.Expires != nil {
-				s.show(attestationDesc, float64(r.Attested.Expires.Unix()), name, layer.Name, r.Name)
+			if r.Attestation != nil && r.Attestation.Expires != nil {
+				s.show(attestationDesc, float64(r.Attestation.Expires.Unix()), name, layer.Name, r.Name)
 			}
 		}
 	}

@@ -26,9 +26,9 @@ type metered struct {
 
 func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	t.Helper()
-	component, errs := catalog.Compile(&v1alpha1.ComponentDefinition{
+	component, errs := catalog.Compile(&v1alpha1.PlatformComponent{
 		ObjectMeta: metav1.ObjectMeta{Name: "alpha"},
-		Spec: v1alpha1.ComponentDefinitionSpec{
+		Spec: v1alpha1.PlatformComponentSpec{
 			Layer:   "network",
 			Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"example/alpha"}}}},
 		},
@@ -93,8 +93,8 @@ func TestSeriesOfAProfile(t *testing.T) {
 	m.profiles["edge"] = &evaluated{
 		generation: 3, observed: 2,
 		spec: &v1alpha1.PlatformProfileSpec{Suspend: true, Undeclared: v1alpha1.UndeclaredReport, Layers: []v1alpha1.Layer{{Name: "ci", Requirements: []v1alpha1.Requirement{
-			{Name: "runners", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
-			{Name: "for-ever", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside"}},
+			{Name: "runners", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
+			{Name: "for-ever", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside"}},
 		}}}},
 		shown: &v1alpha1.PlatformProfileStatus{
 			ObservedGeneration: 2,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 	"github.com/platformprofile/platformprofile/internal/schema"
 )
 
@@ -40,9 +42,9 @@ const (
 	lookAgain = 20 * time.Millisecond
 )
 
-// Reader is told which resources and ConfigMaps rules need read. observe.Live is one.
+// Reader evaluates instances of rules, and reads what they and definitions need read. observe.Live is one.
 type Reader interface {
-	Read(reads catalog.Reads, configMaps []catalog.ConfigMap)
+	Read(instances []rule.Instance, configMaps []catalog.ConfigMap)
 }
 
 // PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status. It
@@ -79,9 +81,6 @@ type evaluated struct {
 	waitingSince time.Time
 	status       lastStatus
 	wrote        time.Time
-	// ended is when the last evaluation did, and took how long it took.
-	ended time.Time
-	took  time.Duration
 	// shown is what metrics show: the status as it stands, or as it is to be where it could not be written. observed is the
 	// generation that the written one is about.
 	shown    *v1alpha1.PlatformProfileStatus
@@ -93,18 +92,6 @@ type evaluated struct {
 	// adopted says that this replica has written the status, so that what an operator of another version wrote and this one
 	// does not is gone.
 	adopted bool
-}
-
-// rest is how much longer to wait before the profile is evaluated again: until its status may be written again, and where
-// the last evaluation had ten thousand objects to look at, so long that all of them take at most a tenth of a core. More than
-// a second it rests only if its rules took one: who writes such rules is the one who waits.
-func (e *evaluated) rest(now time.Time) time.Duration {
-	const share, longest = 10, time.Second
-	after := share * e.took
-	if e.took < longest {
-		after = min(after, longest)
-	}
-	return max(writeGap-now.Sub(e.wrote), after-now.Sub(e.ended))
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
@@ -184,13 +171,12 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 	} else if wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
-	if wait := kept.rest(time.Now()); wait > 0 {
+	if wait := writeGap - time.Since(kept.wrote); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	start := time.Now()
 	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
-	kept.ended, kept.took = time.Now(), time.Since(start)
-	evaluationSeconds.Observe(kept.took.Seconds())
+	evaluationSeconds.Observe(time.Since(start).Seconds())
 	if !result.Changed && !r.adopts(kept, before) {
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
@@ -268,16 +254,15 @@ func (r *PlatformProfileReconciler) adopts(kept *evaluated, before *v1alpha1.Pla
 func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
 	r.reading.Lock()
 	defer r.reading.Unlock()
-	reads := c.HealthReads()
+	instances := slices.Clone(c.Instances())
 	r.mu.Lock()
 	for _, kept := range r.profiles {
 		if kept.compiled != nil && !kept.spec.Suspend {
-			reads.Add(kept.compiled.Reads())
+			instances = append(instances, kept.compiled.Instances()...)
 		}
 	}
 	r.mu.Unlock()
-	c.Widen(reads)
-	r.Reader.Read(reads, c.ConfigMaps())
+	r.Reader.Read(instances, c.ConfigMaps())
 }
 
 func (r *PlatformProfileReconciler) forget(name string) {
@@ -401,12 +386,7 @@ func concerns(p *conformance.Profile, change inventory.Change) bool {
 			return true
 		}
 	}
-	for _, resource := range change.Resources {
-		if p.DependsOn(resource) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(p.RuleKeys(), func(key string) bool { return slices.Contains(change.Rules, key) })
 }
 
 // show has metrics show a status that is written.

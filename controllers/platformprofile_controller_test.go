@@ -2,31 +2,33 @@ package controllers
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // slowReader is a reader whose first call takes until another one is over, or long.
 type slowReader struct {
 	called chan struct{}
 	over   chan struct{}
-	last   catalog.Reads
+	last   []rule.Instance
 }
 
-func (s *slowReader) Read(reads catalog.Reads, _ []catalog.ConfigMap) {
+func (s *slowReader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 	select {
 	case s.called <- struct{}{}:
 		select {
 		case <-s.over:
 		case <-time.After(300 * time.Millisecond):
 		}
-		s.last = reads
+		s.last = instances
 	default:
-		s.last = reads
+		s.last = instances
 		close(s.over)
 	}
 }
@@ -39,7 +41,7 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 	r := &PlatformProfileReconciler{Reader: reader, profiles: map[string]*evaluated{}}
 	add := func(resource string) {
 		spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
-			Name: "it", Check: &v1alpha1.ResourceCheck{Resource: v1alpha1.ResourceReference{Resource: resource}, Expression: "objects.size() > 0", Message: "there is one"},
+			Name: "it", Rule: &v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Resource: resource}, ListExpression: "objects.size() > 0", Message: "there is one"},
 		}}}}}
 		r.mu.Lock()
 		r.profiles[resource] = &evaluated{spec: spec, compiled: conformance.Compile(spec, c)}
@@ -57,7 +59,8 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 	add("second")
 	<-done
 	for _, resource := range []string{"first", "second"} {
-		if reader.last[catalog.Resource{Resource: resource}] == nil {
+		reads := func(i rule.Instance) bool { return i.Resources[0].Resource == resource }
+		if !slices.ContainsFunc(reader.last, reads) {
 			t.Errorf("what is read in the end is not all that is asked for: %s", fmt.Sprint(reader.last))
 		}
 	}

@@ -26,7 +26,7 @@ import (
 
 const (
 	profilesResource    = "platformprofiles"
-	definitionsResource = "componentdefinitions"
+	definitionsResource = "platformcomponents"
 	// schemasPatience is how long to wait for the CRDs. Where they cannot be read, they count as the operator's own.
 	schemasPatience = 10 * time.Second
 )

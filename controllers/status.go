@@ -54,14 +54,14 @@ func writeProfileStatus(ctx context.Context, c client.Client, profile *v1alpha1.
 }
 
 // writeDefinitionStatus writes the status of a definition by server-side apply, unless somebody wrote since it was read.
-func writeDefinitionStatus(ctx context.Context, c client.Client, definition *v1alpha1.ComponentDefinition, status *v1alpha1.ComponentDefinitionStatus) error {
-	configuration := apply.ComponentDefinition(definition.Name).WithUID(definition.UID).WithResourceVersion(definition.ResourceVersion).
-		WithStatus(apply.ComponentDefinitionStatus())
+func writeDefinitionStatus(ctx context.Context, c client.Client, definition *v1alpha1.PlatformComponent, status *v1alpha1.PlatformComponentStatus) error {
+	configuration := apply.PlatformComponent(definition.Name).WithUID(definition.UID).WithResourceVersion(definition.ResourceVersion).
+		WithStatus(apply.PlatformComponentStatus())
 	if err := convert(status, configuration.Status); err != nil {
 		return err
 	}
 	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("writing the status of ComponentDefinition %s: %w", definition.Name, err)
+		return fmt.Errorf("writing the status of PlatformComponent %s: %w", definition.Name, err)
 	}
 	return nil
 }

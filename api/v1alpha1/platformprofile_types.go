@@ -16,7 +16,7 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the present generation was evaluated."
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`
-// +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastEvaluationTime`,description="When an evaluation last found something different."
+// +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangeTime`,description="When an evaluation last found something different."
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Conformant")].message`
 type PlatformProfile struct {
 	metav1.TypeMeta `json:",inline"`
@@ -138,23 +138,23 @@ const (
 )
 
 // HealthRequirement is the least health that satisfies a requirement.
-// +kubebuilder:validation:Enum=Healthy;Installed
+// +kubebuilder:validation:Enum=Healthy;Any
 type HealthRequirement string
 
 // The least health that can be asked for.
 const (
 	// RequireHealthy asks for an installation that works, or that is being rolled out.
 	RequireHealthy HealthRequirement = "Healthy"
-	// RequireInstalled asks for an installation in any health.
-	RequireInstalled HealthRequirement = "Installed"
+	// RequireAnyHealth asks for an installation, whatever its health.
+	RequireAnyHealth HealthRequirement = "Any"
 )
 
-// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, check and attested
+// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation
 // says what is asked for.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.capability) ? 1 : 0) + (has(self.anyOf) ? 1 : 0) + (has(self.check) ? 1 : 0) + (has(self.attested) ? 1 : 0) == 1",message="a requirement must say what it asks for by exactly one of 'capability', 'anyOf', 'check' and 'attested': keep one of them and remove or split off the others"
-// +kubebuilder:validation:XValidation:rule="!(has(self.check) || has(self.attested)) || (self.presence == 'Present' && !self.exclusive && self.health == 'Healthy' && !has(self.checks))",message="'presence', 'exclusive', 'health' and 'checks' belong to 'capability' and 'anyOf': remove them from a requirement that uses 'check' or 'attested'"
-// +kubebuilder:validation:XValidation:rule="self.presence == 'Present' || !(self.exclusive || has(self.checks))",message="'exclusive' and 'checks' make no sense with 'presence: Absent': remove them, or ask for 'presence: Present'"
+// +kubebuilder:validation:XValidation:rule="(has(self.capability) ? 1 : 0) + (has(self.anyOf) ? 1 : 0) + (has(self.rule) ? 1 : 0) + (has(self.attestation) ? 1 : 0) == 1",message="a requirement must say what it asks for by exactly one of 'capability', 'anyOf', 'rule' and 'attestation': keep one of them and remove or split off the others"
+// +kubebuilder:validation:XValidation:rule="!(has(self.rule) || has(self.attestation)) || !(has(self.presence) || has(self.exclusive) || has(self.health) || has(self.checks))",message="'presence', 'exclusive', 'health' and 'checks' belong to 'capability' and 'anyOf': remove them from a requirement that uses 'rule' or 'attestation'"
+// +kubebuilder:validation:XValidation:rule="!has(self.presence) || self.presence == 'Present' || !(has(self.exclusive) && self.exclusive || has(self.checks))",message="'exclusive' and 'checks' make no sense with 'presence: Absent': remove them, or ask for 'presence: Present'"
 // +kubebuilder:validation:XValidation:rule="!has(self.checks) || has(self.anyOf)",message="'checks' are offered by a component: name the component under 'anyOf'"
 type Requirement struct {
 	// Name of the requirement, unique within its layer.
@@ -183,27 +183,24 @@ type Requirement struct {
 	// +optional
 	AnyOf []ComponentChoice `json:"anyOf,omitempty"`
 
-	// Asks that a rule holds over all objects of one resource.
+	// Asks that a rule holds over the objects of a resource.
 	// +optional
-	Check *ResourceCheck `json:"check,omitempty"`
+	Rule *Rule `json:"rule,omitempty"`
 
 	// States that somebody vouches for what cannot be seen in the cluster.
 	// +optional
-	Attested *Attestation `json:"attested,omitempty"`
+	Attestation *Attestation `json:"attestation,omitempty"`
 
-	// Present asks for at least one installation, Absent for none.
-	// +kubebuilder:default=Present
+	// Present asks for at least one installation, Absent for none. Present where it is left out.
 	// +optional
 	Presence Presence `json:"presence,omitempty"`
 
 	// Makes it a Conflict when more than one implementation is found: more than one of the components that are asked for,
 	// or of those that provide what all of them provide.
-	// +kubebuilder:default=false
 	// +optional
-	Exclusive bool `json:"exclusive"`
+	Exclusive bool `json:"exclusive,omitempty"`
 
-	// The least health that satisfies: Healthy (a rollout in progress still counts) or Installed.
-	// +kubebuilder:default=Healthy
+	// The least health that satisfies: Healthy (a rollout in progress still counts) or Any. Healthy where it is left out.
 	// +optional
 	Health HealthRequirement `json:"health,omitempty"`
 
@@ -218,13 +215,16 @@ type Requirement struct {
 
 // ComponentChoice is one component that would do, with the versions of it that would.
 type ComponentChoice struct {
-	// Name of a ComponentDefinition, built in or applied to the cluster, for instance cilium.
+	// Name of a PlatformComponent, built in or applied to the cluster, for instance cilium.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Component string `json:"component"`
 
-	// Version range in the syntax of Masterminds/semver, for instance ">=1.16.0 <2" or "~3.28". Empty allows every version.
+	// Version range, for instance ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
+	// that must all hold; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
+	// ^1.2 (1.2 and later below 2), "1.2 - 1.4" (both included), or a version with x or * for any number. A pre-release is
+	// compared by its order: 1.17.0-rc.1 is inside >=1.16. Where it is left out every version will do.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Version string `json:"version,omitempty"`
@@ -247,49 +247,6 @@ type CheckReference struct {
 // ParameterValue is the value of a check's parameter, as text: "24h", "3", "prod".
 // +kubebuilder:validation:MaxLength=128
 type ParameterValue string
-
-// ResourceReference names a resource of the API as kubectl api-resources lists it.
-//
-// +kubebuilder:validation:XValidation:rule="!(self.resource == 'secrets' && (!has(self.group) || self.group.size() == 0))",message="Secrets are never read: check a resource that reports on the secret instead, for example a Certificate or an ExternalSecret"
-// +kubebuilder:validation:XValidation:rule="!(self.resource in ['pods', 'events'] && (!has(self.group) || self.group.size() == 0 || self.group == 'events.k8s.io'))",message="pods and events are never watched cluster-wide: check the workload that owns the pods instead"
-type ResourceReference struct {
-	// API group; empty for the core group.
-	// +kubebuilder:validation:MaxLength=253
-	// +optional
-	Group string `json:"group,omitempty"`
-
-	// API version; where it is left out, the version that the API server prefers.
-	// +kubebuilder:validation:MaxLength=63
-	// +optional
-	Version string `json:"version,omitempty"`
-
-	// Plural, lower case name of the resource, for instance storageclasses.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="resource must be the plural, lower case name without a subresource, as 'kubectl api-resources' lists it, for example 'storageclasses'"
-	// +required
-	Resource string `json:"resource"`
-}
-
-// ResourceCheck is a rule over all objects of one resource, in the Kubernetes dialect of CEL.
-type ResourceCheck struct {
-	// The resource whose objects the rule sees. The operator needs permission to list and watch it.
-	// +required
-	Resource ResourceReference `json:"resource"`
-
-	// CEL expression that must be true. Variables: objects, the list of the resource's objects, sorted by namespace and
-	// name; now, the time of the evaluation.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +required
-	Expression string `json:"expression"`
-
-	// What the rule asks for, in words; reported when it does not hold.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	// +required
-	Message string `json:"message"`
-}
 
 // Attestation is somebody's word for what cannot be seen in the cluster.
 type Attestation struct {
@@ -378,7 +335,7 @@ const (
 	// ConditionSchemaOutdated is there, and True, only while the CRD is older than the operator: what the CRD does not know is
 	// left out of the status.
 	ConditionSchemaOutdated = "SchemaOutdated"
-	// ConditionAccepted is on a ComponentDefinition and says whether it is in use.
+	// ConditionAccepted is on a PlatformComponent and says whether it is in use.
 	ConditionAccepted = "Accepted"
 )
 
@@ -390,7 +347,7 @@ type PlatformProfileStatus struct {
 
 	// When an evaluation last found something different. It does not move while nothing changes.
 	// +optional
-	LastEvaluationTime *metav1.Time `json:"lastEvaluationTime,omitempty"`
+	LastChangeTime *metav1.Time `json:"lastChangeTime,omitempty"`
 
 	// Counts over all requirements.
 	// +optional
@@ -494,7 +451,8 @@ type RequirementStatus struct {
 	// What to do about it; empty while the requirement holds.
 	// +optional
 	Remediation string `json:"remediation,omitempty"`
-	// The live objects that show it: the most telling few.
+	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
+	// for instance the objects that fail a rule.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
@@ -525,7 +483,7 @@ type Flapping struct {
 	Turns int32 `json:"turns"`
 }
 
-// Evidence is a live object, and the signal of a definition that it matched.
+// Evidence is a live object, with the signal of a definition that it matched or what is wrong with it.
 type Evidence struct {
 	// API version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -536,7 +494,7 @@ type Evidence struct {
 	Namespace string `json:"namespace,omitempty"`
 	// Name of the object.
 	Name string `json:"name"`
-	// What matched, for instance "image quay.io/cilium/cilium:v1.18.2".
+	// What matched, for instance "image quay.io/cilium/cilium:v1.18.2", or why the object fails a rule.
 	// +optional
 	Signal string `json:"signal,omitempty"`
 }

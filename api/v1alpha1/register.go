@@ -16,7 +16,7 @@ var SchemeGroupVersion = GroupVersion
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&PlatformProfile{}, &PlatformProfileList{},
-		&ComponentDefinition{}, &ComponentDefinitionList{},
+		&PlatformComponent{}, &PlatformComponentList{},
 	)
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil

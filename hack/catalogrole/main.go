@@ -15,6 +15,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 func main() {
@@ -24,6 +25,18 @@ func main() {
 	}
 }
 
+// resourcesOf are the resources that the rules of a component see.
+func resourcesOf(component *catalog.Component) []rule.Resource {
+	var resources []rule.Resource
+	for _, instance := range component.Instances() {
+		resources = append(resources, instance.ReadResources()...)
+	}
+	for _, check := range component.Checks {
+		resources = append(resources, check.Rule.ReadResources()...)
+	}
+	return resources
+}
+
 func write() error {
 	components, err := catalog.Builtin()
 	if err != nil {
@@ -31,9 +44,7 @@ func write() error {
 	}
 	groups := map[string]map[string]bool{}
 	for _, component := range components {
-		reads := component.HealthReads()
-		reads.Add(component.CheckReads())
-		for _, resource := range reads.Resources() {
+		for _, resource := range resourcesOf(component) {
 			// The operator's own role grants these. Granted twice, taking one away would take nothing away.
 			resource.Version = ""
 			if slices.Contains(observe.Sources(), resource) {

@@ -17,18 +17,18 @@ import (
 var definitions embed.FS
 
 // Definitions returns the built-in definitions by name. They are the caller's to keep and not to change.
-var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.ComponentDefinition, error) {
+var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.PlatformComponent, error) {
 	files, err := fs.Glob(definitions, "definitions/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]*v1alpha1.ComponentDefinition, len(files))
+	found := make(map[string]*v1alpha1.PlatformComponent, len(files))
 	for _, file := range files {
 		data, err := definitions.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		if err := yaml.UnmarshalStrict(data, definition); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
@@ -40,7 +40,8 @@ var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.ComponentDefiniti
 	return found, nil
 })
 
-// Builtin returns the compiled built-in definitions, sorted by name.
+// Builtin returns the compiled built-in definitions, sorted by name. Their rules are compiled when they are first needed; a test
+// compiles them all.
 var Builtin = sync.OnceValues(func() ([]*Component, error) {
 	definitions, err := Definitions()
 	if err != nil {
@@ -52,7 +53,7 @@ var Builtin = sync.OnceValues(func() ([]*Component, error) {
 	}
 	components := make([]*Component, 0, len(definitions))
 	for _, name := range sortedSet(set) {
-		component, errs := Compile(definitions[name])
+		component, errs := compile(definitions[name], false)
 		if len(errs) > 0 {
 			return nil, fmt.Errorf("built-in definition %s: %w", name, errs.ToAggregate())
 		}

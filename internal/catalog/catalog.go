@@ -8,6 +8,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Catalog is a set of compiled definitions, indexed for matching. It never changes.
@@ -29,12 +30,12 @@ type Catalog struct {
 	bundlers    map[string][]string // names of the components that ship a component as a part
 	byConfigMap map[string][]*configMapSignal
 
-	// Names of the components that a source can prove, and of those whose health or version reads a resource.
-	bySource   map[string][]string
-	byResource map[Resource][]string
-	// What health and versions read, and what named checks would.
-	healthReads, checkReads Reads
-	podHints                []v1alpha1.PodHint
+	// Names of the components that a source can prove, and of those whose health or version a rule decides, by the rule's key.
+	bySource map[string][]string
+	byRule   map[string][]string
+	// instances are the rules that decide health and versions.
+	instances []rule.Instance
+	podHints  []v1alpha1.PodHint
 
 	refused []refused
 }
@@ -90,9 +91,7 @@ func New(components ...*Component) *Catalog {
 		byConfigMap:  map[string][]*configMapSignal{},
 		bySource:     map[string][]string{},
 		bundlers:     map[string][]string{},
-		byResource:   map[Resource][]string{},
-		healthReads:  Reads{},
-		checkReads:   Reads{},
+		byRule:       map[string][]string{},
 	}
 	named := make(map[string]*Component, len(components))
 	for _, component := range components {
@@ -114,12 +113,10 @@ func (c *Catalog) index(component *Component) {
 	for _, source := range component.ProofSources() {
 		c.bySource[source] = append(c.bySource[source], component.Name)
 	}
-	health := component.HealthReads()
-	for resource := range health {
-		c.byResource[resource] = append(c.byResource[resource], component.Name)
+	for _, instance := range component.Instances() {
+		c.byRule[instance.Key] = append(c.byRule[instance.Key], component.Name)
+		c.instances = append(c.instances, instance)
 	}
-	c.healthReads.Add(health)
-	c.checkReads.Add(component.CheckReads())
 	c.podHints = append(c.podHints, component.PodHints...)
 	for _, signal := range component.workloads {
 		switch {
@@ -200,8 +197,11 @@ func (c *Catalog) Bundlers(component string) []string { return c.bundlers[compon
 // ProvedBy are the names of the components that a source can prove, sorted.
 func (c *Catalog) ProvedBy(source string) []string { return c.bySource[source] }
 
-// Reading are the names of the components whose health or version reads a resource, sorted.
-func (c *Catalog) Reading(resource Resource) []string { return c.byResource[resource] }
+// DecidedBy are the names of the components whose health or version a rule decides, by the rule's key, sorted.
+func (c *Catalog) DecidedBy(key string) []string { return c.byRule[key] }
+
+// Instances are the rules that decide the health and versions of all components. They must not be changed.
+func (c *Catalog) Instances() []rule.Instance { return c.instances }
 
 // Match matches a fact against all definitions. For each component the best match counts: a proof before what only
 // supports, then the order of the definition.

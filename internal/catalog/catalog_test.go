@@ -8,6 +8,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
 func workload(kind, name string, labels map[string]string, images ...string) *facts.Workload {
@@ -28,7 +29,7 @@ func named(kind facts.NameKind, values ...string) *facts.Named {
 
 // An image path that is the user's own says little: what the container is called, started with and given tells the rest.
 func TestMatchByContainer(t *testing.T) {
-	definition := &v1alpha1.ComponentDefinition{}
+	definition := &v1alpha1.PlatformComponent{}
 	definition.Name = "balancer"
 	definition.Spec.Layer = "network"
 	definition.Spec.Signals.Workloads = []v1alpha1.WorkloadSignal{
@@ -163,6 +164,27 @@ func TestALaterDefinitionOverridesOneOfTheSameName(t *testing.T) {
 	}
 }
 
+// The built-in definitions' rules are compiled when they are needed. Here all of them are.
+func TestBuiltinRulesCompile(t *testing.T) {
+	components, err := Builtin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, component := range components {
+		path := field.NewPath(component.Name)
+		for _, instance := range component.Instances() {
+			for _, err := range instance.Compile(path) {
+				t.Error(err)
+			}
+		}
+		for name, check := range component.Checks {
+			for _, err := range check.Rule.Compile(path.Child(name)) {
+				t.Error(err)
+			}
+		}
+	}
+}
+
 func TestACatalogSaysWhatMustBeRead(t *testing.T) {
 	c := New(compiled(t, "x", `signals:
   workloads: [{kinds: [DaemonSet], images: [example/x]}, {images: [example/y], role: Support}]
@@ -179,8 +201,13 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 	if got := c.Component("x").ProofSources(); !slices.Equal(got, want) {
 		t.Errorf("what can prove it is in %v, want %v", got, want)
 	}
-	if got := fmt.Sprint(c.HealthReads().Resources()); got != "[gadgets.example.com widgets.example.com]" {
-		t.Errorf("rules read %s", got)
+	for _, instance := range c.Instances() {
+		if got := c.DecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
+			t.Errorf("the rule over %v decides %v", instance.Resources, got)
+		}
+	}
+	if got := len(c.Instances()); got != 2 {
+		t.Errorf("%d rules decide health and version", got)
 	}
 	if got := fmt.Sprint(c.ConfigMaps()); got != "[{kube-system b} {kube-system c}]" {
 		t.Errorf("ConfigMaps read: %s", got)

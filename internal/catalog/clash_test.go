@@ -8,7 +8,7 @@ import (
 
 func TestClashes(t *testing.T) {
 	define := func(name string, signals v1alpha1.Signals, bundles ...v1alpha1.Name) *Component {
-		definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{Layer: "x", Signals: signals, Bundles: bundles}}
+		definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{Layer: "x", Signals: signals, Bundles: bundles}}
 		definition.Name = name
 		component, errs := Compile(definition)
 		if len(errs) > 0 {

@@ -18,9 +18,14 @@ import (
 
 // Compile compiles one definition. The errors name the field and say what to change: a pattern that does not compile,
 // one that can never match, one that would match what belongs to anybody.
-func Compile(definition *v1alpha1.ComponentDefinition) (*Component, field.ErrorList) {
+func Compile(definition *v1alpha1.PlatformComponent) (*Component, field.ErrorList) {
+	return compile(definition, true)
+}
+
+// compile compiles a definition, and its rules with it or not.
+func compile(definition *v1alpha1.PlatformComponent, withRules bool) (*Component, field.ErrorList) {
 	spec := &definition.Spec
-	c := &compiler{component: &Component{
+	c := &compiler{withRules: withRules, component: &Component{
 		Name:        definition.Name,
 		DisplayName: spec.DisplayName,
 		Layer:       string(spec.Layer),
@@ -51,6 +56,7 @@ func Compile(definition *v1alpha1.ComponentDefinition) (*Component, field.ErrorL
 
 type compiler struct {
 	component *Component
+	withRules bool
 	errs      field.ErrorList
 }
 
@@ -303,8 +309,9 @@ func (c *compiler) sources(path *field.Path, sources []v1alpha1.VersionSource) [
 				c.errs = append(c.errs, field.Required(path.Index(i).Child("resource"), "'from: Expression' needs the resource that the expression sees"))
 				continue
 			}
-			compiled.Resource = ResourceOf(*source.Resource)
-			compiled.Program = c.program(path.Index(i).Child("expression"), rule.Version, source.Expression)
+			instance := rule.NewInstance(rule.NewText(*source.Resource, source.Match, source.Expression), nil, "")
+			c.rule(path.Index(i), instance.Rule)
+			compiled.Rule = &instance
 		}
 		all = append(all, compiled)
 	}
@@ -315,21 +322,20 @@ func (c *compiler) health(path *field.Path, health *v1alpha1.HealthRules) {
 	if health == nil {
 		return
 	}
-	for i, h := range health.Rules {
-		at := path.Index(i)
-		if program := c.program(at.Child("expression"), rule.Health, h.Expression); program != nil {
-			c.component.Health = append(c.component.Health, Rule{
-				string(h.Name), ResourceOf(h.Resource), relatedOf(h.Related), program, h.Message, c.explanation(at, rule.HealthMessage, h.MessageExpression),
-			})
-		}
+	for i := range health.Rules {
+		h := &health.Rules[i]
+		instance := rule.NewInstance(rule.New(&h.Rule, rule.ProfileScope, ""), nil, "")
+		c.rule(path.Index(i), instance.Rule)
+		c.component.Health = append(c.component.Health, HealthRule{Name: string(h.Name), Message: h.Message, Instance: instance})
 	}
 }
 
 func (c *compiler) checks(path *field.Path, checks []v1alpha1.NamedCheck) {
-	for i, check := range checks {
-		at := path.Index(i)
-		program := c.program(at.Child("expression"), rule.NamedCheck, check.Expression)
+	for i := range checks {
+		check, at := &checks[i], path.Index(i)
+		integers := map[string]bool{}
 		for j, parameter := range check.Parameters {
+			integers[parameter.Name] = parameter.Type == v1alpha1.ParameterInteger
 			if parameter.Default == nil {
 				continue
 			}
@@ -337,38 +343,20 @@ func (c *compiler) checks(path *field.Path, checks []v1alpha1.NamedCheck) {
 				c.refuse(at.Child("parameters").Index(j).Child("default"), *parameter.Default, err.Error())
 			}
 		}
-		if program != nil {
-			c.component.Checks[string(check.Name)] = &NamedCheck{Rule{
-				string(check.Name), ResourceOf(check.Resource), relatedOf(check.Related), program, check.Message,
-				c.explanation(at, rule.NamedCheckMessage, check.MessageExpression),
-			}, check.Parameters}
+		if check.MinPercentFrom != "" && !integers[check.MinPercentFrom] {
+			c.refuse(at.Child("minPercentFrom"), check.MinPercentFrom, "it must name a parameter of the check whose type is Integer")
 		}
+		named := &NamedCheck{Name: string(check.Name), Message: check.Message, Rule: rule.New(&check.Rule, rule.CheckScope, check.MinPercentFrom), Parameters: check.Parameters}
+		c.rule(at, named.Rule)
+		c.component.Checks[named.Name] = named
 	}
 }
 
-// explanation compiles the expression that says what is wrong; nil where there is none.
-func (c *compiler) explanation(path *field.Path, kind rule.Kind, expression string) *rule.Program {
-	if expression == "" {
-		return nil
+// rule compiles a rule, where rules are compiled.
+func (c *compiler) rule(path *field.Path, r *rule.Rule) {
+	if c.withRules {
+		c.errs = append(c.errs, r.Compile(path)...)
 	}
-	return c.program(path.Child("messageExpression"), kind, expression)
-}
-
-func relatedOf(references []v1alpha1.RelatedResource) []Related {
-	var related []Related
-	for _, reference := range references {
-		related = append(related, Related{reference.Name, ResourceOf(reference.Resource)})
-	}
-	return related
-}
-
-func (c *compiler) program(path *field.Path, kind rule.Kind, expression string) *rule.Program {
-	program, err := rule.Compile(kind, expression)
-	if err != nil {
-		c.refuse(path, rule.Shown(expression), err.Error())
-		return nil
-	}
-	return program
 }
 
 // Params reads the values that a requirement sets for a check's parameters, and takes the defaults for the others. The

@@ -12,9 +12,9 @@ import (
 )
 
 // definition reads a definition whose spec is given.
-func definition(t testing.TB, name, spec string) *v1alpha1.ComponentDefinition {
+func definition(t testing.TB, name, spec string) *v1alpha1.PlatformComponent {
 	t.Helper()
-	d := &v1alpha1.ComponentDefinition{}
+	d := &v1alpha1.PlatformComponent{}
 	text := "metadata: {name: " + name + "}\nspec:\n  layer: network\n  " + strings.ReplaceAll(strings.TrimSpace(spec), "\n", "\n  ")
 	if err := yaml.UnmarshalStrict([]byte(text), d); err != nil {
 		t.Fatal(err)
@@ -58,10 +58,10 @@ func TestAMistakeInADefinitionNamesItsFieldAndWhatToChange(t *testing.T) {
 		"no signal that proves":        {"signals: {crds: [{name: example.com}]}", "spec.signals", "give one of them role: Proof"},
 		"a version pattern that is no": {found + "version: [{from: ImageTag}, {from: ImageTag, pattern: '('}]", "spec.version[1].pattern", "not a regular expression"},
 		"a version without resource":   {found + "version: [{from: Expression, expression: 'x'}]", "spec.version[0].resource", "needs the resource"},
-		"a version that is no text":    {found + "version: [{from: Expression, resource: {resource: nodes}, expression: 'objects.size()'}]", "spec.version[0].expression", "must yield string, not int"},
+		"a version that is no text":    {found + "version: [{from: Expression, resource: {resource: nodes}, expression: 'object.items.size()'}]", "spec.version[0].expression", "must yield string, not int"},
 		"a health rule that is none":   {found + "health: {rules: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: b, resource: {resource: nodes}, expression: 'objekts', message: m}]}", "spec.health.rules[1].expression", "undeclared reference to 'objekts'"},
 		"a check that is no bool":      {found + "checks: [{name: a, resource: {resource: nodes}, expression: '1', message: m}]", "spec.checks[0].expression", "must yield bool"},
-		"a check that costs too much":  {found + "checks: [{name: a, resource: {resource: nodes}, expression: 'objects.all(a, objects.all(b, objects.all(c, a.x != b.x || b.x != c.x)))', message: m}]", "spec.checks[0].expression", "costs too much"},
+		"a check that costs too much":  {found + "checks: [{name: a, resource: {resource: nodes}, expression: 'object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))', message: m}]", "spec.checks[0].expression", "costs too much"},
 		"a default of another type":    {found + "checks: [{name: a, parameters: [{name: n, type: Integer, default: many}], resource: {resource: nodes}, expression: 'true', message: m}]", "spec.checks[0].parameters[0].default", "a whole number, for example 3"},
 		"a default that is no time":    {found + "checks: [{name: a, parameters: [{name: n, type: Duration, default: '1 day'}], resource: {resource: nodes}, expression: 'true', message: m}]", "spec.checks[0].parameters[0].default", "a duration, for example 24h"},
 	} {

@@ -4,30 +4,11 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
-
-// Resource names a resource of the API that rules read. Version is empty where the server's preferred one will do.
-type Resource struct {
-	Group, Version, Resource string
-}
-
-// String is the resource as kubectl names it, for instance backups.velero.io.
-func (r Resource) String() string {
-	if r.Group == "" {
-		return r.Resource
-	}
-	return r.Resource + "." + r.Group
-}
-
-// ResourceOf takes a reference of the API apart.
-func ResourceOf(reference v1alpha1.ResourceReference) Resource {
-	return Resource{Group: reference.Group, Version: reference.Version, Resource: reference.Resource}
-}
 
 // Component is a compiled definition.
 type Component struct {
@@ -43,7 +24,7 @@ type Component struct {
 	Versions []VersionSource
 	// Variants are the places that tell which of the product's editions an installation is.
 	Variants []VersionSource
-	Health   []Rule
+	Health   []HealthRule
 	Checks   map[string]*NamedCheck
 	PodHints []v1alpha1.PodHint
 
@@ -62,8 +43,8 @@ type VersionSource struct {
 	// Annotation is the CRD's annotation, for CRDAnnotation.
 	Annotation string
 	pattern    *regexp.Regexp
-	Resource   Resource
-	Program    *rule.Program
+	// Rule yields the version, for Expression.
+	Rule *rule.Instance
 }
 
 // Pick takes the version out of what the place says, cleaned; "" where it tells none.
@@ -93,45 +74,32 @@ func (s VersionSource) PickWord(text string) string {
 	return found[0]
 }
 
-// Rule is one compiled rule over resources.
-type Rule struct {
-	Name     string
-	Resource Resource
-	// Related are the further resources that it sees.
-	Related []Related
-	Program *rule.Program
-	// Message says what is wrong when the rule does not hold; Explain, where it is not nil, says it with names and reasons.
-	Message string
-	Explain *rule.Program
+// HealthRule is a rule that decides the component's health beside its workloads.
+type HealthRule struct {
+	Name, Message string
+	Instance      rule.Instance
 }
 
-// Related is a further resource that a rule sees, under a name.
-type Related struct {
-	Name     string
-	Resource Resource
+// NamedCheck is a check that a requirement can ask for.
+type NamedCheck struct {
+	Name       string
+	Message    string
+	Rule       *rule.Rule
+	Parameters []v1alpha1.CheckParameter
 }
 
-// Resources are all that the rule sees, its own resource first.
-func (r *Rule) Resources() []Resource {
-	all := []Resource{r.Resource}
-	for _, related := range r.Related {
-		all = append(all, related.Resource)
+// Instances are the rules that decide the component's health and say its version.
+func (c *Component) Instances() []rule.Instance {
+	var all []rule.Instance
+	for _, health := range c.Health {
+		all = append(all, health.Instance)
+	}
+	for _, source := range slices.Concat(c.Versions, c.Variants) {
+		if source.Rule != nil {
+			all = append(all, *source.Rule)
+		}
 	}
 	return all
-}
-
-// Wrong says what is wrong where the rule does not hold: what Explain yielded, or the fixed words where that is nothing.
-func (r *Rule) Wrong(explained string) string {
-	if strings.TrimSpace(explained) != "" {
-		return explained
-	}
-	return r.Message
-}
-
-// NamedCheck is one compiled check that a requirement can ask for.
-type NamedCheck struct {
-	Rule
-	Parameters []v1alpha1.CheckParameter
 }
 
 // Kinds of sources that a definition's signals look at, named as kubectl names the resources.

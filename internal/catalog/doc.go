@@ -1,4 +1,4 @@
-// Package catalog knows how components are recognised: it compiles ComponentDefinitions, built in or applied to the
+// Package catalog knows how components are recognised: it compiles PlatformComponents, built in or applied to the
 // cluster, and matches facts against all of them at once.
 //
 // A catalog never changes once it is compiled; another definition makes another catalog. Matching looks facts up in an

@@ -65,10 +65,10 @@ func FuzzDefinition(f *testing.F) {
 			f.Add(data)
 		}
 	}
-	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: ComponentDefinition, metadata: {name: x}, spec: {layer: x, "
+	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: x}, spec: {layer: x, "
 	for _, text := range []string{
 		"signals: {workloads: [{images: ['a/b:1']}]}}}", "signals: {nodes: [{osImage: '(a*)*'}]}}}", "signals: {workloads: [{labels: {a: '*', b: c}, kinds: [DaemonSet], arguments: ['-x'], env: [A]}]}}}",
-		"signals: {workloads: [{names: [web]}]}, health: {rules: [{name: a, resource: {resource: nodes}, expression: 'objects.all(', message: m}]}}}",
+		"signals: {workloads: [{names: [web]}]}, health: {rules: [{name: a, resource: {resource: nodes}, expression: 'object.all(', message: m}]}}}",
 		"signals: {crds: [{name: a.b, role: Proof}]}, version: [{from: Expression, resource: {resource: nodes}, expression: 'ääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääääää'}]}}",
 	} {
 		f.Add([]byte(head + text))
@@ -87,10 +87,10 @@ func FuzzDefinition(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		object := &unstructured.Unstructured{}
-		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "ComponentDefinition" || manifest.Check(object) != nil {
+		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "PlatformComponent" || manifest.Check(object) != nil {
 			return
 		}
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition); err != nil {
 			t.Fatalf("the schema takes what the type does not: %v", err)
 		}

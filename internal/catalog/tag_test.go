@@ -9,7 +9,7 @@ import (
 
 // TestAnotherImagesTagIsNoVersion shows that a signal that goes by labels takes no sidecar's tag for the product's.
 func TestAnotherImagesTagIsNoVersion(t *testing.T) {
-	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+	definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "x", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Labels: map[string]v1alpha1.LabelValue{"app": "acme"}}}},
 	}}
 	definition.Name = "acme"

@@ -80,8 +80,8 @@ func newLint(streams genericclioptions.IOStreams) *cobra.Command {
 	file := ""
 	command := &cobra.Command{
 		Use:   "lint -f DEFINITIONS",
-		Short: "Look for mistakes in ComponentDefinitions",
-		Long: `Look for mistakes in ComponentDefinitions before they are applied: unknown fields, expressions that do not compile,
+		Short: "Look for mistakes in PlatformComponents",
+		Long: `Look for mistakes in PlatformComponents before they are applied: unknown fields, expressions that do not compile,
 patterns that can never match or that match across products, and proofs that two definitions claim, the built-in ones
 included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 		Args: cobra.NoArgs,
@@ -113,7 +113,7 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 }
 
 // lint compiles definitions and holds them against each other and against the built-in catalog.
-func lint(definitions []*v1alpha1.ComponentDefinition) ([]string, error) {
+func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err

@@ -36,7 +36,7 @@ func TestCatalogExplains(t *testing.T) {
 		"a component":          {[]string{"catalog", "velero"}, ExitOK, []string{"* Deployment", "- CRD", "backup-recent", "24h where it is not set", "to install:"}},
 		"hints":                {[]string{"catalog", "vault"}, ExitOK, []string{"vault-sealed=true: Vault in it is sealed"}},
 		"the cluster itself":   {[]string{"catalog", "kubernetes"}, ExitOK, []string{"API server of a version"}},
-		"its definition":       {[]string{"catalog", "cilium", "-o", "yaml"}, ExitOK, []string{"kind: ComponentDefinition", "name: cilium"}},
+		"its definition":       {[]string{"catalog", "cilium", "-o", "yaml"}, ExitOK, []string{"kind: PlatformComponent", "name: cilium"}},
 		"one that is none":     {[]string{"catalog", "ciliumm"}, ExitError, []string{`no component "ciliumm"`}},
 		"a shape that is none": {[]string{"catalog", "-o", "xml"}, ExitError, []string{"markdown"}},
 	} {
@@ -58,7 +58,7 @@ func TestCatalogExplains(t *testing.T) {
 
 func TestCatalogLint(t *testing.T) {
 	define := func(name, signals string) string {
-		return "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: " + name + "}\nspec:\n  layer: workloads\n  signals: " + signals + "\n---\n"
+		return "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: " + name + "}\nspec:\n  layer: workloads\n  signals: " + signals + "\n---\n"
 	}
 	for name, test := range map[string]struct {
 		given string

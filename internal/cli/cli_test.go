@@ -191,8 +191,8 @@ func TestCheckExitCodes(t *testing.T) {
 		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: not installed: vault"},
 		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
 		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
-		"nothing tells":             {"{name: a, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files hold no widgets.example.com"},
-		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
+		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files hold no widgets.example.com"},
+		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
 		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
 		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
 	} {
@@ -231,12 +231,12 @@ func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
 func TestCheckReadsNamedChecksAndDefinitionsFromTheSameFiles(t *testing.T) {
 	const product = `
 apiVersion: platformprofile.dev/v1alpha1
-kind: ComponentDefinition
+kind: PlatformComponent
 metadata: {name: widget}
 spec:
   layer: workloads
   signals: {workloads: [{images: [corp/widget]}]}
-  checks: [{name: gears, parameters: [{name: least, type: Integer, default: "1"}], resource: {group: corp.dev, resource: gearsets}, expression: "objects.size() >= params.least", message: too few gears}]
+  checks: [{name: gears, parameters: [{name: least, type: Integer, default: "1"}], resource: {group: corp.dev, resource: gearsets}, listExpression: "objects.size() >= params.least", message: too few gears}]
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -261,9 +261,9 @@ metadata: {name: one, namespace: w}
 }
 
 func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
-	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
+	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
 	code, out, errOut := run(broken+falco, "discover", "--from", "-")
-	if code != ExitOK || !strings.Contains(errOut, "Warning: ComponentDefinition w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
+	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
 		t.Errorf("exit code %d: %s%s", code, errOut, out)
 	}
 }
@@ -271,7 +271,7 @@ func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
 func TestErrorsNameWhatToChange(t *testing.T) {
 	folder := write(t, map[string]string{
 		"empty/readme.txt": "hello", "good.yaml": profile("{name: a, capability: cni}"), "none.yaml": falco,
-		"bad.yaml": profile("{name: a, capability: cni, attested: {by: me, reason: so}}"), "broken.yaml": "a: [",
+		"bad.yaml": profile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
 	})
 	in := func(name string) string { return filepath.Join(folder, name) }
 	for name, test := range map[string]struct {

@@ -12,9 +12,9 @@ import (
 
 const explainable = `{name: guard, exclusive: true, anyOf: [{component: falco, version: ">=0.41"}, {component: tetragon}]},
   {name: backup, anyOf: [{component: velero}], checks: [{name: backup-recent, parameters: {maxAge: 2h}}]},
-  {name: widgets, check: {resource: {group: example.com, resource: widgets}, expression: 'objects.size() > 0', message: a widget}},
-  {name: sets, check: {resource: {group: apps, resource: daemonsets}, expression: 'objects.size() > 1', message: two sets}},
-  {name: ci, attested: {by: me, reason: elsewhere}}`
+  {name: widgets, rule: {resource: {group: example.com, resource: widgets}, listExpression: 'objects.size() > 0', message: a widget}},
+  {name: sets, rule: {resource: {group: apps, resource: daemonsets}, listExpression: 'objects.size() > 1', message: two sets}},
+  {name: ci, attestation: {by: me, reason: elsewhere}}`
 
 func TestExplainTellsTheWholeChain(t *testing.T) {
 	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(explainable)}), "p.yaml")
@@ -105,7 +105,7 @@ func TestExplainSaysWhatThereIs(t *testing.T) {
 }
 
 func TestExplainDoesNotSteerTheTerminal(t *testing.T) {
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, check: {resource: {group: apps, resource: daemonsets}, expression: "false", message: "\u001b[31mred\u202e\rhidden"}}`)}), "p.yaml")
+	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: "false", message: "\u001b[31mred\u202e\rhidden"}}`)}), "p.yaml")
 	if _, out, _ := run(falco, "explain", "a", "-f", file, "--from", "-"); strings.ContainsAny(out, "\x1b\r\u202e") || !strings.Contains(out, "[31mred") {
 		t.Errorf("%q", out)
 	}

@@ -211,7 +211,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
 		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
-	components := &controllers.ComponentDefinitionReconciler{
+	components := &controllers.PlatformComponentReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
@@ -224,7 +224,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	return func(*http.Request) error {
 		if !definitions.Ready() {
-			return errors.New("the ComponentDefinitions were not read yet")
+			return errors.New("the PlatformComponents were not read yet")
 		}
 		if !found.Settled() {
 			return errors.New("the first look at the cluster is not over")

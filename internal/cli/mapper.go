@@ -32,7 +32,7 @@ func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, err
 	}
 	known := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, eventsv1.SchemeGroupVersion})
 	known.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
-	for _, kind := range []string{"PlatformProfile", "ComponentDefinition"} {
+	for _, kind := range []string{"PlatformProfile", "PlatformComponent"} {
 		known.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	return &ownKinds{RESTMapper: known, discovery: d}, nil
@@ -62,6 +62,6 @@ func (m *ownKinds) RESTMapping(kind schema.GroupKind, versions ...string) (*meta
 	if !found[kind.Kind] {
 		return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: []string{v1alpha1.GroupVersion.Version}}
 	}
-	m.served = found["PlatformProfile"] && found["ComponentDefinition"]
+	m.served = found["PlatformProfile"] && found["PlatformComponent"]
 	return mapping, nil
 }

@@ -30,7 +30,7 @@ type junit struct {
 
 const ofEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
   {name: c, severity: Recommended, anyOf: [{component: vault}]},
-  {name: d, check: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
+  {name: d, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
 
 func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
 	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(ofEachKind)}), "p.yaml")
@@ -146,7 +146,7 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 // Nothing that a cluster or a file calls its objects breaks out of a report.
 func TestReportsEscapeWhatTheyQuote(t *testing.T) {
 	const evil = `]]></failure><script>alert(1)</script>&\"'\u202e\u001b[31m`
-	requirements := `{name: a, check: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
+	requirements := `{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
 	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(requirements)}), "p.yaml")
 	_, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
 	var got junit

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -16,6 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // source is where a one-shot command looks: a cluster, or files.
@@ -60,9 +62,9 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if err != nil {
 		return nil, nil, err
 	}
-	compiled, resources := compile(c, profiles)
+	compiled, instances := compile(c, profiles)
 	i := inventory.New(c, time.Now)
-	if err := observe.Once(ctx, clients, i, resources); err != nil {
+	if err := observe.Once(ctx, clients, i, instances); err != nil {
 		return nil, nil, unreachable(err)
 	}
 	if err := observe.Diagnose(ctx, clients, i, time.Now()); err != nil {
@@ -108,13 +110,13 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 	if err != nil {
 		return nil, nil, err
 	}
-	compiled, resources := compile(c, profiles)
+	compiled, instances := compile(c, profiles)
 	now, err := s.now()
 	if err != nil {
 		return nil, nil, err
 	}
 	i := inventory.New(c, func() time.Time { return now })
-	if err := dump.Feed(i, resources); err != nil {
+	if err := dump.Feed(i, instances); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	if err := dump.Diagnose(i, now); err != nil {
@@ -125,7 +127,7 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 
 // catalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
 // out, as the operator does.
-func (s *source) catalog(definitions []*v1alpha1.ComponentDefinition) (*catalog.Catalog, error) {
+func (s *source) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
@@ -134,7 +136,7 @@ func (s *source) catalog(definitions []*v1alpha1.ComponentDefinition) (*catalog.
 	for _, definition := range definitions {
 		component, errs := catalog.Compile(definition)
 		if len(errs) > 0 {
-			s.warn("ComponentDefinition %s is not used: %v", definition.Name, errs.ToAggregate())
+			s.warn("PlatformComponent %s is not used: %v", definition.Name, errs.ToAggregate())
 			continue
 		}
 		components = append(components, component)
@@ -146,14 +148,14 @@ func (s *source) warn(format string, args ...any) {
 	_, _ = fmt.Fprintln(s.streams.ErrOut, report.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 
-// compile compiles profiles and says what they and the catalog read.
-func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, catalog.Reads) {
-	reads := c.HealthReads()
+// compile compiles profiles, and says which rules they and the catalog need evaluated.
+func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, []rule.Instance) {
+	instances := slices.Clone(c.Instances())
 	compiled := make([]*conformance.Profile, 0, len(profiles))
 	for _, profile := range profiles {
 		p := conformance.Compile(&profile.Spec, c)
 		compiled = append(compiled, p)
-		reads.Add(p.Reads())
+		instances = append(instances, p.Instances()...)
 	}
-	return compiled, reads
+	return compiled, instances
 }

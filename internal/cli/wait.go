@@ -26,11 +26,11 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 	if err != nil {
 		return err
 	}
-	compiled, reads := compile(c, profiles)
+	compiled, instances := compile(c, profiles)
 	found := inventory.New(c, time.Now)
 	changed := found.Changes()
 	live := observe.NewLive(clients, found, logr.Discard())
-	live.Read(reads, c.ConfigMaps())
+	live.Read(instances, c.ConfigMaps())
 
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	ended := make(chan struct{})

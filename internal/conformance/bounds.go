@@ -39,9 +39,14 @@ func roomFor(requirements int) room {
 	return r
 }
 
-// shown are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length.
-func (r room) shown(all []v1alpha1.Evidence) []v1alpha1.Evidence {
-	shown := all[:min(r.evidence, len(all))]
+// shown are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length. Of what
+// holds one piece is enough.
+func (r room) shown(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
+	most := r.evidence
+	if holds {
+		most = 1
+	}
+	shown := all[:min(most, len(all))]
 	for i := range shown {
 		if cut := boundedEvidence(shown[i]); cut != shown[i] {
 			if &shown[0] == &all[0] {

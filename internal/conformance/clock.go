@@ -32,7 +32,7 @@ func ahead(t *metav1.Time, now metav1.Time) bool { return t != nil && t.After(no
 
 // eachTime calls a function with each time of a status, until it says that it has seen enough, and tells whether it did.
 func eachTime(status *v1alpha1.PlatformProfileStatus, do func(*metav1.Time) bool) bool {
-	if do(status.LastEvaluationTime) {
+	if do(status.LastChangeTime) {
 		return true
 	}
 	for i := range status.Conditions {

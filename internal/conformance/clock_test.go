@@ -47,7 +47,7 @@ func TestAClockThatWasAheadHoldsNothingBack(t *testing.T) {
 
 // TestAnAttestationFollowsTheClock shows that one is expired exactly while the clock says so, wherever it jumps.
 func TestAnAttestationFollowsTheClock(t *testing.T) {
-	w := newWorld(t, asks("attested: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
+	w := newWorld(t, asks("attestation: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
 	for _, jump := range []time.Duration{0, aYear, -2 * aYear, aYear, aYear, -aYear} {
 		w.now = w.now.Add(jump)
 		w.evaluate()

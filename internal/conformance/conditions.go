@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,8 +9,10 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Reasons of conditions.
@@ -49,7 +52,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		}
 		built = append(built, condition)
 	}
-	errs := e.profile.mistakes()
+	errs := e.mistakes()
 	value, reason, message := e.conformant(status, now)
 	set(v1alpha1.ConditionConformant, value, reason, message)
 	if len(errs) == 0 {
@@ -73,23 +76,37 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 	return built
 }
 
-// mistakes are those of the spec and those that only real objects showed, sorted as found.
-func (p *Profile) mistakes() []string {
-	texts := make([]string, 0, len(p.Errors))
-	for _, err := range p.Errors {
+// mistakes are those of the spec and those that only real objects showed.
+func (e *evaluation) mistakes() []string {
+	texts := make([]string, 0, len(e.profile.Errors))
+	for _, err := range e.profile.Errors {
 		texts = append(texts, err.Error())
 	}
+	return append(texts, e.costlyRules()...)
+}
+
+// costlyRules are the mistakes that only real objects showed: rules that were stopped because of their cost, each with its place in
+// the spec, sorted.
+func (e *evaluation) costlyRules() []string {
 	var costly []string
-	for i := range p.layers {
-		for j := range p.layers[i].requirements {
-			if judged := p.layers[i].requirements[j].last; judged != nil {
-				costly = append(costly, judged.costly...)
+	report := func(path *field.Path, key string) {
+		if err := e.snapshot.Outcome(key).Err; errors.Is(err, rule.ErrTooCostly) {
+			costly = append(costly, path.String()+": "+err.Error())
+		}
+	}
+	for i := range e.profile.layers {
+		for j := range e.profile.layers[i].requirements {
+			r := &e.profile.layers[i].requirements[j]
+			if r.rule != nil {
+				report(r.path, r.rule.Key)
+			}
+			for _, c := range r.checks {
+				report(c.path, c.instance.Key)
 			}
 		}
 	}
 	slices.Sort(costly)
-	costly = slices.Compact(costly)
-	return append(texts, costly...)
+	return slices.Compact(costly)
 }
 
 func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {

@@ -38,7 +38,7 @@ layers:
 - name: network
   requirements:
   - {name: nice, severity: Recommended, anyOf: [{component: delta}, {component: beta}]}
-  - {name: fine, anyOf: [{component: beta}], health: Installed}
+  - {name: fine, anyOf: [{component: beta}], health: Any}
   - {name: nicer, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: cni, anyOf: [{component: alpha}]}
   - {name: registry, anyOf: [{component: gamma}]}`)
@@ -72,7 +72,7 @@ layers:
 }
 
 func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: gamma}], health: Installed"))
+	w := newWorld(t, asks("anyOf: [{component: gamma}], health: Any"))
 	w.runs(broken("reg", "example/gamma:v1"))
 	if result := w.evaluate(); result.Transitions[0].Leading != nil || result.Transitions[0].Bad() {
 		t.Fatalf("%+v", result.Transitions)

@@ -169,7 +169,7 @@ func TestTheExcerptsOfTheLayersPageAreSound(t *testing.T) {
 
 // offer is what the built-in definitions offer to ask for.
 type offer struct {
-	definitions map[string]*v1alpha1.ComponentDefinition
+	definitions map[string]*v1alpha1.PlatformComponent
 	// providers are the components by capability, sorted.
 	providers map[string][]string
 	// checks are the named checks by name, then by component.

@@ -63,7 +63,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
-		LastEvaluationTime: before.LastEvaluationTime,
+		LastChangeTime:     before.LastChangeTime,
 	}
 	requirements := 0
 	for i := range p.layers {
@@ -88,9 +88,9 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 
 	status = p.kept(status)
 	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
-	if before.LastEvaluationTime == nil || before != stored || !same(&status, before) {
+	if before.LastChangeTime == nil || before != stored || !same(&status, before) {
 		result.Changed = true
-		status.LastEvaluationTime = &e.now
+		status.LastChangeTime = &e.now
 	}
 	result.Status = status
 	return result
@@ -122,13 +122,14 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 	old := requirementsOf(e.before, l.name)
 	for i := range l.requirements {
 		r := &l.requirements[i]
-		o := e.judgmentOf(r, now)
-		e.wake(o.span.Until, now)
+		j := &judging{snapshot: e.snapshot, now: now}
+		o := j.judge(r)
+		e.wake(j.until, now)
 		why := o.diagnoses()
 		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
-		e.diagnoses.passOver(o.outcome, e.snapshot)
+		e.diagnoses.passOver(o, e.snapshot)
 		was := old.named(r.Name, i)
-		judged := e.dated(o.shown, was)
+		judged := e.dated(e.shown(r, o), was)
 		if news := e.flap(&judged, was, now); news != nil {
 			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
 			e.flaps = append(e.flaps, *news)
@@ -192,7 +193,7 @@ func count(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
 // shown is what the status says of an outcome, but for what it says of times.
 func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Evidence: e.room.shown(o.evidence),
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Evidence: e.room.shown(o.evidence, holds(o.verdict)),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
 		status.Severity = v1alpha1.SeverityRequired // also where it is one that this version does not know

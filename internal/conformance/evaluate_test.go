@@ -12,7 +12,6 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/facts"
-	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
@@ -32,7 +31,7 @@ layers:
 			t.Errorf("evaluation %d with the same inputs: changed %v, transitions %v", n+2, again.Changed, again.Transitions)
 		}
 	}
-	if got := w.status.LastEvaluationTime; !got.Time.Equal(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)) {
+	if got := w.status.LastChangeTime; !got.Time.Equal(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)) {
 		t.Errorf("lastEvaluationTime moved to %s", got)
 	}
 }
@@ -107,7 +106,7 @@ layers:
 			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2", column: "network: cni Unknown; service-mesh: registry Unknown",
 		},
 		"one fails and one is unknown": {
-			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attested: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), blind: true,
+			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), blind: true,
 			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2", column: "network: cni Expired; service-mesh: registry Unknown",
 		},
 		"something undeclared is forbidden": {
@@ -119,11 +118,11 @@ layers:
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
 		"nobody could look whether something undeclared is there": {
-			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
 			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: cannot tell",
 		},
 		"nobody could look where something undeclared is only reported": {
-			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attested: {by: me, reason: so}}]}]", blind: true,
+			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
 	} {
@@ -131,7 +130,7 @@ layers:
 			w := newWorld(t, test.spec)
 			w.runs(test.runs...)
 			if test.blind {
-				w.inventory.Feed("deployments.apps").Lose(inventory.Blind, "no permission")
+				w.inventory.Feed("deployments.apps").Lose(facts.Unreadable, "no permission")
 			}
 			w.evaluate()
 			w.wantConformant(test.conformant, test.reason)
@@ -161,7 +160,7 @@ layers:
   requirements:
   - {name: ok, capability: cni}
   - {name: missing, anyOf: [{component: gamma}]}
-  - {name: unread, check: {resource: {resource: nodes}, expression: "true", message: m}}
+  - {name: unread, rule: {resource: {resource: nodes}, expression: "true", message: m}}
   - {name: nice, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: nicer, severity: Recommended, anyOf: [{component: gamma}]}`)
 	w.runs(running("net", "example/alpha:v1.0.0"))
@@ -257,9 +256,9 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 		"an unknown component beside one":  {"anyOf: [{component: alpha}, {component: alhpa}]", "anyOf[1].component", `"alhpa"`},
 		"an unknown capability":            {"capability: cnii", "capability", `"cnii"`},
 		"a range that is none":             {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
-		"an expression that does not work": {"check: {resource: {resource: nodes}, expression: 'nodes.size() > 0', message: m}", "check.expression", "undeclared reference to 'nodes'"},
+		"an expression that does not work": {"rule: {resource: {resource: nodes}, expression: 'nodes.size() > 0', message: m}", "rule.expression", "undeclared reference to 'nodes'"},
 		"an expression that costs too much": {
-			"check: {resource: {resource: nodes}, expression: 'objects.all(a, objects.all(b, objects.all(c, a.x != b.x || b.x != c.x)))', message: m}", "check.expression", "costs too much",
+			"rule: {resource: {resource: nodes}, expression: 'object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))', message: m}", "rule.expression", "costs too much",
 		},
 		"a check that nobody offers":    {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
 		"a parameter that nobody knows": {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
@@ -324,7 +323,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	for l := range 24 {
 		fmt.Fprintf(&spec, "- name: layer-%d\n  requirements:\n", l)
 		for r := range 10 {
-			fmt.Fprintf(&spec, "  - {name: r%d, check: {resource: {resource: nodes}, expression: '%s', message: %s}}\n", r, "nope.size() == "+strings.Repeat("1", 900), strings.Repeat("ü", 120))
+			fmt.Fprintf(&spec, "  - {name: r%d, rule: {resource: {resource: nodes}, expression: '%s', message: %s}}\n", r, "nope.size() == "+strings.Repeat("1", 900), strings.Repeat("ü", 120))
 		}
 	}
 	w := newWorld(t, spec.String())

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Explanation is the whole chain from what a requirement asks for to its verdict.
@@ -78,6 +78,11 @@ type ExplainedRule struct {
 	Parameters map[string]any   `json:"parameters,omitempty"`
 	Verdict    v1alpha1.Verdict `json:"verdict"`
 	Message    string           `json:"message"`
+	// Matched is how many objects the rule is about, and Satisfied how many of them satisfy it.
+	Matched   int `json:"matched"`
+	Satisfied int `json:"satisfied"`
+	// Objects are those that the outcome follows from: the first few that fail, or that satisfy a rule which asks for one.
+	Objects []v1alpha1.Evidence `json:"objects,omitempty"`
 	// Skipped says why the check did not count; empty where it did.
 	Skipped string `json:"skipped,omitempty"`
 }
@@ -137,8 +142,7 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 		}
 	}
 	if r.rule != nil {
-		o := j.checked(r)
-		e.Rules = append(e.Rules, ExplainedRule{Name: r.Name, Resource: catalog.ResourceOf(r.Check.Resource).String(), Expression: r.Check.Expression, Verdict: o.verdict, Message: o.message})
+		e.Rules = append(e.Rules, j.explainRule(r.rule, ExplainedRule{Name: r.Name, Expression: r.Rule.Expression + r.Rule.ListExpression}, o))
 	}
 	for _, c := range r.checks {
 		e.Rules = append(e.Rules, j.explainCheck(r, c)...)
@@ -167,10 +171,10 @@ func (r *requirement) asked() []string {
 		not = "not "
 	}
 	switch {
-	case r.Attested != nil:
-		say("somebody's word for what cannot be seen in the cluster: that of %s", r.Attested.By)
-	case r.Check != nil:
-		say("a rule over all %s holds: %s", catalog.ResourceOf(r.Check.Resource), r.Check.Message)
+	case r.Attestation != nil:
+		say("somebody's word for what cannot be seen in the cluster: that of %s", r.Attestation.By)
+	case r.Rule != nil:
+		say("a rule over %s holds: %s", resourceNames(rule.New(r.Rule, rule.ProfileScope, "")), r.Rule.Message)
 	case r.Capability != "":
 		say("a component that provides %s is %sinstalled", r.Capability, not)
 	case len(r.AnyOf) > 0:
@@ -181,7 +185,7 @@ func (r *requirement) asked() []string {
 		say("%s is %sinstalled", strings.Join(choices, " or "), not)
 	}
 	if len(r.choices) > 0 && not == "" {
-		if r.Health == v1alpha1.RequireInstalled {
+		if r.Health == v1alpha1.RequireAnyHealth {
 			say("in any health")
 		} else {
 			say("it is healthy, or being rolled out")
@@ -209,7 +213,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 		}
 		for _, source := range component.Definition.ProofSources() {
 			at := s.Source(source)
-			seen[source] = ExplainedSource{Name: source, Sight: at.Sight.String(), Objects: at.Objects, Reason: at.Reason}
+			seen[source] = ExplainedSource{Name: source, Sight: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
 	for _, c := range r.choices {
@@ -220,18 +224,17 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 			prove(rival)
 		}
 	}
-	read := func(resource catalog.Resource) {
-		at := s.Resource(resource)
-		seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.Sight.String(), Objects: at.Objects.Len(), Reason: at.Reason}
+	read := func(resources []rule.Resource) {
+		for _, resource := range resources {
+			at := s.Resource(resource)
+			seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.State.String(), Objects: at.Objects, Reason: at.Reason}
+		}
 	}
-	if r.Check != nil && r.rule != nil {
-		read(catalog.ResourceOf(r.Check.Resource))
+	if r.rule != nil {
+		read(r.rule.ReadResources())
 	}
 	for _, c := range r.checks {
-		read(c.Resource)
-		for _, related := range c.Related {
-			read(related.Resource)
-		}
+		read(c.Rule.ReadResources())
 	}
 	all := make([]ExplainedSource, 0, len(seen))
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
@@ -276,12 +279,7 @@ func (j *judging) explainCheck(r *requirement, c check) []ExplainedRule {
 		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
 			continue
 		}
-		installation := &inventory.Installation{}
-		if len(component.Installations) > 0 {
-			installation = &component.Installations[0]
-		}
-		o := j.named(c, component.Definition, installation)
-		ran := ExplainedRule{Name: c.Name, Component: choice.component, Resource: c.Resource.String(), Parameters: told(c), Verdict: o.verdict, Message: o.message}
+		ran := j.explainRule(&c.instance, ExplainedRule{Name: c.Name, Component: choice.component, Parameters: told(c)}, j.named(c, component.Definition))
 		if len(component.Installations) == 0 {
 			ran.Skipped = choice.component + " is not installed"
 		}
@@ -290,13 +288,21 @@ func (j *judging) explainCheck(r *requirement, c check) []ExplainedRule {
 	return all
 }
 
+// explainRule adds to an explanation what a rule came to.
+func (j *judging) explainRule(instance *rule.Instance, explained ExplainedRule, o outcome) ExplainedRule {
+	came := j.snapshot.Outcome(instance.Key)
+	explained.Resource, explained.Verdict, explained.Message = resourceNames(instance.Rule), o.verdict, o.message
+	explained.Matched, explained.Satisfied, explained.Objects = came.Matched, came.Satisfied, evidenceOf(came)
+	return explained
+}
+
 // told are the parameters of a check as text.
 func told(c check) map[string]any {
-	if len(c.params) == 0 {
+	if len(c.instance.Params) == 0 {
 		return nil
 	}
-	texts := make(map[string]any, len(c.params))
-	for name, value := range c.params {
+	texts := make(map[string]any, len(c.instance.Params))
+	for name, value := range c.instance.Params {
 		texts[name] = fmt.Sprint(value)
 	}
 	return texts

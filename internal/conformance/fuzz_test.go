@@ -16,6 +16,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // FuzzProfile takes a profile through what the operator does with it, over a cluster that says what nobody expects: the
@@ -25,16 +26,16 @@ func FuzzProfile(f *testing.F) {
 	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: x}, spec: {layers: [{name: a, requirements: ["
 	for _, text := range []string{
 		"{name: b, capability: cni, exclusive: true}", "{name: b, anyOf: [{component: alpha, version: '>=1 <2'}, {component: beta}], checks: [{name: recent, parameters: {maxAge: 1h}}]}",
-		"{name: b, anyOf: [{component: alpha}], presence: Absent}", "{name: b, anyOf: [{component: nobody, version: '<<<<<<&&&&&&'}]}", "{name: b, severity: Recommended, anyOf: [{component: beta}], health: Installed}",
-		"{name: b, check: {resource: {resource: hostile}, expression: 'objects[0].text == \"\"', message: '<&>'}}", "{name: b, check: {resource: {resource: hostile}, expression: 'objects[0][objects[0].text]', message: 'a\u202eb'}}",
-		"{name: b, check: {resource: {group: '', resource: hostile}, expression: '" + strings.Repeat("ä", 100) + "', message: 'ä'}}", "{name: b, attested: {by: '\x1b[31m', reason: \"a\\nb\\u0000\", expires: 2020-01-01T00:00:00Z}}",
-		"{name: b, check: {resource: {resource: hostile}, expression: 'objects.all(o, objects.all(p, objects.all(q, o == p && p == q)))', message: m}}",
+		"{name: b, anyOf: [{component: alpha}], presence: Absent}", "{name: b, anyOf: [{component: nobody, version: '<<<<<<&&&&&&'}]}", "{name: b, severity: Recommended, anyOf: [{component: beta}], health: Any}",
+		"{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects[0].text == \"\"', message: '<&>'}}", "{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects[0][objects[0].text]', message: 'a\u202eb'}}",
+		"{name: b, rule: {resource: {group: '', resource: hostile}, expression: '" + strings.Repeat("ä", 100) + "', message: 'ä'}}", "{name: b, attestation: {by: '\x1b[31m', reason: \"a\\nb\\u0000\", expires: 2020-01-01T00:00:00Z}}",
+		"{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects.all(p, objects.all(q, p == q))', message: m}}",
 	} {
 		f.Add([]byte(head + text + "]}]}}"))
 	}
 	var components []*catalog.Component
 	for _, text := range strings.Split(products, "\n---\n") {
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		content := map[string]any{}
 		if err := manifest.Decode([]byte(text), &content); err != nil {
 			f.Fatal(err)
@@ -60,8 +61,7 @@ func FuzzProfile(f *testing.F) {
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
 	})
-	i.ResourceFeed(catalog.Resource{Resource: "hostile"}).Replace(map[string]any{"a": map[string]any{"text": hostile}})
-	snapshot := i.Snapshot()
+	i.Rules.Feed(rule.Resource{Resource: "hostile"}).Replace(keep(f, map[string]any{"text": hostile}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		profiles, err := manifest.Profiles(bytes.NewReader(data))
@@ -70,6 +70,9 @@ func FuzzProfile(f *testing.F) {
 		}
 		for _, profile := range profiles {
 			compiled := Compile(&profile.Spec, known)
+			i.Rules.SetInstances(compiled.Instances())
+			i.Rules.Flush()
+			snapshot := i.Snapshot()
 			for _, err := range compiled.Errors {
 				if !strings.HasPrefix(err.Field, "spec.layers[") || !utf8.ValidString(err.Error()) {
 					t.Fatalf("the error does not name its field, or cannot be read: %q", err.Error())
@@ -128,7 +131,7 @@ func TestTheLargestProfile(t *testing.T) {
 			}
 			name := strings.Repeat("r", 61) + string(rune('a'+l)) + string(rune('a'+r))
 			layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=9"}}})
-			component, errs := catalog.Compile(&v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ComponentDefinitionSpec{
+			component, errs := catalog.Compile(&v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformComponentSpec{
 				Layer: "x", DisplayName: worst(128), Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "<"}}},
 				Version:     []v1alpha1.VersionSource{{From: v1alpha1.VersionFromKubelet}},
 				Remediation: &v1alpha1.Remediation{Install: worst(512), Degraded: worst(512)},

@@ -15,8 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Profile is a compiled spec. One profile is evaluated by one goroutine at a time: it keeps what was made of requirements, and
-// makes it anew where what that follows from has changed.
+// Profile is a compiled spec. It never changes once it is in use.
 type Profile struct {
 	spec   *v1alpha1.PlatformProfileSpec
 	layers []layer
@@ -24,7 +23,8 @@ type Profile struct {
 	Errors field.ErrorList
 
 	components map[string]bool
-	reads      catalog.Reads
+	instances  []rule.Instance
+	ruleKeys   []string // of the instances
 	// obscure is what the spec holds beside its requirements that this version does not know.
 	obscure []string
 	// keep leaves of a status what the API server keeps; nil where that is all of it. outdated says so in words.
@@ -46,15 +46,13 @@ type requirement struct {
 	// rivals are the components of which only one may be installed, where the requirement is exclusive.
 	rivals []string
 	checks []check
-	rule   *rule.Program
+	rule   *rule.Instance
 	// broken says why the requirement cannot be judged as it is written; empty where it can.
 	broken string
 	// undefined says that nobody defines what is asked for, so that it cannot be there.
 	undefined string
 	// components are those that the outcome depends on.
 	components []string
-	// last is the judgment that was made last; nil before.
-	last *judgment
 }
 
 type choice struct {
@@ -65,17 +63,15 @@ type choice struct {
 
 type check struct {
 	*catalog.NamedCheck
-	params rule.Params
-	// paramsText tells the parameters apart from others of the same check.
-	paramsText string
-	path       *field.Path
+	instance rule.Instance
+	path     *field.Path
 }
 
 // Compile compiles a spec against a catalog. It never fails: mistakes are in Errors, each with the field's path and what
 // to change.
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	p := &Profile{
-		spec: spec, components: map[string]bool{}, reads: catalog.Reads{},
+		spec: spec, components: map[string]bool{},
 	}
 	conditions := map[string]string{}
 	for i := range spec.Layers {
@@ -109,7 +105,7 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 		if refused := c.RefusedProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
 			refuse(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(refusedDefinition, strings.Join(refused, ", "))))
 		} else if len(providers) == 0 {
-			const mend = "correct the name, or apply a ComponentDefinition that provides it"
+			const mend = "correct the name, or apply a PlatformComponent that provides it"
 			p.Errors = append(p.Errors, field.Invalid(path.Child("capability"), r.Capability, "no definition provides this capability: "+mend))
 			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: %s", r.Capability, mend)
 		}
@@ -119,20 +115,10 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 		compiled.rivals = providers
 	case len(r.AnyOf) > 0:
 		p.anyOf(path, &compiled, c, refuse)
-	case r.Check != nil:
-		program, err := rule.Compile(rule.Check, r.Check.Expression)
-		if err != nil {
-			refuse(field.Invalid(path.Child("check", "expression"), rule.Shown(r.Check.Expression), err.Error()))
-		}
-		compiled.rule = program
-		if forbiddenResource(r.Check.Resource) {
-			refuse(field.Forbidden(path.Child("check", "resource"), "this resource is never read"))
-			compiled.rule = nil
-		} else {
-			p.reads.AddCheck(catalog.ResourceOf(r.Check.Resource), program)
-		}
-	case r.Attested == nil:
-		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, check and attested"))
+	case r.Rule != nil:
+		p.ownRule(path.Child("rule"), &compiled, refuse)
+	case r.Attestation == nil:
+		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, rule and attestation"))
 	}
 	for _, choice := range compiled.choices {
 		compiled.components = append(compiled.components, choice.component)
@@ -146,11 +132,35 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	return compiled
 }
 
+// ownRule compiles a rule of the profile's own.
+func (p *Profile) ownRule(path *field.Path, compiled *requirement, refuse func(*field.Error)) {
+	instance := rule.NewInstance(rule.New(compiled.Rule, rule.ProfileScope, ""), nil, "")
+	for _, err := range instance.Compile(path) {
+		refuse(err)
+	}
+	for _, resource := range instance.ReadResources() {
+		if forbiddenResource(resource) {
+			refuse(field.Forbidden(path, "the resource "+resource.String()+" is never read"))
+		}
+	}
+	if compiled.broken == "" {
+		compiled.rule = &instance
+		p.use(instance)
+	}
+}
+
+// use has a rule evaluated for the profile.
+func (p *Profile) use(instance rule.Instance) {
+	if !slices.Contains(p.ruleKeys, instance.Key) {
+		p.instances, p.ruleKeys = append(p.instances, instance), append(p.ruleKeys, instance.Key)
+	}
+}
+
 // refusedDefinition says why a component cannot be judged whose definition has a mistake.
-const refusedDefinition = "the ComponentDefinition %s is not in use: its condition Accepted says why"
+const refusedDefinition = "the PlatformComponent %s is not in use: its condition Accepted says why"
 
 // mendComponent says what to do about a component that nobody defines.
-const mendComponent = "correct the name, or apply a ComponentDefinition of that name"
+const mendComponent = "correct the name, or apply a PlatformComponent of that name"
 
 func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
 	var unknown []string
@@ -213,8 +223,12 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 			for _, err := range errs {
 				refuse(err)
 			}
-			compiled.checks = append(compiled.checks, check{NamedCheck: named, params: params, paramsText: fmt.Sprint(params), path: at})
-			p.reads.AddRule(&named.Rule)
+			if len(errs) > 0 {
+				continue
+			}
+			instance := rule.NewInstance(named.Rule, params, component.Name)
+			compiled.checks = append(compiled.checks, check{NamedCheck: named, instance: instance, path: at})
+			p.use(instance)
 		}
 		if !found && len(unknown)+len(refused) < len(compiled.AnyOf) {
 			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
@@ -228,11 +242,11 @@ func (p *Profile) Concerns(component string) bool {
 	return p.components[component] || undeclared == v1alpha1.UndeclaredReport || undeclared == v1alpha1.UndeclaredForbid
 }
 
-// DependsOn tells whether the profile's outcome depends on a resource.
-func (p *Profile) DependsOn(resource catalog.Resource) bool { return p.reads[resource] != nil }
+// Instances are the rules that the profile needs evaluated. They must not be changed.
+func (p *Profile) Instances() []rule.Instance { return p.instances }
 
-// Reads is what the profile's rules read. It must not be changed.
-func (p *Profile) Reads() catalog.Reads { return p.reads }
+// RuleKeys are the keys of the rule instances that the profile's outcome depends on.
+func (p *Profile) RuleKeys() []string { return p.ruleKeys }
 
 // Interval is how often to evaluate although nothing changed.
 func (p *Profile) Interval() time.Duration {
@@ -243,7 +257,7 @@ func (p *Profile) Interval() time.Duration {
 }
 
 // forbiddenResource repeats the schema's rule for specs that come from files and never met the API server.
-func forbiddenResource(r v1alpha1.ResourceReference) bool {
+func forbiddenResource(r rule.Resource) bool {
 	switch r.Group {
 	case "":
 		return r.Resource == "secrets" || r.Resource == "pods" || r.Resource == "events"

@@ -6,10 +6,9 @@ import (
 	"strings"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/validation/field"
-
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
@@ -24,68 +23,12 @@ type outcome struct {
 	evidence     []v1alpha1.Evidence
 }
 
-// judgment is what was made of a requirement, with what that follows from.
-type judgment struct {
-	outcome
-	// shown is what the status says of it, but for what it says of times.
-	shown   v1alpha1.RequirementStatus
-	catalog *catalog.Catalog
-	// seen are the components that it depends on, in the order of the requirement's, and read the resources: they never
-	// change, so that one that is the same is as it was.
-	seen []*inventory.Component
-	read []reading
-	// span is when it stands, as far as the time matters.
-	span rule.Span
-	// costly are the rules that were cut off because of their cost, each with its place in the spec.
-	costly []string
-}
-
-// reading is a resource of which a judgment has read the objects.
-type reading struct {
-	name catalog.Resource
-	seen *inventory.Resource
-}
-
-// standing is the judgment of a requirement that was made before and still stands; nil where there is none.
-func (r *requirement) standing(s *inventory.Snapshot, now time.Time) *judgment {
-	if r.last == nil || r.last.catalog != s.Catalog || !r.last.span.Holds(now) {
-		return nil
-	}
-	for i, name := range r.components {
-		if s.Component(name) != r.last.seen[i] {
-			return nil
-		}
-	}
-	for _, read := range r.last.read {
-		if s.Resource(read.name) != read.seen {
-			return nil
-		}
-	}
-	return r.last
-}
-
-// judgmentOf is the judgment of a requirement, be it a standing one.
-func (e *evaluation) judgmentOf(r *requirement, now time.Time) *judgment {
-	if standing := r.standing(e.snapshot, now); standing != nil {
-		return standing
-	}
-	j := &judging{snapshot: e.snapshot, now: now}
-	made := &judgment{outcome: j.judge(r), catalog: e.snapshot.Catalog, read: j.read, span: j.span, costly: j.costly}
-	made.shown = e.shown(r, made.outcome)
-	for _, name := range r.components {
-		made.seen = append(made.seen, e.snapshot.Component(name))
-	}
-	r.last = made
-	return made
-}
-
-// judging is the making of one judgment.
+// judging is what verdicts are made from.
 type judging struct {
 	snapshot *inventory.Snapshot
 	now      time.Time
-	read     []reading
-	span     rule.Span // when the outcome stands, as far as the time matters
-	costly   []string
+	// until is when an outcome changes although the snapshot does not; zero for never.
+	until time.Time
 }
 
 // judge decides one requirement.
@@ -93,21 +36,14 @@ func (j *judging) judge(r *requirement) outcome {
 	switch {
 	case r.broken != "":
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
-	case r.Attested != nil:
-		return j.attested(r.Attested)
-	case r.Check != nil:
-		return j.checked(r)
+	case r.Attestation != nil:
+		return j.attested(r.Attestation)
+	case r.rule != nil:
+		return j.ruled(r)
 	case r.Presence == v1alpha1.PresenceAbsent:
 		return absent(r, j.snapshot)
 	}
 	return j.present(r)
-}
-
-// resource is what rules see of a resource.
-func (j *judging) resource(name catalog.Resource) *inventory.Resource {
-	seen := j.snapshot.Resource(name)
-	j.read = append(j.read, reading{name, seen})
-	return seen
 }
 
 func (j *judging) attested(a *v1alpha1.Attestation) outcome {
@@ -120,53 +56,85 @@ func (j *judging) attested(a *v1alpha1.Attestation) outcome {
 	}
 	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	if !j.now.Before(a.Expires.Time) {
-		j.span = j.span.And(rule.Span{From: a.Expires.Time})
 		return outcome{
 			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
 			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
 		}
 	}
-	j.span = j.span.And(rule.Span{Until: a.Expires.Time})
+	if j.until.IsZero() || a.Expires.Time.Before(j.until) {
+		j.until = a.Expires.Time
+	}
 	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
 }
 
-func (j *judging) checked(r *requirement) outcome {
-	name := catalog.ResourceOf(r.Check.Resource)
-	seen := j.resource(name)
-	switch seen.Sight {
-	case inventory.Pending:
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: unread(seen, name)}
-	case inventory.Blind:
-		return blind([]string{seen.Reason})
-	case inventory.NotServed:
+// ruled is the verdict on a requirement with a rule of its own.
+func (j *judging) ruled(r *requirement) outcome {
+	came := j.snapshot.Outcome(r.rule.Key)
+	message := r.Rule.Message
+	if came.State == facts.NotServed {
 		return outcome{
-			verdict: v1alpha1.VerdictMissing, message: "the cluster serves no " + name.String() + ", which the check reads: " + r.Check.Message,
+			verdict: v1alpha1.VerdictMissing, message: "the cluster serves no " + resourceNames(r.rule.Rule) + ", which the rule reads: " + message,
 			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	asked := j.ask(r.path, seen, inventory.Question{Program: r.rule}, nil)
-	return ruled(asked, r.Check.Message, name)
+	o := judgeOutcome(r.rule.Rule, came)
+	switch {
+	case o.verdict == v1alpha1.VerdictSatisfied:
+		o.message = message
+	case o.verdict == v1alpha1.VerdictCheckFailed:
+		o.message = "does not hold: " + message
+		if explained := came.Explain(r.rule.Rule, ""); explained != "" {
+			o.message += ": " + explained
+		}
+	}
+	return o
 }
 
-// unread says why nothing of a resource was read.
-func unread(seen *inventory.Resource, resource catalog.Resource) string {
-	if seen.Reason != "" {
-		return seen.Reason
+// judgeOutcome turns the outcome of a rule into a verdict, with a message where the rule could not be evaluated.
+func judgeOutcome(r *rule.Rule, came *rule.Outcome) outcome {
+	switch {
+	case came.State == facts.Pending:
+		reason := came.Reason
+		if reason == "" {
+			reason = resourceNames(r) + " were not read yet"
+		}
+		return outcome{verdict: v1alpha1.VerdictUnknown, message: reason}
+	case came.State == facts.Unreadable:
+		return blind([]string{came.Reason})
+	case errors.Is(came.Err, rule.ErrTooCostly):
+		return outcome{
+			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
+			remediation: "Make the expression cheaper: do not nest loops over lists, and compute what is the same for all objects in a variable that does not use object.",
+		}
+	case came.Err != nil:
+		return outcome{
+			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
+			remediation: "Guard fields that objects may lack with optional access, for example object.?status.?phase.orValue('').",
+		}
 	}
-	return resource.String() + " were not read yet"
+	o := outcome{verdict: v1alpha1.VerdictSatisfied, evidence: evidenceOf(came)}
+	if !came.Holds {
+		o.verdict, o.remediation = v1alpha1.VerdictCheckFailed, "Look at the objects: kubectl get "+strings.ReplaceAll(resourceNames(r), " and ", ",")+" -A"
+	}
+	return o
 }
 
-// ruled turns the outcome of a rule into a verdict.
-func ruled(asked inventory.Outcome, message string, resource catalog.Resource) outcome {
-	switch err := asked.Err; {
-	case errors.Is(err, rule.ErrTooCostly):
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Make the expression cheaper: do not nest loops over objects."}
-	case err != nil:
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the check over " + resource.String() + " could not be evaluated: " + err.Error(), remediation: "Guard fields that objects may lack with optional access, for example o.?status.?phase.orValue('')."}
-	case !asked.Holds:
-		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: "does not hold: " + message, remediation: "Look at the objects: kubectl get " + resource.String() + " -A"}
+// evidenceOf are the objects that the outcome of a rule follows from.
+func evidenceOf(came *rule.Outcome) []v1alpha1.Evidence {
+	var evidence []v1alpha1.Evidence
+	for _, object := range came.Objects {
+		evidence = append(evidence, object.Evidence())
 	}
-	return outcome{verdict: v1alpha1.VerdictSatisfied, message: message}
+	return evidence
+}
+
+// resourceNames are the resources that a rule is about.
+func resourceNames(r *rule.Rule) string {
+	var names []string
+	for _, resource := range r.Resources {
+		names = append(names, resource.String())
+	}
+	return strings.Join(names, " and ")
 }
 
 func absent(r *requirement, s *inventory.Snapshot) outcome {
@@ -256,7 +224,7 @@ func (j *judging) present(r *requirement) outcome {
 		o.message = "none of them is installed: " + names(r.choices)
 	}
 	if r.undefined != "" {
-		o.message, o.remediation = r.undefined, "Correct the name in the profile, or apply a ComponentDefinition for it."
+		o.message, o.remediation = r.undefined, "Correct the name in the profile, or apply a PlatformComponent for it."
 	}
 	if left != "" {
 		o.message += "; " + left
@@ -328,7 +296,7 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 			return o
 		}
 	}
-	if r.Health != v1alpha1.RequireInstalled {
+	if r.Health != v1alpha1.RequireAnyHealth {
 		switch installation.Health {
 		case v1alpha1.HealthDegraded:
 			o.verdict, o.remediation = v1alpha1.VerdictDegraded, lookAt(component, installation)
@@ -346,8 +314,11 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 		if component.Checks[named.Name] != named.NamedCheck {
 			continue // another choice offers it
 		}
-		if failed := j.named(named, component, installation); !holds(failed.verdict) {
+		if failed := j.named(named, component); !holds(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
+			if len(failed.evidence) > 0 {
+				o.evidence = failed.evidence
+			}
 			return o
 		}
 	}
@@ -355,34 +326,24 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 }
 
 // named judges a named check of a component.
-func (j *judging) named(c check, component *catalog.Component, installation *inventory.Installation) outcome {
-	seen := j.resource(c.Resource)
+func (j *judging) named(c check, component *catalog.Component) outcome {
+	came := j.snapshot.Outcome(c.instance.Key)
 	label := component.Name + "'s check " + c.Name
-	switch seen.Sight {
-	case inventory.Pending:
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: label + ": " + unread(seen, c.Resource)}
-	case inventory.Blind:
-		return blind([]string{seen.Reason})
-	case inventory.NotServed:
-		return outcome{verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + c.Resource.String(), remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + "."}
-	}
-	question := inventory.Question{
-		Program: c.Program, Explain: c.Explain, Params: c.paramsText, Version: installation.Version, VersionFrom: installation.VersionFrom,
-		Related: make(map[string]*inventory.Resource, len(c.Related)),
-	}
-	for _, related := range c.Related {
-		other := j.resource(related.Resource)
-		if other.Sight == inventory.Pending {
-			return outcome{verdict: v1alpha1.VerdictUnknown, message: label + ": " + unread(other, related.Resource)}
+	if came.State == facts.NotServed {
+		return outcome{
+			verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + resourceNames(c.Rule),
+			remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + ".",
 		}
-		if other.Sight == inventory.Blind {
-			return blind([]string{other.Reason})
-		}
-		question.Related[related.Name] = other
 	}
-	asked := j.ask(c.path, seen, question, c.params)
-	o := ruled(asked, c.Wrong(asked.Message), c.Resource)
-	o.message = label + " " + o.message
+	o := judgeOutcome(c.Rule, came)
+	switch {
+	case o.verdict == v1alpha1.VerdictCheckFailed:
+		o.message = label + " does not hold: " + came.Explain(c.Rule, c.Message)
+	case o.verdict == v1alpha1.VerdictSatisfied:
+		o.message = label + " holds"
+	case came.State != facts.Unreadable:
+		o.message = label + ": " + o.message
+	}
 	return o
 }
 
@@ -505,14 +466,4 @@ func rank(v v1alpha1.Verdict) int {
 		return 8
 	}
 	return 9 // Missing
-}
-
-// ask runs a rule, and notes when what it says stands, and whether it costs too much. path is where the spec asks for it.
-func (j *judging) ask(path *field.Path, seen *inventory.Resource, question inventory.Question, params rule.Params) inventory.Outcome {
-	asked := seen.Ask(question, params, j.now)
-	j.span = j.span.And(asked.Span)
-	if errors.Is(asked.Err, rule.ErrTooCostly) {
-		j.costly = append(j.costly, path.String()+": "+asked.Err.Error())
-	}
-	return asked
 }

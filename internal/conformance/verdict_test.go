@@ -2,31 +2,29 @@ package conformance
 
 import (
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
-	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 var (
-	backups = catalog.Resource{Group: "alpha.dev", Resource: "backups"}
-	pools   = catalog.Resource{Group: "alpha.dev", Resource: "pools"}
-	rings   = catalog.Resource{Group: "beta.dev", Resource: "rings"}
-	classes = catalog.Resource{Group: "storage.k8s.io", Resource: "storageclasses"}
+	backups = rule.Resource{Group: "alpha.dev", Resource: "backups"}
+	pools   = rule.Resource{Group: "alpha.dev", Resource: "pools"}
+	rings   = rule.Resource{Group: "beta.dev", Resource: "rings"}
+	classes = rule.Resource{Group: "storage.k8s.io", Resource: "storageclasses"}
 )
 
 func TestVerdicts(t *testing.T) {
-	const oneClass = `check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.size() == 1", message: one class}`
+	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
-		w.inventory.Feed("deployments.apps").Lose(inventory.Blind, "no permission to list deployments.apps")
+		w.inventory.Feed("deployments.apps").Lose(facts.Unreadable, "no permission to list deployments.apps")
 	}
 	blindToEpsilon := func(w *world) {
-		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(inventory.Blind, "no permission to list CRDs")
+		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(facts.Unreadable, "no permission to list CRDs")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -46,7 +44,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"nobody defines the capability": {
 			asks:    "capability: teleportation",
-			verdict: v1alpha1.VerdictMissing, says: `no definition provides the capability "teleportation"`, advises: "ComponentDefinition",
+			verdict: v1alpha1.VerdictMissing, says: `no definition provides the capability "teleportation"`, advises: "PlatformComponent",
 		},
 		"nobody defines the component": {
 			asks:    "anyOf: [{component: alhpa}]",
@@ -96,7 +94,7 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictDegraded, advises: "kubectl -n net get deployments",
 		},
 		"pods are missing and installed is enough": {
-			asks: "health: Installed, anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks: "health: Any, anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a rollout under way still satisfies": {
 			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{rolling("net", "example/alpha:v1.0.0")},
@@ -115,7 +113,7 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictUnknown, says: "no permission to list deployments.apps", advises: "ServiceAccount",
 		},
 		"nobody has looked yet": {
-			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Feed("deployments.apps").Lose(inventory.Pending, "") },
+			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Feed("deployments.apps").Lose(facts.Pending, "") },
 			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
 		},
 		"what must not be there is there": {
@@ -195,25 +193,25 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictCheckFailed, says: "does not hold: one class", advises: "kubectl get storageclasses.storage.k8s.io",
 		},
 		"a check over what the cluster does not serve": {
-			asks: oneClass, given: func(w *world) { w.inventory.ResourceFeed(classes).Lose(inventory.NotServed, "") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictMissing, says: "the cluster serves no storageclasses.storage.k8s.io",
 		},
 		"a check over what the operator may not see": {
-			asks: oneClass, given: func(w *world) { w.inventory.ResourceFeed(classes).Lose(inventory.Blind, "no permission for classes") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.Unreadable, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
 		"a check over what was not read yet": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
 		"a check that trips over an object": {
-			asks:  `check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.all(o, o.status.phase == 'x')", message: m}`,
+			asks:  `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.status.phase == 'x'", message: m}`,
 			given: func(w *world) { w.holds(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status", advises: "optional access",
 		},
 		"an attestation that holds": {
-			asks:    "attested: {by: platform-team, reason: hosted elsewhere, url: 'https://example.com', expires: '2027-01-02T03:04:06Z'}",
+			asks:    "attestation: {by: platform-team, reason: hosted elsewhere, url: 'https://example.com', expires: '2027-01-02T03:04:06Z'}",
 			verdict: v1alpha1.VerdictAttested, says: "platform-team vouches for it: hosted elsewhere (https://example.com); expires 2027-01-02",
 		},
-		"an attestation that never ends": {asks: "attested: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
+		"an attestation that never ends": {asks: "attestation: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
 		"an attestation that ended this second": {
-			asks: "attested: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired, says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm it again",
+			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired, says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm it again",
 		},
 		"a named check within its default": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
@@ -226,12 +224,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a named check over what the cluster does not serve": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given:   func(w *world) { w.inventory.ResourceFeed(backups).Lose(inventory.NotServed, "") },
+			given:   func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster serves no backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
 		},
 		"a named check that the operator may not look at": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.inventory.ResourceFeed(backups).Lose(inventory.Blind, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			given: func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.Unreadable, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
 		"a named check of one choice does not bind the other": {
 			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/beta:v1.0.0")},
@@ -316,7 +314,7 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 }
 
 func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
-	w := newWorld(t, asks("attested: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
+	w := newWorld(t, asks("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
 	if result := w.evaluate(); result.Again != time.Minute {
 		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.Again)
 	}
@@ -343,7 +341,7 @@ func TestACheckThatReadsTheClockTurnsWithTime(t *testing.T) {
 }
 
 func TestACheckFollowsItsObjects(t *testing.T) {
-	w := newWorld(t, asks(`check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.size() == 1", message: one}`))
+	w := newWorld(t, asks(`rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one}`))
 	for n, want := range map[int]v1alpha1.Verdict{0: v1alpha1.VerdictCheckFailed, 1: v1alpha1.VerdictSatisfied, 2: v1alpha1.VerdictCheckFailed} {
 		w.holds(classes, make([]any, n)...)
 		w.evaluate()
@@ -358,14 +356,11 @@ func TestACheckThatCostsTooMuchOnRealObjectsStallsAndIsCutOff(t *testing.T) {
 layers:
 - name: network
   requirements:
-  - {name: costly, check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.all(a, objects.all(b, a.x == b.x))", message: same}}
+  - {name: costly, rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.all(a, objects.all(b, a.x == b.x))", message: same}}
   - {name: cheap, capability: cni}`)
 	w.runs(running("net", "example/alpha:v1.0.0"))
-	same, all := map[string]any{"x": "same"}, map[string]any{}
-	for i := range 5000 {
-		all[strconv.Itoa(i)] = same
-	}
-	w.inventory.ResourceFeed(classes).Replace(all)
+	same := map[string]any{"x": "same"}
+	w.holds(classes, slices.Repeat([]any{same}, 5000)...)
 	w.evaluate()
 	if got := w.requirement("costly"); got.Verdict != v1alpha1.VerdictUnknown || !strings.Contains(got.Message, "costs too much") {
 		t.Errorf("the verdict is %s: %s", got.Verdict, got.Message)
@@ -394,12 +389,9 @@ layers:
 }
 
 func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
-	same, many := map[string]any{"x": "same"}, map[string]any{}
-	for i := range 1500 {
-		many[strconv.Itoa(i)] = same
-	}
-	few := map[string]any{"0": same}
-	for name, test := range map[string]struct{ pools, rings map[string]any }{
+	few := []any{map[string]any{"x": "same"}}
+	many := slices.Repeat(few, 1500)
+	for name, test := range map[string]struct{ pools, rings []any }{
 		"the first": {many, few},
 		"the last":  {few, many},
 		"both":      {many, many},
@@ -407,8 +399,8 @@ func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, asks("anyOf: [{component: alpha}, {component: beta}], checks: [{name: same}]"))
 			w.runs(running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v1.0.0"))
-			w.inventory.ResourceFeed(pools).Replace(test.pools)
-			w.inventory.ResourceFeed(rings).Replace(test.rings)
+			w.holds(pools, test.pools...)
+			w.holds(rings, test.rings...)
 			w.evaluate()
 			const path = "spec.layers[0].requirements[0].checks[0]"
 			if got := w.condition(v1alpha1.ConditionStalled).Message; strings.Count(got, path) != 1 {
@@ -417,8 +409,8 @@ func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
 			if again := w.evaluate(); again.Changed {
 				t.Error("evaluating it again wrote another status")
 			}
-			w.inventory.ResourceFeed(pools).Replace(few)
-			w.inventory.ResourceFeed(rings).Replace(few)
+			w.holds(pools, few...)
+			w.holds(rings, few...)
 			w.evaluate()
 			if slices.Contains(w.conditionTypes(), v1alpha1.ConditionStalled) {
 				t.Error("the profile is still Stalled")

@@ -1,6 +1,8 @@
 package conformance
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // The products of the tests: alpha, beta, delta and epsilon are four of a kind; gamma is another. A CRD alone proves
@@ -32,16 +35,17 @@ spec:
   - name: recent
     parameters: [{name: maxAge, type: Duration, default: 24h}]
     resource: {group: alpha.dev, resource: backups}
-    expression: "objects.exists(o, timestamp(o.at) > now - params.maxAge)"
+    expression: "timestamp(object.at) > now - params.maxAge"
+    require: Any
     message: no recent backup
   - name: enough
     parameters: [{name: least, type: Integer}]
     resource: {group: alpha.dev, resource: pools}
-    expression: "objects.size() >= params.least"
+    listExpression: "objects.size() >= params.least"
     message: too few pools
   - name: same
     resource: {group: alpha.dev, resource: pools}
-    expression: "objects.all(a, objects.all(b, a.x == b.x))"
+    listExpression: "objects.all(a, objects.all(b, a.x == b.x))"
     message: pools differ
   remediation: {install: helm install alpha, degraded: kubectl get alpha}
 ---
@@ -53,7 +57,7 @@ spec:
   checks:
   - name: same
     resource: {group: beta.dev, resource: rings}
-    expression: "objects.all(a, objects.all(b, a.x == b.x))"
+    listExpression: "objects.all(a, objects.all(b, a.x == b.x))"
     message: rings differ
 ---
 metadata: {name: delta}
@@ -79,7 +83,7 @@ func testCatalog(t *testing.T, definitions string) *catalog.Catalog {
 	t.Helper()
 	var components []*catalog.Component
 	for _, text := range strings.Split(definitions, "\n---\n") {
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
 			t.Fatal(err)
 		}
@@ -123,6 +127,7 @@ func (w *world) declare(spec string) {
 		w.t.Fatal(err)
 	}
 	w.profile = Compile(&profiles[0].Spec, w.inventory.Catalog())
+	w.inventory.Rules.SetInstances(slices.Concat(w.inventory.Catalog().Instances(), w.profile.Instances()))
 }
 
 func indent(text string) string {
@@ -143,16 +148,33 @@ func (w *world) runs(workloads ...*facts.Workload) {
 	w.inventory.Feed("deployments.apps").Replace(w.workloads)
 }
 
-func (w *world) holds(resource catalog.Resource, objects ...any) {
-	all := map[string]any{}
+// holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
+func (w *world) holds(resource rule.Resource, objects ...any) {
+	w.t.Helper()
+	w.inventory.Rules.Feed(resource).Replace(keep(w.t, objects...))
+}
+
+func keep(t testing.TB, objects ...any) []rule.Object {
+	t.Helper()
+	var all []rule.Object
 	for i, object := range objects {
-		all[string(rune('a'+i))] = object
+		content := map[string]any{"metadata": map[string]any{"name": fmt.Sprintf("%c%d", 'a'+i%26, i)}}
+		if fields, ok := object.(map[string]any); ok {
+			maps.Copy(content, fields)
+		}
+		kept, err := rule.Everything().Keep(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, kept)
 	}
-	w.inventory.ResourceFeed(resource).Replace(all)
+	return all
 }
 
 // evaluate evaluates as the operator does: with what was written last, and writing what comes out.
 func (w *world) evaluate() Result {
+	w.inventory.Rules.Refresh()
+	w.inventory.Rules.Flush()
 	result := Evaluate(w.profile, w.inventory.Snapshot(), &w.status, 1, w.now)
 	w.status = result.Status
 	return result

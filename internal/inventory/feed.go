@@ -2,9 +2,7 @@ package inventory
 
 import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
-	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Feed is the way in for the facts of one source.
@@ -96,8 +94,8 @@ func (f *Feed) Drop(ref facts.Ref) {
 // Replace takes in all objects of the source at once; those it does not name are gone. The source is Seen from then on.
 func (f *Feed) Replace(all []facts.Fact) {
 	f.update(func(t *touched, s *source) {
-		if s.sight != Seen {
-			s.sight, s.reason = Seen, ""
+		if s.state != facts.Synced {
+			s.state, s.reason = facts.Synced, ""
 			f.inventory.touchReaders(t, f.name)
 		}
 		named := make(map[facts.Ref]bool, len(all))
@@ -117,12 +115,12 @@ func (f *Feed) Replace(all []facts.Fact) {
 
 // Lose says that the source is out of sight, with the reason in words, or that the cluster does not serve it. What was
 // known of it is let go: what cannot be seen any more is no evidence.
-func (f *Feed) Lose(sight Sight, reason string) {
+func (f *Feed) Lose(state facts.SourceState, reason string) {
 	f.update(func(t *touched, s *source) {
-		if s.sight == sight && s.reason == reason {
+		if s.state == state && s.reason == reason {
 			return
 		}
-		s.sight, s.reason = sight, reason
+		s.state, s.reason = state, reason
 		for ref, old := range s.records {
 			f.inventory.expel(old)
 			delete(s.records, ref)
@@ -134,7 +132,7 @@ func (f *Feed) Lose(sight Sight, reason string) {
 
 // Close forgets a source that nobody asks for any more.
 func (f *Feed) Close() {
-	f.Lose(Pending, "")
+	f.Lose(facts.Pending, "")
 	f.update(func(*touched, *source) { delete(f.inventory.sources, f.name) })
 }
 
@@ -142,99 +140,4 @@ func touchMatches(t *touched, r *record) {
 	for _, match := range r.matches {
 		t.components[match.Component.Name] = true
 	}
-}
-
-// resource is what is kept of the objects that rules read.
-type resource struct {
-	sight    Sight
-	reason   string
-	revision uint64
-	objects  *rule.Objects // by namespace/name
-	view     *Resource     // what rules see; nil after a change
-}
-
-// ResourceFeed is the way in for the objects of a resource that rules read.
-type ResourceFeed struct {
-	inventory *Inventory
-	name      catalog.Resource
-	resource  *resource
-}
-
-// ResourceFeed returns the way in for the objects of a resource.
-func (i *Inventory) ResourceFeed(name catalog.Resource) *ResourceFeed {
-	f := &ResourceFeed{inventory: i, name: name}
-	i.update(func(t *touched) {
-		if _, ok := i.resources[name]; !ok {
-			i.revision++
-			i.resources[name] = &resource{revision: i.revision}
-			t.resources[name] = true
-		}
-		f.resource = i.resources[name]
-	})
-	return f
-}
-
-// update makes a change that says whether it changed anything, unless the feed is closed.
-func (f *ResourceFeed) update(change func(*resource) bool) {
-	f.inventory.update(func(t *touched) {
-		r := f.inventory.resources[f.name]
-		if r != f.resource || !change(r) {
-			return
-		}
-		r.view = nil
-		// One counter for all, so that a resource that is closed and fed anew never shows an old revision again.
-		f.inventory.revision++
-		r.revision = f.inventory.revision
-		t.resources[f.name] = true
-	})
-}
-
-// Put takes in the content of one object, under its namespace and name.
-func (f *ResourceFeed) Put(key string, content any) {
-	f.update(func(r *resource) bool {
-		if old, ok := r.objects.Get(key); ok && rule.Same(old, content) {
-			return false
-		}
-		r.objects = r.objects.With(key, content)
-		return true
-	})
-}
-
-// Drop takes out one object.
-func (f *ResourceFeed) Drop(key string) {
-	f.update(func(r *resource) bool {
-		_, ok := r.objects.Get(key)
-		r.objects = r.objects.Without(key)
-		return ok
-	})
-}
-
-// Replace takes in all objects at once. The resource is Seen from then on.
-func (f *ResourceFeed) Replace(all map[string]any) {
-	f.update(func(r *resource) bool {
-		if r.sight == Seen && r.objects.Same(all) {
-			return false
-		}
-		r.sight, r.reason, r.objects = Seen, "", rule.ObjectsOf(all)
-		return true
-	})
-}
-
-// Lose says that the resource is out of sight, or that the cluster does not serve it.
-func (f *ResourceFeed) Lose(sight Sight, reason string) {
-	f.update(func(r *resource) bool {
-		if r.sight == sight && r.reason == reason {
-			return false
-		}
-		r.sight, r.reason, r.objects = sight, reason, nil
-		return true
-	})
-}
-
-// Close forgets a resource that no rule reads any more.
-func (f *ResourceFeed) Close() {
-	f.update(func(*resource) bool {
-		delete(f.inventory.resources, f.name)
-		return true
-	})
 }

@@ -12,7 +12,6 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
-	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // maxEvidence bounds what is shown for an installation. A thousand nodes prove a container runtime no better than a few.
@@ -77,9 +76,9 @@ func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, o
 	for _, name := range definition.ProofSources() {
 		s := i.sources[name]
 		switch {
-		case s == nil || s.sight == Pending:
+		case s == nil || s.state == facts.Pending:
 			blind = append(blind, name+" were not read yet")
-		case s.sight == Blind:
+		case s.state == facts.Unreadable:
 			blind = append(blind, s.reason)
 		default:
 			continue
@@ -225,13 +224,11 @@ func attach(copies []*copyOf, supports []member) []*copyOf {
 // asked of each proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
 func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) (text string, from v1alpha1.VersionOrigin) {
 	for _, source := range sources {
-		if source.Program != nil {
-			if r := i.resources[source.Resource]; r != nil && r.sight == Seen {
-				// An expression that fails on what is there tells no version; the next source may.
-				if text, err := source.Program.Text(rule.Input{Objects: r.objects}); err == nil {
-					if version := pick(source, text); version != "" {
-						return version, source.From
-					}
+		if source.Rule != nil {
+			// A rule that fails on what is there says nothing; the next source may.
+			if outcome := i.outcomes[source.Rule.Key]; outcome != nil {
+				if version := pick(source, outcome.Text); version != "" {
+					return version, source.From
 				}
 			}
 			continue
@@ -396,31 +393,19 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 	return worst, strings.Join(messages, "; "), until
 }
 
-// judgeRule runs a health rule. A resource that the cluster does not serve says nothing, and neither does one that holds
-// nothing in files.
-func (i *Inventory) judgeRule(judged *catalog.Rule) (v1alpha1.Health, string) {
-	r := i.resources[judged.Resource]
-	if r == nil || r.sight == NotServed || r.sight == Pending {
-		return v1alpha1.HealthHealthy, ""
-	}
-	for _, resource := range judged.Resources() {
-		if of := i.resources[resource]; of != nil && of.sight == Blind {
-			return v1alpha1.HealthUnknown, "rule " + judged.Name + " cannot look: " + of.reason
-		}
-	}
-	question := Question{Program: judged.Program, Explain: judged.Explain, Related: map[string]*Resource{}}
-	for _, related := range judged.Related {
-		question.Related[related.Name] = &Resource{}
-		if of := i.resources[related.Resource]; of != nil {
-			question.Related[related.Name] = of.seen()
-		}
-	}
-	outcome := r.seen().Ask(question, nil, i.now())
+// judgeRule is the health that a rule decides. A resource that the cluster does not serve says nothing, and neither does one that
+// was not read yet, or that files hold nothing of.
+func (i *Inventory) judgeRule(health *catalog.HealthRule) (v1alpha1.Health, string) {
+	outcome := i.outcomes[health.Instance.Key]
 	switch {
+	case outcome == nil || outcome.State == facts.NotServed || outcome.State == facts.Pending:
+		return v1alpha1.HealthHealthy, ""
+	case outcome.State == facts.Unreadable:
+		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot look: " + outcome.Reason
 	case outcome.Err != nil:
-		return v1alpha1.HealthUnknown, "rule " + judged.Name + " could not be evaluated: " + outcome.Err.Error()
+		return v1alpha1.HealthUnknown, "rule " + health.Name + " could not be evaluated: " + outcome.Err.Error()
 	case !outcome.Holds:
-		return v1alpha1.HealthDegraded, judged.Wrong(outcome.Message)
+		return v1alpha1.HealthDegraded, outcome.Explain(health.Instance.Rule, health.Message)
 	}
 	return v1alpha1.HealthHealthy, ""
 }

@@ -1,7 +1,6 @@
 package inventory
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 	"sync"
@@ -10,67 +9,42 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
-
-// Sight says how well a source can be seen.
-type Sight int
-
-// The sights of a source.
-const (
-	// Pending says that the first look is not over yet.
-	Pending Sight = iota
-	// Seen says that the source is watched, or was read whole.
-	Seen
-	// NotServed says that the cluster does not serve the resource: nothing of it can exist.
-	NotServed
-	// Blind says that the operator could not look; the reason says why and what would help.
-	Blind
-)
-
-// String names the sight as people read it.
-func (s Sight) String() string {
-	switch s {
-	case Seen:
-		return "Seen"
-	case NotServed:
-		return "NotServed"
-	case Blind:
-		return "Blind"
-	}
-	return "Pending"
-}
 
 // Change says what a snapshot shows differently from the one before.
 type Change struct {
 	// Components are the names of the components whose installations, residue or blind spots changed, sorted.
 	Components []string
-	// Resources are those whose objects changed or came into or out of sight.
-	Resources []catalog.Resource
+	// Rules are the keys of the rule instances whose outcomes changed.
+	Rules []string
 	// Catalog says that definitions came, went or changed.
 	Catalog bool
 }
 
 // Inventory is what is found in one cluster. It is safe for concurrent use.
 type Inventory struct {
+	// Rules evaluates rules and records their outcomes here. Its lock and that of the inventory are never held together.
+	Rules *rule.Evaluator
+
 	now func() time.Time
 
 	mu        sync.Mutex
 	catalog   *catalog.Catalog
 	sources   map[string]*source
-	resources map[catalog.Resource]*resource
+	resources map[rule.Resource]Source
+	outcomes  map[string]*rule.Outcome // of rule instances, by their keys
 	members   map[string]map[*record]catalog.Match
 	states    []*Component                       // in the order of the catalog's names
 	diagnoses map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
 	until     map[string]time.Time               // when a component must be judged again because a deadline passes
 	snapshot  *Snapshot                          // nil after a change
-	last      *Snapshot                          // what was shown last; never nil
-	revision  uint64                             // of the resource that changed last
 	listeners []func(Change)
 }
 
 // source is one watched kind.
 type source struct {
-	sight   Sight
+	state   facts.SourceState
 	reason  string
 	records map[facts.Ref]*record
 }
@@ -89,17 +63,33 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 		now:       now,
 		catalog:   c,
 		sources:   map[string]*source{},
-		resources: map[catalog.Resource]*resource{},
+		resources: map[rule.Resource]Source{},
+		outcomes:  map[string]*rule.Outcome{},
 		members:   map[string]map[*record]catalog.Match{},
 		states:    make([]*Component, len(c.Names())),
-		last:      &Snapshot{},
 		diagnoses: map[facts.Ref][]v1alpha1.Diagnosis{},
 		until:     map[string]time.Time{},
 	}
 	for _, name := range c.Names() {
 		i.recompute(name)
 	}
+	i.Rules = rule.NewEvaluator(now, i)
+	i.Rules.SetInstances(c.Instances())
+	i.OnChange(i.passVersions)
 	return i
+}
+
+// passVersions tells the evaluator the versions of components, which their checks see.
+func (i *Inventory) passVersions(change Change) {
+	for _, name := range change.Components {
+		i.mu.Lock()
+		version, from := "", v1alpha1.VersionOrigin("")
+		if at, ok := i.catalog.Position(name); ok && len(i.states[at].Installations) > 0 {
+			version, from = i.states[at].Installations[0].Version, i.states[at].Installations[0].VersionFrom
+		}
+		i.mu.Unlock()
+		i.Rules.SetVersion(name, version, string(from))
+	}
 }
 
 // OnChange has a function called after each change, outside the inventory's lock. It must not block.
@@ -125,12 +115,13 @@ func (i *Inventory) Changes() <-chan struct{} {
 // touched collects what one update touches.
 type touched struct {
 	components map[string]bool
-	resources  map[catalog.Resource]bool
+	rules      []string
+	states     bool // of resources that rules read
 	catalog    bool
 }
 
 func newTouched() *touched {
-	return &touched{components: map[string]bool{}, resources: map[catalog.Resource]bool{}}
+	return &touched{components: map[string]bool{}}
 }
 
 // update runs a change under the lock, recomputes the components that it touched, and tells the listeners what differs.
@@ -138,24 +129,27 @@ func (i *Inventory) update(change func(*touched)) {
 	i.mu.Lock()
 	t := newTouched()
 	change(t)
-	// A component whose health reads a resource is touched by the resource.
-	for res := range t.resources {
-		for _, name := range i.catalog.Reading(res) {
+	// A component is touched by the rules that decide its health and its version.
+	for _, key := range t.rules {
+		for _, name := range i.catalog.DecidedBy(key) {
 			t.components[name] = true
 		}
 	}
-	said := Change{Catalog: t.catalog, Resources: slices.Collect(maps.Keys(t.resources))}
+	said := Change{Catalog: t.catalog, Rules: t.rules}
 	for name := range t.components {
 		if i.recompute(name) {
 			said.Components = append(said.Components, name)
 		}
 	}
 	slices.Sort(said.Components)
-	if len(said.Components) == 0 && len(said.Resources) == 0 && !said.Catalog {
+	changed := len(said.Components) > 0 || len(said.Rules) > 0 || said.Catalog
+	if changed || t.states {
+		i.snapshot = nil
+	}
+	if !changed {
 		i.mu.Unlock()
 		return
 	}
-	i.snapshot = nil
 	listeners := i.listeners
 	i.mu.Unlock()
 	for _, listener := range listeners {
@@ -254,12 +248,12 @@ func (i *Inventory) Pass() time.Time {
 	return next
 }
 
-// Dependent depends on some components and on some resources; a compiled profile does.
+// Dependent depends on some components and on the outcomes of some rules; a compiled profile does.
 type Dependent interface {
 	// Concerns tells whether it depends on what is found of a component.
 	Concerns(component string) bool
-	// DependsOn tells whether its own rules read a resource.
-	DependsOn(resource catalog.Resource) bool
+	// RuleKeys are the keys of the rule instances that it depends on.
+	RuleKeys() []string
 }
 
 // SettledFor tells whether all that somebody depends on had its first look, be it in vain.
@@ -267,16 +261,22 @@ func (i *Inventory) SettledFor(d Dependent) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for name, s := range i.sources {
-		if s.sight == Pending && slices.ContainsFunc(i.catalog.ProvedBy(name), d.Concerns) {
+		if s.state == facts.Pending && slices.ContainsFunc(i.catalog.ProvedBy(name), d.Concerns) {
 			return false
 		}
 	}
-	for name, r := range i.resources {
-		if r.sight == Pending && (d.DependsOn(name) || slices.ContainsFunc(i.catalog.Reading(name), d.Concerns)) {
+	for _, instance := range i.catalog.Instances() {
+		if i.pending(instance.Key) && slices.ContainsFunc(i.catalog.DecidedBy(instance.Key), d.Concerns) {
 			return false
 		}
 	}
-	return true
+	return !slices.ContainsFunc(d.RuleKeys(), i.pending)
+}
+
+// pending reports whether a rule instance was not evaluated yet. The caller holds the lock.
+func (i *Inventory) pending(key string) bool {
+	outcome := i.outcomes[key]
+	return outcome == nil || outcome.State == facts.Pending
 }
 
 // Settled tells whether every source had its first look, be it in vain.
@@ -284,14 +284,43 @@ func (i *Inventory) Settled() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, s := range i.sources {
-		if s.sight == Pending {
+		if s.state == facts.Pending {
 			return false
 		}
 	}
 	for _, r := range i.resources {
-		if r.sight == Pending {
+		if r.State == facts.Pending {
 			return false
 		}
 	}
 	return true
+}
+
+var _ rule.Recorder = (*Inventory)(nil)
+
+// RecordOutcome implements rule.Recorder.
+func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
+	i.update(func(t *touched) {
+		t.rules = append(t.rules, key)
+		if outcome == nil {
+			delete(i.outcomes, key)
+		} else {
+			i.outcomes[key] = outcome
+		}
+	})
+}
+
+// RecordResource implements rule.Recorder.
+func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceState, reason string, objects int) {
+	i.update(func(t *touched) {
+		i.resources[resource], t.states = Source{state, reason, objects}, true
+	})
+}
+
+// ForgetResource implements rule.Recorder.
+func (i *Inventory) ForgetResource(resource rule.Resource) {
+	i.update(func(t *touched) {
+		delete(i.resources, resource)
+		t.states = true
+	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 
 var (
 	start    = time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
-	clusters = catalog.Resource{Group: "alpha.dev", Resource: "clusters"}
+	clusters = rule.Resource{Group: "alpha.dev", Resource: "clusters"}
 )
 
 // Alpha is a server with a helper, traces and a rule; runtime is found on nodes.
@@ -39,7 +40,7 @@ spec:
     webhooks: [{name: hook.alpha.dev}]
   health:
     rules:
-    - {name: fit, resource: {group: alpha.dev, resource: clusters}, expression: "objects.all(o, o.ok)", message: a cluster is not ok}
+    - {name: fit, resource: {group: alpha.dev, resource: clusters}, expression: "object.ok", message: a cluster is not ok}
 ---
 metadata: {name: beta}
 spec:
@@ -57,7 +58,7 @@ func testCatalog(t testing.TB, definitions string) *catalog.Catalog {
 	t.Helper()
 	var components []*catalog.Component
 	for _, text := range strings.Split(definitions, "\n---\n") {
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
 			t.Fatal(err)
 		}
@@ -119,8 +120,8 @@ func (w *world) wantHeard(want ...string) {
 	var got []string
 	for _, c := range w.heard {
 		text := strings.Join(c.Components, "+")
-		for _, r := range c.Resources {
-			text += "/" + r.String()
+		for range c.Rules {
+			text += "/rule"
 		}
 		if c.Catalog {
 			text += "!"
@@ -289,10 +290,10 @@ func TestCopies(t *testing.T) {
 
 func TestHealthOfACopy(t *testing.T) {
 	alpha := deployment("a", "alpha", "example/alpha:v1.0.0")
-	notOK, ok := map[string]any{"x": map[string]any{"ok": false}}, map[string]any{"x": map[string]any{"ok": true}}
+	notOK, ok := map[string]map[string]any{"x": {"ok": false}}, map[string]map[string]any{"x": {"ok": true}}
 	for name, test := range map[string]struct {
 		sees     []facts.Fact
-		clusters func(*ResourceFeed)
+		clusters func(resourceFeed)
 		want     v1alpha1.Health
 		says     string
 	}{
@@ -306,19 +307,19 @@ func TestHealthOfACopy(t *testing.T) {
 		"a DaemonSet for no node beside one that runs is fine":  {sees: []facts.Fact{alpha, daemonset("windows", "example/alpha-worker:v1", scaledToZero)}, want: v1alpha1.HealthHealthy},
 		"a DaemonSet for no node as its only part runs nowhere": {sees: []facts.Fact{daemonset("alpha", "example/alpha:v1", scaledToZero)}, want: v1alpha1.HealthDegraded, says: "runs nowhere: no node takes a pod of it"},
 		"manifests hold no status":                              {sees: []facts.Fact{deployment("a", "alpha", "example/alpha:v1", func(w *facts.Workload) { w.Rollout = facts.Rollout{Desired: 1} })}, want: v1alpha1.HealthNotObserved},
-		"a rule over its resources does not hold":               {sees: []facts.Fact{alpha}, clusters: func(f *ResourceFeed) { f.Replace(notOK) }, want: v1alpha1.HealthDegraded, says: "a cluster is not ok"},
-		"a rule over its resources holds":                       {sees: []facts.Fact{alpha}, clusters: func(f *ResourceFeed) { f.Replace(ok) }, want: v1alpha1.HealthHealthy},
-		"a rule over what is not served says nothing":           {sees: []facts.Fact{alpha}, clusters: func(f *ResourceFeed) { f.Lose(NotServed, "") }, want: v1alpha1.HealthHealthy},
+		"a rule over its resources does not hold":               {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.replace(notOK) }, want: v1alpha1.HealthDegraded, says: "a cluster is not ok"},
+		"a rule over its resources holds":                       {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.replace(ok) }, want: v1alpha1.HealthHealthy},
+		"a rule over what is not served says nothing":           {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.lose(facts.NotServed, "") }, want: v1alpha1.HealthHealthy},
 		"a rule over what was not read yet says nothing":        {sees: []facts.Fact{alpha}, want: v1alpha1.HealthHealthy},
-		"a rule that cannot look knows nothing":                 {sees: []facts.Fact{alpha}, clusters: func(f *ResourceFeed) { f.Lose(Blind, "no permission for clusters") }, want: v1alpha1.HealthUnknown, says: "rule fit cannot look: no permission for clusters"},
-		"a rule that trips knows nothing":                       {sees: []facts.Fact{alpha}, clusters: func(f *ResourceFeed) { f.Put("x", map[string]any{}); f.Replace(map[string]any{"x": map[string]any{}}) }, want: v1alpha1.HealthUnknown, says: "no such key: ok"},
-		"what is known to be broken outweighs what is unknown":  {sees: []facts.Fact{deployment("a", "alpha", "example/alpha:v1", available(0))}, clusters: func(f *ResourceFeed) { f.Lose(Blind, "x") }, want: v1alpha1.HealthDegraded, says: "0 of 2"},
+		"a rule that cannot look knows nothing":                 {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.lose(facts.Unreadable, "no permission for clusters") }, want: v1alpha1.HealthUnknown, says: "rule fit cannot look: no permission for clusters"},
+		"a rule that trips knows nothing":                       {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.put("x", map[string]any{}); f.replace(map[string]map[string]any{"x": {}}) }, want: v1alpha1.HealthUnknown, says: "no such key: ok"},
+		"what is known to be broken outweighs what is unknown":  {sees: []facts.Fact{deployment("a", "alpha", "example/alpha:v1", available(0))}, clusters: func(f resourceFeed) { f.lose(facts.Unreadable, "x") }, want: v1alpha1.HealthDegraded, says: "0 of 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			w.sees(test.sees...)
 			if test.clusters != nil {
-				test.clusters(w.ResourceFeed(clusters))
+				test.clusters(w.resourceFeed(t, clusters))
 			}
 			got := w.Snapshot().Component("alpha").Installations[0]
 			if got.Health != test.want || !strings.Contains(got.Message, test.says) || test.says == "" && got.Message != "" {
@@ -440,8 +441,8 @@ func TestVersionSources(t *testing.T) {
 		"the chart's label":                 {"[{from: ChartLabel}]", deployment("a", "x", "example/alpha", labelled("helm.sh/chart", "my-alpha2-1.18.2-rc.1")), "1.18.2-rc.1"},
 		"a pattern picks it out":            {`[{from: ImageTag, pattern: "^nginx-(.*)$"}]`, deployment("a", "x", "example/alpha:nginx-0.35.0-rancher2"), "0.35.0"},
 		"a pattern that finds nothing":      {`[{from: ImageTag, pattern: "^nginx-(.*)$"}]`, deployment("a", "x", "example/alpha:v1.0.0"), ""},
-		"its own resource":                  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'objects[0].version'}]", deployment("a", "x", "example/alpha:v1.0.0"), "19.2.1"},
-		"its own resource that tells none":  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'objects[7].version'}, {from: ImageTag}]", deployment("a", "x", "example/alpha:v1.0.0"), "1.0.0"},
+		"its own resource":                  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'object.version'}]", deployment("a", "x", "example/alpha:v1.0.0"), "19.2.1"},
+		"its own resource that tells none":  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'object.nothing.version'}, {from: ImageTag}]", deployment("a", "x", "example/alpha:v1.0.0"), "1.0.0"},
 		"a calendar version keeps its zero": {"", deployment("a", "x", "example/alpha:2024.06.1"), "2024.06.1"},
 		"a node's system, in brackets":      {"[{from: OSImage}]", system("Talos (v1.9.1)"), "1.9.1"},
 		"a node's system, before a word":    {"[{from: OSImage}]", system("Ubuntu 22.04.3 LTS"), "22.04.3"},
@@ -452,7 +453,7 @@ func TestVersionSources(t *testing.T) {
 				definition = strings.TrimSuffix(definition, "  version: ")
 			}
 			i := New(testCatalog(t, definition), time.Now)
-			i.ResourceFeed(clusters).Replace(map[string]any{"x": map[string]any{"version": "v19.2.1-0"}})
+			i.resourceFeed(t, clusters).replace(map[string]map[string]any{"x": {"version": "v19.2.1-0"}})
 			source := deployments
 			if _, ok := test.object.(*facts.Node); ok {
 				source = "nodes"
@@ -492,7 +493,7 @@ func TestBlindSources(t *testing.T) {
 	before := w.Snapshot()
 	w.heard = nil
 
-	w.Feed(deployments).Lose(Blind, "no permission to list deployments.apps")
+	w.Feed(deployments).Lose(facts.Unreadable, "no permission to list deployments.apps")
 	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.Blind, []string{"no permission to list deployments.apps"}) {
 		t.Errorf("out of sight, alpha is %+v", got)
 	}
@@ -500,7 +501,7 @@ func TestBlindSources(t *testing.T) {
 		t.Errorf("what nodes prove became blind: %v", got)
 	}
 	w.wantHeard("alpha+beta")
-	w.Feed(deployments).Lose(Blind, "no permission to list deployments.apps")
+	w.Feed(deployments).Lose(facts.Unreadable, "no permission to list deployments.apps")
 	w.wantHeard()
 
 	w.Feed(deployments).Replace([]facts.Fact{deployment("a", "alpha", "example/alpha:v1.0.0")})
@@ -515,8 +516,8 @@ func TestBlindSources(t *testing.T) {
 	}
 
 	// What the cluster does not serve hides nothing. CRDs only support, so their loss blinds nobody.
-	w.Feed(daemonsets).Lose(NotServed, "")
-	w.Feed(crds).Lose(Blind, "no permission to list crds")
+	w.Feed(daemonsets).Lose(facts.NotServed, "")
+	w.Feed(crds).Lose(facts.Unreadable, "no permission to list crds")
 	if got := w.Snapshot().Component("alpha").Blind; len(got) > 0 {
 		t.Errorf("alpha is blind: %v", got)
 	}
@@ -524,50 +525,62 @@ func TestBlindSources(t *testing.T) {
 
 func TestSettledWaitsForEverySource(t *testing.T) {
 	w := newWorld(t)
-	w.ResourceFeed(clusters)
+	w.resourceFeed(t, clusters)
 	if w.Settled() {
 		t.Error("settled before the resource was read")
 	}
-	w.ResourceFeed(clusters).Lose(Blind, "no")
+	w.resourceFeed(t, clusters).lose(facts.Unreadable, "no")
 	if !w.Settled() {
 		t.Error("a look in vain is a look")
 	}
-	w.Feed("nodes").Lose(Pending, "")
+	w.Feed("nodes").Lose(facts.Pending, "")
 	if w.Settled() {
 		t.Error("settled with nodes unread")
 	}
 	w.Feed("nodes").Close()
-	w.ResourceFeed(clusters).Close()
+	w.resourceFeed(t, clusters).close()
 	if !w.Settled() {
 		t.Error("a source that is closed is still waited for")
 	}
 }
 
-// dependent depends on one component and one resource.
+// dependent depends on one component and on some rules.
 type dependent struct {
 	component string
-	resource  catalog.Resource
+	rules     []string
 }
 
-func (d dependent) Concerns(component string) bool           { return d.component == component }
-func (d dependent) DependsOn(resource catalog.Resource) bool { return d.resource == resource }
+func (d dependent) Concerns(component string) bool { return d.component == component }
+func (d dependent) RuleKeys() []string             { return d.rules }
 
 func TestSettledForWaitsForWhatIsDependedOnAlone(t *testing.T) {
 	w := newWorld(t)
-	other := catalog.Resource{Group: "c.dev", Resource: "others"}
-	if w.Feed(daemonsets).Lose(Pending, ""); w.SettledFor(dependent{component: "alpha"}) {
+	other := rule.Resource{Group: "c.dev", Resource: "others"}
+	reads := func(resource rule.Resource) rule.Instance {
+		spec := v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: resource.Group, Resource: resource.Resource}, Expression: "true"}
+		return rule.NewInstance(rule.New(&spec, rule.ProfileScope, ""), nil, "")
+	}
+	w.Rules.SetInstances(append(w.Catalog().Instances(), reads(other)))
+	w.Rules.Flush()
+	if w.Feed(daemonsets).Lose(facts.Pending, ""); w.SettledFor(dependent{component: "alpha"}) {
 		t.Error("settled for a component that an unread source proves")
+	}
+	if w.Feed(daemonsets).Replace(nil); w.SettledFor(dependent{component: "alpha"}) {
+		t.Error("settled for a component whose health follows from a resource that was not read")
+	}
+	if w.resourceFeed(t, clusters).replace(nil); !w.SettledFor(dependent{component: "alpha"}) {
+		t.Error("waits for a component of which all was read")
 	}
 	if !w.SettledFor(dependent{component: "nothing"}) {
 		t.Error("waits for a source that proves nothing of what is asked for")
 	}
-	if w.ResourceFeed(other); w.SettledFor(dependent{resource: other}) {
+	if w.SettledFor(dependent{rules: []string{reads(other).Key}}) {
 		t.Error("settled for a rule whose resource was not read")
 	}
-	if !w.SettledFor(dependent{resource: clusters}) {
-		t.Error("waits for a resource that its rules do not read")
+	if w.SettledFor(dependent{rules: []string{reads(clusters).Key}}) {
+		t.Error("settled for a rule that nobody has evaluated")
 	}
-	if w.ResourceFeed(other).Replace(nil); !w.SettledFor(dependent{resource: other}) {
+	if w.resourceFeed(t, other).replace(nil); !w.SettledFor(dependent{rules: []string{reads(other).Key}}) {
 		t.Error("waits for what was read")
 	}
 }
@@ -592,32 +605,28 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").Object())
 	w.wantHeard()
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
-	w.ResourceFeed(clusters).Replace(map[string]any{"x": map[string]any{"ok": true}})
+	w.resourceFeed(t, clusters).replace(map[string]map[string]any{"x": {"ok": true}})
 	w.heard = nil
-	w.ResourceFeed(clusters).Put("y", map[string]any{"ok": true})
-	w.wantHeard("/clusters.alpha.dev") // profiles may read it, and alpha stays as it is
-	w.ResourceFeed(clusters).Put("y", map[string]any{"ok": false})
-	w.wantHeard("alpha/clusters.alpha.dev")
-	w.ResourceFeed(clusters).Drop("y")
-	w.wantHeard("alpha/clusters.alpha.dev")
+	w.resourceFeed(t, clusters).put("y", map[string]any{"ok": true})
+	w.wantHeard("/rule") // profiles may read it, and alpha stays as it is
+	w.resourceFeed(t, clusters).put("y", map[string]any{"ok": false})
+	w.wantHeard("alpha/rule")
+	w.resourceFeed(t, clusters).drop("y")
+	w.wantHeard("alpha/rule")
 	w.want("alpha", "a 1.0.0 Healthy")
 
 	// The same content, decoded anew, is no change.
-	revision := w.Snapshot().Resource(clusters).Revision
-	w.ResourceFeed(clusters).Put("x", map[string]any{"ok": true})
-	w.ResourceFeed(clusters).Replace(map[string]any{"x": map[string]any{"ok": true}})
-	w.ResourceFeed(clusters).Drop("y")
+	w.resourceFeed(t, clusters).put("x", map[string]any{"ok": true})
+	w.resourceFeed(t, clusters).replace(map[string]map[string]any{"x": {"ok": true}})
+	w.resourceFeed(t, clusters).drop("y")
 	w.wantHeard()
-	if got := w.Snapshot().Resource(clusters).Revision; got != revision {
-		t.Errorf("the revision went from %d to %d", revision, got)
-	}
-	// None is a change only for whom nobody had looked.
-	w.ResourceFeed(clusters).Replace(nil)
-	w.ResourceFeed(clusters).Replace(nil)
-	w.wantHeard("/clusters.alpha.dev")
-	w.ResourceFeed(clusters).Lose(Blind, "no")
-	w.ResourceFeed(clusters).Replace(nil)
-	w.wantHeard("alpha/clusters.alpha.dev", "alpha/clusters.alpha.dev")
+	// None is a change once.
+	w.resourceFeed(t, clusters).replace(nil)
+	w.resourceFeed(t, clusters).replace(nil)
+	w.wantHeard("/rule")
+	w.resourceFeed(t, clusters).lose(facts.Unreadable, "no")
+	w.resourceFeed(t, clusters).replace(nil)
+	w.wantHeard("alpha/rule", "alpha/rule")
 }
 
 func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
@@ -626,7 +635,7 @@ func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 		"Put":     func(f *Feed) { f.Put(was) },
 		"Drop":    func(f *Feed) { f.Drop(is.Object()) },
 		"Replace": func(f *Feed) { f.Replace([]facts.Fact{was}) },
-		"Lose":    func(f *Feed) { f.Lose(Blind, "late") },
+		"Lose":    func(f *Feed) { f.Lose(facts.Unreadable, "late") },
 		"Close":   func(f *Feed) { f.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -652,37 +661,6 @@ func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 			w.want("alpha", "a 1.0.0 Healthy; b 2.0.0 Healthy")
 		})
 	}
-	for name, late := range map[string]func(*ResourceFeed){
-		"Put of a resource":     func(f *ResourceFeed) { f.Put("was", 1) },
-		"Drop of a resource":    func(f *ResourceFeed) { f.Drop("is") },
-		"Replace of a resource": func(f *ResourceFeed) { f.Replace(map[string]any{"was": 1}) },
-		"Lose of a resource":    func(f *ResourceFeed) { f.Lose(Blind, "late") },
-		"Close of a resource":   func(f *ResourceFeed) { f.Close() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
-			old := w.ResourceFeed(clusters)
-			old.Put("was", 1)
-			old.Close()
-			w.heard = nil
-			late(old)
-			w.wantHeard()
-			if got := w.Snapshot().Resource(clusters); got.Sight != Pending || got.Objects.Len() > 0 {
-				t.Errorf("closed, it is %+v", got)
-			}
-			w.ResourceFeed(clusters).Replace(map[string]any{"is": 2})
-			w.heard = nil
-			late(old)
-			w.wantHeard()
-			if got := w.Snapshot().Resource(clusters); got.Sight != Seen || !slices.Equal(got.Objects.All(), []any{2}) {
-				t.Errorf("opened anew, it is %+v", got)
-			}
-			w.ResourceFeed(clusters).Put("more", 3)
-			if got := w.Snapshot().Resource(clusters); !slices.Equal(got.Objects.All(), []any{2, 3}) {
-				t.Errorf("the new feed brings %+v", got)
-			}
-		})
-	}
 }
 
 func TestAnotherCatalogMatchesAnew(t *testing.T) {
@@ -701,23 +679,6 @@ func TestAnotherCatalogMatchesAnew(t *testing.T) {
 	}
 	w.sees(deployment("a", "alpha", "example/elsewhere:v3.0.0"))
 	w.want("alpha", "a 3.0.0 Healthy")
-}
-
-func TestResourcesCarryARevisionThatNeverComesBack(t *testing.T) {
-	w := newWorld(t)
-	seen := map[uint64]bool{}
-	for n := range 3 {
-		w.ResourceFeed(clusters).Replace(map[string]any{"b/y": n, "a/x": n})
-		r := w.Snapshot().Resource(clusters)
-		if r.Sight != Seen || r.Objects.Len() != 2 || seen[r.Revision] {
-			t.Errorf("%+v", r)
-		}
-		seen[r.Revision] = true
-		w.ResourceFeed(clusters).Close()
-		if got := w.Snapshot().Resource(clusters); got.Sight != Pending {
-			t.Errorf("closed, it is %+v", got)
-		}
-	}
 }
 
 // An autoscaler adds pods: until they run, that is Progressing. Pods that failed before it added any excuse nothing, and

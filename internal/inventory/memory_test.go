@@ -15,6 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // deployment is one as Helm charts make them: two containers with variables, probes and volumes.
@@ -119,25 +120,29 @@ func certificate(n int) map[string]any {
 // BenchmarkCertificates takes in objects that rules read and reports what each leaves in memory.
 func BenchmarkCertificates(b *testing.B) {
 	c := builtin(b)
-	name := catalog.Resource{Group: "cert-manager.io", Resource: "certificates"}
-	reads := c.Component("cert-manager").CheckReads()
-	fields := reads[name]
-	if fields == nil {
-		for resource := range reads {
-			if resource.String() == name.String() {
-				name, fields = resource, reads[resource]
-			}
-		}
+	name := rule.Resource{Group: "cert-manager.io", Resource: "certificates"}
+	var instances []rule.Instance
+	for _, check := range c.Component("cert-manager").Checks {
+		params, _ := check.Params(nil, nil)
+		instances = append(instances, rule.NewInstance(check.Rule, params, "cert-manager"))
 	}
+	fields := rule.ReadsOf(instances)[name]
 	b.Log("kept:", fields)
 	i := inventory.New(c, time.Now)
-	feed := i.ResourceFeed(name)
+	i.Rules.SetInstances(instances)
+	feed := i.Rules.Feed(name)
+	feed.Replace(nil)
 	before := heap()
 	n := 0
 	for b.Loop() {
-		feed.Put(fmt.Sprintf("team-%d/cert-%d", n%200, n), fields.Keep(certificate(n)))
+		kept, err := fields.Keep(certificate(n))
+		if err != nil {
+			b.Fatal(err)
+		}
+		feed.Put(kept)
 		n++
 	}
+	i.Rules.Flush()
 	b.ReportMetric(float64(heap()-before)/float64(n), "B/object")
 	runtime.KeepAlive(i)
 }

@@ -55,7 +55,6 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 		return !slices.Contains([]string{"cilium", "calico", "falco", "velero", "eks"}, c.Name)
 	})
 	catalogs := []*catalog.Catalog{catalog.New(components...), catalog.New(slices.DeleteFunc(slices.Clone(components), func(c *catalog.Component) bool { return c.Name == "cilium" })...)}
-	resources := []catalog.Resource{{Group: "a.dev", Version: "v1", Resource: "as"}, {Group: "b.dev", Resource: "bs"}}
 	sources := slices.Sorted(maps.Keys(sourceKinds))
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 
@@ -63,23 +62,17 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 		used := 0
 		i := inventory.New(catalogs[used], now)
 		is := cluster{}
-		feeds, sights := map[string]*inventory.Feed{}, map[string]inventory.Sight{}
+		feeds, sights := map[string]*inventory.Feed{}, map[string]facts.SourceState{}
 		for _, source := range sources {
 			is[source] = map[facts.Ref]facts.Fact{}
 			feeds[source] = i.Feed(source)
-		}
-		objects := map[catalog.Resource]map[string]any{}
-		objectSights := map[catalog.Resource]inventory.Sight{}
-		objectFeeds := map[catalog.Resource]*inventory.ResourceFeed{}
-		for _, r := range resources {
-			objects[r], objectFeeds[r] = map[string]any{}, i.ResourceFeed(r)
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"a workload changes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				w := drawWorkload(t, sourceKinds[source])
 				is[source][w.Object()] = w
-				if sights[source] == inventory.Seen {
+				if sights[source] == facts.Synced {
 					feeds[source].Put(w)
 				}
 			},
@@ -87,7 +80,7 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				ref := drawWorkload(t, sourceKinds[source]).Object()
 				delete(is[source], ref)
-				if sights[source] == inventory.Seen {
+				if sights[source] == facts.Synced {
 					feeds[source].Drop(ref)
 				}
 			},
@@ -102,11 +95,11 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 					}
 				}
 				feeds[source].Replace(is.list(source))
-				sights[source] = inventory.Seen
+				sights[source] = facts.Synced
 			},
 			"a source goes out of sight": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				sights[source] = rapid.SampledFrom([]inventory.Sight{inventory.Blind, inventory.NotServed, inventory.Pending}).Draw(t, "sight")
+				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Unreadable, facts.NotServed, facts.Pending}).Draw(t, "sight")
 				feeds[source].Lose(sights[source], sights[source].String())
 			},
 			"a feed is closed and opened again": func(t *rapid.T) {
@@ -115,45 +108,19 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				late.Close()
 				feeds[source] = i.Feed(source)
 				late.Put(drawWorkload(t, sourceKinds[source])) // what comes late is of no account
-				sights[source] = inventory.Pending
+				sights[source] = facts.Pending
 			},
 			"the catalog changes": func(*rapid.T) {
 				used = 1 - used
 				i.SetCatalog(catalogs[used])
 			},
-			"an object changes": func(t *rapid.T) {
-				r := rapid.SampledFrom(resources).Draw(t, "resource")
-				key, content := rapid.SampledFrom([]string{"/1", "/2", "/3"}).Draw(t, "key"), map[string]any{"n": rapid.Int64Range(0, 3).Draw(t, "n")}
-				objects[r][key] = content
-				if objectSights[r] == inventory.Seen {
-					objectFeeds[r].Put(key, content)
-				}
-			},
-			"an object goes": func(t *rapid.T) {
-				r := rapid.SampledFrom(resources).Draw(t, "resource")
-				key := rapid.SampledFrom([]string{"/1", "/2", "/3"}).Draw(t, "key")
-				delete(objects[r], key)
-				if objectSights[r] == inventory.Seen {
-					objectFeeds[r].Drop(key)
-				}
-			},
-			"a resource is listed": func(t *rapid.T) {
-				r := rapid.SampledFrom(resources).Draw(t, "resource")
-				objectFeeds[r].Replace(maps.Clone(objects[r]))
-				objectSights[r] = inventory.Seen
-			},
-			"a resource goes out of sight": func(t *rapid.T) {
-				r := rapid.SampledFrom(resources).Draw(t, "resource")
-				objectSights[r] = rapid.SampledFrom([]inventory.Sight{inventory.Blind, inventory.NotServed}).Draw(t, "sight")
-				objectFeeds[r].Lose(objectSights[r], objectSights[r].String())
-			},
 			"": func(t *rapid.T) {
 				anew := inventory.New(catalogs[used], now)
 				for _, source := range sources {
 					feed := anew.Feed(source)
-					if sights[source] == inventory.Seen {
+					if sights[source] == facts.Synced {
 						feed.Replace(is.list(source))
-					} else if sights[source] != inventory.Pending {
+					} else if sights[source] != facts.Pending {
 						feed.Lose(sights[source], sights[source].String())
 					}
 				}
@@ -161,15 +128,6 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				for _, name := range catalogs[used].Names() {
 					if is, should := got.Component(name), want.Component(name); !same(is, should) {
 						t.Fatalf("%s is\n%s\nand to who looks for the first time\n%s", name, shown(is), shown(should))
-					}
-				}
-				for _, r := range resources {
-					seen := got.Resource(r)
-					if seen.Sight != objectSights[r] {
-						t.Fatalf("%s is %s, not %s", r, seen.Sight, objectSights[r])
-					}
-					if seen.Sight == inventory.Seen && seen.Objects.Len() != len(objects[r]) || seen.Sight != inventory.Seen && seen.Objects.Len() > 0 {
-						t.Fatalf("%s (%s) shows %v of %v", r, seen.Sight, seen.Objects.All(), objects[r])
 					}
 				}
 			},

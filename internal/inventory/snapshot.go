@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"slices"
 	"sync"
 
@@ -16,15 +17,16 @@ import (
 type Snapshot struct {
 	Catalog    *catalog.Catalog
 	components []*Component // in the order of the catalog's names
-	resources  map[catalog.Resource]*Resource
+	outcomes   map[string]*rule.Outcome
+	resources  map[rule.Resource]Source
 	sources    map[string]Source
 	// degraded are the workloads of installed components that do not run as they should, sorted by component.
 	degraded func() []facts.Ref
 }
 
-// Source is how well a source of facts can be seen, and how many objects it shows.
+// Source is the state of a resource that is read, for facts or for rules, and how many objects it has.
 type Source struct {
-	Sight   Sight
+	State   facts.SourceState
 	Reason  string
 	Objects int
 }
@@ -65,18 +67,6 @@ type Installation struct {
 	Evidence []v1alpha1.Evidence
 }
 
-// Resource is what rules see of one resource. It never changes.
-type Resource struct {
-	Sight  Sight
-	Reason string
-	// Revision moves with every change, so that what was computed from the objects can be kept until then.
-	Revision uint64
-	// Objects are the unstructured contents, sorted by namespace and name.
-	Objects *rule.Objects
-
-	outcomes *outcomes
-}
-
 // Snapshot returns the inventory as it is now. Asking again costs nothing while nothing changes.
 func (i *Inventory) Snapshot() *Snapshot {
 	i.mu.Lock()
@@ -84,42 +74,16 @@ func (i *Inventory) Snapshot() *Snapshot {
 	if i.snapshot != nil {
 		return i.snapshot
 	}
-	s := &Snapshot{Catalog: i.catalog, components: slices.Clone(i.states)}
-	s.sources = shown(i.last.sources, i.sources, (*source).seen)
-	s.resources = shown(i.last.resources, i.resources, (*resource).seen)
+	s := &Snapshot{
+		Catalog: i.catalog, components: slices.Clone(i.states), outcomes: maps.Clone(i.outcomes), resources: maps.Clone(i.resources),
+		sources: make(map[string]Source, len(i.sources)),
+	}
+	for name, source := range i.sources {
+		s.sources[name] = Source{source.state, source.reason, len(source.records)}
+	}
 	s.degraded = sync.OnceValue(s.findDegraded)
-	i.snapshot, i.last = s, s
+	i.snapshot = s
 	return s
-}
-
-// shown is what a snapshot shows of things, by their names: what was shown of them last where nothing of that has changed.
-func shown[Name, Shown comparable, Thing any](last map[Name]Shown, of map[Name]Thing, see func(Thing) Shown) map[Name]Shown {
-	same := last != nil && len(last) == len(of)
-	for name, thing := range of {
-		if was, ok := last[name]; !same || !ok || was != see(thing) {
-			same = false
-			break
-		}
-	}
-	if same {
-		return last
-	}
-	now := make(map[Name]Shown, len(of))
-	for name, thing := range of {
-		now[name] = see(thing)
-	}
-	return now
-}
-
-// seen is how well the source can be seen.
-func (s *source) seen() Source { return Source{s.sight, s.reason, len(s.records)} }
-
-// seen is what rules see of the resource.
-func (r *resource) seen() *Resource {
-	if r.view == nil {
-		r.view = &Resource{Sight: r.sight, Reason: r.reason, Revision: r.revision, Objects: r.objects, outcomes: &outcomes{}}
-	}
-	return r.view
 }
 
 // Component returns what is found of a component; nil where nobody defines it.
@@ -185,23 +149,26 @@ func (s *Snapshot) Source(name string) Source { return s.sources[name] }
 
 // Sights tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
 // read of one resource, the worse one is told.
-func (s *Snapshot) Sights() map[string]Sight {
-	sights := make(map[string]Sight, len(s.sources)+len(s.resources))
+func (s *Snapshot) Sights() map[string]facts.SourceState {
+	states := make(map[string]facts.SourceState, len(s.sources)+len(s.resources))
 	for name, source := range s.sources {
-		sights[name] = source.Sight
+		states[name] = source.State
 	}
 	for name, r := range s.resources {
-		if known, ok := sights[name.String()]; !ok || known == Seen || known == NotServed && r.Sight != Seen {
-			sights[name.String()] = r.Sight
+		if known, ok := states[name.String()]; !ok || known == facts.Synced || known == facts.NotServed && r.State != facts.Synced {
+			states[name.String()] = r.State
 		}
 	}
-	return sights
+	return states
 }
 
-// Resource returns what rules see of a resource. One that nobody feeds is Pending.
-func (s *Snapshot) Resource(name catalog.Resource) *Resource {
-	if r, ok := s.resources[name]; ok {
-		return r
+// Resource is the state of a resource that rules read. One that nobody feeds is Pending.
+func (s *Snapshot) Resource(name rule.Resource) Source { return s.resources[name] }
+
+// Outcome is what a rule instance came to, by its key. One that was not evaluated yet is Pending.
+func (s *Snapshot) Outcome(key string) *rule.Outcome {
+	if outcome := s.outcomes[key]; outcome != nil {
+		return outcome
 	}
-	return &Resource{}
+	return rule.Pending
 }

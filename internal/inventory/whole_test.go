@@ -11,9 +11,9 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-func define(t *testing.T, name string, spec v1alpha1.ComponentDefinitionSpec) *catalog.Component {
+func define(t *testing.T, name string, spec v1alpha1.PlatformComponentSpec) *catalog.Component {
 	t.Helper()
-	definition := &v1alpha1.ComponentDefinition{Spec: spec}
+	definition := &v1alpha1.PlatformComponent{Spec: spec}
 	definition.Name = name
 	component, errs := catalog.Compile(definition)
 	if len(errs) > 0 {
@@ -25,8 +25,8 @@ func define(t *testing.T, name string, spec v1alpha1.ComponentDefinitionSpec) *c
 // TestPartOf shows that what ships inside another product is an installation of its own that says whose part it is, and
 // that the same product elsewhere stands for itself.
 func TestPartOf(t *testing.T) {
-	byImage := func(image string, bundles ...v1alpha1.Name) v1alpha1.ComponentDefinitionSpec {
-		return v1alpha1.ComponentDefinitionSpec{Layer: "x", Bundles: bundles, Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{image}}}}}
+	byImage := func(image string, bundles ...v1alpha1.Name) v1alpha1.PlatformComponentSpec {
+		return v1alpha1.PlatformComponentSpec{Layer: "x", Bundles: bundles, Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{image}}}}}
 	}
 	i := New(catalog.New(define(t, "registry", byImage("acme/registry", "scanner")), define(t, "scanner", byImage("acme/scanner"))), time.Now)
 	run := func(namespace, image string) facts.Fact {
@@ -50,8 +50,8 @@ func TestPartOf(t *testing.T) {
 
 // TestTheClusterItself shows that the API server is found by its version, and that distributions are told apart by it.
 func TestTheClusterItself(t *testing.T) {
-	byVersion := func(pattern string) v1alpha1.ComponentDefinitionSpec {
-		return v1alpha1.ComponentDefinitionSpec{
+	byVersion := func(pattern string) v1alpha1.PlatformComponentSpec {
+		return v1alpha1.PlatformComponentSpec{
 			Layer: "core", Signals: v1alpha1.Signals{APIServer: &v1alpha1.APIServerSignal{Version: pattern}},
 			Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromAPIServer}},
 		}
@@ -77,7 +77,7 @@ func TestTheClusterItself(t *testing.T) {
 // TestAnAnnotationOfItsCRDsTellsTheVersion shows that an API without a program has a version, and that an upgrade of its
 // CRDs is seen.
 func TestAnAnnotationOfItsCRDsTellsTheVersion(t *testing.T) {
-	i := New(catalog.New(define(t, "api", v1alpha1.ComponentDefinitionSpec{
+	i := New(catalog.New(define(t, "api", v1alpha1.PlatformComponentSpec{
 		Layer: "network", Signals: v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "things.acme.example", Role: v1alpha1.RoleProof}}},
 		Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromCRDAnnotation, Annotation: "acme.example/bundle-version"}},
 	})), time.Now)

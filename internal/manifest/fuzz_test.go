@@ -18,9 +18,9 @@ func FuzzProfiles(f *testing.F) {
 	for _, text := range []string{
 		head + "  layers: [{name: a, requirements: [{name: b, capability: cni}]}]\n",
 		head + "  interval: 1m\n  gracePeriod: 1h\n  undeclared: Forbid\n  layers: [{name: a, requirements: [{name: b, anyOf: [{component: x, version: '>=1'}], checks: [{name: c, parameters: {a: b}}]}]}]\n",
-		head + "  layers: [{name: a, requirements: [{name: b, check: {resource: {group: g, version: v, resource: r}, expression: 'true', message: m}}]}]\n---\nkind: Other\napiVersion: v1\n",
-		head + "  layers: [{name: a, requirements: [{name: b, attested: {by: c, reason: d, url: 'https://x', expires: 2027-01-02T03:04:05Z}}]}]\n",
-		head + "  layers: [{name: a, requirements: [{name: b, attested: {by: c, reason: d, expires: soon}}]}]\n", head + "  layrs: []\n", head + "  layers: []\n  layers: []\n", "\xef\xbb\xbf" + head + "  layers: 1\n",
+		head + "  layers: [{name: a, requirements: [{name: b, rule: {resource: {group: g, version: v, resource: r}, expression: 'true', message: m}}]}]\n---\nkind: Other\napiVersion: v1\n",
+		head + "  layers: [{name: a, requirements: [{name: b, attestation: {by: c, reason: d, url: 'https://x', expires: 2027-01-02T03:04:05Z}}]}]\n",
+		head + "  layers: [{name: a, requirements: [{name: b, attestation: {by: c, reason: d, expires: soon}}]}]\n", head + "  layrs: []\n", head + "  layers: []\n  layers: []\n", "\xef\xbb\xbf" + head + "  layers: 1\n",
 		"a: &a [x]\nb: [*a, *a]\n", "---\n---\n", "{}", "[]", "\x00", "!!binary x", "? a\n: b", "- - - -", head + "  interval: 1e400\n", "%YAML 1.2\n---\nkind: 9223372036854775808",
 	} {
 		f.Add([]byte(text))

@@ -1,4 +1,4 @@
-// Package manifest reads PlatformProfiles and ComponentDefinitions from YAML as the API server would: with the schema's
+// Package manifest reads PlatformProfiles and PlatformComponents from YAML as the API server would: with the schema's
 // defaults, its bounds and its CEL rules, and with unknown fields refused. What it accepts the API server accepts too.
 package manifest
 

@@ -28,7 +28,7 @@ func TestAGoodProfileGetsItsDefaults(t *testing.T) {
 		t.Errorf("interval %s, gracePeriod %s, undeclared %s", spec.Interval.Duration, spec.GracePeriod.Duration, spec.Undeclared)
 	}
 	r := spec.Layers[0].Requirements[0]
-	if r.Severity != v1alpha1.SeverityRequired || r.Presence != v1alpha1.PresencePresent || r.Health != v1alpha1.RequireHealthy || r.Exclusive {
+	if r.Severity != v1alpha1.SeverityRequired || r.Presence != "" || r.Health != "" || r.Exclusive {
 		t.Errorf("%+v", r)
 	}
 	if got := profiles[1].Spec.Layers[0].Requirements[0].Severity; got != v1alpha1.SeverityRecommended {
@@ -40,25 +40,36 @@ func TestAGoodProfileGetsItsDefaults(t *testing.T) {
 }
 
 func TestABadProfileIsRefusedWithWhatToChange(t *testing.T) {
-	const check = "check: {resource: {group: %, resource: #}, expression: 'true', message: m}"
+	const check = "rule: {resource: {group: %, resource: #}, expression: 'true', message: m}"
 	resource := func(group, name string) string {
 		return strings.NewReplacer("%", "'"+group+"'", "#", name).Replace(check)
 	}
 	for name, test := range map[string]struct{ text, path, says string }{
-		"two of capability, anyOf, check, attested": {asks("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
+		"two of capability, anyOf, check, attested": {asks("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
 		"none of them":                      {asks("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
-		"exclusive with an attestation":     {asks("exclusive: true, attested: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
+		"exclusive with an attestation":     {asks("exclusive: true, attestation: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
 		"exclusive and absent":              {asks("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "make no sense with 'presence: Absent'"},
 		"checks of a capability":            {asks("capability: cni, checks: [{name: x}]"), "spec.layers[0].requirements[0]", "name the component under 'anyOf'"},
-		"a check over Secrets":              {asks(resource("", "secrets")), "spec.layers[0].requirements[0].check.resource", "Secrets are never read"},
-		"a check over pods":                 {asks(resource("", "pods")), "spec.layers[0].requirements[0].check.resource", "check the workload that owns the pods instead"},
-		"a check over events":               {asks(resource("events.k8s.io", "events")), "spec.layers[0].requirements[0].check.resource", "never watched"},
-		"a check over a kind":               {asks(resource("apps", "Deployment")), "spec.layers[0].requirements[0].check.resource.resource", "plural, lower case name"},
-		"a check over a subresource":        {asks(resource("", "nodes/proxy")), "spec.layers[0].requirements[0].check.resource.resource", "without a subresource"},
-		"a check without its message":       {asks("check: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].check.message", "Required"},
-		"an attestation without its reason": {asks("attested: {by: me}"), "spec.layers[0].requirements[0].attested.reason", "Required"},
-		"an attestation with an odd url":    {asks("attested: {by: me, reason: so, url: 'javascript:x'}"), "spec.layers[0].requirements[0].attested.url", "url must begin with https://"},
-		"an attestation with an odd date":   {asks("attested: {by: me, reason: so, expires: tomorrow}"), "spec.layers[0].requirements[0].attested.expires", "date-time"},
+		"a check over Secrets":              {asks(resource("", "secrets")), "spec.layers[0].requirements[0].rule.resource", "Secrets are never read"},
+		"a check over pods":                 {asks(resource("", "pods")), "spec.layers[0].requirements[0].rule.resource", "check the workload that owns the pods instead"},
+		"a check over events":               {asks(resource("events.k8s.io", "events")), "spec.layers[0].requirements[0].rule.resource", "never watched"},
+		"a check over a kind":               {asks(resource("apps", "Deployment")), "spec.layers[0].requirements[0].rule.resource.resource", "plural, lower case name"},
+		"a check over a subresource":        {asks(resource("", "nodes/proxy")), "spec.layers[0].requirements[0].rule.resource.resource", "without a subresource"},
+		"a check without its message":       {asks("rule: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].rule.message", "Required"},
+		"a rule of no resource":             {asks("rule: {expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
+		"a rule of two forms of resource":   {asks("rule: {resource: {resource: nodes}, resources: [{resource: nodes}, {resource: services}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
+		"a rule without an expression":      {asks("rule: {resource: {resource: nodes}, message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression', which is about one object, and 'listExpression'"},
+		"a rule with both expressions":      {asks("rule: {resource: {resource: nodes}, expression: 'true', listExpression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression'"},
+		"a list rule that counts":           {asks("rule: {resource: {resource: nodes}, listExpression: 'true', require: Any, message: m}"), "spec.layers[0].requirements[0].rule", "'require', 'minPercent' and 'whenEmpty' count single objects"},
+		"a share of any":                    {asks("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "spec.layers[0].requirements[0].rule", "'minPercent' is a share of all objects"},
+		"a share of more than all":          {asks("rule: {resource: {resource: nodes}, expression: 'true', minPercent: 101, message: m}"), "spec.layers[0].requirements[0].rule.minPercent", "less than or equal to 100"},
+		"a quantifier that there is not":    {asks("rule: {resource: {resource: nodes}, expression: 'true', require: None, message: m}"), "spec.layers[0].requirements[0].rule.require", `"All", "Any", "ExactlyOne"`},
+		"a variable with an odd name":       {asks("rule: {resource: {resource: nodes}, variables: [{name: Ready-1, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[0].name", "must begin with a lower case letter"},
+		"two variables of one name":         {asks("rule: {resource: {resource: nodes}, variables: [{name: a, expression: 'true'}, {name: a, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[1]", "Duplicate value"},
+		"a share from a parameter":          {asks("rule: {resource: {resource: nodes}, expression: 'true', minPercentFrom: x, message: m}"), "spec.layers[0].requirements[0].rule.minPercentFrom", "correct the spelling, or remove it"},
+		"an attestation without its reason": {asks("attestation: {by: me}"), "spec.layers[0].requirements[0].attestation.reason", "Required"},
+		"an attestation with an odd url":    {asks("attestation: {by: me, reason: so, url: 'javascript:x'}"), "spec.layers[0].requirements[0].attestation.url", "url must begin with https://"},
+		"an attestation with an odd date":   {asks("attestation: {by: me, reason: so, expires: tomorrow}"), "spec.layers[0].requirements[0].attestation.expires", "date-time"},
 		"a severity that there is not":      {asks("capability: cni, severity: Urgent"), "spec.layers[0].requirements[0].severity", `"Required", "Recommended"`},
 		"a component named twice":           {asks("anyOf: [{component: cilium}, {component: cilium}]"), "spec.layers[0].requirements[0].anyOf[1]", "Duplicate value"},
 		"an empty list of components":       {asks("anyOf: []"), "spec.layers[0].requirements[0].anyOf", "at least 1"},
@@ -101,7 +112,7 @@ func TestAnErrorNamesTheDocumentAndTheProfile(t *testing.T) {
 func TestDefinitions(t *testing.T) {
 	definition := func(name, spec string) *unstructured.Unstructured {
 		u := &unstructured.Unstructured{}
-		if err := Decode([]byte("apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: "+name+"}\nspec: {layer: x, "+spec+"}"), &u.Object); err != nil {
+		if err := Decode([]byte("apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: "+name+"}\nspec: {layer: x, "+spec+"}"), &u.Object); err != nil {
 			t.Fatal(err)
 		}
 		return u
@@ -125,9 +136,10 @@ func TestDefinitions(t *testing.T) {
 		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "must say what it looks at"},
 		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Pod], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
 		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "go with 'from: Expression'|spec.version[0]"},
-		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "it needs both|spec.version[0]"},
-		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "it needs both|spec.version[0]"},
-		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "it needs both"},
+		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "it needs 'resource' and 'expression'|spec.version[0]"},
+		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "it needs 'resource' and 'expression'|spec.version[0]"},
+		"a share of two places":    {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, parameters: [{name: p, type: Integer}], minPercentFrom: p, minPercent: 3, resource: {resource: nodes}, expression: 'true', message: m}]"), "'minPercentFrom' takes the place of 'minPercent'"},
+		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "it needs 'resource' and 'expression'"},
 		"rules over Secrets":       {definition("x", "signals: {workloads: [{images: [a/b]}]}, health: {rules: [{name: a, resource: {resource: secrets}, expression: 'true', message: m}]}"), "Secrets are never read"},
 		"two checks of one name":   {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: a, resource: {resource: nodes}, expression: 'true', message: m}]"), "Duplicate value"},
 		"a name with dots":         {definition("a.b", "signals: {workloads: [{images: [a/b]}]}"), "lower case letters, digits and dashes"},

@@ -57,7 +57,7 @@ func TestBombsInFiles(t *testing.T) {
 		"a byte order mark":       {"\xef\xbb\xbf" + daemonSet, ""},
 		"CRLF":                    {strings.ReplaceAll(daemonSet+"---\n"+daemonSet, "\n", "\r\n"), ""},
 		"a key twice":             {daemonSet + "kind: DaemonSet\n", ""},
-		"a profile's key twice": {"apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: x}\nspec: {layer: a, layer: b, signals: {workloads: [{images: [a/b]}]}}\n",
+		"a profile's key twice": {"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: x}\nspec: {layer: a, layer: b, signals: {workloads: [{images: [a/b]}]}}\n",
 			"already set"},
 		"another kind's document": {"apiVersion: example.com/v1\nkind: Other\nmetadata: {name: x}\nspec: [1, 2]\n", ""},
 	} {

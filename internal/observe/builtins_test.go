@@ -14,23 +14,26 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // catalogReads is everything that a rule of the catalog reads.
-func catalogReads(t *testing.T) catalog.Reads {
+func catalogReads(t *testing.T) rule.Reads {
 	t.Helper()
 	components, err := catalog.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := catalog.New(components...)
-	reads := c.HealthReads()
-	for _, name := range c.Names() {
-		reads.Add(c.Component(name).CheckReads())
+	var instances []rule.Instance
+	for _, component := range components {
+		instances = append(instances, component.Instances()...)
+		for _, check := range component.Checks {
+			instances = append(instances, rule.NewInstance(check.Rule, nil, component.Name))
+		}
 	}
-	return reads
+	return rule.ReadsOf(instances)
 }
 
 // TestRulesSeeTheSameOfGoTypes holds what rules see of a built-in object that came as protobuf against what they see of its
@@ -63,12 +66,12 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 				t.Fatal(err)
 			}
 			object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as it is in a list of protobuf
-			wantKey, want, err := s.contentOf(&unstructured.Unstructured{Object: content})
+			want, err := s.keep(&unstructured.Unstructured{Object: content})
 			if err != nil {
 				t.Fatal(err)
 			}
-			gotKey, got, err := s.contentOf(object)
-			if err != nil || gotKey != wantKey || !rule.Same(got, want) {
+			got, err := s.keep(object)
+			if err != nil || got != want {
 				t.Fatalf("%s: rules would see\n%v\n%v, and not\n%v", resource, got, err, want)
 			}
 		}
@@ -83,20 +86,20 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 // TestFieldsThatGoTypesDoNotKnow shows that a rule which reads what a newer Kubernetes may serve gets it: as JSON.
 func TestFieldsThatGoTypesDoNotKnow(t *testing.T) {
 	for expression, want := range map[string]bool{
-		"objects.all(o, o.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True'))": true,
-		"objects.all(o, o.metadata.labels['a'] == 'b' && o.kind == 'Node')":                      true,
-		"objects.all(o, o.status.?capacity['cpu'].orValue('') != '')":                            true,
-		"objects.all(o, o.status.?newlyServed.orValue('') == '')":                                false,
-		"objects.all(o, o.status.conditions.all(c, c.?newlyServed.orValue('') == ''))":           false,
-		"objects.all(o, size(o.status.conditions) > 0 && o.status.conditions[0] != null)":        false,
-		"objects.all(o, o.spec != null)":                                                         false,
+		"object.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')": true,
+		"object.metadata.labels['a'] == 'b' && object.kind == 'Node'":                 true,
+		"object.status.?capacity['cpu'].orValue('') != ''":                            true,
+		"object.status.?newlyServed.orValue('') == ''":                                false,
+		"object.status.conditions.all(c, c.?newlyServed.orValue('') == '')":           false,
+		"size(object.status.conditions) > 0 && object.status.conditions[0] != null":   false,
+		"object.spec != null": false,
 	} {
-		program, err := rule.Compile(rule.Check, expression)
-		if err != nil {
-			t.Fatalf("%s: %v", expression, err)
+		r := rule.New(&v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Resource: "nodes"}, Expression: expression}, rule.ProfileScope, "")
+		if errs := r.Compile(nil); len(errs) > 0 {
+			t.Fatal(errs.ToAggregate())
 		}
-		if got := program.Reads("").In(reflect.TypeFor[corev1.Node]()); got != want {
-			t.Errorf("%s: Go's Node has all of %s: %t, want %t", expression, program.Reads(""), got, want)
+		if got := r.Reads("").In(reflect.TypeFor[corev1.Node]()); got != want {
+			t.Errorf("%s: Go's Node has all of %s: %t, want %t", expression, r.Reads(""), got, want)
 		}
 	}
 	if rule.Everything().In(reflect.TypeFor[appsv1.Deployment]()) {

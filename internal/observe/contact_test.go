@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
 // TestContact shows what counts as an answer, and that a watch that says nothing ends with an error while one with a word now
@@ -89,7 +89,7 @@ func TestSettled(t *testing.T) {
 		"doubted":       func(c *Contact) { c.began = c.began.Add(-away - time.Second); c.doubt() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			contact, w := NewContact(), &watcher{sight: inventory.Seen}
+			contact, w := NewContact(), &watcher{sight: facts.Synced}
 			l := &Live{clients: Clients{Contact: contact}, watchers: map[string]*watcher{"deployments.apps": w}}
 			settled := func(want bool, when string) {
 				t.Helper()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,12 +23,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Dump is what was read from files.
 type Dump struct {
-	// Definitions are the ComponentDefinitions among the objects; they extend the catalog as they would in the cluster.
-	Definitions []*v1alpha1.ComponentDefinition
+	// Definitions are the PlatformComponents among the objects; they extend the catalog as they would in the cluster.
+	Definitions []*v1alpha1.PlatformComponent
 
 	facts   map[string][]facts.Fact     // by source
 	objects store                       // all that was read, but for definitions and Secrets
@@ -148,10 +150,10 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	}
 	kind := object.GroupVersionKind()
 	switch {
-	case kind.Group == v1alpha1.GroupVersion.Group && kind.Kind == "ComponentDefinition":
-		definition := &v1alpha1.ComponentDefinition{}
+	case kind.Group == v1alpha1.GroupVersion.Group && kind.Kind == "PlatformComponent":
+		definition := &v1alpha1.PlatformComponent{}
 		if err := manifest.Check(object); err != nil {
-			return fmt.Errorf("ComponentDefinition %q: %w", object.GetName(), err)
+			return fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
 		}
 		if err := convert(object, definition); err != nil {
 			return err
@@ -225,13 +227,13 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 
 // each calls a function with every object that was read of some resources, in the order in which they were read. It is asked
 // once all files were read: only then all CRDs are known.
-func (d *Dump) each(wanted func(catalog.Resource) bool, do func(catalog.Resource, *unstructured.Unstructured) error) error {
-	resources := map[schema.GroupKind][]catalog.Resource{}
-	of := func(kind schema.GroupKind) []catalog.Resource {
+func (d *Dump) each(wanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
+	resources := map[schema.GroupKind][]rule.Resource{}
+	of := func(kind schema.GroupKind) []rule.Resource {
 		found, known := resources[kind]
 		if !known {
 			for _, plural := range d.plurals(kind) {
-				if resource := (catalog.Resource{Group: kind.Group, Resource: plural}); wanted(resource) {
+				if resource := (rule.Resource{Group: kind.Group, Resource: plural}); wanted(resource) {
 					found = append(found, resource)
 				}
 			}
@@ -261,14 +263,14 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 	return slices.Compact(all)
 }
 
-// Feed feeds an inventory with what was read. Files show all of what they show: a kind that they hold nothing of counts
+// Feed feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
-func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) error {
+func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range kinds() {
 		source := k.resource.String()
 		if source == nodeSource && len(d.facts[source]) == 0 {
 			// Every cluster has nodes, and no manifest does: what they would show is out of sight.
-			i.Feed(source).Lose(inventory.Blind, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			i.Feed(source).Lose(facts.Unreadable, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
 			continue
 		}
 		i.Feed(source).Replace(d.facts[source])
@@ -279,35 +281,50 @@ func (d *Dump) Feed(i *inventory.Inventory, reads catalog.Reads) error {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Feed(name).Replace(d.facts[name])
 	}
-	versions := map[catalog.Resource][]catalog.Resource{} // files show every object in one version, which is as good as another
-	for resource := range reads {
-		named := catalog.Resource{Group: resource.Group, Resource: resource.Resource}
-		versions[named] = append(versions[named], resource)
+	return d.feedRules(i.Rules, instances)
+}
+
+// feedRules feeds an evaluator with the objects that instances of rules see. Of what the files hold no object of, and is none of
+// Kubernetes' own kinds, nobody can say whether the files would hold it.
+func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error {
+	readers := map[rule.Resource][]rule.Instance{}
+	versions := map[rule.Resource][]rule.Resource{} // files show every object in one version, which is as good as another
+	for _, instance := range instances {
+		for _, resource := range instance.ReadResources() {
+			if readers[resource] == nil {
+				named := rule.Resource{Group: resource.Group, Resource: resource.Resource}
+				versions[named] = append(versions[named], resource)
+			}
+			readers[resource] = append(readers[resource], instance)
+		}
 	}
-	kept := map[catalog.Resource]map[string]any{}
-	err := d.each(func(named catalog.Resource) bool { return len(versions[named]) > 0 }, func(named catalog.Resource, object *unstructured.Unstructured) error {
+	fields := map[rule.Resource]*rule.Fields{} // found out for what the files hold: few of a catalog's rules need be compiled
+	kept := map[rule.Resource]map[string]rule.Object{}
+	err := d.each(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
 		for _, resource := range versions[named] {
 			if kept[resource] == nil {
-				kept[resource] = map[string]any{}
+				kept[resource], fields[resource] = map[string]rule.Object{}, rule.ReadsOf(readers[resource])[resource]
 			}
-			kept[resource][keyOf(object.GetNamespace(), object.GetName())] = reads[resource].Keep(object.Object)
+			one, err := fields[resource].Keep(object.Object)
+			if err != nil {
+				return err
+			}
+			kept[resource][one.Key] = one
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for resource := range reads {
-		feed := i.ResourceFeed(resource)
+	for resource := range readers {
 		objects, ok := kept[resource]
 		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
-			if objects == nil {
-				objects = map[string]any{}
-			}
-			feed.Replace(objects)
+			rules.Feed(resource).Replace(slices.Collect(maps.Values(objects)))
 			continue
 		}
-		feed.Lose(inventory.Pending, "the files hold no "+resource.String())
+		rules.Feed(resource).Lose(facts.Pending, "the files hold no "+resource.String())
 	}
+	rules.SetInstances(instances)
+	rules.Flush()
 	return nil
 }

@@ -12,13 +12,14 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 var (
-	gears   = catalog.Resource{Group: "corp.dev", Resource: "cogwheels"}
-	classes = catalog.Resource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
+	gears   = rule.Resource{Group: "corp.dev", Resource: "cogwheels"}
+	classes = rule.Resource{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"}
 )
 
 const product = `
@@ -35,9 +36,9 @@ spec:
 `
 
 // looked is what an inventory of one product holds after it was fed.
-func looked(t *testing.T, d *Dump, resources ...catalog.Resource) *inventory.Snapshot {
+func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapshot {
 	t.Helper()
-	definition := &v1alpha1.ComponentDefinition{}
+	definition := &v1alpha1.PlatformComponent{}
 	if err := yaml.UnmarshalStrict([]byte(product), definition); err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +47,11 @@ func looked(t *testing.T, d *Dump, resources ...catalog.Resource) *inventory.Sna
 		t.Fatal(errs.ToAggregate())
 	}
 	i := inventory.New(catalog.New(component), time.Now)
-	reads := catalog.Reads{}
+	var instances []rule.Instance
 	for _, resource := range resources {
-		reads[resource] = rule.Everything()
+		instances = append(instances, seven(resource))
 	}
-	if err := d.Feed(i, reads); err != nil {
+	if err := d.Feed(i, instances); err != nil {
 		t.Fatal(err)
 	}
 	if !i.Settled() && len(resources) == 0 {
@@ -181,7 +182,7 @@ func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 		"a list of values":        {"- a\n- b\n", "document 2 is no Kubernetes object"},
 		"a field of another type": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: many}\n", "document 2: Deployment w"},
 		"a definition with a mistake": {
-			"apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n", `document 2: ComponentDefinition "x": spec.signals`,
+			"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n", `document 2: PlatformComponent "x": spec.signals`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -200,45 +201,49 @@ func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 	}
 }
 
+// seven is a rule that each object of a resource has seven teeth.
+func seven(resource rule.Resource) rule.Instance {
+	return rule.NewInstance(rule.New(&v1alpha1.Rule{
+		Resource:   &v1alpha1.ResourceReference{Group: resource.Group, Version: resource.Version, Resource: resource.Resource},
+		Expression: "type(object.spec.teeth) == int && object.spec.teeth == 7 && !has(object.spec.none)",
+	}, rule.ProfileScope, ""), nil, "")
+}
+
 func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
 	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
 	s := looked(t, read(t, object+"---\n"+crd), gears)
-	if got := s.Resource(gears); got.Sight != inventory.Seen || got.Objects.Len() != 1 {
+	if got := s.Resource(gears); got.State != facts.Synced || got.Objects != 1 {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
 	// Whole numbers stay whole: CEL tells 7 from 7.0.
-	seven, err := rule.Compile(rule.Check, "objects.all(o, type(o.spec.teeth) == int && o.spec.teeth == 7)")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if holds, err := seven.Holds(rule.Input{Objects: s.Resource(gears).Objects}); err != nil || !holds {
-		t.Errorf("seven is read as another number: %v, %v", holds, err)
+	if got := s.Outcome(seven(gears).Key); !got.Holds || got.Satisfied != 1 {
+		t.Errorf("seven is read as another number: %+v", got)
 	}
 	s = looked(t, read(t, deployment("a", "v1")), gears, classes)
-	if got := s.Resource(gears); got.Sight != inventory.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
+	if got := s.Resource(gears); got.State != facts.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
 		t.Errorf("of a resource that the files may leave out: %+v", got)
 	}
-	if got := s.Resource(classes); got.Sight != inventory.Seen || got.Objects.Len() != 0 {
+	if got := s.Resource(classes); got.State != facts.Synced || got.Objects != 0 {
 		t.Errorf("of a resource that every cluster has: %+v", got)
 	}
 	s = looked(t, read(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
-	if got := s.Resource(classes); got.Objects.Len() != 1 {
+	if got := s.Resource(classes); got.Objects != 1 {
 		t.Errorf("one StorageClass is seen as %+v", got)
 	}
 }
 
 func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
-	d := read(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
+	d := read(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
 	if len(d.Definitions) != 1 || d.Definitions[0].Name != "mine" || d.Definitions[0].Spec.Signals.CRDs[0].Role != v1alpha1.RoleSupport {
 		t.Errorf("%+v", d.Definitions)
 	}
 }
 
 func TestSecretsInFilesAreNeverRead(t *testing.T) {
-	secrets := catalog.Resource{Resource: "secrets"}
+	secrets := rule.Resource{Resource: "secrets"}
 	s := looked(t, read(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
-	if got := s.Resource(secrets); got.Objects.Len() > 0 {
-		t.Errorf("a rule would see %v", got.Objects.All())
+	if got := s.Resource(secrets); got.Objects > 0 {
+		t.Errorf("a rule would see %d", got.Objects)
 	}
 }

@@ -20,7 +20,7 @@ func FuzzDump(f *testing.F) {
 		"{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Node, metadata: {name: n}, status: {nodeInfo: {containerRuntimeVersion: 'containerd://2.1.4', kubeletVersion: v1.37.2, osImage: 'Talos (v1)'}}}]}",
 		"{apiVersion: v1, kind: PodList, items: [{metadata: {name: p, namespace: a}, spec: {containers: [{name: c}]}, status: {phase: Running, containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff, message: m}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}}]}}]}",
 		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: backups.velero.io}, spec: {group: velero.io, names: {kind: Backup, plural: backups}}}\n---\n{apiVersion: velero.io/v1, kind: Backup, metadata: {name: b}, status: {phase: Completed}}",
-		"{apiVersion: platformprofile.dev/v1alpha1, kind: ComponentDefinition, metadata: {name: x}, spec: {layer: x, signals: {workloads: [{images: [a/b]}]}}}",
+		"{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: x}, spec: {layer: x, signals: {workloads: [{images: [a/b]}]}}}",
 		"{apiVersion: v1, kind: Secret, data: {a: b}}", "{kind: List, apiVersion: v1, items: [1]}", "{kind: List, apiVersion: v1, items: {a: b}}", "{apiVersion: a/b/c, kind: x}", "{apiVersion: apps/v1, kind: Deployment, spec: 1}",
 		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: a}, spec: {replicas: -1, selector: {}}, status: {conditions: [{type: ReplicaFailure, status: 'True', message: exceeded quota}]}}",
 		"{apiVersion: v1, kind: Pod, metadata: {name: '; rm -rf', namespace: '$(x)'}, status: {phase: Failed, reason: Evicted}}", "a: b", "\ufeffkind: a", "kind: x\r\napiVersion: v1\r\n",
@@ -42,7 +42,7 @@ func FuzzDump(f *testing.F) {
 			return "", false
 		}
 		i := inventory.New(known, func() time.Time { return now })
-		if err := dump.Feed(i, known.HealthReads()); err != nil {
+		if err := dump.Feed(i, known.Instances()); err != nil {
 			t.Fatal(err)
 		}
 		if err := dump.Diagnose(i, now); err != nil {

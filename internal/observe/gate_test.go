@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
@@ -25,7 +26,7 @@ import (
 func TestWhatIsLetGoIsListedAnew(t *testing.T) {
 	i := inventory.New(catalog.New(), time.Now)
 	s := &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}
-	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}}, sight: inventory.Seen, sink: s}
+	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}}, sight: facts.Synced, sink: s}
 	g := &gate{sink: s, watcher: w}
 	reader := g.reader(&cache.ListWatch{
 		WatchFuncWithContext: func(context.Context, metav1.ListOptions) (watch.Interface, error) {
@@ -56,7 +57,7 @@ func (s *tardy) Replace([]any, string) error {
 	return nil
 }
 
-func (s *tardy) lose(inventory.Sight, string) {
+func (s *tardy) lose(facts.SourceState, string) {
 	select {
 	case <-s.replaced:
 		time.Sleep(10 * time.Millisecond) // until it is noted
@@ -69,7 +70,7 @@ func (s *tardy) lose(inventory.Sight, string) {
 // was listed and counts as seen, or neither.
 func TestToldAndNotedAreTheSame(t *testing.T) {
 	s := &tardy{replaced: make(chan struct{})}
-	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}, back: make(chan struct{}, 1)}, sight: inventory.Seen, sink: s}
+	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}, back: make(chan struct{}, 1)}, sight: facts.Synced, sink: s}
 	g := &gate{sink: s, watcher: w, watching: true}
 	w.ceased("it hangs")
 	failed := make(chan struct{})
@@ -93,7 +94,7 @@ func TestToldAndNotedAreTheSame(t *testing.T) {
 // over, however close together they are. To end the look for them would have the source listed and taken to answer.
 func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {
 	i := inventory.New(catalog.New(), time.Now)
-	w := &watcher{sight: inventory.Seen}
+	w := &watcher{sight: facts.Synced}
 	asked := 0
 	g := &gate{sink: &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}, watcher: w}
 	reader := g.reader(&cache.ListWatch{
@@ -144,7 +145,7 @@ func (s *noted) Replace(objects []any, version string) error {
 	return s.factSink.Replace(objects, version)
 }
 
-func (s *noted) lose(sight inventory.Sight, reason string) {
+func (s *noted) lose(sight facts.SourceState, reason string) {
 	s.losses.Add(1)
 	s.factSink.lose(sight, reason)
 }

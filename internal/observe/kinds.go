@@ -83,7 +83,7 @@ func NewClients(config *rest.Config) (Clients, error) {
 
 // kind is one source of facts, and how it is read.
 type kind struct {
-	resource catalog.Resource
+	resource rule.Resource
 	// by returns how to list and watch it; gvr is the served resource, for kinds whose version is not known beforehand.
 	by func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch
 	// optional says that the cluster may not serve it, so that its version is looked up first.
@@ -93,8 +93,8 @@ type kind struct {
 }
 
 // Sources are the resources that every inventory is fed from, whatever the catalog and the profiles ask for.
-func Sources() []catalog.Resource {
-	var all []catalog.Resource
+func Sources() []rule.Resource {
+	var all []rule.Resource
 	for _, k := range kinds() {
 		all = append(all, k.resource)
 	}
@@ -182,14 +182,14 @@ func listWatch[L runtime.Object](l lister[L]) *cache.ListWatch {
 
 func typed[L runtime.Object](group, resource string, client func(Clients) lister[L]) kind {
 	return kind{
-		resource: catalog.Resource{Group: group, Resource: resource},
+		resource: rule.Resource{Group: group, Resource: resource},
 		by:       func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch { return listWatch(client(c)) },
 	}
 }
 
 func byMetadata(group, version, resource string) kind {
 	return kind{
-		resource: catalog.Resource{Group: group, Resource: resource},
+		resource: rule.Resource{Group: group, Resource: resource},
 		by: func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch {
 			return listWatch[*metav1.PartialObjectMetadataList](c.Metadata.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}))
 		},
@@ -205,7 +205,7 @@ func paged(options metav1.ListOptions) metav1.ListOptions {
 
 func untyped(group, resource string) kind {
 	return kind{
-		resource: catalog.Resource{Group: group, Resource: resource}, optional: true,
+		resource: rule.Resource{Group: group, Resource: resource}, optional: true,
 		by: func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch {
 			return listWatch[*unstructured.UnstructuredList](c.Dynamic.Resource(gvr))
 		},
@@ -215,7 +215,7 @@ func untyped(group, resource string) kind {
 // configMap reads a single ConfigMap. The field selector makes a permission by name enough.
 func configMap(c catalog.ConfigMap) kind {
 	return kind{
-		resource: catalog.Resource{Resource: "configmaps"}, only: c,
+		resource: rule.Resource{Resource: "configmaps"}, only: c,
 		by: func(clients Clients, _ schema.GroupVersionResource) *cache.ListWatch {
 			client := clients.Typed.CoreV1().ConfigMaps(c.Namespace)
 			only := fields.OneTermEqualSelector("metadata.name", c.Name).String()
@@ -235,7 +235,7 @@ func configMap(c catalog.ConfigMap) kind {
 
 // objectsOf reads the objects of a resource of which rules see these fields. What Kubernetes itself serves travels as protobuf,
 // which costs the API server and this program a fraction of JSON, where the Go type has all that the rules read.
-func objectsOf(resource catalog.Resource, wanted *rule.Fields) kind {
+func objectsOf(resource rule.Resource, wanted *rule.Fields) kind {
 	k := untyped(resource.Group, resource.Resource)
 	k.resource = resource
 	dynamic := k.by

@@ -11,6 +11,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 const (
@@ -57,7 +58,8 @@ func (l *Live) Run(ctx context.Context) error {
 		l.start(w)
 	}
 	l.mu.Unlock()
-	l.wg.Add(4)
+	l.wg.Add(5)
+	go func() { defer l.wg.Done(); l.inventory.Rules.Run(ctx) }()
 	go func() { defer l.wg.Done(); l.keepDiagnoses(ctx) }()
 	go func() { defer l.wg.Done(); l.keepContact(ctx) }()
 	go func() { defer l.wg.Done(); l.watchPermissions(ctx) }()
@@ -70,14 +72,14 @@ func (l *Live) Run(ctx context.Context) error {
 // Start implements the manager's Runnable.
 func (l *Live) Start(ctx context.Context) error { return l.Run(ctx) }
 
-// Read has the inventory fed with these fields of objects and these ConfigMaps, and with no others: watches that nobody
-// asks for any more end. Where fields are asked for that were not kept so far, the resource is read anew; until then it
-// counts as not looked at.
-func (l *Live) Read(reads catalog.Reads, configMaps []catalog.ConfigMap) {
+// Read has these instances of rules evaluated and these ConfigMaps read, and no others: watches that nobody needs any more end.
+// Where an instance reads fields that were not kept so far, the resource is listed again; until then it is Pending.
+func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.inventory.Rules.SetInstances(instances) // once none of them can see objects without their fields
 	wanted := map[string]bool{}
-	for resource, fields := range reads {
+	for resource, fields := range rule.ReadsOf(instances) {
 		name := "rules/" + resource.String() + "/" + resource.Version
 		wanted[name] = true
 		known := l.watchers[name]
@@ -87,9 +89,9 @@ func (l *Live) Read(reads catalog.Reads, configMaps []catalog.ConfigMap) {
 			continue
 		default:
 			known.stop()
-			known.lose(inventory.Pending, "")
+			known.lose(facts.Pending, "")
 		}
-		l.add(objectsOf(resource, fields), name, &objectSink{l.inventory.ResourceFeed(resource), fields})
+		l.add(objectsOf(resource, fields), name, &objectSink{l.inventory.Rules.Feed(resource), fields})
 		l.start(l.watchers[name])
 	}
 	for _, c := range configMaps {

@@ -18,6 +18,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // pageSize is how many objects a page of a list holds, once or before a watch: it bounds what is in memory of it at once.
@@ -25,7 +26,7 @@ const pageSize = 500
 
 // Once feeds an inventory from an API server by one paged list of each kind and of each resource that rules read. What the caller
 // may not see is out of sight and no error; an API server that does not answer at all is one.
-func Once(ctx context.Context, clients Clients, i *inventory.Inventory, reads catalog.Reads) error {
+func Once(ctx context.Context, clients Clients, i *inventory.Inventory, instances []rule.Instance) error {
 	version, err := clients.Typed.Discovery().ServerVersion()
 	if err != nil {
 		return fmt.Errorf("the API server does not answer: %w", err)
@@ -43,10 +44,15 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, reads ca
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		read(configMap(c), name, &factSink{feed: i.Feed(name)})
 	}
-	for resource, fields := range reads {
-		read(objectsOf(resource, fields), resource.String(), &objectSink{i.ResourceFeed(resource), fields})
+	for resource, fields := range rule.ReadsOf(instances) {
+		read(objectsOf(resource, fields), resource.String(), &objectSink{i.Rules.Feed(resource), fields})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	i.Rules.SetInstances(instances)
+	i.Rules.Flush()
+	return nil
 }
 
 func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink) error {
@@ -56,11 +62,11 @@ func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
-		s.lose(inventory.NotServed, "")
+		s.lose(facts.NotServed, "")
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		s.lose(inventory.Blind, refused(k.resource, name))
+		s.lose(facts.Unreadable, refused(k.resource, name))
 	default:
-		s.lose(inventory.Blind, unanswered(name, time.Now(), err.Error()))
+		s.lose(facts.Unreadable, unanswered(name, time.Now(), err.Error()))
 	}
 	return nil
 }
@@ -104,19 +110,19 @@ func list(ctx context.Context, clients Clients, k kind, s sink) error {
 	}
 }
 
-// Definitions reads the ComponentDefinitions that are applied to a cluster. A cluster without the kind has none.
-func Definitions(ctx context.Context, clients Clients) ([]*v1alpha1.ComponentDefinition, error) {
-	var found []*v1alpha1.ComponentDefinition
-	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("componentdefinitions"))
+// Definitions reads the PlatformComponents that are applied to a cluster. A cluster without the kind has none.
+func Definitions(ctx context.Context, clients Clients) ([]*v1alpha1.PlatformComponent, error) {
+	var found []*v1alpha1.PlatformComponent
+	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformcomponents"))
 	page, err := client.List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's ComponentDefinitions: %w", err)
+		return nil, fmt.Errorf("reading the cluster's PlatformComponents: %w", err)
 	}
 	err = page.EachListItem(func(object runtime.Object) error {
-		definition := &v1alpha1.ComponentDefinition{}
+		definition := &v1alpha1.PlatformComponent{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, definition); err != nil {
 			return err
 		}

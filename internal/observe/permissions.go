@@ -4,11 +4,10 @@ import (
 	"context"
 	"time"
 
+	"github.com/platformprofile/platformprofile/internal/facts"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 // An open watch outlives the permission for it: the API server asks only when a request begins. Without word of it an
@@ -141,5 +140,5 @@ type nothing struct{}
 func (nothing) Transformer() cache.TransformFunc { return nil }
 func (nothing) Resync() error                    { return nil }
 
-func (nothing) lose(inventory.Sight, string) {}
-func (nothing) close()                       {}
+func (nothing) lose(facts.SourceState, string) {}
+func (nothing) close()                         {}

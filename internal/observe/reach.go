@@ -13,7 +13,6 @@ import (
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
-	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 const (
@@ -70,7 +69,7 @@ func (l *Live) keepContact(ctx context.Context) {
 				}
 				if !told && (!known || time.Since(failing) > patience) {
 					told = true
-					l.apiServer.Lose(inventory.Blind, unanswered(catalog.APIServerSource, failing, err.Error()))
+					l.apiServer.Lose(facts.Unreadable, unanswered(catalog.APIServerSource, failing, err.Error()))
 				}
 				pause = min(2*pause, lookForContact)
 			}

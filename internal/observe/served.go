@@ -10,7 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/rule"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
@@ -19,7 +19,7 @@ var errNotServed = errors.New("the cluster does not serve the resource")
 
 // serve finds the version in which a resource is served: the one asked for, or the one that the API server prefers. It
 // asks for the one group, so that an aggregated API that does not answer hides no other.
-func serve(ctx context.Context, c Clients, resource catalog.Resource) (schema.GroupVersionResource, error) {
+func serve(ctx context.Context, c Clients, resource rule.Resource) (schema.GroupVersionResource, error) {
 	if resource.Group == "" {
 		return schema.GroupVersionResource{Version: "v1", Resource: resource.Resource}, nil
 	}
@@ -62,7 +62,7 @@ func notServed(err error) error {
 }
 
 // refused says in words which permission is missing for a source.
-func refused(resource catalog.Resource, source string) string {
+func refused(resource rule.Resource, source string) string {
 	group := resource.Group
 	if group == "" {
 		group = `""`

@@ -20,7 +20,7 @@ import (
 type sink interface {
 	cache.TransformingStore
 	// lose says that the source is out of sight.
-	lose(sight inventory.Sight, reason string)
+	lose(sight facts.SourceState, reason string)
 	// close forgets the source.
 	close()
 }
@@ -131,12 +131,12 @@ func (s *factSink) tell(name string, gone, listed bool) {
 	}
 }
 
-func (s *factSink) lose(sight inventory.Sight, reason string) { s.feed.Lose(sight, reason) }
-func (s *factSink) close()                                    { s.feed.Close() }
+func (s *factSink) lose(sight facts.SourceState, reason string) { s.feed.Lose(sight, reason) }
+func (s *factSink) close()                                      { s.feed.Close() }
 
 // objectSink hands to a resource feed those fields of objects that rules read.
 type objectSink struct {
-	feed   *inventory.ResourceFeed
+	feed   *rule.Feed
 	fields *rule.Fields
 }
 
@@ -152,49 +152,43 @@ func (s *objectSink) Transformer() cache.TransformFunc {
 		if !ok {
 			return object, nil // a tombstone
 		}
-		_, content, err := s.contentOf(object)
-		return strippedOf(accessor, content), err
+		kept, err := s.keep(object)
+		return strippedOf(accessor, kept), err
 	}
 }
 
-// contentOf returns what is kept of an object, which may have been stripped before, under the key that it is kept by.
-func (s *objectSink) contentOf(object any) (string, any, error) {
+// keep returns what is kept of an object, which may have been stripped before.
+func (s *objectSink) keep(object any) (rule.Object, error) {
 	switch o := object.(type) {
 	case *stripped:
-		return keyOf(o.Namespace, o.Name), o.left, nil
+		kept, ok := o.left.(rule.Object)
+		if !ok {
+			return rule.Object{}, fmt.Errorf("nothing is left of %s for rules", o.Name)
+		}
+		return kept, nil
 	case *unstructured.Unstructured:
-		dropNulls(o.Object)
-		return keyOf(o.GetNamespace(), o.GetName()), s.fields.Keep(o.Object), nil
+		return s.fields.Keep(o.Object)
 	case runtime.Object:
-		return s.contentOfTyped(o)
+		kinds, _, err := clientscheme.Scheme.ObjectKinds(o)
+		if err != nil {
+			return rule.Object{}, err
+		}
+		o.GetObjectKind().SetGroupVersionKind(kinds[0]) // protobuf in a list goes without it
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(o)
+		if err != nil {
+			return rule.Object{}, err
+		}
+		return s.fields.Keep(content)
 	}
-	return "", nil, fmt.Errorf("a rule cannot read %T", object)
-}
-
-// contentOfTyped does so for a Go type of Kubernetes' own.
-func (s *objectSink) contentOfTyped(object runtime.Object) (string, any, error) {
-	accessor, err := meta.Accessor(object)
-	if err != nil {
-		return "", nil, err
-	}
-	kinds, _, err := clientscheme.Scheme.ObjectKinds(object)
-	if err != nil {
-		return "", nil, err
-	}
-	object.GetObjectKind().SetGroupVersionKind(kinds[0]) // protobuf in a list goes without it
-	content, err := s.fields.Of(object)
-	if err != nil {
-		return "", nil, err
-	}
-	return keyOf(accessor.GetNamespace(), accessor.GetName()), s.fields.Keep(content), nil
+	return rule.Object{}, fmt.Errorf("a rule cannot read %T", object)
 }
 
 func (s *objectSink) Add(object any) error {
-	key, content, err := s.contentOf(object)
+	kept, err := s.keep(object)
 	if err != nil {
 		return err
 	}
-	s.feed.Put(key, content)
+	s.feed.Put(kept)
 	return nil
 }
 
@@ -205,18 +199,18 @@ func (s *objectSink) Delete(object any) error {
 	if err != nil {
 		return err
 	}
-	s.feed.Drop(keyOf(accessor.GetNamespace(), accessor.GetName()))
+	s.feed.Drop(rule.KeyOf(accessor.GetNamespace(), accessor.GetName()))
 	return nil
 }
 
 func (s *objectSink) Replace(objects []any, _ string) error {
-	all := make(map[string]any, len(objects))
+	all := make([]rule.Object, 0, len(objects))
 	for _, object := range objects {
-		key, content, err := s.contentOf(object)
+		kept, err := s.keep(object)
 		if err != nil {
 			return err
 		}
-		all[key] = content
+		all = append(all, kept)
 	}
 	s.feed.Replace(all)
 	return nil
@@ -224,26 +218,5 @@ func (s *objectSink) Replace(objects []any, _ string) error {
 
 func (s *objectSink) Resync() error { return nil }
 
-func (s *objectSink) lose(sight inventory.Sight, reason string) { s.feed.Lose(sight, reason) }
-func (s *objectSink) close()                                    { s.feed.Close() }
-
-// dropNulls takes out fields that are there and null, as some controllers write them: to a rule that asks for a field with
-// optional access they are to be absent.
-func dropNulls(value any) {
-	switch v := value.(type) {
-	case map[string]any:
-		for key, field := range v {
-			if field == nil {
-				delete(v, key)
-				continue
-			}
-			dropNulls(field)
-		}
-	case []any:
-		for _, element := range v {
-			dropNulls(element)
-		}
-	}
-}
-
-func keyOf(namespace, name string) string { return namespace + "/" + name }
+func (s *objectSink) lose(sight facts.SourceState, reason string) { s.feed.Lose(sight, reason) }
+func (s *objectSink) close()                                      { s.feed.Close() }

@@ -27,7 +27,6 @@ type store struct {
 
 // add takes an object, which belongs to the store from then on.
 func (s *store) add(object *unstructured.Unstructured) error {
-	dropNulls(object.Object)
 	line, err := json.Marshal(object.Object)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", object.GetKind(), object.GetName(), err)

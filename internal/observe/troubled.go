@@ -23,10 +23,10 @@ import (
 	"k8s.io/client-go/tools/pager"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // podsEach bounds how many pods of one workload are looked at: what ails fifty of them ails the others.
@@ -509,7 +509,7 @@ func (d *Dump) Trouble(namespace string) (*Troubled, error) {
 				continue
 			}
 			owned[workload] = true
-			if failure := uncreated(behind.about[kind+"/"+keyOf(workload.Namespace, workload.Name)]); failure != "" {
+			if failure := uncreated(behind.about[kind+"/"+rule.KeyOf(workload.Namespace, workload.Name)]); failure != "" {
 				found.Uncreated = append(found.Uncreated, diagnosis.Uncreated(workload, failure))
 			}
 		}
@@ -537,11 +537,11 @@ func (d *Dump) behind(namespace string, pods map[string]*corev1.Pod, owned map[v
 	for key, pod := range pods {
 		asked["Pod/"+key] = true
 		for _, name := range claimsOf(pod) {
-			claim := keyOf(pod.Namespace, name)
+			claim := rule.KeyOf(pod.Namespace, name)
 			claimed[claim], asked["PersistentVolumeClaim/"+claim] = true, true
 		}
 		if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
-			working[keyOf(owner.Namespace, owner.Name)] = true
+			working[rule.KeyOf(owner.Namespace, owner.Name)] = true
 		}
 	}
 	b := &background{
@@ -567,13 +567,13 @@ func (d *Dump) behind(namespace string, pods map[string]*corev1.Pod, owned map[v
 			of := event.InvolvedObject
 			workload := v1alpha1.WorkloadReference{Kind: of.Kind, Namespace: of.Namespace, Name: of.Name}
 			lacking := slices.Contains(withoutPods, of.Kind) && !owned[workload] && (namespace == "" || of.Namespace == namespace)
-			if lacking || asked[of.Kind+"/"+keyOf(of.Namespace, of.Name)] {
+			if lacking || asked[of.Kind+"/"+rule.KeyOf(of.Namespace, of.Name)] {
 				b.events[key] = event
 			}
 		}),
 	)
 	for _, event := range b.events {
-		of := event.InvolvedObject.Kind + "/" + keyOf(event.InvolvedObject.Namespace, event.InvolvedObject.Name)
+		of := event.InvolvedObject.Kind + "/" + rule.KeyOf(event.InvolvedObject.Namespace, event.InvolvedObject.Name)
 		b.about[of] = append(b.about[of], *event)
 	}
 	return b, err
@@ -581,19 +581,19 @@ func (d *Dump) behind(namespace string, pods map[string]*corev1.Pod, owned map[v
 
 // of is the case of a pod.
 func (b *background) of(pod *corev1.Pod) diagnosis.Case {
-	c := diagnosis.Case{Pod: pod, Node: b.nodes[keyOf("", pod.Spec.NodeName)], Events: ofObject(b.about["Pod/"+keyOf(pod.Namespace, pod.Name)], pod.UID)}
+	c := diagnosis.Case{Pod: pod, Node: b.nodes[rule.KeyOf("", pod.Spec.NodeName)], Events: ofObject(b.about["Pod/"+rule.KeyOf(pod.Namespace, pod.Name)], pod.UID)}
 	// A dump without any node tells nothing of a node's absence.
 	c.NodeGone = c.Node == nil && pod.Spec.NodeName != "" && len(b.nodes) > 0
 	if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
-		c.Job = b.jobs[keyOf(owner.Namespace, owner.Name)]
+		c.Job = b.jobs[rule.KeyOf(owner.Namespace, owner.Name)]
 	}
 	for _, name := range claimsOf(pod) {
-		claim := diagnosis.Claim{Name: name, Claim: b.claims[keyOf(pod.Namespace, name)], Unread: !b.readClaims}
+		claim := diagnosis.Claim{Name: name, Claim: b.claims[rule.KeyOf(pod.Namespace, name)], Unread: !b.readClaims}
 		if claim.Claim != nil && claim.Claim.Spec.StorageClassName != nil {
-			claim.Class = b.classes[keyOf("", *claim.Claim.Spec.StorageClassName)]
+			claim.Class = b.classes[rule.KeyOf("", *claim.Claim.Spec.StorageClassName)]
 		}
 		if claim.Claim != nil {
-			claim.Events = ofObject(b.about["PersistentVolumeClaim/"+keyOf(pod.Namespace, name)], claim.Claim.UID)
+			claim.Events = ofObject(b.about["PersistentVolumeClaim/"+rule.KeyOf(pod.Namespace, name)], claim.Claim.UID)
 		}
 		c.Claims = append(c.Claims, claim)
 	}
@@ -621,9 +621,9 @@ func (d *Dump) Diagnose(i *inventory.Inventory, now time.Time) error {
 
 // eachOf calls a function with the objects of a resource among what was read, in their Go type, and with namespace and name.
 func eachOf[T any](d *Dump, group, resource string, do func(string, *T)) error {
-	wanted := catalog.Resource{Group: group, Resource: resource}
-	return d.each(func(r catalog.Resource) bool { return r == wanted }, func(_ catalog.Resource, content *unstructured.Unstructured) error {
-		object, key := new(T), keyOf(content.GetNamespace(), content.GetName())
+	wanted := rule.Resource{Group: group, Resource: resource}
+	return d.each(func(r rule.Resource) bool { return r == wanted }, func(_ rule.Resource, content *unstructured.Unstructured) error {
+		object, key := new(T), rule.KeyOf(content.GetNamespace(), content.GetName())
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
 			return fmt.Errorf("%s %s: %w", resource, key, err)
 		}

@@ -7,12 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/platformprofile/platformprofile/internal/facts"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/cache"
-
-	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
 // watcher watches one source for as long as it is wanted.
@@ -35,7 +34,7 @@ type watcher struct {
 	rechecks bool // a look is under way at whether the watched version is still the served one
 	refused  bool
 	word     bool // of the CRD came, and was not yet acted upon
-	sight    inventory.Sight
+	sight    facts.SourceState
 	silent   bool      // it was told that it does not answer
 	failing  time.Time // when it ceased to answer; zero while it does
 	cause    string    // what it answers instead, or why nothing
@@ -164,17 +163,17 @@ func (w *watcher) watch(ctx context.Context) {
 				pause = backoff.Step()
 			}
 		case errors.Is(err, errNotServed):
-			w.lose(inventory.NotServed, "")
+			w.lose(facts.NotServed, "")
 			if pause = retryUnasked; afterWord.Steps > 0 {
 				pause = afterWord.Step()
 			}
 		case apierrors.IsNotFound(err) && !w.kind.optional && !w.mayReturn():
 			// Nobody brings word of what Kubernetes itself serves.
-			w.lose(inventory.NotServed, "")
+			w.lose(facts.NotServed, "")
 			pause = askAgain.Step()
 		case isRefusal(err) && !w.justBack():
 			w.setRefused(true)
-			w.lose(inventory.Blind, refused(w.kind.resource, w.source()))
+			w.lose(facts.Unreadable, refused(w.kind.resource, w.source()))
 			pause = askAgain.Step()
 		default:
 			w.live.log.V(1).Info("a source does not answer", "source", w.name, "error", err.Error())
@@ -265,7 +264,7 @@ func interrupted(ctx, outer context.Context, err error) error {
 }
 
 // lose says that the source is out of sight for a reason that does not change by itself, or that it is not served.
-func (w *watcher) lose(sight inventory.Sight, reason string) {
+func (w *watcher) lose(sight facts.SourceState, reason string) {
 	w.telling.Lock()
 	defer w.telling.Unlock()
 	w.mu.Lock()
@@ -285,10 +284,10 @@ func (w *watcher) fail() {
 		return
 	}
 	reason := unanswered(w.source(), w.failing, w.cause)
-	w.sight, w.silent = inventory.Blind, true
+	w.sight, w.silent = facts.Unreadable, true
 	w.mu.Unlock()
 	w.live.clients.Contact.doubt() // before anybody judges by it
-	w.sink.lose(inventory.Blind, reason)
+	w.sink.lose(facts.Unreadable, reason)
 }
 
 // failOverdue says so of a source that has not answered for too long while its look goes on: a request may be without an
@@ -303,7 +302,7 @@ func (w *watcher) failOverdue() {
 func (w *watcher) saw() {
 	w.mu.Lock()
 	was := w.silent
-	w.sight, w.silent = inventory.Seen, false
+	w.sight, w.silent = facts.Synced, false
 	w.mu.Unlock()
 	w.answered()
 	if was {
@@ -358,7 +357,7 @@ func (w *watcher) lastHeard() time.Time {
 func (w *watcher) inSight() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sight == inventory.Seen
+	return w.sight == facts.Synced
 }
 
 // ceased notes that the source does not answer, and why, and returns since when.
@@ -421,7 +420,7 @@ func (w *watcher) isRefused() bool {
 func (w *watcher) neverSeen() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.sight == inventory.Pending
+	return w.sight == facts.Pending
 }
 
 // source is the watcher's name as messages have it.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // CatalogTable lists what can be recognised, layer by layer.
@@ -52,7 +53,7 @@ func CatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
 }
 
 // Explain says how one component is recognised, what its version and health come from, and what to do about it.
-func Explain(w io.Writer, definition *v1alpha1.ComponentDefinition) error {
+func Explain(w io.Writer, definition *v1alpha1.PlatformComponent) error {
 	p := &page{w: w}
 	spec := &definition.Spec
 	p.line("%s (%s)", spec.DisplayName, definition.Name)
@@ -69,7 +70,7 @@ func Explain(w io.Writer, definition *v1alpha1.ComponentDefinition) error {
 	for _, source := range spec.Version {
 		text := string(source.From)
 		if source.Resource != nil {
-			text += " over " + catalog.ResourceOf(*source.Resource).String()
+			text += " over " + rule.ResourceOf(*source.Resource).String()
 		}
 		if source.Pattern != "" {
 			text += ", by the pattern " + source.Pattern
@@ -79,8 +80,13 @@ func Explain(w io.Writer, definition *v1alpha1.ComponentDefinition) error {
 	p.line("\nHealth from:")
 	p.line("  the rollout of its workloads")
 	if spec.Health != nil {
-		for _, rule := range spec.Health.Rules {
-			p.line("  %s: %s; else: %s", rule.Name, catalog.ResourceOf(rule.Resource), rule.Message)
+		for i := range spec.Health.Rules {
+			health := &spec.Health.Rules[i]
+			var about []string
+			for _, resource := range rule.New(&health.Rule, rule.ProfileScope, "").Resources {
+				about = append(about, resource.String())
+			}
+			p.line("  %s: %s; else: %s", health.Name, strings.Join(about, " and "), health.Message)
 		}
 	}
 	if len(spec.Checks) > 0 {

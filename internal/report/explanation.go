@@ -137,8 +137,15 @@ func explainRule(say func(string, ...any), r conformance.ExplainedRule) {
 	if r.Expression != "" {
 		say("    %s", r.Expression)
 	}
-	if r.Skipped == "" {
-		say("    %s", r.Message)
+	if r.Skipped != "" {
+		return
+	}
+	if r.Matched > 0 {
+		say("    %d of %d objects satisfy it", r.Satisfied, r.Matched)
+	}
+	say("    %s", r.Message)
+	for _, object := range r.Objects {
+		say("    object: %s", evidenceText(object))
 	}
 }
 

@@ -134,10 +134,10 @@ func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
 			switch {
 			case r.Capability != "":
 				asked[r.Name] = "any " + r.Capability
-			case r.Check != nil:
-				asked[r.Name] = r.Check.Message
-			case r.Attested != nil:
-				asked[r.Name] = "by " + r.Attested.By
+			case r.Rule != nil:
+				asked[r.Name] = r.Rule.Message
+			case r.Attestation != nil:
+				asked[r.Name] = "by " + r.Attestation.By
 			default:
 				asked[r.Name] = strings.Join(choices, " or ")
 			}

@@ -27,7 +27,7 @@ func (d Discovery) Profile(name string) *v1alpha1.PlatformProfile {
 				AnyOf: []v1alpha1.ComponentChoice{{Component: component.Name, Version: rangeFor(component.Installations)}},
 			}
 			if !works(component.Installations) {
-				requirement.Health = v1alpha1.RequireInstalled
+				requirement.Health = v1alpha1.RequireAnyHealth
 			}
 			declared.Requirements = append(declared.Requirements, requirement)
 		}

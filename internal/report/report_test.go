@@ -149,7 +149,7 @@ func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
 	}
 	for _, layer := range profile.Spec.Layers {
 		for _, r := range layer.Requirements {
-			if installed := r.Health == v1alpha1.RequireInstalled; installed != (r.Name == "down") || r.AnyOf[0].Component != r.Name {
+			if installed := r.Health == v1alpha1.RequireAnyHealth; installed != (r.Name == "down") || r.AnyOf[0].Component != r.Name {
 				t.Errorf("%+v", r)
 			}
 		}

@@ -24,7 +24,7 @@ func everywhere(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	evidence := []v1alpha1.Evidence{{APIVersion: text, Kind: text, Namespace: text, Name: text, Signal: text}}
 	at := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC))
 	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: text}}
-	requirement := v1alpha1.Requirement{Name: text, Check: &v1alpha1.ResourceCheck{Message: text}}
+	requirement := v1alpha1.Requirement{Name: text, Rule: &v1alpha1.Rule{Message: text}}
 	profile.Spec = v1alpha1.PlatformProfileSpec{Undeclared: v1alpha1.UndeclaredForbid, Layers: []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}}}
 	layer := v1alpha1.LayerStatus{Name: text, Verdict: v1alpha1.VerdictMissing}
 	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictMissing, v1alpha1.VerdictSatisfied, v1alpha1.VerdictUnknown} {

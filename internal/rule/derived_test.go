@@ -6,8 +6,11 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"math/big"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
 // authority is a certificate in PEM that is valid until a time.
@@ -47,46 +50,19 @@ func TestABundleTellsWhenItExpires(t *testing.T) {
 		"a field of its own there": {map[string]any{"caBundle": bundle(valid)["caBundle"], "caBundleExpires": "own"}, "own"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			object := map[string]any{"clientConfig": test.config}
-			program, err := Compile(HealthMessage, "objects[0].clientConfig.?caBundleExpires.orValue('none')")
-			if err != nil {
-				t.Fatal(err)
-			}
-			for _, fields := range []*Fields{program.Reads(""), Everything()} {
-				got, err := program.Text(Input{Objects: Once(fields.Keep(object))})
-				if err != nil || got != test.want {
-					t.Errorf("got %q, %v; want %q", got, err, test.want)
+			object := widget("a", nil)
+			object["clientConfig"] = test.config
+			expires := compiled(t, v1alpha1.Rule{Expression: "false", MessageExpression: "object.clientConfig.?caBundleExpires.orValue('none')"})
+			for _, fields := range []*Fields{expires.Reads(""), Everything()} {
+				c := newCluster(t)
+				c.has(widgets, fields, object)
+				if got := c.outcome(expires); len(got.Objects) != 1 || got.Objects[0].Message != test.want {
+					t.Errorf("got %s; want %q", got, test.want)
 				}
 			}
-			keeps, err := Compile(HealthMessage, "string(objects.exists(o, o.clientConfig.?caBundle.hasValue()))")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got, err := keeps.Text(Input{Objects: Once(program.Reads("").Keep(object))}); err != nil || got != "false" {
-				t.Errorf("the bundle itself is kept although nobody reads it: %s, %v", got, err)
+			if kept := newCluster(t).keep(expires.Reads(""), object); strings.Contains(kept.content, `"caBundle"`) {
+				t.Errorf("the bundle itself is kept although nobody reads it: %s", kept.content)
 			}
 		})
-	}
-}
-
-func TestNamedChecksSeeTheVersion(t *testing.T) {
-	program, err := Compile(NamedCheck, "version == '1.2.3' && versionFrom == 'ImageTag'")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if holds, err := program.Holds(Input{Version: "1.2.3", VersionFrom: "ImageTag"}); err != nil || !holds {
-		t.Error(holds, err)
-	}
-	if holds, err := program.Holds(Input{Version: "1.2.4", VersionFrom: "ImageTag"}); err != nil || holds {
-		t.Error(holds, err)
-	}
-	if !program.UsesVersion() {
-		t.Error("it does not know that it looks at the version")
-	}
-	if other, err := Compile(NamedCheck, "objects.size() > 0"); err != nil || other.UsesVersion() {
-		t.Error(err)
-	}
-	if _, err := Compile(Check, "version == '1.2.3'"); err == nil {
-		t.Error("a profile's own check has no component, and sees a version")
 	}
 }

@@ -13,6 +13,8 @@ const each = "*"
 type Fields struct {
 	whole bool // everything below is read
 	below map[string]*Fields
+	// shared says that the field is read by rules about several kinds alone: another kind may be the one that has it.
+	shared bool
 }
 
 // Everything is all fields of an object.
@@ -34,9 +36,21 @@ func (f *Fields) at(path []string) *Fields {
 	return f
 }
 
+// share marks the fields as those of a rule about several kinds.
+func (f *Fields) share() {
+	f.shared = true
+	for _, below := range f.below {
+		below.share()
+	}
+}
+
 // Add takes in the fields of another tree.
 func (f *Fields) Add(other *Fields) {
-	if other == nil || f.whole {
+	if other == nil {
+		return
+	}
+	f.shared = f.shared && other.shared
+	if f.whole {
 		return
 	}
 	if other.whole {
@@ -44,7 +58,10 @@ func (f *Fields) Add(other *Fields) {
 		return
 	}
 	for name, below := range other.below {
-		f.at([]string{name}).Add(below)
+		if f.below[name] == nil {
+			f.at([]string{name}).shared = below.shared
+		}
+		f.below[name].Add(below)
 	}
 }
 
@@ -64,11 +81,17 @@ func (f *Fields) Cover(other *Fields) bool {
 	return true
 }
 
-// both is what is read of a field that is read by its name as well as among all.
-func (f *Fields) both(name string, all *Fields) *Fields {
-	own := f.below[name]
-	if own == nil || name == each {
+// of are the fields that are read below a field; nil where nobody reads it.
+func (f *Fields) of(name string) *Fields {
+	if f.whole {
+		return f
+	}
+	own, all := f.below[name], f.below[each]
+	switch {
+	case own == nil || name == each:
 		return all
+	case all == nil:
+		return own
 	}
 	merged := &Fields{}
 	merged.Add(all)

@@ -14,10 +14,10 @@ import (
 
 // place is where in the rule's input a value may come from.
 type place struct {
-	// of is "" for an element of objects, or the name of a related list for one of those.
+	// of is "" for an object that the rule is about, or the name of a related list for one of those.
 	of   string
 	path []string
-	// lists is how many lists the value stands in: objects itself is one list of objects.
+	// lists is how many lists the value stands in: objects is one list of objects.
 	lists int
 }
 
@@ -45,13 +45,23 @@ func (o origins) with(more origins) origins {
 type reading struct {
 	fields map[string]*Fields
 	scope  map[string]origins
-	deep   int // how many loops stand around
+	// variables are where the values of the rule's variables come from.
+	variables map[string]origins
+	deep      int // how many loops stand around
 }
 
-// readsOf returns the fields that an expression reads, of the objects under "" and of each related list under its name.
-func readsOf(expr ast.Expr) map[string]*Fields {
-	r := &reading{fields: map[string]*Fields{"": {}}, scope: map[string]origins{}}
-	r.use(r.follow(expr))
+// readsOf returns the fields that a rule reads, of the objects that it is about under "" and of each related list under its name.
+func readsOf(p *programs) map[string]*Fields {
+	r := &reading{fields: map[string]*Fields{"": {}}, scope: map[string]origins{}, variables: map[string]origins{}}
+	for _, v := range p.variables {
+		r.variables[v.name] = r.follow(v.expression)
+	}
+	r.use(r.follow(p.main.expression))
+	for _, also := range []*program{p.match, p.message} {
+		if also != nil {
+			r.use(r.follow(also.expression))
+		}
+	}
 	return r.fields
 }
 
@@ -115,8 +125,11 @@ func (r *reading) follow(expr ast.Expr) origins {
 		return r.variable(expr.AsIdent())
 	case ast.SelectKind:
 		s := expr.AsSelect()
-		if operand := s.Operand(); operand.Kind() == ast.IdentKind && operand.AsIdent() == "related" && r.scope["related"] == nil {
+		if r.isFree(s.Operand(), varRelated) {
 			return r.relatedList(s.FieldName())
+		}
+		if r.isFree(s.Operand(), varVariables) {
+			return r.variables[s.FieldName()]
 		}
 		found := r.field(r.follow(s.Operand()), s.FieldName())
 		if s.IsTestOnly() {
@@ -154,13 +167,23 @@ func (r *reading) variable(name string) origins {
 		return bound
 	}
 	switch name {
-	case "objects":
+	case varObject:
+		return origins{{}}
+	case varObjects:
 		return origins{{lists: 1}}
-	case "related":
+	case varRelated:
 		r.of(each) // by a name that is not known beforehand: all of every list
-		return nil
+	case varVariables:
+		for _, values := range r.variables {
+			r.use(values)
+		}
 	}
 	return nil // now, params, or a type
+}
+
+// isFree reports whether an expression is a variable of the environment, and not one of a loop that has its name.
+func (r *reading) isFree(e ast.Expr, name string) bool {
+	return isIdent(e, name) && r.scope[name] == nil
 }
 
 func (r *reading) relatedList(name string) origins {
@@ -180,8 +203,11 @@ func (r *reading) call(call ast.CallExpr) origins {
 			constant = false
 			r.use(r.follow(args[1]))
 		}
-		if args[0].Kind() == ast.IdentKind && args[0].AsIdent() == "related" && constant && r.scope["related"] == nil {
+		if constant && r.isFree(args[0], varRelated) {
 			return r.relatedList(string(key))
+		}
+		if constant && r.isFree(args[0], varVariables) {
+			return r.variables[string(key)]
 		}
 		operand := r.follow(args[0])
 		if constant {

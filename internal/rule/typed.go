@@ -2,15 +2,9 @@ package rule
 
 import (
 	"encoding"
-	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-	"sync"
-
-	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
 // In tells whether objects of a Go type have all of these fields: whether a rule sees in one all that it would see in the
@@ -38,7 +32,10 @@ func (f *Fields) In(t reflect.Type) bool {
 					continue
 				}
 			}
-			if !ok || !below.In(field.of) {
+			if !ok && below.shared {
+				continue // it is another kind's
+			}
+			if !ok || !below.In(field) {
 				return false
 			}
 		}
@@ -80,179 +77,19 @@ func marshals(t reflect.Type) bool {
 	return t.Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(jsonMarshaler) || t.Implements(textMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
 }
 
-// goField is a field of a struct as its JSON has it.
-type goField struct {
-	index []int
-	of    reflect.Type
-	// omitEmpty and omitZero say when it is left out.
-	omitEmpty, omitZero bool
-}
-
-// goFields are the fields of structs by their names in JSON, once a type was asked for: map[string]goField by reflect.Type.
-var goFields sync.Map
-
-// fieldOf finds a field by its name in JSON, be it one of a struct that stands inline.
-func fieldOf(t reflect.Type, name string) (goField, bool) {
-	known, ok := goFields.Load(t)
-	if !ok {
-		known, _ = goFields.LoadOrStore(t, fieldsOf(t))
-	}
-	field, ok := known.(map[string]goField)[name]
-	return field, ok
-}
-
-func fieldsOf(t reflect.Type) map[string]goField {
-	found := map[string]goField{}
+// fieldOf finds the type of a struct's field by its name in JSON, be it one of a struct that stands inline.
+func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 	for i := range t.NumField() {
 		field := t.Field(i)
-		name, options, _ := strings.Cut(field.Tag.Get("json"), ",")
-		switch {
-		case name == "-":
-		case name != "":
-			all := strings.Split(options, ",")
-			found[name] = goField{field.Index, field.Type, slices.Contains(all, "omitempty"), slices.Contains(all, "omitzero")}
-		case field.Anonymous && field.Type.Kind() == reflect.Struct:
-			for name, inner := range fieldsOf(field.Type) {
-				inner.index = append([]int{i}, inner.index...)
-				found[name] = inner
+		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		if tag == name {
+			return field.Type, true
+		}
+		if tag == "" && field.Anonymous && field.Type.Kind() == reflect.Struct {
+			if inner, ok := fieldOf(field.Type, name); ok {
+				return inner, true
 			}
 		}
 	}
-	return found
-}
-
-// Of returns these fields of a Go value, of whose type In answered for them, in the unstructured form that its JSON would be
-// decoded into. Fields that are null in JSON are left out.
-func (f *Fields) Of(object any) (any, error) {
-	of, _, err := f.of(reflect.ValueOf(object))
-	return of, err
-}
-
-func (f *Fields) of(v reflect.Value) (value any, there bool, err error) {
-	for v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return nil, false, nil
-		}
-		v = v.Elem()
-	}
-	if marshals(v.Type()) {
-		return marshalled(v)
-	}
-	switch v.Kind() {
-	case reflect.Struct:
-		return f.ofStruct(v)
-	case reflect.Map:
-		if v.IsNil() {
-			return nil, false, nil
-		}
-		return f.ofMap(v)
-	case reflect.Slice:
-		if v.IsNil() {
-			return nil, false, nil
-		}
-		if v.Type().Elem().Kind() == reflect.Uint8 {
-			return base64.StdEncoding.EncodeToString(v.Bytes()), true, nil
-		}
-		return f.ofSlice(v)
-	case reflect.String:
-		return v.String(), true, nil
-	case reflect.Bool:
-		return v.Bool(), true, nil
-	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
-		return v.Int(), true, nil
-	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
-		return int64(v.Uint()), true, nil //nolint:gosec // of 32 bits at most
-	case reflect.Float32, reflect.Float64:
-		return v.Float(), true, nil
-	}
-	return nil, false, fmt.Errorf("a rule cannot read a %s", v.Type())
-}
-
-func (f *Fields) ofStruct(v reflect.Value) (any, bool, error) {
-	kept := map[string]any{}
-	for name, below := range f.below {
-		if name == caBundleExpires {
-			name, below = "caBundle", Everything()
-		}
-		field, ok := fieldOf(v.Type(), name)
-		if !ok {
-			continue
-		}
-		member := v.FieldByIndex(field.index)
-		if field.omitEmpty && empty(member) || field.omitZero && member.IsZero() {
-			continue
-		}
-		value, there, err := below.of(member)
-		if err != nil {
-			return nil, false, err
-		}
-		if there {
-			kept[name] = value
-		}
-	}
-	return kept, true, nil
-}
-
-func (f *Fields) ofMap(v reflect.Value) (any, bool, error) {
-	kept := make(map[string]any, v.Len())
-	for entries := v.MapRange(); entries.Next(); {
-		name := entries.Key().String()
-		below := f
-		if !f.whole {
-			if below = f.below[name]; f.below[each] != nil {
-				below = f.both(name, f.below[each])
-			}
-			if below == nil {
-				continue
-			}
-		}
-		value, there, err := below.of(entries.Value())
-		if err != nil {
-			return nil, false, err
-		}
-		if there {
-			kept[name] = value
-		}
-	}
-	return kept, true, nil
-}
-
-func (f *Fields) ofSlice(v reflect.Value) (any, bool, error) {
-	all := f
-	if !f.whole {
-		if all = f.below[each]; all == nil {
-			return []any{}, true, nil
-		}
-	}
-	kept := make([]any, v.Len())
-	for i := range kept {
-		value, _, err := all.of(v.Index(i))
-		if err != nil {
-			return nil, false, err
-		}
-		kept[i] = value
-	}
-	return kept, true, nil
-}
-
-// empty is what encoding/json takes for it.
-func empty(v reflect.Value) bool {
-	switch v.Kind() {
-	case reflect.Slice, reflect.Map, reflect.String:
-		return v.Len() == 0
-	case reflect.Struct:
-		return false // encoding/json leaves out none
-	}
-	return v.IsZero()
-}
-
-// marshalled is what a value's own JSON says.
-func marshalled(v reflect.Value) (any, bool, error) {
-	data, err := json.Marshal(v.Interface())
-	if err != nil {
-		return nil, false, err
-	}
-	var value any
-	err = utiljson.Unmarshal(data, &value)
-	return value, value != nil, err
+	return nil, false
 }

@@ -123,7 +123,7 @@ func Keep[T any](s *Served, status T) (T, error) {
 	return kept, json.Unmarshal(data, &kept)
 }
 
-// Own is the CRD that the operator was built with, of the resource "platformprofiles" or "componentdefinitions".
+// Own is the CRD that the operator was built with, of the resource "platformprofiles" or "platformcomponents".
 func Own(resource string) (*apiextensionsv1.CustomResourceDefinition, error) {
 	data, err := crd.Bases.ReadFile("bases/" + v1alpha1.GroupVersion.Group + "_" + resource + ".yaml")
 	if err != nil {

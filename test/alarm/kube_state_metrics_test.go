@@ -27,7 +27,7 @@ spec:
   - name: network
     requirements: [{name: sensor, anyOf: [{component: falco}]}]
   - name: ci
-    requirements: [{name: runners, attested: {by: us, reason: outside}}]
+    requirements: [{name: runners, attestation: {by: us, reason: outside}}]
 `
 
 // TestKubeStateMetrics runs kube-state-metrics with the project's configuration and with no more permissions than

@@ -44,7 +44,7 @@ func run(m *testing.M) (int, error) {
 	if _, err := c.Apply(ctx, filepath.Join(cluster.Root(), "config", "crd", "bases"), ""); err != nil {
 		return 1, err
 	}
-	if _, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "crd/platformprofiles.platformprofile.dev", "crd/componentdefinitions.platformprofile.dev", "--timeout=30s"); err != nil {
+	if _, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "crd/platformprofiles.platformprofile.dev", "crd/platformcomponents.platformprofile.dev", "--timeout=30s"); err != nil {
 		return 1, err
 	}
 	return m.Run(), nil
@@ -69,17 +69,17 @@ func tooMany() string {
 	return text
 }
 
-const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: ComponentDefinition\nmetadata: {name: bad}\nspec:\n  layer: network\n"
+const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: bad}\nspec:\n  layer: network\n"
 
 // TestRefused holds bad manifests against both judges. Each must say the sentence that tells what to change.
 func TestRefused(t *testing.T) {
 	check := func(resource string) string {
-		return requirement("check: {resource: " + resource + ", expression: 'true', message: m}")
+		return requirement("rule: {resource: " + resource + ", expression: 'true', message: m}")
 	}
 	for name, test := range map[string]struct{ manifest, says string }{
-		"two ways to ask":                {requirement("capability: cni, anyOf: [{component: cilium}]"), "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
-		"no way to ask":                  {requirement("severity: Required"), "exactly one of 'capability', 'anyOf', 'check' and 'attested'"},
-		"a check that is exclusive":      {requirement("exclusive: true, check: {resource: {resource: nodes}, expression: 'true', message: m}"), "belong to 'capability' and 'anyOf'"},
+		"two ways to ask":                {requirement("capability: cni, anyOf: [{component: cilium}]"), "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
+		"no way to ask":                  {requirement("severity: Required"), "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
+		"a check that is exclusive":      {requirement("exclusive: true, rule: {resource: {resource: nodes}, expression: 'true', message: m}"), "belong to 'capability' and 'anyOf'"},
 		"absent and exclusive":           {requirement("capability: cni, presence: Absent, exclusive: true"), "make no sense with 'presence: Absent'"},
 		"checks of a capability":         {requirement("capability: cni, checks: [{name: x}]"), "name the component under 'anyOf'"},
 		"a check over Secrets":           {check("{resource: secrets}"), "Secrets are never read"},
@@ -97,7 +97,7 @@ func TestRefused(t *testing.T) {
 		"a grace of a week":              {strings.Replace(requirement("capability: cni"), "  layers:", "  gracePeriod: 168h\n  layers:", 1), "between 0s and 24h"},
 		"a severity that is none":        {requirement("capability: cni, severity: Optional"), "Unsupported value"},
 		"a field that is none":           {requirement("capability: cni, versions: '>=1'"), "versions"},
-		"an attestation with a bad link": {requirement("attested: {by: me, reason: r, url: 'javascript:alert(1)'}"), "https:// or http://"},
+		"an attestation with a bad link": {requirement("attestation: {by: me, reason: r, url: 'javascript:alert(1)'}"), "https:// or http://"},
 		"a definition without signals":   {definitionHead + "  signals: {}\n", "at least one signal"},
 		"a workload signal of nothing":   {definitionHead + "  signals: {workloads: [{kinds: [Deployment]}]}\n", "would match every workload"},
 		"a node signal of nothing":       {definitionHead + "  signals: {nodes: [{role: Proof}]}\n", "must say what it looks at"},
@@ -175,11 +175,11 @@ func TestKubectl(t *testing.T) {
 		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
 		"explain platformprofile.spec.gracePeriod":                   "Verdicts turn at once",
 		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
-		"explain componentdefinition.spec.signals.workloads.images":  "path boundary",
+		"explain platformcomponent.spec.signals.workloads.images":  "path boundary",
 		"get pprofile shown":         "CONFORMANT   SCORE   REASON   AGE",
 		"get pprofile shown -o wide": "SUSPENDED",
 		"get platform":               "platformprofile.platformprofile.dev/shown",
-		"get compdef":                "",
+		"get pcomponent":                "",
 		"api-resources --namespaced=false --api-group=platformprofile.dev": "pprofile",
 	} {
 		out, err := env.Kubectl(ctx, strings.Fields(args)...)

@@ -64,9 +64,10 @@ spec:
   - name: storage
     requirements:
     - name: class
-      check:
+      rule:
         resource: {group: storage.k8s.io, resource: storageclasses}
-        expression: "objects.exists(o, o.metadata.name == '%[1]s')"
+        expression: "object.metadata.name == '%[1]s'"
+        require: Any
         message: the class is there
 `, class)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

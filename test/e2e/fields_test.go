@@ -19,9 +19,9 @@ func TestAProfileThatReadsFurtherFields(t *testing.T) {
 	must(t, env.Client.Create(ctx, class))
 	t.Cleanup(func() { _ = env.Client.Delete(t.Context(), class) })
 	asks := func(expression string) v1alpha1.Layer {
-		return v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{{Name: "class", Check: &v1alpha1.ResourceCheck{
-			Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
-			Expression: expression, Message: "the class is not as it should be",
+		return v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{{Name: "class", Rule: &v1alpha1.Rule{
+			Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+			Expression: expression, Require: v1alpha1.RequireAny, Message: "the class is not as it should be",
 		}}}}
 	}
 	verdicts := func(s *served) map[v1alpha1.Verdict]bool {
@@ -37,9 +37,9 @@ func TestAProfileThatReadsFurtherFields(t *testing.T) {
 	}
 	settled := func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Layers) > 0 }
 
-	first := create(t, "reads-provisioners", asks("objects.exists(o, o.metadata.name == 'important' && o.provisioner == 'storage.example.com')"))
+	first := create(t, "reads-provisioners", asks("object.metadata.name == 'important' && object.provisioner == 'storage.example.com'"))
 	first.await(t, time.Time{}, 10*time.Second, "judged", settled)
-	second := create(t, "reads-expansion", asks("objects.exists(o, o.metadata.name == 'important' && o.?allowVolumeExpansion.orValue(false))"))
+	second := create(t, "reads-expansion", asks("object.metadata.name == 'important' && object.?allowVolumeExpansion.orValue(false)"))
 	second.await(t, time.Time{}, 10*time.Second, "judged", settled)
 	time.Sleep(500 * time.Millisecond) // for whatever should not come
 	for name, s := range map[string]*served{"the first": first, "the second": second} {

@@ -19,8 +19,8 @@ import (
 // else suffers from it: neither the other requirements of the profile nor the other profiles.
 func TestBadProfiles(t *testing.T) {
 	check := func(expression string) v1alpha1.Requirement {
-		return v1alpha1.Requirement{Name: "bad", Check: &v1alpha1.ResourceCheck{
-			Resource: v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, Expression: expression, Message: "holds",
+		return v1alpha1.Requirement{Name: "bad", Rule: &v1alpha1.Rule{
+			Resource: &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, Expression: expression, Message: "holds",
 		}}
 	}
 	runtime := anyOf("containerd", "containerd", ">=2.0")
@@ -36,8 +36,8 @@ func TestBadProfiles(t *testing.T) {
 		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "nobody defines", v1alpha1.VerdictMissing},
 		"unknown-capability": {v1alpha1.Requirement{Name: "bad", Capability: "cnii"}, "spec.layers[0].requirements[1].capability", "no definition provides", v1alpha1.VerdictMissing},
 		"bad-range":          {anyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
-		"bad-cel":            {check("objects.exists(o, o.metadata.name =="), "spec.layers[0].requirements[1].check.expression", "Syntax error", v1alpha1.VerdictUnknown},
-		"costly-cel":         {check("objects.all(a, objects.all(b, objects.all(c, a.metadata.name != b.metadata.name || b.metadata.name != c.metadata.name)))"), "spec.layers[0].requirements[1].check.expression", "costs too much", v1alpha1.VerdictUnknown},
+		"bad-cel":            {check("object.metadata.name =="), "spec.layers[0].requirements[1].rule.expression", "Syntax error", v1alpha1.VerdictUnknown},
+		"costly-cel":         {check("object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))"), "spec.layers[0].requirements[1].rule.expression", "costs too much", v1alpha1.VerdictUnknown},
 		"unknown-check": {v1alpha1.Requirement{Name: "bad", AnyOf: []v1alpha1.ComponentChoice{{Component: "velero"}}, Checks: []v1alpha1.CheckReference{{Name: "backup-fresh"}}},
 			"spec.layers[0].requirements[1].checks[0].name", "backup-recent", v1alpha1.VerdictUnknown},
 	} {
@@ -83,7 +83,7 @@ func TestBadDefinitions(t *testing.T) {
 		"matches-any-product":   {workload(v1alpha1.WorkloadSignal{Images: []string{"controller"}}), "spec.signals.workloads[0].images[0]", "across products"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{Layer: "workloads", Signals: test.signals}}
+			definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{Layer: "workloads", Signals: test.signals}}
 			definition.Name = name
 			must(t, env.Client.Create(ctx, definition))
 			t.Cleanup(func() { must(t, env.Client.Delete(ctx, definition)) })
@@ -92,7 +92,7 @@ func TestBadDefinitions(t *testing.T) {
 				t.Errorf("Accepted does not name %s, or does not say %q: %s", test.path, test.says, accepted.Message)
 			}
 			t.Log(accepted.Message)
-			if got := kstatusOf(t, "ComponentDefinition", name); got != status.FailedStatus {
+			if got := kstatusOf(t, "PlatformComponent", name); got != status.FailedStatus {
 				t.Errorf("kstatus says %s of a definition that no retry can mend", got)
 			}
 		})
@@ -101,7 +101,7 @@ func TestBadDefinitions(t *testing.T) {
 	t.Run("a broken override leaves the built-in definition in use", func(t *testing.T) {
 		profile := create(t, "override", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
 		profile.settles(t, 10*time.Second, "containerd is found", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
-		override := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+		override := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 			Layer: "runtime", Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "("}}},
 		}}
 		override.Name = "containerd"
@@ -126,7 +126,7 @@ func TestBadDefinitions(t *testing.T) {
 
 func awaitAccepted(t *testing.T, name string, want metav1.ConditionStatus) metav1.Condition {
 	t.Helper()
-	definition := &v1alpha1.ComponentDefinition{}
+	definition := &v1alpha1.PlatformComponent{}
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, definition))
 		for _, c := range definition.Status.Conditions {

@@ -54,7 +54,7 @@ func TestMetrics(t *testing.T) {
 func TestQueriesAskForWhatIsThere(t *testing.T) {
 	expires := metav1.NewTime(time.Now().Add(time.Hour))
 	profile := create(t, "queried", v1alpha1.Layer{Name: "ci", Requirements: []v1alpha1.Requirement{
-		{Name: "runners", Attested: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
+		{Name: "runners", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
 	}})
 	profile.settles(t, 10*time.Second, "it is evaluated", verdictIs("ci", "runners", v1alpha1.VerdictAttested))
 	parser := expfmt.NewTextParser(model.LegacyValidation)

@@ -273,7 +273,7 @@ func TestPlatform(t *testing.T) {
 		must(t, env.Client.Create(ctx, server))
 		own := create(t, "own-product", v1alpha1.Layer{Name: "workloads", Requirements: []v1alpha1.Requirement{anyOf("billing", "acme-billing", ">=2.0.0")}})
 		own.settles(t, 5*time.Second, "it is Missing", verdictIs("workloads", "billing", v1alpha1.VerdictMissing))
-		definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+		definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 			Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/billing-server"}}}},
 		}}
 		definition.Name = "acme-billing"
@@ -314,12 +314,12 @@ func platform() []v1alpha1.Layer {
 		}
 		add(i.layer, r)
 	}
-	add("network", v1alpha1.Requirement{Name: "address-pools", Check: &v1alpha1.ResourceCheck{
-		Resource: v1alpha1.ResourceReference{Group: "metallb.io", Resource: "ipaddresspools"}, Expression: "objects.all(o, o.spec.addresses.size() > 0)", Message: "every address pool holds addresses",
+	add("network", v1alpha1.Requirement{Name: "address-pools", Rule: &v1alpha1.Rule{
+		Resource: &v1alpha1.ResourceReference{Group: "metallb.io", Resource: "ipaddresspools"}, Expression: "object.spec.addresses.size() > 0", Message: "every address pool holds addresses",
 	}})
-	add("storage", v1alpha1.Requirement{Name: "default-class", Check: &v1alpha1.ResourceCheck{
-		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
-		Expression: "objects.exists_one(o, o.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true')",
+	add("storage", v1alpha1.Requirement{Name: "default-class", Rule: &v1alpha1.Rule{
+		Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+		Expression: "object.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true'", Require: v1alpha1.RequireExactlyOne,
 		Message:    "exactly one default StorageClass",
 	}})
 	return layers

@@ -32,9 +32,9 @@ func TestFlapping(t *testing.T) {
 	class := func() *storagev1.StorageClass {
 		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "unwanted"}, Provisioner: "example.com/unwanted"}
 	}
-	profile := create(t, "flapping", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "classes", Check: &v1alpha1.ResourceCheck{
-		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
-		Expression: "objects.all(o, o.metadata.name != 'unwanted')", Message: "no unwanted class",
+	profile := create(t, "flapping", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "classes", Rule: &v1alpha1.Rule{
+		Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+		Expression: "object.metadata.name != 'unwanted'", Message: "no unwanted class",
 	}}}})
 	profile.settles(t, 10*time.Second, "the check holds", verdictIs("storage", "classes", v1alpha1.VerdictSatisfied))
 	turns := 0
@@ -102,9 +102,9 @@ func TestTimeTurns(t *testing.T) {
 	class.Name, class.Annotations = "lent", map[string]string{"example.com/until": until.UTC().Format(time.RFC3339)}
 	must(t, env.Client.Create(context.Background(), class))
 	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), class)) })
-	profile := create(t, "time-turns", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "lent", Check: &v1alpha1.ResourceCheck{
-		Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
-		Expression: "objects.all(o, o.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true))", Message: "no class is kept for too long",
+	profile := create(t, "time-turns", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "lent", Rule: &v1alpha1.Rule{
+		Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+		Expression: "object.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true)", Message: "no class is kept for too long",
 	}}}})
 	profile.settles(t, 6*time.Second, "the check holds", verdictIs("storage", "lent", v1alpha1.VerdictSatisfied))
 	if _, took := profile.await(t, until, 20*time.Second, "the check fails when its time has come", verdictIs("storage", "lent", v1alpha1.VerdictCheckFailed)); took > limit {
@@ -117,7 +117,7 @@ func TestTimeTurns(t *testing.T) {
 func TestRollouts(t *testing.T) {
 	ctx := context.Background()
 	must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "rolling"}}))
-	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+	definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/rolling-server"}}}},
 	}}
 	definition.Name = "acme-rolling"
@@ -185,7 +185,7 @@ func TestRollouts(t *testing.T) {
 func TestScalingUp(t *testing.T) {
 	ctx := context.Background()
 	must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scaling"}}))
-	definition := &v1alpha1.ComponentDefinition{Spec: v1alpha1.ComponentDefinitionSpec{
+	definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/scaling-server"}}}},
 	}}
 	definition.Name = "acme-scaling"

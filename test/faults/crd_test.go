@@ -30,14 +30,14 @@ spec:
   - name: gadgets
     requirements:
     - name: newest
-      check:
+      rule:
         resource: {group: faults.example.com, resource: gadgets}
-        expression: "objects.all(o, o.apiVersion == 'faults.example.com/v2')"
+        expression: "object.apiVersion == 'faults.example.com/v2'"
         message: all are read in the version v2
     - name: ok
-      check:
+      rule:
         resource: {group: faults.example.com, resource: gadgets}
-        expression: "objects.all(o, o.spec.ok)"
+        expression: "object.spec.ok"
         message: all are ok
 `
 
@@ -92,9 +92,9 @@ spec:
   - name: sprockets
     requirements:
     - name: any
-      check:
+      rule:
         resource: {group: gone.example.com, resource: sprockets}
-        expression: "objects.size() > 0"
+        listExpression: "objects.size() > 0"
         message: there is a sprocket
 `
 	sprocketService = "{apiVersion: v1, kind: Service, metadata: {name: sprockets, namespace: acme}, spec: {ports: [{port: 443}]}}"

@@ -83,7 +83,7 @@ func (g *ground) kindsThatFail(t *testing.T) {
 	asked := make([]string, 0, len(failings))
 	for _, f := range failings {
 		g.undone(t, f.unwanted)
-		asked = append(asked, fmt.Sprintf("{name: %s, check: {resource: {group: %s, resource: %s}, expression: \"objects.all(o, o.metadata.name != 'failing')\", message: none fails}}", f.resource, f.group, f.resource))
+		asked = append(asked, fmt.Sprintf("{name: %s, rule: {resource: {group: %s, resource: %s}, expression: \"object.metadata.name != 'failing'\", message: none fails}}", f.resource, f.group, f.resource))
 	}
 	text := profile("failing", "Ignore", false, asked)
 	g.undone(t, text)

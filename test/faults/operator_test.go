@@ -145,7 +145,7 @@ func (g *ground) differs() string {
 // timeless is a status without the times at which it came about.
 func timeless(status v1alpha1.PlatformProfileStatus) v1alpha1.PlatformProfileStatus {
 	status = *status.DeepCopy()
-	status.LastEvaluationTime = nil
+	status.LastChangeTime = nil
 	for i := range status.Conditions {
 		status.Conditions[i].LastTransitionTime = metav1.Time{}
 	}

@@ -17,12 +17,12 @@ import (
 // aggregated and never there.
 const platform = `
 apiVersion: platformprofile.dev/v1alpha1
-kind: ComponentDefinition
+kind: PlatformComponent
 metadata: {name: acme-app}
 spec: {layer: apps, signals: {workloads: [{kinds: [Deployment], images: [acme/app]}]}}
 ---
 apiVersion: platformprofile.dev/v1alpha1
-kind: ComponentDefinition
+kind: PlatformComponent
 metadata: {name: acme-agent}
 spec: {layer: apps, signals: {workloads: [{kinds: [DaemonSet], images: [acme/agent]}]}}
 ---
@@ -84,16 +84,16 @@ spec:
   - name: storage
     requirements:
     - name: classes
-      check:
+      rule:
         resource: {group: storage.k8s.io, resource: storageclasses}
-        expression: "objects.all(o, o.metadata.name != 'unwanted')"
+        expression: "object.metadata.name != 'unwanted'"
         message: no unwanted class
   - name: widgets
     requirements:
     - name: ok
-      check:
+      rule:
         resource: {group: faults.example.com, resource: widgets}
-        expression: "objects.all(o, o.spec.ok)"
+        expression: "object.spec.ok"
         message: all widgets are ok
 `
 

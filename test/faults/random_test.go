@@ -99,7 +99,7 @@ func daemonSet(name, image string) string {
 }
 
 func definition(name, image string) string {
-	return fmt.Sprintf("{apiVersion: platformprofile.dev/v1alpha1, kind: ComponentDefinition, metadata: {name: %s}, spec: {layer: apps, signals: {workloads: [{kinds: [Deployment], images: [%q]}]}}}", name, image)
+	return fmt.Sprintf("{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: %s}, spec: {layer: apps, signals: {workloads: [{kinds: [Deployment], images: [%q]}]}}}", name, image)
 }
 
 // requirements are those that random profiles ask for.
@@ -108,10 +108,10 @@ var requirements = []string{
 	`anyOf: [{component: acme-app, version: ">=1.0.0"}]`,
 	`anyOf: [{component: acme-agent}], severity: Recommended`,
 	`presence: Absent, anyOf: [{component: weave-net}]`,
-	`check: {resource: {group: faults.example.com, resource: gadgets}, expression: "objects.all(o, o.spec.ok)", message: all are ok}`,
-	`check: {resource: {group: faults.example.com, resource: widgets}, expression: "objects.size() < 3", message: few widgets}`,
-	`check: {resource: {group: networking.k8s.io, resource: ingressclasses}, expression: "objects.exists(o, o.spec.controller == 'example.com/c')", message: there is a class}`,
-	`check: {resource: {resource: nodes}, expression: "objects.size() == 2", message: two nodes}`,
+	`rule: {resource: {group: faults.example.com, resource: gadgets}, expression: "object.spec.ok", message: all are ok}`,
+	`rule: {resource: {group: faults.example.com, resource: widgets}, listExpression: "objects.size() < 3", message: few widgets}`,
+	`rule: {resource: {group: networking.k8s.io, resource: ingressclasses}, expression: "object.spec.controller == 'example.com/c'", require: Any, message: there is a class}`,
+	`rule: {resource: {resource: nodes}, listExpression: "objects.size() == 2", message: two nodes}`,
 }
 
 func profile(name, undeclared string, suspend bool, asked []string) string {
@@ -123,7 +123,7 @@ func profile(name, undeclared string, suspend bool, asked []string) string {
 }
 
 // paths are parts of what the operator asks for.
-var paths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/componentdefinitions", "/apis/apps/", "/nodes", "?"}
+var paths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/platformcomponents", "/apis/apps/", "/nodes", "?"}
 
 // fail has one random fault begin, which may be over at once, and says which.
 func (r *rig) fail(ctx context.Context, d drawn) (string, error) {

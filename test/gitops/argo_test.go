@@ -96,7 +96,7 @@ func TestArgoCDGatesOnConformance(t *testing.T) {
 }
 
 func TestArgoCDSeesDefinitions(t *testing.T) {
-	script := healthCheck(t, "ComponentDefinition")
+	script := healthCheck(t, "PlatformComponent")
 	accepted := func(generation int64, status string) map[string]any {
 		return map[string]any{
 			"metadata": map[string]any{"generation": int64(2)},

@@ -14,7 +14,7 @@ import (
 
 // The requirements that the states are made of.
 const (
-	holding  = "{name: ci, requirements: [{name: runners, attested: {by: us, reason: outside}}]}"
+	holding  = "{name: ci, requirements: [{name: runners, attestation: {by: us, reason: outside}}]}"
 	missing  = "{name: security, requirements: [{name: sensor, anyOf: [{component: falco}]}]}"
 	unseen   = "{name: network, requirements: [{name: cni, capability: cni}]}"
 	mistaken = "{name: other, requirements: [{name: nobody-knows, anyOf: [{component: no-such-component}]}]}"

@@ -22,7 +22,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-var definitions = flag.Int("definitions", 1000, "how many ComponentDefinitions are applied")
+var definitions = flag.Int("definitions", 1000, "how many PlatformComponents are applied")
 
 // start runs the operator until the test ends.
 func start(t *testing.T) *cluster.Operator {
@@ -50,19 +50,21 @@ func spent(t *testing.T, operator *cluster.Operator) (time.Duration, int) {
 	return time.Duration(number(user)+number(system)) * tick, number(pages) * os.Getpagesize() >> 20
 }
 
-func numbered(n int) *v1alpha1.ComponentDefinition {
-	return &v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("product-", n)}, Spec: v1alpha1.ComponentDefinitionSpec{
+func numbered(n int) *v1alpha1.PlatformComponent {
+	return &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("product-", n)}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Capabilities: []v1alpha1.Name{"hostile"},
 		Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{fmt.Sprint("example/product-", n)}}}},
 		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{
-			Name: "classes", Resource: v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
-			Expression: fmt.Sprintf("objects.all(o, o.metadata.name != 'product-%d')", n), Message: "m",
+			Name: "classes", Rule: v1alpha1.Rule{
+				Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+				Expression: fmt.Sprintf("object.metadata.name != 'product-%d'", n), Message: "m",
+			},
 		}}},
 	}}
 }
 
 func accepted(name string) bool {
-	d := &v1alpha1.ComponentDefinition{}
+	d := &v1alpha1.PlatformComponent{}
 	return env.Client.Get(context.Background(), client.ObjectKey{Name: name}, d) == nil && meta.IsStatusConditionTrue(d.Status.Conditions, v1alpha1.ConditionAccepted)
 }
 
@@ -75,7 +77,7 @@ func TestThousandsOfDefinitions(t *testing.T) {
 	began := time.Now()
 	each(t, *definitions, func(n int) error { return env.Client.Create(ctx, numbered(n)) })
 	applied := time.Since(began)
-	list := &v1alpha1.ComponentDefinitionList{}
+	list := &v1alpha1.PlatformComponentList{}
 	eventually(t, "all definitions are in use", func() bool {
 		must(t, env.Client.List(ctx, list))
 		for i := range list.Items {
@@ -103,7 +105,7 @@ func TestThousandsOfDefinitions(t *testing.T) {
 	if memory > most {
 		t.Errorf("the operator takes %d MiB", memory)
 	}
-	must(t, env.Client.DeleteAllOf(ctx, &v1alpha1.ComponentDefinition{}))
+	must(t, env.Client.DeleteAllOf(ctx, &v1alpha1.PlatformComponent{}))
 	eventually(t, "they are gone from the operator", func() bool {
 		must(t, env.Client.List(ctx, list))
 		return len(list.Items) == 0
@@ -148,7 +150,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	}}
 	must(t, env.Client.Create(ctx, labelled))
 	// It matches whatever carries one of the labels, by any value.
-	everything := &v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "everything"}, Spec: v1alpha1.ComponentDefinitionSpec{
+	everything := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "everything"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{
 			Workloads: []v1alpha1.WorkloadSignal{{Labels: map[string]v1alpha1.LabelValue{"hostile.example/label-9999": "*"}}},
 			Nodes:     []v1alpha1.NodeSignal{{KubeletVersion: "v"}}, CRDs: []v1alpha1.NameSignal{{Name: "platformprofile.dev", Role: v1alpha1.RoleProof}},
@@ -159,8 +161,8 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	must(t, env.Client.Create(ctx, large))
 
 	check := func(name, expression string) v1alpha1.Requirement {
-		return v1alpha1.Requirement{Name: name, Check: &v1alpha1.ResourceCheck{
-			Resource: v1alpha1.ResourceReference{Resource: "nodes"}, Expression: expression, Message: strings.Repeat("<", 256),
+		return v1alpha1.Requirement{Name: name, Rule: &v1alpha1.Rule{
+			Resource: &v1alpha1.ResourceReference{Resource: "nodes"}, ListExpression: expression, Message: strings.Repeat("<", 256),
 		}}
 	}
 	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("p", 253)}}
@@ -177,7 +179,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 			case 1:
 				layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: "everything", Version: ">=9999"}}})
 			default:
-				layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, Attested: &v1alpha1.Attestation{By: strings.Repeat("&", 128), Reason: strings.Repeat("<", 512)}})
+				layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, Attestation: &v1alpha1.Attestation{By: strings.Repeat("&", 128), Reason: strings.Repeat("<", 512)}})
 			}
 		}
 		profile.Spec.Layers = append(profile.Spec.Layers, layer)
@@ -200,7 +202,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	}
 	// The neighbour of all that is served as ever.
 	neighbour := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "neighbour"}, Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{
-		Name: "a", Requirements: []v1alpha1.Requirement{{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireInstalled}},
+		Name: "a", Requirements: []v1alpha1.Requirement{{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireAnyHealth}},
 	}}}}
 	must(t, env.Client.Create(ctx, neighbour))
 	eventually(t, "the neighbour is evaluated", func() bool {

@@ -45,7 +45,7 @@ func reading(name string, resources ...v1alpha1.ResourceReference) *v1alpha1.Pla
 	layer := v1alpha1.Layer{Name: "a"}
 	for n, resource := range resources {
 		layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{
-			Name: fmt.Sprint("r", n), Check: &v1alpha1.ResourceCheck{Resource: resource, Expression: "objects.size() == 0", Message: "there is none"},
+			Name: fmt.Sprint("r", n), Rule: &v1alpha1.Rule{Resource: &resource, ListExpression: "objects.size() == 0", Message: "there is none"},
 		})
 	}
 	return &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{layer}}}
@@ -102,28 +102,28 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	refused("a profile that reads seventeen resources", tenant.Create(ctx, reading("many", many...)), "more than 16")
 	must(t, administrator.Create(ctx, reading("all", append(many, roles)...)))
 
-	definition := func(name string, change func(*v1alpha1.ComponentDefinitionSpec)) *v1alpha1.ComponentDefinition {
-		d := &v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ComponentDefinitionSpec{
+	definition := func(name string, change func(*v1alpha1.PlatformComponentSpec)) *v1alpha1.PlatformComponent {
+		d := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformComponentSpec{
 			Layer: "a", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"example/" + name}}}},
 		}}
 		change(&d.Spec)
 		return d
 	}
-	health := func(of v1alpha1.ResourceReference, related ...v1alpha1.RelatedResource) func(*v1alpha1.ComponentDefinitionSpec) {
-		return func(s *v1alpha1.ComponentDefinitionSpec) {
-			s.Health = &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "a", Resource: of, Related: related, Expression: "objects.size() == 0", Message: "m"}}}
+	health := func(of v1alpha1.ResourceReference, related ...v1alpha1.RelatedResource) func(*v1alpha1.PlatformComponentSpec) {
+		return func(s *v1alpha1.PlatformComponentSpec) {
+			s.Health = &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "a", Rule: v1alpha1.Rule{Resource: &of, Related: related, ListExpression: "objects.size() == 0", Message: "m"}}}}
 		}
 	}
 	must(t, tenant.Create(ctx, definition("my-own", health(classes))))
 	refused("a health rule over cluster roles", tenant.Create(ctx, definition("health", health(roles))), "clusterroles")
 	refused("a related resource", tenant.Create(ctx, definition("related", health(classes, v1alpha1.RelatedResource{Name: "r", Resource: roles}))), "clusterroles")
-	refused("a version from cluster roles", tenant.Create(ctx, definition("version", func(s *v1alpha1.ComponentDefinitionSpec) {
-		s.Version = []v1alpha1.VersionSource{{From: v1alpha1.VersionFromExpression, Resource: &roles, Expression: "objects[0].metadata.name"}}
+	refused("a version from cluster roles", tenant.Create(ctx, definition("version", func(s *v1alpha1.PlatformComponentSpec) {
+		s.Version = []v1alpha1.VersionSource{{From: v1alpha1.VersionFromExpression, Resource: &roles, Expression: "object.metadata.name"}}
 	})), "clusterroles")
-	refused("a check over cluster roles", tenant.Create(ctx, definition("check", func(s *v1alpha1.ComponentDefinitionSpec) {
-		s.Checks = []v1alpha1.NamedCheck{{Name: "a", Resource: roles, Expression: "true", Message: "m"}}
+	refused("a check over cluster roles", tenant.Create(ctx, definition("check", func(s *v1alpha1.PlatformComponentSpec) {
+		s.Checks = []v1alpha1.NamedCheck{{Name: "a", Rule: v1alpha1.Rule{Resource: &roles, Expression: "true", Message: "m"}}}
 	})), "clusterroles")
-	refused("a look into a ConfigMap", tenant.Create(ctx, definition("config", func(s *v1alpha1.ComponentDefinitionSpec) {
+	refused("a look into a ConfigMap", tenant.Create(ctx, definition("config", func(s *v1alpha1.PlatformComponentSpec) {
 		s.Signals.ConfigMaps = []v1alpha1.ConfigMapSignal{{Namespace: "kube-system", Name: "x", Contains: "password"}}
 	})), "kube-system/x")
 	must(t, administrator.Create(ctx, definition("theirs", health(roles))))
@@ -131,6 +131,6 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 		must(t, env.Client.Delete(ctx, &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
 	for _, name := range []string{"my-own", "theirs"} {
-		must(t, env.Client.Delete(ctx, &v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+		must(t, env.Client.Delete(ctx, &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
 }

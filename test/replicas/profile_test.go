@@ -44,9 +44,9 @@ func declare(t *testing.T, name string, grace time.Duration) *watched {
 	go p.collect(w)
 	profile := &v1alpha1.PlatformProfile{Spec: v1alpha1.PlatformProfileSpec{
 		GracePeriod: &metav1.Duration{Duration: grace},
-		Layers: []v1alpha1.Layer{{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "class", Check: &v1alpha1.ResourceCheck{
-			Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
-			Expression: fmt.Sprintf("objects.all(o, o.metadata.name != '%s')", name), Message: "no class " + name,
+		Layers: []v1alpha1.Layer{{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "class", Rule: &v1alpha1.Rule{
+			Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
+			Expression: fmt.Sprintf("object.metadata.name != '%s'", name), Message: "no class " + name,
 		}}}}},
 	}}
 	profile.Name = name

@@ -21,9 +21,9 @@ func TestLeaderKilledBeforeItWrites(t *testing.T) {
 	ctx := context.Background()
 	began := metav1.NewTime(time.Now().Add(-2 * time.Hour).Truncate(time.Second))
 	calm := flapped(t, "flapped", began)
-	broken := &v1alpha1.ComponentDefinition{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.ComponentDefinitionSpec{
+	broken := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
-		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Resource: v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "objects.nonsense()", Message: "never"}}},
+		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Rule: v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "object.nonsense()", Message: "never"}}}},
 	}}
 	must(t, env.Client.Create(ctx, broken))
 	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), broken)) })
@@ -32,7 +32,7 @@ func TestLeaderKilledBeforeItWrites(t *testing.T) {
 	leader, standby := pair(t, "", short)
 	const ended, invalid = "FlappingEnded", "InvalidDefinition"
 	within(t, 30*time.Second, "the leader tells of both", func() bool {
-		return eventsOn(t, "PlatformProfile", calm.Name)[ended] > 0 && eventsOn(t, "ComponentDefinition", broken.Name)[invalid] > 0
+		return eventsOn(t, "PlatformProfile", calm.Name)[ended] > 0 && eventsOn(t, "PlatformComponent", broken.Name)[invalid] > 0
 	})
 	leader.signal(t, syscall.SIGKILL)
 	must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
@@ -54,7 +54,7 @@ func TestLeaderKilledBeforeItWrites(t *testing.T) {
 	if got := eventsOn(t, "PlatformProfile", calm.Name); got[ended] != 1 {
 		t.Errorf("%d events tell of %s, want 1: %v", got[ended], ended, got)
 	}
-	if got := eventsOn(t, "ComponentDefinition", broken.Name); got[invalid] != 1 {
+	if got := eventsOn(t, "PlatformComponent", broken.Name); got[invalid] != 1 {
 		t.Errorf("%d events tell of %s, want 1: %v", got[invalid], invalid, got)
 	}
 }
@@ -63,14 +63,14 @@ func TestLeaderKilledBeforeItWrites(t *testing.T) {
 func flapped(t *testing.T, name string, since metav1.Time) *v1alpha1.PlatformProfile {
 	t.Helper()
 	p := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformProfileSpec{
-		Layers: []v1alpha1.Layer{{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "class", Check: &v1alpha1.ResourceCheck{
-			Resource: v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, Expression: "objects.size() >= 0", Message: "never",
+		Layers: []v1alpha1.Layer{{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "class", Rule: &v1alpha1.Rule{
+			Resource: &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, ListExpression: "objects.size() >= 0", Message: "never",
 		}}}}},
 	}}
 	must(t, env.Client.Create(context.Background(), p))
 	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), p)) })
 	p.Status = v1alpha1.PlatformProfileStatus{
-		ObservedGeneration: p.Generation, LastEvaluationTime: &since,
+		ObservedGeneration: p.Generation, LastChangeTime: &since,
 		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionConformant, Status: metav1.ConditionTrue, Reason: "AllSatisfied", LastTransitionTime: since}},
 		Layers: []v1alpha1.LayerStatus{{Name: "storage", Verdict: v1alpha1.VerdictSatisfied, Satisfied: 1, Total: 1, Requirements: []v1alpha1.RequirementStatus{{
 			Name: "class", Verdict: v1alpha1.VerdictSatisfied, Severity: v1alpha1.SeverityRequired, LastTransitionTime: &since,
@@ -87,7 +87,7 @@ func refuse(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
 	ctx := context.Background()
 	rule := admissionv1.NamedRuleWithOperations{}
 	rule.APIGroups, rule.APIVersions, rule.Operations = []string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionv1.OperationType{admissionv1.Update}
-	rule.Resources = []string{"platformprofiles/status", "componentdefinitions/status"}
+	rule.Resources = []string{"platformprofiles/status", "platformcomponents/status"}
 	forbidden := metav1.StatusReasonForbidden
 	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionv1.ValidatingAdmissionPolicySpec{
 		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{rule}},

@@ -40,7 +40,7 @@ spec:
   resources: {requests: {storage: 1Gi}}
 ---
 apiVersion: platformprofile.dev/v1alpha1
-kind: ComponentDefinition
+kind: PlatformComponent
 metadata: {name: acme}
 spec:
   layer: workloads
@@ -56,9 +56,9 @@ spec:
     requirements:
     - {name: backup, anyOf: [{component: velero}]}
     - name: default-class
-      check:
+      rule:
         resource: {group: storage.k8s.io, resource: storageclasses}
-        expression: "objects.size() > 0"
+        listExpression: "objects.size() > 0"
         message: there is a class
 `
 
@@ -154,7 +154,7 @@ func judge(t *testing.T, event auditv1.Event) {
 	}
 	mine := ref.Namespace == cluster.Namespace
 	switch what := target(event) + " " + event.Verb; what {
-	case "platformprofile.dev/platformprofiles/status patch", "platformprofile.dev/componentdefinitions/status patch",
+	case "platformprofile.dev/platformprofiles/status patch", "platformprofile.dev/platformcomponents/status patch",
 		"authentication.k8s.io/tokenreviews create", "authorization.k8s.io/subjectaccessreviews create",
 		"authorization.k8s.io/selfsubjectaccessreviews create":
 	case "events.k8s.io/events create", "events.k8s.io/events patch":

@@ -25,7 +25,7 @@ func holding(name string) string {
   layers:
   - name: storage
     requirements:
-    - {name: class, check: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "objects.all(o, o.metadata.name != '%s')", message: "no such class"}}
+    - {name: class, rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.metadata.name != '%s'", message: "no such class"}}
 `, name)
 }
 
@@ -202,7 +202,7 @@ func TestNewerCRD(t *testing.T) {
 	})
 	assert()
 	after := profile(t, "plain", "it is evaluated", verdictIs("class", v1alpha1.VerdictSatisfied))
-	if !after.Status.LastEvaluationTime.Equal(before.Status.LastEvaluationTime) {
+	if !after.Status.LastChangeTime.Equal(before.Status.LastChangeTime) {
 		t.Errorf("nothing changed, and the evaluation is dated anew")
 	}
 	quiet(t, "plain")
@@ -235,13 +235,13 @@ func applyStatusOf(t *testing.T, name, more string) {
 // TestNewerDefinition shows that a definition with what only a newer version knows is not used for the rest of it, says so,
 // and has nothing called missing.
 func TestNewerDefinition(t *testing.T) {
-	wanted := crd(t, "componentdefinitions")
+	wanted := crd(t, "platformcomponents")
 	field(t, wanted, "spec", "signals", "workloads")["properties"].(map[string]any)["architectures"] = map[string]any{"type": "array", "items": map[string]any{"type": "string"}}
 	install(t, wanted)
 	start(t)
 	create(t, `
 apiVersion: platformprofile.dev/v1alpha1
-kind: ComponentDefinition
+kind: PlatformComponent
 metadata: {name: acme-tomorrow}
 spec:
   layer: workloads
@@ -262,7 +262,7 @@ spec:
 		}
 	}
 	t.Log(requirement(p, "server").Message)
-	definition := &v1alpha1.ComponentDefinition{}
+	definition := &v1alpha1.PlatformComponent{}
 	accepted := func(want metav1.ConditionStatus) string {
 		t.Helper()
 		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
@@ -283,7 +283,7 @@ spec:
 		t.Errorf("Accepted says %s", message)
 	}
 	patch := client.RawPatch("application/json-patch+json", []byte(`[{"op":"remove","path":"/spec/signals/workloads/0/architectures"}]`))
-	must(t, env.Client.Patch(context.Background(), stored(t, "ComponentDefinition", "acme-tomorrow"), patch))
+	must(t, env.Client.Patch(context.Background(), stored(t, "PlatformComponent", "acme-tomorrow"), patch))
 	accepted(metav1.ConditionTrue)
 	profile(t, "asks-for-it", "what is not there is missing", verdictIs("server", v1alpha1.VerdictMissing))
 }

@@ -26,12 +26,6 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.CheckReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ComponentChoice"):
 		return &apiv1alpha1.ComponentChoiceApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("ComponentDefinition"):
-		return &apiv1alpha1.ComponentDefinitionApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("ComponentDefinitionSpec"):
-		return &apiv1alpha1.ComponentDefinitionSpecApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("ComponentDefinitionStatus"):
-		return &apiv1alpha1.ComponentDefinitionStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ConfigMapSignal"):
 		return &apiv1alpha1.ConfigMapSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Diagnosis"):
@@ -54,6 +48,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.NameSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NodeSignal"):
 		return &apiv1alpha1.NodeSignalApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformComponent"):
+		return &apiv1alpha1.PlatformComponentApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformComponentSpec"):
+		return &apiv1alpha1.PlatformComponentSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformComponentStatus"):
+		return &apiv1alpha1.PlatformComponentStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformProfile"):
 		return &apiv1alpha1.PlatformProfileApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformProfileSpec"):
@@ -70,16 +70,18 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RequirementApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RequirementStatus"):
 		return &apiv1alpha1.RequirementStatusApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("ResourceCheck"):
-		return &apiv1alpha1.ResourceCheckApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResourceReference"):
 		return &apiv1alpha1.ResourceReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Rule"):
+		return &apiv1alpha1.RuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Signals"):
 		return &apiv1alpha1.SignalsApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Summary"):
 		return &apiv1alpha1.SummaryApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("UndeclaredComponent"):
 		return &apiv1alpha1.UndeclaredComponentApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Variable"):
+		return &apiv1alpha1.VariableApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VersionSource"):
 		return &apiv1alpha1.VersionSourceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadReference"):

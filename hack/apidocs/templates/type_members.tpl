@@ -16,6 +16,8 @@
 {{- else if eq $name "MaxProperties" }}{{ $said = append $said (printf "at most %s entries" $value) }}
 {{- else if eq $name "items:MinLength" }}{{ $said = append $said (ternary "no item empty" (printf "items of at least %s characters" $value) (eq $value "1")) }}
 {{- else if eq $name "items:MaxLength" }}{{ $said = append $said (printf "items of at most %s characters" $value) }}
+{{- else if eq $name "Minimum" }}{{ $said = append $said (printf "at least %s" $value) }}
+{{- else if eq $name "Maximum" }}{{ $said = append $said (printf "at most %s" $value) }}
 {{- else if eq $name "Pattern" }}{{ $said = append $said (printf "matching %s" (markdownRenderFieldDoc $value)) }}
 {{- else if or (eq $name "Optional") (eq $name "Enum") }}
 {{- else }}{{ fail (printf "hack/apidocs has no words for the validation %q" .) }}

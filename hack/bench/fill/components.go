@@ -16,15 +16,15 @@ func componentImage(i int) string { return fmt.Sprintf("platform-team/%s", Compo
 
 func (f *filler) components(ctx context.Context) error {
 	return Each(ctx, f.scale.Components, func(ctx context.Context, i int) error {
-		return made("a ComponentDefinition", f.Objects.Create(ctx, component(i)))
+		return made("a PlatformComponent", f.Objects.Create(ctx, component(i)))
 	})
 }
 
-func component(i int) *v1alpha1.ComponentDefinition {
+func component(i int) *v1alpha1.PlatformComponent {
 	name := ComponentName(i)
-	return &v1alpha1.ComponentDefinition{
+	return &v1alpha1.PlatformComponent{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Spec: v1alpha1.ComponentDefinitionSpec{
+		Spec: v1alpha1.PlatformComponentSpec{
 			DisplayName: "Component " + name, Layer: "platform", Homepage: "https://bench.example.com/" + name,
 			Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{
 				Kinds: []v1alpha1.WorkloadKind{"Deployment"}, Images: []string{componentImage(i)},

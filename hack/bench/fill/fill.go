@@ -38,7 +38,7 @@ func All(ctx context.Context, c *cluster.Cluster, clients *Clients, scale *Scale
 		do   func(context.Context) error
 	}{
 		{"namespaces", scale.Namespaces + scale.Components, f.namespaces},
-		{"ComponentDefinitions", scale.Components, f.components},
+		{"PlatformComponents", scale.Components, f.components},
 		{"profiles", scale.Profiles, f.profiles},
 		{"CRDs", scale.CRDs, f.crds},
 		{"Argo CD and cert-manager", len(ruled), f.ruledCRDs},

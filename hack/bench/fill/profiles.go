@@ -63,12 +63,12 @@ func profile(i int, installed, missing []string) *v1alpha1.PlatformProfile {
 		{Name: "ingress", Capability: "ingress"},
 		{Name: "gitops", AnyOf: []v1alpha1.ComponentChoice{{Component: "argo-cd", Version: ">=2"}}, Checks: checks("applications-synced", "applications-healthy")},
 		{Name: "certificates", AnyOf: []v1alpha1.ComponentChoice{{Component: "cert-manager"}}, Checks: checks("certificates-ready", "certificates-unexpired")},
-		{Name: "default-class", Check: &v1alpha1.ResourceCheck{
-			Resource:   v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
-			Expression: "objects.exists(o, o.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true')",
-			Message:    "a default StorageClass",
+		{Name: "default-class", Rule: &v1alpha1.Rule{
+			Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
+			Expression: "object.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true'", Require: v1alpha1.RequireAny,
+			Message: "a default StorageClass",
 		}},
-		{Name: "ci", Attested: &v1alpha1.Attestation{By: "platform-team", Reason: "hosted runners, outside the cluster"}},
+		{Name: "ci", Attestation: &v1alpha1.Attestation{By: "platform-team", Reason: "hosted runners, outside the cluster"}},
 	}}
 	left := Requirements - len(own.Requirements) - len(platform.Requirements)
 	found := v1alpha1.Layer{Name: "catalog"}

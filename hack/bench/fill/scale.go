@@ -52,7 +52,7 @@ func (s *Scale) amounts() []amount {
 		{"crds", "CustomResourceDefinitions", &s.CRDs, 500, 5},
 		// Few profiles would make each of them change more often than a whole cluster's do.
 		{"profiles", fmt.Sprintf("profiles of %d requirements", Requirements), &s.Profiles, 20, 4},
-		{"components", fmt.Sprintf("custom ComponentDefinitions, %d for each profile", OwnComponents), &s.Components, 100, 4 * OwnComponents},
+		{"components", fmt.Sprintf("custom PlatformComponents, %d for each profile", OwnComponents), &s.Components, 100, 4 * OwnComponents},
 		{"applications", "Argo CD Applications", &s.Applications, 5000, 10},
 		{"certificates", "cert-manager Certificates", &s.Certificates, 10000, 20},
 		{"events", "Events while nothing that counts changes", &s.Events, 3000, 100},

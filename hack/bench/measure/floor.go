@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // page is how many objects a list asks for at once, and lists how many run at once: what the check does too.
@@ -77,7 +79,7 @@ func Floor(ctx context.Context, kubeconfig, profileFile string) (int, error) {
 }
 
 // mustRead are the resources that a check of the profile in a file must read.
-func mustRead(profileFile string) ([]catalog.Resource, error) {
+func mustRead(profileFile string) ([]rule.Resource, error) {
 	data, err := os.ReadFile(profileFile)
 	if err != nil {
 		return nil, err
@@ -92,16 +94,18 @@ func mustRead(profileFile string) ([]catalog.Resource, error) {
 	}
 	c := catalog.New(components...)
 	seen := map[string]bool{}
-	var resources []catalog.Resource
-	reads := c.HealthReads()
-	reads.Add(conformance.Compile(&profile.Spec, c).Reads())
-	for _, resource := range append(observe.Sources(), reads.Resources()...) {
+	var resources []rule.Resource
+	wanted := observe.Sources()
+	for _, instance := range append(slices.Clone(c.Instances()), conformance.Compile(&profile.Spec, c).Instances()...) {
+		wanted = append(wanted, instance.ReadResources()...)
+	}
+	for _, resource := range wanted {
 		if !seen[resource.Group+"/"+resource.Resource] {
 			seen[resource.Group+"/"+resource.Resource] = true
 			resources = append(resources, resource)
 		}
 	}
-	return append(resources, catalog.Resource{Group: v1alpha1.GroupVersion.Group, Resource: "componentdefinitions"}), nil
+	return append(resources, rule.Resource{Group: v1alpha1.GroupVersion.Group, Resource: "platformcomponents"}), nil
 }
 
 // lister lists one page.

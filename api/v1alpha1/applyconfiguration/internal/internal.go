@@ -84,100 +84,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinition
-  map:
-    fields:
-    - name: apiVersion
-      type:
-        scalar: string
-    - name: kind
-      type:
-        scalar: string
-    - name: metadata
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
-    - name: spec
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinitionSpec
-    - name: status
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinitionStatus
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinitionSpec
-  map:
-    fields:
-    - name: bundles
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
-          elementRelationship: associative
-    - name: capabilities
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
-          elementRelationship: associative
-    - name: checks
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NamedCheck
-          elementRelationship: associative
-          keys:
-          - name
-    - name: displayName
-      type:
-        scalar: string
-    - name: health
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRules
-    - name: homepage
-      type:
-        scalar: string
-    - name: layer
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
-    - name: podHints
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
-          elementRelationship: atomic
-    - name: remediation
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
-    - name: signals
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Signals
-    - name: variant
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
-          elementRelationship: atomic
-    - name: version
-      type:
-        list:
-          elementType:
-            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
-          elementRelationship: atomic
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinitionStatus
-  map:
-    fields:
-    - name: conditions
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
-          elementRelationship: associative
-          keys:
-          - type
-    - name: installations
-      type:
-        scalar: numeric
-    - name: observedGeneration
-      type:
-        scalar: numeric
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ConfigMapSignal
   map:
     fields:
@@ -224,6 +130,8 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: workload
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.WorkloadReference
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.EmptyPolicy
+  scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Evidence
   map:
     fields:
@@ -261,12 +169,21 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: expression
       type:
         scalar: string
+    - name: listExpression
+      type:
+        scalar: string
+    - name: match
+      type:
+        scalar: string
     - name: message
       type:
         scalar: string
     - name: messageExpression
       type:
         scalar: string
+    - name: minPercent
+      type:
+        scalar: numeric
     - name: name
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
@@ -278,9 +195,29 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: require
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Quantifier
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+    - name: resources
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+          elementRelationship: atomic
+    - name: variables
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Variable
+          elementRelationship: associative
+          keys:
+          - name
+    - name: whenEmpty
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.EmptyPolicy
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRules
   map:
     fields:
@@ -350,10 +287,22 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: expression
       type:
         scalar: string
+    - name: listExpression
+      type:
+        scalar: string
+    - name: match
+      type:
+        scalar: string
     - name: message
       type:
         scalar: string
     - name: messageExpression
+      type:
+        scalar: string
+    - name: minPercent
+      type:
+        scalar: numeric
+    - name: minPercentFrom
       type:
         scalar: string
     - name: name
@@ -375,9 +324,29 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - name
+    - name: require
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Quantifier
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+    - name: resources
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+          elementRelationship: atomic
+    - name: variables
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Variable
+          elementRelationship: associative
+          keys:
+          - name
+    - name: whenEmpty
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.EmptyPolicy
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.NodeSignal
   map:
     fields:
@@ -412,6 +381,100 @@ var schemaYAML = typed.YAMLObject(`types:
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ParameterValue
   scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponent
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponentSpec
+    - name: status
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponentStatus
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponentSpec
+  map:
+    fields:
+    - name: bundles
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+          elementRelationship: associative
+    - name: capabilities
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+          elementRelationship: associative
+    - name: checks
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NamedCheck
+          elementRelationship: associative
+          keys:
+          - name
+    - name: displayName
+      type:
+        scalar: string
+    - name: health
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRules
+    - name: homepage
+      type:
+        scalar: string
+    - name: layer
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Name
+    - name: podHints
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
+          elementRelationship: atomic
+    - name: remediation
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
+    - name: signals
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Signals
+    - name: variant
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
+          elementRelationship: atomic
+    - name: version
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionSource
+          elementRelationship: atomic
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponentStatus
+  map:
+    fields:
+    - name: conditions
+      type:
+        list:
+          elementType:
+            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Condition
+          elementRelationship: associative
+          keys:
+          - type
+    - name: installations
+      type:
+        scalar: numeric
+    - name: observedGeneration
+      type:
+        scalar: numeric
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformProfile
   map:
     fields:
@@ -476,7 +539,7 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: diagnosesOmitted
       type:
         scalar: numeric
-    - name: lastEvaluationTime
+    - name: lastChangeTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: layers
@@ -519,6 +582,8 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Presence
   scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Quantifier
+  scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource
   map:
     fields:
@@ -551,15 +616,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementRelationship: associative
           keys:
           - component
-    - name: attested
+    - name: attestation
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Attestation
     - name: capability
       type:
         scalar: string
-    - name: check
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceCheck
     - name: checks
       type:
         list:
@@ -571,18 +633,18 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: exclusive
       type:
         scalar: boolean
-      default: false
     - name: health
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRequirement
-      default: Healthy
     - name: name
       type:
         scalar: string
     - name: presence
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Presence
-      default: Present
+    - name: rule
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Rule
     - name: severity
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Severity
@@ -638,18 +700,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceCheck
-  map:
-    fields:
-    - name: expression
-      type:
-        scalar: string
-    - name: message
-      type:
-        scalar: string
-    - name: resource
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
   map:
     fields:
@@ -664,6 +714,58 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Role
   scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Rule
+  map:
+    fields:
+    - name: expression
+      type:
+        scalar: string
+    - name: listExpression
+      type:
+        scalar: string
+    - name: match
+      type:
+        scalar: string
+    - name: message
+      type:
+        scalar: string
+    - name: messageExpression
+      type:
+        scalar: string
+    - name: minPercent
+      type:
+        scalar: numeric
+    - name: related
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.RelatedResource
+          elementRelationship: associative
+          keys:
+          - name
+    - name: require
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Quantifier
+    - name: resource
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+    - name: resources
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+          elementRelationship: atomic
+    - name: variables
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Variable
+          elementRelationship: associative
+          keys:
+          - name
+    - name: whenEmpty
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.EmptyPolicy
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Severity
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Signals
@@ -773,6 +875,15 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.UndeclaredPolicy
   scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Variable
+  map:
+    fields:
+    - name: expression
+      type:
+        scalar: string
+    - name: name
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Verdict
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.VersionOrigin
@@ -790,6 +901,9 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.VersionOrigin
     - name: label
+      type:
+        scalar: string
+    - name: match
       type:
         scalar: string
     - name: pattern

@@ -7,9 +7,12 @@ package v1alpha1
 //
 // ComponentChoice is one component that would do, with the versions of it that would.
 type ComponentChoiceApplyConfiguration struct {
-	// Name of a ComponentDefinition, built in or applied to the cluster, for instance cilium.
+	// Name of a PlatformComponent, built in or applied to the cluster, for instance cilium.
 	Component *string `json:"component,omitempty"`
-	// Version range in the syntax of Masterminds/semver, for instance ">=1.16.0 <2" or "~3.28". Empty allows every version.
+	// Version range, for instance ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
+	// that must all hold; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
+	// ^1.2 (1.2 and later below 2), "1.2 - 1.4" (both included), or a version with x or * for any number. A pre-release is
+	// compared by its order: 1.17.0-rc.1 is inside >=1.16. Where it is left out every version will do.
 	Version *string `json:"version,omitempty"`
 }
 

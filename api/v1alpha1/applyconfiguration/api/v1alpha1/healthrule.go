@@ -12,19 +12,8 @@ import (
 // HealthRule is one rule over the component's own resources.
 type HealthRuleApplyConfiguration struct {
 	// Name of the rule, unique within the definition.
-	Name *apiv1alpha1.Name `json:"name,omitempty"`
-	// The resource that the rule sees.
-	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects, and
-	// related.
-	Expression *string `json:"expression,omitempty"`
-	// Further resources that the expressions see.
-	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
-	// What is wrong when the rule does not hold.
-	Message *string `json:"message,omitempty"`
-	// CEL expression that yields what is wrong when the rule does not hold: which objects, and the reason that their status
-	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
-	MessageExpression *string `json:"messageExpression,omitempty"`
+	Name                   *apiv1alpha1.Name `json:"name,omitempty"`
+	RuleApplyConfiguration `json:""`
 }
 
 // HealthRuleApplyConfiguration constructs a declarative configuration of the HealthRule type for use with
@@ -45,15 +34,20 @@ func (b *HealthRuleApplyConfiguration) WithName(value apiv1alpha1.Name) *HealthR
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Resource field is set to the value of the last call.
 func (b *HealthRuleApplyConfiguration) WithResource(value *ResourceReferenceApplyConfiguration) *HealthRuleApplyConfiguration {
-	b.Resource = value
+	b.RuleApplyConfiguration.Resource = value
 	return b
 }
 
-// WithExpression sets the Expression field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Expression field is set to the value of the last call.
-func (b *HealthRuleApplyConfiguration) WithExpression(value string) *HealthRuleApplyConfiguration {
-	b.Expression = &value
+// WithResources adds the given value to the Resources field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Resources field.
+func (b *HealthRuleApplyConfiguration) WithResources(values ...*ResourceReferenceApplyConfiguration) *HealthRuleApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithResources")
+		}
+		b.RuleApplyConfiguration.Resources = append(b.RuleApplyConfiguration.Resources, *values[i])
+	}
 	return b
 }
 
@@ -65,8 +59,69 @@ func (b *HealthRuleApplyConfiguration) WithRelated(values ...*RelatedResourceApp
 		if values[i] == nil {
 			panic("nil value passed to WithRelated")
 		}
-		b.Related = append(b.Related, *values[i])
+		b.RuleApplyConfiguration.Related = append(b.RuleApplyConfiguration.Related, *values[i])
 	}
+	return b
+}
+
+// WithMatch sets the Match field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Match field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithMatch(value string) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.Match = &value
+	return b
+}
+
+// WithVariables adds the given value to the Variables field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Variables field.
+func (b *HealthRuleApplyConfiguration) WithVariables(values ...*VariableApplyConfiguration) *HealthRuleApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithVariables")
+		}
+		b.RuleApplyConfiguration.Variables = append(b.RuleApplyConfiguration.Variables, *values[i])
+	}
+	return b
+}
+
+// WithExpression sets the Expression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Expression field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithExpression(value string) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.Expression = &value
+	return b
+}
+
+// WithListExpression sets the ListExpression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ListExpression field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithListExpression(value string) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.ListExpression = &value
+	return b
+}
+
+// WithRequire sets the Require field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Require field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithRequire(value apiv1alpha1.Quantifier) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.Require = &value
+	return b
+}
+
+// WithMinPercent sets the MinPercent field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinPercent field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithMinPercent(value int32) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.MinPercent = &value
+	return b
+}
+
+// WithWhenEmpty sets the WhenEmpty field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WhenEmpty field is set to the value of the last call.
+func (b *HealthRuleApplyConfiguration) WithWhenEmpty(value apiv1alpha1.EmptyPolicy) *HealthRuleApplyConfiguration {
+	b.RuleApplyConfiguration.WhenEmpty = &value
 	return b
 }
 
@@ -74,7 +129,7 @@ func (b *HealthRuleApplyConfiguration) WithRelated(values ...*RelatedResourceApp
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *HealthRuleApplyConfiguration) WithMessage(value string) *HealthRuleApplyConfiguration {
-	b.Message = &value
+	b.RuleApplyConfiguration.Message = &value
 	return b
 }
 
@@ -82,6 +137,6 @@ func (b *HealthRuleApplyConfiguration) WithMessage(value string) *HealthRuleAppl
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the MessageExpression field is set to the value of the last call.
 func (b *HealthRuleApplyConfiguration) WithMessageExpression(value string) *HealthRuleApplyConfiguration {
-	b.MessageExpression = &value
+	b.RuleApplyConfiguration.MessageExpression = &value
 	return b
 }

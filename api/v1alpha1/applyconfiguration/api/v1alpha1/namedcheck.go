@@ -17,18 +17,9 @@ type NamedCheckApplyConfiguration struct {
 	Description *string `json:"description,omitempty"`
 	// Parameters that a requirement can set.
 	Parameters []CheckParameterApplyConfiguration `json:"parameters,omitempty"`
-	// The resource that the check sees.
-	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// Further resources that the expressions see.
-	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
-	// CEL expression that must be true. Variables: objects, related, now, params (the parameters by name, each of its type),
-	// version (the installation's, empty where nothing tells it) and versionFrom (which of the sources of spec.version told it).
-	Expression *string `json:"expression,omitempty"`
-	// What is wrong when the check does not hold.
-	Message *string `json:"message,omitempty"`
-	// CEL expression that yields what is wrong when the check does not hold: which objects, and the reason that their status
-	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
-	MessageExpression *string `json:"messageExpression,omitempty"`
+	// Name of the Integer parameter that holds the share of the objects, in percent, that must satisfy expression.
+	MinPercentFrom         *string `json:"minPercentFrom,omitempty"`
+	RuleApplyConfiguration `json:""`
 }
 
 // NamedCheckApplyConfiguration constructs a declarative configuration of the NamedCheck type for use with
@@ -66,11 +57,32 @@ func (b *NamedCheckApplyConfiguration) WithParameters(values ...*CheckParameterA
 	return b
 }
 
+// WithMinPercentFrom sets the MinPercentFrom field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinPercentFrom field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithMinPercentFrom(value string) *NamedCheckApplyConfiguration {
+	b.MinPercentFrom = &value
+	return b
+}
+
 // WithResource sets the Resource field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Resource field is set to the value of the last call.
 func (b *NamedCheckApplyConfiguration) WithResource(value *ResourceReferenceApplyConfiguration) *NamedCheckApplyConfiguration {
-	b.Resource = value
+	b.RuleApplyConfiguration.Resource = value
+	return b
+}
+
+// WithResources adds the given value to the Resources field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Resources field.
+func (b *NamedCheckApplyConfiguration) WithResources(values ...*ResourceReferenceApplyConfiguration) *NamedCheckApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithResources")
+		}
+		b.RuleApplyConfiguration.Resources = append(b.RuleApplyConfiguration.Resources, *values[i])
+	}
 	return b
 }
 
@@ -82,7 +94,28 @@ func (b *NamedCheckApplyConfiguration) WithRelated(values ...*RelatedResourceApp
 		if values[i] == nil {
 			panic("nil value passed to WithRelated")
 		}
-		b.Related = append(b.Related, *values[i])
+		b.RuleApplyConfiguration.Related = append(b.RuleApplyConfiguration.Related, *values[i])
+	}
+	return b
+}
+
+// WithMatch sets the Match field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Match field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithMatch(value string) *NamedCheckApplyConfiguration {
+	b.RuleApplyConfiguration.Match = &value
+	return b
+}
+
+// WithVariables adds the given value to the Variables field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Variables field.
+func (b *NamedCheckApplyConfiguration) WithVariables(values ...*VariableApplyConfiguration) *NamedCheckApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithVariables")
+		}
+		b.RuleApplyConfiguration.Variables = append(b.RuleApplyConfiguration.Variables, *values[i])
 	}
 	return b
 }
@@ -91,7 +124,39 @@ func (b *NamedCheckApplyConfiguration) WithRelated(values ...*RelatedResourceApp
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Expression field is set to the value of the last call.
 func (b *NamedCheckApplyConfiguration) WithExpression(value string) *NamedCheckApplyConfiguration {
-	b.Expression = &value
+	b.RuleApplyConfiguration.Expression = &value
+	return b
+}
+
+// WithListExpression sets the ListExpression field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ListExpression field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithListExpression(value string) *NamedCheckApplyConfiguration {
+	b.RuleApplyConfiguration.ListExpression = &value
+	return b
+}
+
+// WithRequire sets the Require field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Require field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithRequire(value apiv1alpha1.Quantifier) *NamedCheckApplyConfiguration {
+	b.RuleApplyConfiguration.Require = &value
+	return b
+}
+
+// WithMinPercent sets the MinPercent field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the MinPercent field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithMinPercent(value int32) *NamedCheckApplyConfiguration {
+	b.RuleApplyConfiguration.MinPercent = &value
+	return b
+}
+
+// WithWhenEmpty sets the WhenEmpty field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the WhenEmpty field is set to the value of the last call.
+func (b *NamedCheckApplyConfiguration) WithWhenEmpty(value apiv1alpha1.EmptyPolicy) *NamedCheckApplyConfiguration {
+	b.RuleApplyConfiguration.WhenEmpty = &value
 	return b
 }
 
@@ -99,7 +164,7 @@ func (b *NamedCheckApplyConfiguration) WithExpression(value string) *NamedCheckA
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Message field is set to the value of the last call.
 func (b *NamedCheckApplyConfiguration) WithMessage(value string) *NamedCheckApplyConfiguration {
-	b.Message = &value
+	b.RuleApplyConfiguration.Message = &value
 	return b
 }
 
@@ -107,6 +172,6 @@ func (b *NamedCheckApplyConfiguration) WithMessage(value string) *NamedCheckAppl
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the MessageExpression field is set to the value of the last call.
 func (b *NamedCheckApplyConfiguration) WithMessageExpression(value string) *NamedCheckApplyConfiguration {
-	b.MessageExpression = &value
+	b.RuleApplyConfiguration.MessageExpression = &value
 	return b
 }

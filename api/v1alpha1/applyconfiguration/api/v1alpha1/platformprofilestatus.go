@@ -15,7 +15,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	// The generation of the spec that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// When an evaluation last found something different. It does not move while nothing changes.
-	LastEvaluationTime *v1.Time `json:"lastEvaluationTime,omitempty"`
+	LastChangeTime *v1.Time `json:"lastChangeTime,omitempty"`
 	// Counts over all requirements.
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
 	// Required requirements that hold, of all that are Required, for instance "17/18".
@@ -51,11 +51,11 @@ func (b *PlatformProfileStatusApplyConfiguration) WithObservedGeneration(value i
 	return b
 }
 
-// WithLastEvaluationTime sets the LastEvaluationTime field in the declarative configuration to the given value
+// WithLastChangeTime sets the LastChangeTime field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the LastEvaluationTime field is set to the value of the last call.
-func (b *PlatformProfileStatusApplyConfiguration) WithLastEvaluationTime(value v1.Time) *PlatformProfileStatusApplyConfiguration {
-	b.LastEvaluationTime = &value
+// If called multiple times, the LastChangeTime field is set to the value of the last call.
+func (b *PlatformProfileStatusApplyConfiguration) WithLastChangeTime(value v1.Time) *PlatformProfileStatusApplyConfiguration {
+	b.LastChangeTime = &value
 	return b
 }
 

@@ -5,7 +5,7 @@ package v1alpha1
 // RelatedResourceApplyConfiguration represents a declarative configuration of the RelatedResource type for use
 // with apply.
 //
-// RelatedResource is a further resource that a rule sees, beside the one that it is about.
+// RelatedResource is a further resource that a rule sees, beside those that it is about.
 type RelatedResourceApplyConfiguration struct {
 	// Name under which expressions see its objects: related.NAME, a list that is empty where the cluster does not serve the
 	// resource.

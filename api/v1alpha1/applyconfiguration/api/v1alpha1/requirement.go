@@ -9,7 +9,7 @@ import (
 // RequirementApplyConfiguration represents a declarative configuration of the Requirement type for use
 // with apply.
 //
-// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, check and attested
+// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation
 // says what is asked for.
 type RequirementApplyConfiguration struct {
 	// Name of the requirement, unique within its layer.
@@ -20,16 +20,16 @@ type RequirementApplyConfiguration struct {
 	Capability *string `json:"capability,omitempty"`
 	// Asks for one of these components, each with a version range of its own.
 	AnyOf []ComponentChoiceApplyConfiguration `json:"anyOf,omitempty"`
-	// Asks that a rule holds over all objects of one resource.
-	Check *ResourceCheckApplyConfiguration `json:"check,omitempty"`
+	// Asks that a rule holds over the objects of a resource.
+	Rule *RuleApplyConfiguration `json:"rule,omitempty"`
 	// States that somebody vouches for what cannot be seen in the cluster.
-	Attested *AttestationApplyConfiguration `json:"attested,omitempty"`
-	// Present asks for at least one installation, Absent for none.
+	Attestation *AttestationApplyConfiguration `json:"attestation,omitempty"`
+	// Present asks for at least one installation, Absent for none. Present where it is left out.
 	Presence *apiv1alpha1.Presence `json:"presence,omitempty"`
 	// Makes it a Conflict when more than one implementation is found: more than one of the components that are asked for,
 	// or of those that provide what all of them provide.
 	Exclusive *bool `json:"exclusive,omitempty"`
-	// The least health that satisfies: Healthy (a rollout in progress still counts) or Installed.
+	// The least health that satisfies: Healthy (a rollout in progress still counts) or Any. Healthy where it is left out.
 	Health *apiv1alpha1.HealthRequirement `json:"health,omitempty"`
 	// Named checks that the component's definition offers over what the component manages, for instance backup-recent.
 	Checks []CheckReferenceApplyConfiguration `json:"checks,omitempty"`
@@ -78,19 +78,19 @@ func (b *RequirementApplyConfiguration) WithAnyOf(values ...*ComponentChoiceAppl
 	return b
 }
 
-// WithCheck sets the Check field in the declarative configuration to the given value
+// WithRule sets the Rule field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Check field is set to the value of the last call.
-func (b *RequirementApplyConfiguration) WithCheck(value *ResourceCheckApplyConfiguration) *RequirementApplyConfiguration {
-	b.Check = value
+// If called multiple times, the Rule field is set to the value of the last call.
+func (b *RequirementApplyConfiguration) WithRule(value *RuleApplyConfiguration) *RequirementApplyConfiguration {
+	b.Rule = value
 	return b
 }
 
-// WithAttested sets the Attested field in the declarative configuration to the given value
+// WithAttestation sets the Attestation field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Attested field is set to the value of the last call.
-func (b *RequirementApplyConfiguration) WithAttested(value *AttestationApplyConfiguration) *RequirementApplyConfiguration {
-	b.Attested = value
+// If called multiple times, the Attestation field is set to the value of the last call.
+func (b *RequirementApplyConfiguration) WithAttestation(value *AttestationApplyConfiguration) *RequirementApplyConfiguration {
+	b.Attestation = value
 	return b
 }
 

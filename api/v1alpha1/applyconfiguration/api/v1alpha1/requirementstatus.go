@@ -30,7 +30,8 @@ type RequirementStatusApplyConfiguration struct {
 	Message *string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.
 	Remediation *string `json:"remediation,omitempty"`
-	// The live objects that show it: the most telling few.
+	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
+	// for instance the objects that fail a rule.
 	Evidence []EvidenceApplyConfiguration `json:"evidence,omitempty"`
 	// When the verdict last changed.
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`

@@ -20,9 +20,12 @@ type VersionSourceApplyConfiguration struct {
 	Label *string `json:"label,omitempty"`
 	// Name of the CustomResourceDefinition's annotation.
 	Annotation *string `json:"annotation,omitempty"`
-	// The resource that the expression sees.
+	// The resource whose objects the expression is about.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// CEL expression over objects that yields the version as a string; an empty one tells nothing.
+	// CEL expression that is true of the objects to look at; all of them where it is left out.
+	Match *string `json:"match,omitempty"`
+	// CEL expression over one object that yields the version as a string; an empty one says nothing. Where objects yield
+	// different versions, there is none.
 	Expression *string `json:"expression,omitempty"`
 }
 
@@ -69,6 +72,14 @@ func (b *VersionSourceApplyConfiguration) WithAnnotation(value string) *VersionS
 // If called multiple times, the Resource field is set to the value of the last call.
 func (b *VersionSourceApplyConfiguration) WithResource(value *ResourceReferenceApplyConfiguration) *VersionSourceApplyConfiguration {
 	b.Resource = value
+	return b
+}
+
+// WithMatch sets the Match field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Match field is set to the value of the last call.
+func (b *VersionSourceApplyConfiguration) WithMatch(value string) *VersionSourceApplyConfiguration {
+	b.Match = &value
 	return b
 }
 

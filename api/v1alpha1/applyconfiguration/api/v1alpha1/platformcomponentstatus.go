@@ -6,11 +6,11 @@ import (
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
-// ComponentDefinitionStatusApplyConfiguration represents a declarative configuration of the ComponentDefinitionStatus type for use
+// PlatformComponentStatusApplyConfiguration represents a declarative configuration of the PlatformComponentStatus type for use
 // with apply.
 //
-// ComponentDefinitionStatus says whether the definition is in use.
-type ComponentDefinitionStatusApplyConfiguration struct {
+// PlatformComponentStatus says whether the definition is in use.
+type PlatformComponentStatusApplyConfiguration struct {
 	// The generation that this status is about.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// Installations found by it.
@@ -19,16 +19,16 @@ type ComponentDefinitionStatusApplyConfiguration struct {
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 
-// ComponentDefinitionStatusApplyConfiguration constructs a declarative configuration of the ComponentDefinitionStatus type for use with
+// PlatformComponentStatusApplyConfiguration constructs a declarative configuration of the PlatformComponentStatus type for use with
 // apply.
-func ComponentDefinitionStatus() *ComponentDefinitionStatusApplyConfiguration {
-	return &ComponentDefinitionStatusApplyConfiguration{}
+func PlatformComponentStatus() *PlatformComponentStatusApplyConfiguration {
+	return &PlatformComponentStatusApplyConfiguration{}
 }
 
 // WithObservedGeneration sets the ObservedGeneration field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the ObservedGeneration field is set to the value of the last call.
-func (b *ComponentDefinitionStatusApplyConfiguration) WithObservedGeneration(value int64) *ComponentDefinitionStatusApplyConfiguration {
+func (b *PlatformComponentStatusApplyConfiguration) WithObservedGeneration(value int64) *PlatformComponentStatusApplyConfiguration {
 	b.ObservedGeneration = &value
 	return b
 }
@@ -36,7 +36,7 @@ func (b *ComponentDefinitionStatusApplyConfiguration) WithObservedGeneration(val
 // WithInstallations sets the Installations field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Installations field is set to the value of the last call.
-func (b *ComponentDefinitionStatusApplyConfiguration) WithInstallations(value int32) *ComponentDefinitionStatusApplyConfiguration {
+func (b *PlatformComponentStatusApplyConfiguration) WithInstallations(value int32) *PlatformComponentStatusApplyConfiguration {
 	b.Installations = &value
 	return b
 }
@@ -44,7 +44,7 @@ func (b *ComponentDefinitionStatusApplyConfiguration) WithInstallations(value in
 // WithConditions adds the given value to the Conditions field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Conditions field.
-func (b *ComponentDefinitionStatusApplyConfiguration) WithConditions(values ...*v1.ConditionApplyConfiguration) *ComponentDefinitionStatusApplyConfiguration {
+func (b *PlatformComponentStatusApplyConfiguration) WithConditions(values ...*v1.ConditionApplyConfiguration) *PlatformComponentStatusApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithConditions")

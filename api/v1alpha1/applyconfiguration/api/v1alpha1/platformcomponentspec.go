@@ -6,11 +6,11 @@ import (
 	apiv1alpha1 "github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// ComponentDefinitionSpecApplyConfiguration represents a declarative configuration of the ComponentDefinitionSpec type for use
+// PlatformComponentSpecApplyConfiguration represents a declarative configuration of the PlatformComponentSpec type for use
 // with apply.
 //
-// ComponentDefinitionSpec is how one product is recognised and judged.
-type ComponentDefinitionSpecApplyConfiguration struct {
+// PlatformComponentSpec is how one product is recognised and judged.
+type PlatformComponentSpecApplyConfiguration struct {
 	// The product's name as people write it.
 	DisplayName *string `json:"displayName,omitempty"`
 	// The layer of the ecosystem it belongs to: core, provisioning, runtime, network, storage, delivery, registry,
@@ -41,16 +41,16 @@ type ComponentDefinitionSpecApplyConfiguration struct {
 	Remediation *RemediationApplyConfiguration `json:"remediation,omitempty"`
 }
 
-// ComponentDefinitionSpecApplyConfiguration constructs a declarative configuration of the ComponentDefinitionSpec type for use with
+// PlatformComponentSpecApplyConfiguration constructs a declarative configuration of the PlatformComponentSpec type for use with
 // apply.
-func ComponentDefinitionSpec() *ComponentDefinitionSpecApplyConfiguration {
-	return &ComponentDefinitionSpecApplyConfiguration{}
+func PlatformComponentSpec() *PlatformComponentSpecApplyConfiguration {
+	return &PlatformComponentSpecApplyConfiguration{}
 }
 
 // WithDisplayName sets the DisplayName field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the DisplayName field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithDisplayName(value string) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithDisplayName(value string) *PlatformComponentSpecApplyConfiguration {
 	b.DisplayName = &value
 	return b
 }
@@ -58,7 +58,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithDisplayName(value string
 // WithLayer sets the Layer field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Layer field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithLayer(value apiv1alpha1.Name) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithLayer(value apiv1alpha1.Name) *PlatformComponentSpecApplyConfiguration {
 	b.Layer = &value
 	return b
 }
@@ -66,7 +66,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithLayer(value apiv1alpha1.
 // WithCapabilities adds the given value to the Capabilities field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Capabilities field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithCapabilities(values ...apiv1alpha1.Name) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithCapabilities(values ...apiv1alpha1.Name) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		b.Capabilities = append(b.Capabilities, values[i])
 	}
@@ -76,7 +76,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithCapabilities(values ...a
 // WithBundles adds the given value to the Bundles field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Bundles field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithBundles(values ...apiv1alpha1.Name) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithBundles(values ...apiv1alpha1.Name) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		b.Bundles = append(b.Bundles, values[i])
 	}
@@ -86,7 +86,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithBundles(values ...apiv1a
 // WithHomepage sets the Homepage field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Homepage field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithHomepage(value string) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithHomepage(value string) *PlatformComponentSpecApplyConfiguration {
 	b.Homepage = &value
 	return b
 }
@@ -94,7 +94,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithHomepage(value string) *
 // WithSignals sets the Signals field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Signals field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithSignals(value *SignalsApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithSignals(value *SignalsApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	b.Signals = value
 	return b
 }
@@ -102,7 +102,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithSignals(value *SignalsAp
 // WithVersion adds the given value to the Version field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Version field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithVersion(values ...*VersionSourceApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithVersion(values ...*VersionSourceApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithVersion")
@@ -115,7 +115,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithVersion(values ...*Versi
 // WithVariant adds the given value to the Variant field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Variant field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithVariant(values ...*VersionSourceApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithVariant(values ...*VersionSourceApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithVariant")
@@ -128,7 +128,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithVariant(values ...*Versi
 // WithHealth sets the Health field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Health field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithHealth(value *HealthRulesApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithHealth(value *HealthRulesApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	b.Health = value
 	return b
 }
@@ -136,7 +136,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithHealth(value *HealthRule
 // WithChecks adds the given value to the Checks field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Checks field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithChecks(values ...*NamedCheckApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithChecks(values ...*NamedCheckApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithChecks")
@@ -149,7 +149,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithChecks(values ...*NamedC
 // WithPodHints adds the given value to the PodHints field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the PodHints field.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithPodHints(values ...*PodHintApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithPodHints(values ...*PodHintApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	for i := range values {
 		if values[i] == nil {
 			panic("nil value passed to WithPodHints")
@@ -162,7 +162,7 @@ func (b *ComponentDefinitionSpecApplyConfiguration) WithPodHints(values ...*PodH
 // WithRemediation sets the Remediation field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Remediation field is set to the value of the last call.
-func (b *ComponentDefinitionSpecApplyConfiguration) WithRemediation(value *RemediationApplyConfiguration) *ComponentDefinitionSpecApplyConfiguration {
+func (b *PlatformComponentSpecApplyConfiguration) WithRemediation(value *RemediationApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
 	b.Remediation = value
 	return b
 }

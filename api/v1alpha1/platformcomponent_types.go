@@ -4,13 +4,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// ComponentDefinition says how one product is recognised in a cluster, where its version comes from, what its health
+// PlatformComponent says how one product is recognised in a cluster, where its version comes from, what its health
 // is and which checks it offers. The built-in catalog consists of the same kind; one that is applied to the cluster
 // extends the catalog, or overrides the built-in one of the same name, without a restart.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
-// +kubebuilder:resource:scope=Cluster,shortName=compdef,categories=platform
+// +kubebuilder:resource:scope=Cluster,shortName=pcomponent,categories=platform
 // +kubebuilder:printcolumn:name="Layer",type=string,JSONPath=`.spec.layer`
 // +kubebuilder:printcolumn:name="Capabilities",type=string,JSONPath=`.spec.capabilities`
 // +kubebuilder:printcolumn:name="Accepted",type=string,JSONPath=`.status.conditions[?(@.type=="Accepted")].status`
@@ -18,26 +18,26 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name is the component's name in profiles: at most 63 lower case letters, digits and dashes"
-type ComponentDefinition struct {
+type PlatformComponent struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
 	// How the component is recognised and judged.
 	// +required
-	Spec ComponentDefinitionSpec `json:"spec"`
+	Spec PlatformComponentSpec `json:"spec"`
 	// Whether the definition is in use.
 	// +optional
-	Status ComponentDefinitionStatus `json:"status,omitempty"`
+	Status PlatformComponentStatus `json:"status,omitempty"`
 }
 
-// ComponentDefinitionList is a list of ComponentDefinitions.
+// PlatformComponentList is a list of PlatformComponents.
 //
 // +kubebuilder:object:root=true
-type ComponentDefinitionList struct {
+type PlatformComponentList struct {
 	metav1.TypeMeta `json:",inline"`
 	metav1.ListMeta `json:"metadata,omitempty"`
-	Items           []ComponentDefinition `json:"items"`
+	Items           []PlatformComponent `json:"items"`
 }
 
 // Name is a lower case name as capabilities, layers and components have it.
@@ -46,8 +46,8 @@ type ComponentDefinitionList struct {
 // +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 type Name string
 
-// ComponentDefinitionSpec is how one product is recognised and judged.
-type ComponentDefinitionSpec struct {
+// PlatformComponentSpec is how one product is recognised and judged.
+type PlatformComponentSpec struct {
 	// The product's name as people write it.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
@@ -438,7 +438,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="(self.from in ['NodeLabel', 'WorkloadLabel']) == has(self.label)",message="'label' goes with 'from: NodeLabel' and 'from: WorkloadLabel', and they need one"
 // +kubebuilder:validation:XValidation:rule="(self.from == 'CRDAnnotation') == has(self.annotation)",message="'annotation' goes with 'from: CRDAnnotation', and it needs one"
 // +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'from: ConfigMap' needs a pattern that picks the version out of the text"
-// +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.expression)",message="'resource' and 'expression' go with 'from: Expression', and it needs both"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.match) && !has(self.expression)",message="'resource', 'match' and 'expression' go with 'from: Expression', and it needs 'resource' and 'expression'"
 type VersionSource struct {
 	// The place.
 	// +required
@@ -458,10 +458,16 @@ type VersionSource struct {
 	// +kubebuilder:validation:MaxLength=316
 	// +optional
 	Annotation string `json:"annotation,omitempty"`
-	// The resource that the expression sees.
+	// The resource whose objects the expression is about.
 	// +optional
 	Resource *ResourceReference `json:"resource,omitempty"`
-	// CEL expression over objects that yields the version as a string; an empty one tells nothing.
+	// CEL expression that is true of the objects to look at; all of them where it is left out.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	Match string `json:"match,omitempty"`
+	// CEL expression over one object that yields the version as a string; an empty one says nothing. Where objects yield
+	// different versions, there is none.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
@@ -483,54 +489,18 @@ type HealthRules struct {
 type HealthRule struct {
 	// Name of the rule, unique within the definition.
 	// +required
-	Name Name `json:"name"`
-	// The resource that the rule sees.
-	// +required
-	Resource ResourceReference `json:"resource"`
-	// CEL expression that is true while the component is healthy. It sees objects, the list of the resource's objects, and
-	// related.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +required
-	Expression string `json:"expression"`
-	// Further resources that the expressions see.
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=4
-	// +optional
-	Related []RelatedResource `json:"related,omitempty"`
-	// What is wrong when the rule does not hold.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	// +required
-	Message string `json:"message"`
-	// CEL expression that yields what is wrong when the rule does not hold: which objects, and the reason that their status
-	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +optional
-	MessageExpression string `json:"messageExpression,omitempty"`
-}
+	Name Name `json:"name,omitempty"`
 
-// RelatedResource is a further resource that a rule sees, beside the one that it is about.
-type RelatedResource struct {
-	// Name under which expressions see its objects: related.NAME, a list that is empty where the cluster does not serve the
-	// resource.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:Pattern=`^[a-z][a-zA-Z0-9]*$`
-	// +required
-	Name string `json:"name"`
-	// The resource.
-	// +required
-	Resource ResourceReference `json:"resource"`
+	Rule `json:",inline"`
 }
 
 // NamedCheck is a check over what the component manages, which a requirement can ask for by name.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minPercentFrom) || !has(self.minPercent) && !has(self.listExpression) && (!has(self.require) || self.require == 'All')",message="'minPercentFrom' takes the place of 'minPercent', and goes with 'expression' and 'require: All'"
 type NamedCheck struct {
 	// Name of the check, unique within the definition.
 	// +required
-	Name Name `json:"name"`
+	Name Name `json:"name,omitempty"`
 	// What the check asks for.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
@@ -541,32 +511,13 @@ type NamedCheck struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
 	Parameters []CheckParameter `json:"parameters,omitempty"`
-	// The resource that the check sees.
-	// +required
-	Resource ResourceReference `json:"resource"`
-	// Further resources that the expressions see.
-	// +listType=map
-	// +listMapKey=name
-	// +kubebuilder:validation:MaxItems=4
+	// Name of the Integer parameter that holds the share of the objects, in percent, that must satisfy expression.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
 	// +optional
-	Related []RelatedResource `json:"related,omitempty"`
-	// CEL expression that must be true. Variables: objects, related, now, params (the parameters by name, each of its type),
-	// version (the installation's, empty where nothing tells it) and versionFrom (which of the sources of spec.version told it).
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +required
-	Expression string `json:"expression"`
-	// What is wrong when the check does not hold.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	// +required
-	Message string `json:"message"`
-	// CEL expression that yields what is wrong when the check does not hold: which objects, and the reason that their status
-	// gives. It sees what expression sees. Where it fails or yields an empty text, message is shown.
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=4096
-	// +optional
-	MessageExpression string `json:"messageExpression,omitempty"`
+	MinPercentFrom string `json:"minPercentFrom,omitempty"`
+
+	Rule `json:",inline"`
 }
 
 // ParameterType is the type that a parameter has in CEL.
@@ -620,8 +571,8 @@ type Remediation struct {
 	Degraded string `json:"degraded,omitempty"`
 }
 
-// ComponentDefinitionStatus says whether the definition is in use.
-type ComponentDefinitionStatus struct {
+// PlatformComponentStatus says whether the definition is in use.
+type PlatformComponentStatus struct {
 	// The generation that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`

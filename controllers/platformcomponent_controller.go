@@ -37,9 +37,9 @@ const (
 	reasonInvalid = "InvalidDefinition"
 )
 
-// ComponentDefinitionReconciler takes definitions into the catalog and says in their status whether they are in use. It
+// PlatformComponentReconciler takes definitions into the catalog and says in their status whether they are in use. It
 // runs in every replica; the leader alone writes.
-type ComponentDefinitionReconciler struct {
+type PlatformComponentReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
@@ -52,12 +52,12 @@ type ComponentDefinitionReconciler struct {
 	untold map[string]*eventsv1.Event
 }
 
-// +kubebuilder:rbac:groups=platformprofile.dev,resources=componentdefinitions,verbs=get;list;watch
-// +kubebuilder:rbac:groups=platformprofile.dev,resources=componentdefinitions/status,verbs=patch
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=platformcomponents,verbs=get;list;watch
+// +kubebuilder:rbac:groups=platformprofile.dev,resources=platformcomponents/status,verbs=patch
 
 // Reconcile takes one definition into the catalog, or out of it, and writes its status where it differs.
-func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
-	object := &v1alpha1.ComponentDefinition{}
+func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
+	object := &v1alpha1.PlatformComponent{}
 	if err := r.Client.Get(ctx, request.NamespacedName, object); err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			r.Definitions.drop(request.Name)
@@ -81,7 +81,7 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
 	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAccepted)
 	if now.Status == metav1.ConditionFalse && (before == nil || before.Message != now.Message) {
-		r.untold[object.Name] = eventOf("ComponentDefinition", object, &news{
+		r.untold[object.Name] = eventOf("PlatformComponent", object, &news{
 			kind: corev1.EventTypeWarning, reason: now.Reason, action: "Compile", note: conformance.Bounded(now.Message, maxNote),
 			what: fmt.Sprintf("%d %s", object.Generation, now.Message),
 		}, r.Now())
@@ -92,12 +92,12 @@ func (r *ComponentDefinitionReconciler) Reconcile(ctx context.Context, request r
 	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
 		return outdated(client.IgnoreNotFound(err))
 	}
-	statusWrites.WithLabelValues("ComponentDefinition").Inc()
+	statusWrites.WithLabelValues("PlatformComponent").Inc()
 	return reconcile.Result{}, untold
 }
 
 // tell sends the event that is yet to be told of a definition. What the API server does not take now stays for the next time.
-func (r *ComponentDefinitionReconciler) tell(ctx context.Context, name string) error {
+func (r *PlatformComponentReconciler) tell(ctx context.Context, name string) error {
 	event := r.untold[name]
 	if event == nil {
 		return nil
@@ -110,7 +110,7 @@ func (r *ComponentDefinitionReconciler) tell(ctx context.Context, name string) e
 }
 
 // status says whether a definition is in use, and what it finds.
-func (r *ComponentDefinitionReconciler) status(object *v1alpha1.ComponentDefinition, compiled *definition) *v1alpha1.ComponentDefinitionStatus {
+func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent, compiled *definition) *v1alpha1.PlatformComponentStatus {
 	status := object.Status.DeepCopy()
 	status.Conditions = ownOfDefinition(status.Conditions)
 	status.ObservedGeneration = object.Generation
@@ -168,17 +168,17 @@ func mistakes(compiled *definition) string {
 
 // SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each
 // when the replica is elected.
-func (r *ComponentDefinitionReconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	r.untold = map[string]*eventsv1.Event{}
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.ComponentDefinition{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		WatchesRawSource(source.Func(r.onChange)).
 		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: syncTimeout}).
 		Complete(r)
 }
 
-func (r *ComponentDefinitionReconciler) onChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(names ...string) {
 		for _, name := range names {
 			if ctx.Err() == nil && r.Definitions.has(name) {

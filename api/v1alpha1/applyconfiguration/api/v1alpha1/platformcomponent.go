@@ -11,77 +11,77 @@ import (
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
-// ComponentDefinitionApplyConfiguration represents a declarative configuration of the ComponentDefinition type for use
+// PlatformComponentApplyConfiguration represents a declarative configuration of the PlatformComponent type for use
 // with apply.
 //
-// ComponentDefinition says how one product is recognised in a cluster, where its version comes from, what its health
+// PlatformComponent says how one product is recognised in a cluster, where its version comes from, what its health
 // is and which checks it offers. The built-in catalog consists of the same kind; one that is applied to the cluster
 // extends the catalog, or overrides the built-in one of the same name, without a restart.
-type ComponentDefinitionApplyConfiguration struct {
+type PlatformComponentApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// How the component is recognised and judged.
-	Spec *ComponentDefinitionSpecApplyConfiguration `json:"spec,omitempty"`
+	Spec *PlatformComponentSpecApplyConfiguration `json:"spec,omitempty"`
 	// Whether the definition is in use.
-	Status *ComponentDefinitionStatusApplyConfiguration `json:"status,omitempty"`
+	Status *PlatformComponentStatusApplyConfiguration `json:"status,omitempty"`
 }
 
-// ComponentDefinition constructs a declarative configuration of the ComponentDefinition type for use with
+// PlatformComponent constructs a declarative configuration of the PlatformComponent type for use with
 // apply.
-func ComponentDefinition(name string) *ComponentDefinitionApplyConfiguration {
-	b := &ComponentDefinitionApplyConfiguration{}
+func PlatformComponent(name string) *PlatformComponentApplyConfiguration {
+	b := &PlatformComponentApplyConfiguration{}
 	b.WithName(name)
-	b.WithKind("ComponentDefinition")
+	b.WithKind("PlatformComponent")
 	b.WithAPIVersion("platformprofile.dev/v1alpha1")
 	return b
 }
 
-// ExtractComponentDefinitionFrom extracts the applied configuration owned by fieldManager from
-// componentDefinition for the specified subresource. Pass an empty string for subresource to extract
+// ExtractPlatformComponentFrom extracts the applied configuration owned by fieldManager from
+// platformComponent for the specified subresource. Pass an empty string for subresource to extract
 // the main resource. Common subresources include "status", "scale", etc.
-// componentDefinition must be a unmodified ComponentDefinition API object that was retrieved from the Kubernetes API.
-// ExtractComponentDefinitionFrom provides a way to perform a extract/modify-in-place/apply workflow.
+// platformComponent must be a unmodified PlatformComponent API object that was retrieved from the Kubernetes API.
+// ExtractPlatformComponentFrom provides a way to perform a extract/modify-in-place/apply workflow.
 // Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
 // applied if another fieldManager has updated or force applied any of the previously applied fields.
-func ExtractComponentDefinitionFrom(componentDefinition *apiv1alpha1.ComponentDefinition, fieldManager string, subresource string) (*ComponentDefinitionApplyConfiguration, error) {
-	b := &ComponentDefinitionApplyConfiguration{}
-	err := managedfields.ExtractInto(componentDefinition, internal.Parser().Type("com.github.platformprofile.platformprofile.api.v1alpha1.ComponentDefinition"), fieldManager, b, subresource)
+func ExtractPlatformComponentFrom(platformComponent *apiv1alpha1.PlatformComponent, fieldManager string, subresource string) (*PlatformComponentApplyConfiguration, error) {
+	b := &PlatformComponentApplyConfiguration{}
+	err := managedfields.ExtractInto(platformComponent, internal.Parser().Type("com.github.platformprofile.platformprofile.api.v1alpha1.PlatformComponent"), fieldManager, b, subresource)
 	if err != nil {
 		return nil, err
 	}
-	b.WithName(componentDefinition.Name)
+	b.WithName(platformComponent.Name)
 
-	b.WithKind("ComponentDefinition")
+	b.WithKind("PlatformComponent")
 	b.WithAPIVersion("platformprofile.dev/v1alpha1")
 	return b, nil
 }
 
-// ExtractComponentDefinition extracts the applied configuration owned by fieldManager from
-// componentDefinition. If no managedFields are found in componentDefinition for fieldManager, a
-// ComponentDefinitionApplyConfiguration is returned with only the Name, Namespace (if applicable),
+// ExtractPlatformComponent extracts the applied configuration owned by fieldManager from
+// platformComponent. If no managedFields are found in platformComponent for fieldManager, a
+// PlatformComponentApplyConfiguration is returned with only the Name, Namespace (if applicable),
 // APIVersion and Kind populated. It is possible that no managed fields were found for because other
 // field managers have taken ownership of all the fields previously owned by fieldManager, or because
 // the fieldManager never owned fields any fields.
-// componentDefinition must be a unmodified ComponentDefinition API object that was retrieved from the Kubernetes API.
-// ExtractComponentDefinition provides a way to perform a extract/modify-in-place/apply workflow.
+// platformComponent must be a unmodified PlatformComponent API object that was retrieved from the Kubernetes API.
+// ExtractPlatformComponent provides a way to perform a extract/modify-in-place/apply workflow.
 // Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
 // applied if another fieldManager has updated or force applied any of the previously applied fields.
-func ExtractComponentDefinition(componentDefinition *apiv1alpha1.ComponentDefinition, fieldManager string) (*ComponentDefinitionApplyConfiguration, error) {
-	return ExtractComponentDefinitionFrom(componentDefinition, fieldManager, "")
+func ExtractPlatformComponent(platformComponent *apiv1alpha1.PlatformComponent, fieldManager string) (*PlatformComponentApplyConfiguration, error) {
+	return ExtractPlatformComponentFrom(platformComponent, fieldManager, "")
 }
 
-// ExtractComponentDefinitionStatus extracts the applied configuration owned by fieldManager from
-// componentDefinition for the status subresource.
-func ExtractComponentDefinitionStatus(componentDefinition *apiv1alpha1.ComponentDefinition, fieldManager string) (*ComponentDefinitionApplyConfiguration, error) {
-	return ExtractComponentDefinitionFrom(componentDefinition, fieldManager, "status")
+// ExtractPlatformComponentStatus extracts the applied configuration owned by fieldManager from
+// platformComponent for the status subresource.
+func ExtractPlatformComponentStatus(platformComponent *apiv1alpha1.PlatformComponent, fieldManager string) (*PlatformComponentApplyConfiguration, error) {
+	return ExtractPlatformComponentFrom(platformComponent, fieldManager, "status")
 }
 
-func (b ComponentDefinitionApplyConfiguration) IsApplyConfiguration() {}
+func (b PlatformComponentApplyConfiguration) IsApplyConfiguration() {}
 
 // WithKind sets the Kind field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Kind field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithKind(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithKind(value string) *PlatformComponentApplyConfiguration {
 	b.TypeMetaApplyConfiguration.Kind = &value
 	return b
 }
@@ -89,7 +89,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithKind(value string) *Componen
 // WithAPIVersion sets the APIVersion field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the APIVersion field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithAPIVersion(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithAPIVersion(value string) *PlatformComponentApplyConfiguration {
 	b.TypeMetaApplyConfiguration.APIVersion = &value
 	return b
 }
@@ -97,7 +97,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithAPIVersion(value string) *Co
 // WithName sets the Name field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Name field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithName(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithName(value string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.Name = &value
 	return b
@@ -106,7 +106,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithName(value string) *Componen
 // WithGenerateName sets the GenerateName field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the GenerateName field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithGenerateName(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithGenerateName(value string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.GenerateName = &value
 	return b
@@ -115,7 +115,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithGenerateName(value string) *
 // WithNamespace sets the Namespace field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Namespace field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithNamespace(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithNamespace(value string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.Namespace = &value
 	return b
@@ -124,7 +124,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithNamespace(value string) *Com
 // WithUID sets the UID field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the UID field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithUID(value types.UID) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithUID(value types.UID) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.UID = &value
 	return b
@@ -133,7 +133,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithUID(value types.UID) *Compon
 // WithResourceVersion sets the ResourceVersion field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the ResourceVersion field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithResourceVersion(value string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithResourceVersion(value string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.ResourceVersion = &value
 	return b
@@ -142,7 +142,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithResourceVersion(value string
 // WithGeneration sets the Generation field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Generation field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithGeneration(value int64) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithGeneration(value int64) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.Generation = &value
 	return b
@@ -151,7 +151,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithGeneration(value int64) *Com
 // WithCreationTimestamp sets the CreationTimestamp field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the CreationTimestamp field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithCreationTimestamp(value metav1.Time) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithCreationTimestamp(value metav1.Time) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.CreationTimestamp = &value
 	return b
@@ -160,7 +160,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithCreationTimestamp(value meta
 // WithDeletionTimestamp sets the DeletionTimestamp field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the DeletionTimestamp field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithDeletionTimestamp(value metav1.Time) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithDeletionTimestamp(value metav1.Time) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.DeletionTimestamp = &value
 	return b
@@ -169,7 +169,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithDeletionTimestamp(value meta
 // WithDeletionGracePeriodSeconds sets the DeletionGracePeriodSeconds field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the DeletionGracePeriodSeconds field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithDeletionGracePeriodSeconds(value int64) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithDeletionGracePeriodSeconds(value int64) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	b.ObjectMetaApplyConfiguration.DeletionGracePeriodSeconds = &value
 	return b
@@ -179,7 +179,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithDeletionGracePeriodSeconds(v
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, the entries provided by each call will be put on the Labels field,
 // overwriting an existing map entries in Labels field with the same key.
-func (b *ComponentDefinitionApplyConfiguration) WithLabels(entries map[string]string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithLabels(entries map[string]string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	if b.ObjectMetaApplyConfiguration.Labels == nil && len(entries) > 0 {
 		b.ObjectMetaApplyConfiguration.Labels = make(map[string]string, len(entries))
@@ -194,7 +194,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithLabels(entries map[string]st
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, the entries provided by each call will be put on the Annotations field,
 // overwriting an existing map entries in Annotations field with the same key.
-func (b *ComponentDefinitionApplyConfiguration) WithAnnotations(entries map[string]string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithAnnotations(entries map[string]string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	if b.ObjectMetaApplyConfiguration.Annotations == nil && len(entries) > 0 {
 		b.ObjectMetaApplyConfiguration.Annotations = make(map[string]string, len(entries))
@@ -208,7 +208,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithAnnotations(entries map[stri
 // WithOwnerReferences adds the given value to the OwnerReferences field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the OwnerReferences field.
-func (b *ComponentDefinitionApplyConfiguration) WithOwnerReferences(values ...*v1.OwnerReferenceApplyConfiguration) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithOwnerReferences(values ...*v1.OwnerReferenceApplyConfiguration) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	for i := range values {
 		if values[i] == nil {
@@ -222,7 +222,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithOwnerReferences(values ...*v
 // WithFinalizers adds the given value to the Finalizers field in the declarative configuration
 // and returns the receiver, so that objects can be build by chaining "With" function invocations.
 // If called multiple times, values provided by each call will be appended to the Finalizers field.
-func (b *ComponentDefinitionApplyConfiguration) WithFinalizers(values ...string) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithFinalizers(values ...string) *PlatformComponentApplyConfiguration {
 	b.ensureObjectMetaApplyConfigurationExists()
 	for i := range values {
 		b.ObjectMetaApplyConfiguration.Finalizers = append(b.ObjectMetaApplyConfiguration.Finalizers, values[i])
@@ -230,7 +230,7 @@ func (b *ComponentDefinitionApplyConfiguration) WithFinalizers(values ...string)
 	return b
 }
 
-func (b *ComponentDefinitionApplyConfiguration) ensureObjectMetaApplyConfigurationExists() {
+func (b *PlatformComponentApplyConfiguration) ensureObjectMetaApplyConfigurationExists() {
 	if b.ObjectMetaApplyConfiguration == nil {
 		b.ObjectMetaApplyConfiguration = &v1.ObjectMetaApplyConfiguration{}
 	}
@@ -239,7 +239,7 @@ func (b *ComponentDefinitionApplyConfiguration) ensureObjectMetaApplyConfigurati
 // WithSpec sets the Spec field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Spec field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithSpec(value *ComponentDefinitionSpecApplyConfiguration) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithSpec(value *PlatformComponentSpecApplyConfiguration) *PlatformComponentApplyConfiguration {
 	b.Spec = value
 	return b
 }
@@ -247,29 +247,29 @@ func (b *ComponentDefinitionApplyConfiguration) WithSpec(value *ComponentDefinit
 // WithStatus sets the Status field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Status field is set to the value of the last call.
-func (b *ComponentDefinitionApplyConfiguration) WithStatus(value *ComponentDefinitionStatusApplyConfiguration) *ComponentDefinitionApplyConfiguration {
+func (b *PlatformComponentApplyConfiguration) WithStatus(value *PlatformComponentStatusApplyConfiguration) *PlatformComponentApplyConfiguration {
 	b.Status = value
 	return b
 }
 
 // GetKind retrieves the value of the Kind field in the declarative configuration.
-func (b *ComponentDefinitionApplyConfiguration) GetKind() *string {
+func (b *PlatformComponentApplyConfiguration) GetKind() *string {
 	return b.TypeMetaApplyConfiguration.Kind
 }
 
 // GetAPIVersion retrieves the value of the APIVersion field in the declarative configuration.
-func (b *ComponentDefinitionApplyConfiguration) GetAPIVersion() *string {
+func (b *PlatformComponentApplyConfiguration) GetAPIVersion() *string {
 	return b.TypeMetaApplyConfiguration.APIVersion
 }
 
 // GetName retrieves the value of the Name field in the declarative configuration.
-func (b *ComponentDefinitionApplyConfiguration) GetName() *string {
+func (b *PlatformComponentApplyConfiguration) GetName() *string {
 	b.ensureObjectMetaApplyConfigurationExists()
 	return b.ObjectMetaApplyConfiguration.Name
 }
 
 // GetNamespace retrieves the value of the Namespace field in the declarative configuration.
-func (b *ComponentDefinitionApplyConfiguration) GetNamespace() *string {
+func (b *PlatformComponentApplyConfiguration) GetNamespace() *string {
 	b.ensureObjectMetaApplyConfigurationExists()
 	return b.ObjectMetaApplyConfiguration.Namespace
 }
