@@ -57,8 +57,8 @@ type Rule struct {
 	// +optional
 	Related []RelatedResource `json:"related,omitempty"`
 
-	// CEL expression that is true of the objects that the rule is about. It sees object, related, params and now, and no
-	// variables. Where it is left out the rule is about every object of the resource.
+	// CEL expression that is true of the objects that the rule is about. It sees what expression sees, but for the variables of a
+	// rule with listExpression. Where it is left out the rule is about every object of the resource.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
@@ -101,7 +101,8 @@ type Rule struct {
 	// +optional
 	WhenEmpty EmptyPolicy `json:"whenEmpty,omitempty"`
 
-	// What is wrong when the rule fails, in words that hold for any object.
+	// In a profile: what the rule asks for, in words. In a PlatformComponent: what is wrong when the rule fails, in words that hold for
+	// any object.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required

@@ -62,9 +62,10 @@ type APIServer struct {
 	Version string // gitVersion of /version, for instance "v1.37.2+k3s1"
 }
 
-// APIServerOf is the fact of an API server of a version.
+// APIServerOf is the fact of an API server of a version. As evidence it names the Service that the API server keeps for itself in
+// every cluster.
 func APIServerOf(version string) *APIServer {
-	return &APIServer{Ref: Ref{APIVersion: "version", Kind: "APIServer", Name: "kubernetes"}, Version: version}
+	return &APIServer{Ref: Ref{APIVersion: "v1", Kind: "Service", Namespace: "default", Name: "kubernetes"}, Version: version}
 }
 
 // Equal implements Fact.

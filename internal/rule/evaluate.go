@@ -158,15 +158,15 @@ func (a *activation) call(p *program) (ref.Val, error) {
 	return value, nil
 }
 
-// matches reports whether the rule is about an object.
-func (r *run) matches(object any) (bool, error) {
-	if r.match == nil {
+// matches reports whether the rule is about the object.
+func (a *activation) matches() (bool, error) {
+	if a.match == nil {
 		return true, nil
 	}
-	return truth((&activation{run: r, object: object}).call(r.match))
+	return truth(a.call(a.match))
 }
 
-// text evaluates an expression that yields text.
+// evaluateText evaluates an expression that yields text.
 func (a *activation) evaluateText(p *program) (string, error) {
 	value, err := a.call(p)
 	if err != nil {

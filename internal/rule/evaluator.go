@@ -2,7 +2,6 @@ package rule
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -396,7 +395,7 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 			if err != nil {
 				return &Outcome{State: facts.Synced, Err: err}
 			}
-			matches, err := r.matches(content)
+			matches, err := (&activation{run: r, object: content}).matches()
 			if err != nil {
 				return &Outcome{State: facts.Synced, Err: ofObject(err, object)}
 			}
@@ -462,32 +461,37 @@ func (e *evaluation) matched() int {
 }
 
 func (e *evaluation) evaluateObject(r *run, i int, object Object) {
-	came := erring
+	matches, came, err := true, erring, error(nil)
 	content, err := object.decode()
-	matches := true
 	if err == nil {
-		matches, err = r.matches(content)
-	}
-	if err == nil && !matches {
-		return
-	}
-	if err == nil && e.text {
-		var written string
-		if written, err = r.bind(content, nil).evaluateText(r.main); err == nil && written != "" {
-			e.texts[object.Key] = written
-		}
-	} else if err == nil {
-		var holds bool
-		holds, err = truth(r.bind(content, nil).call(r.main))
-		if came = failing; holds {
-			came = satisfying
+		a := r.bind(content, nil)
+		if matches, err = a.matches(); err == nil && matches {
+			came, err = e.judge(a, object)
 		}
 	}
 	if err != nil {
 		came = erring
+	} else if !matches {
+		return
 	}
 	e.results[i][object.Key] = came
 	e.counts[came]++
+}
+
+// judge evaluates the rule's expression on an object that it is about.
+func (e *evaluation) judge(a *activation, object Object) (result, error) {
+	if e.text {
+		written, err := a.evaluateText(a.main)
+		if err == nil && written != "" {
+			e.texts[object.Key] = written
+		}
+		return satisfying, err
+	}
+	holds, err := truth(a.call(a.main))
+	if holds {
+		return satisfying, err
+	}
+	return failing, err
 }
 
 // summarize makes an outcome of the results of all objects.
@@ -523,14 +527,13 @@ func (v *Evaluator) summarize(e *evaluation, r *run) *Outcome {
 		object := v.object(e, erred[0])
 		content, err := object.decode()
 		if err == nil {
-			if _, err = r.matches(content); err == nil {
-				_, err = truth(r.bind(content, nil).call(r.main))
+			a := r.bind(content, nil)
+			if _, err = a.matches(); err == nil {
+				_, err = e.judge(a, object)
 			}
 		}
-		if err != nil {
-			outcome.Holds, outcome.Err = false, ofObject(err, object)
-			return outcome
-		}
+		outcome.Holds, outcome.Err = false, ofObject(err, object)
+		return outcome
 	}
 	limit := maxObjects
 	if outcome.Holds {
@@ -604,8 +607,5 @@ func (v *Evaluator) object(e *evaluation, of objectRef) Object {
 
 // ofObject names the object in an error.
 func ofObject(err error, object Object) error {
-	if errors.Is(err, ErrTooCostly) {
-		return fmt.Errorf("%s %s: %w", object.Kind, object.Key, err)
-	}
-	return fmt.Errorf("%s %s: %v", object.Kind, object.Key, err) //nolint:errorlint // the error is text for people
+	return fmt.Errorf("%s %s: %w", object.Kind, object.Key, err)
 }

@@ -196,14 +196,16 @@ func (r *Rule) compile() (*programs, field.ErrorList) {
 		p.message = c.compile(field.NewPath("messageExpression"), r.Spec.MessageExpression, cel.StringType)
 	}
 	if r.Spec.Match != "" {
-		// It is about one object also where the rule is about the list, and sees no variables, which are about what matches.
-		c, err := newCompiler(r.Scope, false)
-		if err != nil {
-			return nil, field.ErrorList{field.InternalError(field.NewPath("match"), err)}
+		of := c
+		if r.IsList() {
+			// It is about one object all the same, and the variables are about the list of what matches.
+			if of, err = newCompiler(r.Scope, false); err != nil {
+				return nil, field.ErrorList{field.InternalError(field.NewPath("match"), err)}
+			}
 		}
-		p.match = c.compile(field.NewPath("match"), r.Spec.Match, cel.BoolType)
-		if p.match == nil {
-			return nil, c.errs
+		p.match = of.compile(field.NewPath("match"), r.Spec.Match, cel.BoolType)
+		if of != c {
+			c.errs = append(c.errs, of.errs...)
 		}
 	}
 	if len(c.errs) > 0 {

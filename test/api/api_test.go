@@ -6,8 +6,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,10 +100,17 @@ func TestRefused(t *testing.T) {
 		"a severity that is none":        {requirement("capability: cni, severity: Optional"), "Unsupported value"},
 		"a field that is none":           {requirement("capability: cni, versions: '>=1'"), "versions"},
 		"an attestation with a bad link": {requirement("attestation: {by: me, reason: r, url: 'javascript:alert(1)'}"), "https:// or http://"},
+		"a rule of no resource":          {requirement("rule: {expression: 'true', message: m}"), "exactly one of 'resource' and 'resources'"},
+		"a rule of two expressions":      {requirement("rule: {resource: {resource: nodes}, expression: 'true', listExpression: 'true', message: m}"), "exactly one of 'expression', which is about one object, and 'listExpression'"},
+		"a list rule that counts":        {requirement("rule: {resource: {resource: nodes}, listExpression: 'true', minPercent: 50, message: m}"), "count single objects: remove them from a rule with 'listExpression'"},
+		"a share of any":                 {requirement("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "remove it, or use 'require: All'"},
+		"a related Secret":               {requirement("rule: {resource: {resource: nodes}, related: [{name: s, resource: {resource: secrets}}], expression: 'true', message: m}"), "Secrets are never read"},
+		"one of several is Secrets":      {requirement("rule: {resources: [{resource: nodes}, {resource: secrets}], expression: 'true', message: m}"), "Secrets are never read"},
+		"a variable with an odd name":    {requirement("rule: {resource: {resource: nodes}, variables: [{name: A-b, expression: '1'}], expression: 'true', message: m}"), "begin with a lower case letter"},
 		"a definition without signals":   {definitionHead + "  signals: {}\n", "at least one signal"},
 		"a workload signal of nothing":   {definitionHead + "  signals: {workloads: [{kinds: [Deployment]}]}\n", "would match every workload"},
 		"a node signal of nothing":       {definitionHead + "  signals: {nodes: [{role: Proof}]}\n", "must say what it looks at"},
-		"an expression without resource": {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  version: [{from: Expression, expression: \"''\"}]\n", "needs both"},
+		"an expression without resource": {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  version: [{from: Expression, expression: \"''\"}]\n", "it needs 'resource' and 'expression'"},
 		"health over Secrets":            {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  health: {rules: [{name: r, resource: {resource: secrets}, expression: 'true', message: m}]}\n", "Secrets are never read"},
 		"a definition with dots in name": {strings.Replace(definitionHead, "name: bad", "name: bad.name", 1) + "  signals: {workloads: [{images: [a/b]}]}\n", "at most 63 lower case letters"},
 	} {
@@ -154,9 +163,38 @@ func TestSamples(t *testing.T) {
 	}
 	for _, profile := range []*v1alpha1.PlatformProfile{served, read[0]} {
 		first := profile.Spec.Layers[0].Requirements[0]
-		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || first.Severity != v1alpha1.SeverityRequired ||
-			first.Presence != v1alpha1.PresencePresent || first.Health != v1alpha1.RequireHealthy {
+		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || first.Severity != v1alpha1.SeverityRequired {
 			t.Errorf("defaults are missing: %+v", profile.Spec)
+		}
+	}
+}
+
+// TestStoredMembersHoldNoDefaultsOfOthers shows that the API server writes into a requirement no default of a member that the
+// requirement does not use.
+func TestStoredMembersHoldNoDefaultsOfOthers(t *testing.T) {
+	ctx := context.Background()
+	for name, test := range map[string]struct {
+		member string
+		want   []string
+	}{
+		"attestation": {"attestation: {by: me, reason: r}", []string{"attestation", "name", "severity"}},
+		"rule":        {"rule: {resource: {resource: nodes}, expression: 'true', message: m}", []string{"name", "rule", "severity"}},
+		"capability":  {"capability: cni", []string{"capability", "name", "severity"}},
+	} {
+		objects, err := cluster.Parse([]byte(strings.Replace(requirement(test.member), "name: bad", "name: stored-"+name, 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := env.Client.Create(ctx, objects[0]); err != nil {
+			t.Fatal(err)
+		}
+		layers, _, _ := unstructured.NestedSlice(objects[0].Object, "spec", "layers")
+		stored := layers[0].(map[string]any)["requirements"].([]any)[0].(map[string]any)
+		if got := slices.Sorted(maps.Keys(stored)); !slices.Equal(got, test.want) {
+			t.Errorf("%s is stored with %v, want %v", name, got, test.want)
+		}
+		if stored["rule"] != nil && len(stored["rule"].(map[string]any)) != 3 {
+			t.Errorf("the rule is stored as %v", stored["rule"])
 		}
 	}
 }
@@ -175,11 +213,11 @@ func TestKubectl(t *testing.T) {
 		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
 		"explain platformprofile.spec.gracePeriod":                   "Verdicts turn at once",
 		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
-		"explain platformcomponent.spec.signals.workloads.images":  "path boundary",
+		"explain platformcomponent.spec.signals.workloads.images":    "path boundary",
 		"get pprofile shown":         "CONFORMANT   SCORE   REASON   AGE",
 		"get pprofile shown -o wide": "SUSPENDED",
 		"get platform":               "platformprofile.platformprofile.dev/shown",
-		"get pcomponent":                "",
+		"get pcomponent":             "",
 		"api-resources --namespaced=false --api-group=platformprofile.dev": "pprofile",
 	} {
 		out, err := env.Kubectl(ctx, strings.Fields(args)...)

@@ -18,7 +18,7 @@ var differences = map[string]func(*unstructured.Unstructured) *unstructured.Unst
 	// A release is stored in its namespace, which therefore is there before the chart is: helm install --create-namespace.
 	"Namespace /platformprofile-system": func(*unstructured.Unstructured) *unstructured.Unstructured { return nil },
 	// Helm applies the files below crds as they are, before it renders anything, so they cannot get the common label.
-	"CustomResourceDefinition /platformprofiles.platformprofile.dev":     withoutLabels,
+	"CustomResourceDefinition /platformprofiles.platformprofile.dev":   withoutLabels,
 	"CustomResourceDefinition /platformcomponents.platformprofile.dev": withoutLabels,
 }
 
@@ -125,7 +125,7 @@ func TestEveryOption(t *testing.T) {
 		"PrometheusRule platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"alert": "PlatformProfileNotConformant"`, `{{ $labels.profile }}`},
 		"ClusterRoleBinding /platformprofile-metrics-reader":                       {`"name": "prometheus-k8s"`},
 		"ConfigMap platformprofile-system/platformprofile-dashboard":               {`"grafana_dashboard": "yes"`},
-		"PlatformComponent /acme-billing":                                        {`"acme/billing-server"`},
+		"PlatformComponent /acme-billing":                                          {`"acme/billing-server"`},
 		"PlatformProfile /minimal":                                                 {`"capability": "cni"`},
 		"ClusterRole /platformprofile-extra":                                       {`"billings"`, `"platformprofile.dev/aggregate-to-operator": "true"`},
 	} {

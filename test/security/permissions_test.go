@@ -137,7 +137,7 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 	writes := permissions{
 		"* authentication.k8s.io/tokenreviews":                                  {"create"},
 		"* authorization.k8s.io/subjectaccessreviews":                           {"create"},
-		"* platformprofile.dev/platformcomponents/status":                     {"patch"},
+		"* platformprofile.dev/platformcomponents/status":                       {"patch"},
 		"* platformprofile.dev/platformprofiles/status":                         {"patch"},
 		"default events.k8s.io/events":                                          {"create"},
 		"platformprofile-system events":                                         {"create", "patch"},

@@ -5,7 +5,7 @@ may be left out.
 | kind | short name | is for |
 | --- | --- | --- |
 | [PlatformProfile](#platformprofile) | `pprofile` | what a cluster must have, and what was found |
-| [PlatformComponent](#platformcomponent) | `compdef` | how a product is recognised, and how healthy it is |
+| [PlatformComponent](#platformcomponent) | `pcomponent` | how a product is recognised, and how healthy it is |
 {{- /* Types follow the one that names them first, so that the page reads from a kind down to its details. */}}
 {{- $seen := dict }}
 {{- range list "PlatformProfile" "PlatformComponent" }}{{ template "walk" (dict "type" ($.TypeForKind .) "seen" $seen) }}{{ end }}

@@ -22,8 +22,8 @@ type RuleApplyConfiguration struct {
 	Resources []ResourceReferenceApplyConfiguration `json:"resources,omitempty"`
 	// Further resources whose objects the expressions see as related.NAME: short lists, such as classes or drivers.
 	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
-	// CEL expression that is true of the objects that the rule is about. It sees object, related, params and now, and no
-	// variables. Where it is left out the rule is about every object of the resource.
+	// CEL expression that is true of the objects that the rule is about. It sees what expression sees, but for the variables of a
+	// rule with listExpression. Where it is left out the rule is about every object of the resource.
 	Match *string `json:"match,omitempty"`
 	// Named expressions that the other ones see as variables.NAME. Each sees those before it. One that does not mention object is
 	// evaluated once for all objects.
@@ -40,7 +40,8 @@ type RuleApplyConfiguration struct {
 	// What the rule comes to when it is about no object: Satisfied or Failed. Where it is left out, Satisfied with require: All
 	// and Failed otherwise.
 	WhenEmpty *apiv1alpha1.EmptyPolicy `json:"whenEmpty,omitempty"`
-	// What is wrong when the rule fails, in words that hold for any object.
+	// In a profile: what the rule asks for, in words. In a PlatformComponent: what is wrong when the rule fails, in words that hold for
+	// any object.
 	Message *string `json:"message,omitempty"`
 	// CEL expression that yields what is wrong with one failing object, for instance the reason that its status gives. The object's
 	// namespace and name are put in front, unless the text holds them already. Where it fails or yields an empty text, the object is
