@@ -112,8 +112,9 @@ vet:
 	go -C hack/prometheus-operator vet ./...
 
 .PHONY: lint
-lint: $(BIN)/golangci-lint
+lint: $(BIN)/golangci-lint $(BIN)/kube-api-linter
 	$(BIN)/golangci-lint run ./...
+	$(BIN)/kube-api-linter run -c .golangci-kal.yml ./api/v1alpha1/
 	cd hack/controlplane && $(BIN)/golangci-lint run ./...
 	cd hack/bench && $(BIN)/golangci-lint run ./...
 	cd hack/image && $(BIN)/golangci-lint run ./...
@@ -146,6 +147,7 @@ verify-generated:
 verify-tidy:
 	go mod tidy -diff
 	go -C hack/apidocs mod tidy -diff
+	go -C hack/apilint mod tidy -diff
 	go -C hack/controlplane mod tidy -diff
 	go -C hack/bench mod tidy -diff
 	go -C hack/image mod tidy -diff
@@ -260,6 +262,10 @@ $(BIN)/controller-gen: hack/tools/go.mod hack/tools/go.sum
 $(BIN)/golangci-lint: hack/tools/go.mod hack/tools/go.sum
 	@mkdir -p $(BIN)
 	go build $(TOOLS) -o $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BIN)/kube-api-linter: hack/apilint/go.mod hack/apilint/go.sum
+	@mkdir -p $(BIN)
+	go -C hack/apilint build -o $@ sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter
 
 $(BIN)/crd-ref-docs: hack/apidocs/go.mod hack/apidocs/go.sum
 	@mkdir -p $(BIN)

@@ -25,7 +25,7 @@ type PlatformComponent struct {
 
 	// How the component is recognised and judged.
 	// +required
-	Spec PlatformComponentSpec `json:"spec"`
+	Spec PlatformComponentSpec `json:"spec,omitzero"`
 	// Whether the definition is in use.
 	// +optional
 	Status PlatformComponentStatus `json:"status,omitempty"`
@@ -56,7 +56,7 @@ type PlatformComponentSpec struct {
 	// The layer of the ecosystem it belongs to: core, provisioning, runtime, network, storage, delivery, registry,
 	// observability, security, mesh, serverless, workloads, or one of your own.
 	// +required
-	Layer Name `json:"layer"`
+	Layer Name `json:"layer,omitempty"`
 
 	// The roles it fills, for instance cni. A requirement for a capability is satisfied by any component that provides it.
 	// +listType=set
@@ -78,7 +78,7 @@ type PlatformComponentSpec struct {
 
 	// What shows that the component is there.
 	// +required
-	Signals Signals `json:"signals"`
+	Signals Signals `json:"signals,omitzero"`
 
 	// Where the version comes from: the first source that yields one. Where it is left out: the image tag, then the label
 	// app.kubernetes.io/version.
@@ -123,12 +123,12 @@ type PodHint struct {
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
 	// +required
-	Labels map[string]string `json:"labels"`
+	Labels map[string]string `json:"labels,omitempty"`
 	// What they mean: a sentence that stands behind what the pod itself shows.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required
-	Meaning string `json:"meaning"`
+	Meaning string `json:"meaning,omitempty"`
 	// Arguments of kubectl that show or mend it, in the pod's namespace. {pod} stands for the pod's name.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
@@ -300,7 +300,7 @@ type WorkloadSignal struct {
 	// +optional
 	Env []string `json:"env,omitempty"`
 	// Proof or Support; Proof where it is left out.
-	// +kubebuilder:default=Proof
+	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
@@ -315,9 +315,9 @@ type NameSignal struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// Proof or Support; Support where it is left out.
-	// +kubebuilder:default=Support
+	// +default="Support"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
@@ -359,7 +359,7 @@ type NodeSignal struct {
 	// +optional
 	Annotations []string `json:"annotations,omitempty"`
 	// Proof or Support; Proof where it is left out.
-	// +kubebuilder:default=Proof
+	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
@@ -370,18 +370,18 @@ type ConfigMapSignal struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
-	Namespace string `json:"namespace"`
+	Namespace string `json:"namespace,omitempty"`
 	// Name of the ConfigMap.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// Text that one of the ConfigMap's values must contain; where it is left out, that the ConfigMap exists is enough.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Contains string `json:"contains,omitempty"`
 	// Proof or Support; Support where it is left out.
-	// +kubebuilder:default=Support
+	// +default="Support"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
@@ -392,9 +392,9 @@ type APIServerSignal struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
-	Version string `json:"version"`
+	Version string `json:"version,omitempty"`
 	// Proof or Support; Proof where it is left out.
-	// +kubebuilder:default=Proof
+	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
@@ -442,7 +442,7 @@ const (
 type VersionSource struct {
 	// The place.
 	// +required
-	From VersionOrigin `json:"from"`
+	From VersionOrigin `json:"from,omitempty"`
 	// Regular expression (RE2) that picks the version out of what the place says: its first group, or all that it matches.
 	// Where it is left out, the first thing that looks like a version.
 	// +kubebuilder:validation:MaxLength=256
@@ -482,7 +482,7 @@ type HealthRules struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +required
-	Rules []HealthRule `json:"rules"`
+	Rules []HealthRule `json:"rules,omitempty"`
 }
 
 // HealthRule is one rule over the component's own resources.
@@ -541,9 +541,9 @@ type CheckParameter struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[a-z][a-zA-Z0-9]*$`
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 	// Its type in CEL.
-	// +kubebuilder:default=String
+	// +default="String"
 	// +optional
 	Type ParameterType `json:"type,omitempty"`
 	// Its value where a requirement sets none. Without a default a requirement must set one.

@@ -25,7 +25,7 @@ type PlatformProfile struct {
 
 	// What the cluster must have.
 	// +required
-	Spec PlatformProfileSpec `json:"spec"`
+	Spec PlatformProfileSpec `json:"spec,omitzero"`
 	// What was found. Written by the operator alone.
 	// +optional
 	Status PlatformProfileStatus `json:"status,omitempty"`
@@ -67,21 +67,21 @@ type PlatformProfileSpec struct {
 
 	// How often to evaluate even if nothing changed, for instance 10m or 1h30m. A safety net: changes in the cluster are
 	// evaluated when they happen.
-	// +kubebuilder:default="10m"
+	// +default="10m"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="interval must be between 10s and 24h: it is a safety net, changes are evaluated when they happen"
 	// +optional
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
 	// nobody, for instance 5m. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
-	// +kubebuilder:default="0s"
+	// +default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="gracePeriod must be between 0s and 24h"
 	// +optional
 	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
 
 	// What to do about components that are installed and that no requirement mentions: Ignore them, Report them in
 	// status.undeclared, or Forbid them, which makes the profile non-conformant.
-	// +kubebuilder:default=Ignore
+	// +default="Ignore"
 	// +optional
 	Undeclared UndeclaredPolicy `json:"undeclared,omitempty"`
 
@@ -91,7 +91,7 @@ type PlatformProfileSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=24
 	// +required
-	Layers []Layer `json:"layers"`
+	Layers []Layer `json:"layers,omitempty"`
 }
 
 // Layer is a named group of requirements.
@@ -102,7 +102,7 @@ type Layer struct {
 	// +kubebuilder:validation:MaxLength=48
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9]*(-[a-z0-9]+)*$')",message="a layer's name must be lower case letters, digits and single dashes, and begin with a letter, for example 'service-mesh'"
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 
 	// What the layer must have. Names are unique within the layer.
 	// +listType=map
@@ -110,7 +110,7 @@ type Layer struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=50
 	// +required
-	Requirements []Requirement `json:"requirements"`
+	Requirements []Requirement `json:"requirements,omitempty"`
 }
 
 // Severity says whether a failing requirement makes the profile non-conformant.
@@ -162,10 +162,10 @@ type Requirement struct {
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a requirement's name must be lower case letters, digits, dashes and dots, and begin and end with a letter or digit, for example 'runtime-security'"
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 
 	// Required or Recommended. A Recommended requirement never makes the profile non-conformant.
-	// +kubebuilder:default=Required
+	// +default="Required"
 	// +optional
 	Severity Severity `json:"severity,omitempty"`
 
@@ -219,7 +219,7 @@ type ComponentChoice struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
-	Component string `json:"component"`
+	Component string `json:"component,omitempty"`
 
 	// Version range, for instance ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
 	// that must all hold; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
@@ -236,7 +236,7 @@ type CheckReference struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
-	Name string `json:"name"`
+	Name string `json:"name,omitempty"`
 
 	// Values for the check's parameters; those left out take the definition's defaults.
 	// +kubebuilder:validation:MaxProperties=8
@@ -254,13 +254,13 @@ type Attestation struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
-	By string `json:"by"`
+	By string `json:"by,omitempty"`
 
 	// Why it cannot be seen, and what is true instead.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +required
-	Reason string `json:"reason"`
+	Reason string `json:"reason,omitempty"`
 
 	// Where to read more.
 	// +kubebuilder:validation:MaxLength=512

@@ -94,7 +94,7 @@ type Rule struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
-	MinPercent *int32 `json:"minPercent,omitempty"`
+	MinPercent int32 `json:"minPercent,omitempty"`
 
 	// What the rule comes to when it is about no object: Satisfied or Failed. Where it is left out, Satisfied with require: All
 	// and Failed otherwise.

@@ -78,10 +78,10 @@ func (j *judging) ruled(r *requirement) outcome {
 		}
 	}
 	o := judgeOutcome(r.rule.Rule, came)
-	switch {
-	case o.verdict == v1alpha1.VerdictSatisfied:
+	switch o.verdict {
+	case v1alpha1.VerdictSatisfied:
 		o.message = message
-	case o.verdict == v1alpha1.VerdictCheckFailed:
+	case v1alpha1.VerdictCheckFailed:
 		o.message = "does not hold: " + message
 		if explained := came.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained

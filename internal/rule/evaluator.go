@@ -36,8 +36,8 @@ func (i Instance) minPercent() int {
 	if share, ok := i.Params[i.MinPercentFrom].(int64); ok && i.MinPercentFrom != "" {
 		return int(min(share, 100))
 	}
-	if i.Spec.MinPercent != nil {
-		return int(*i.Spec.MinPercent)
+	if i.Spec.MinPercent > 0 {
+		return int(i.Spec.MinPercent)
 	}
 	return 100
 }

@@ -21,7 +21,7 @@ func sortsOfRules(t testing.TB) []Instance {
 		{Expression: "object.status.n > 0", MessageExpression: "'it is ' + string(object.status.n)"},
 		{Match: "object.status.n > 1", Expression: "object.status.n == 2", Require: v1alpha1.RequireAny},
 		{Expression: "object.status.n == 3", Require: v1alpha1.RequireExactlyOne},
-		{Expression: "object.status.n < 3", MinPercent: new(int32(60)), WhenEmpty: v1alpha1.EmptyFailed},
+		{Expression: "object.status.n < 3", MinPercent: 60, WhenEmpty: v1alpha1.EmptyFailed},
 		{Resources: []v1alpha1.ResourceReference{*reference(widgets), *reference(gadgets)}, Expression: "object.status.n != 1"},
 		{Related: related, Variables: []v1alpha1.Variable{{Name: "known", Expression: "related.classes.map(c, c.status.n)"}}, Expression: "object.status.n in variables.known"},
 		{ListExpression: "objects.size() < 3", MessageExpression: "string(objects.size())"},
