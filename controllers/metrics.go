@@ -140,7 +140,7 @@ func (s showing) status(name string, status *v1alpha1.PlatformProfileStatus) {
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			s.show(requirementDesc, 1, name, layer.Name, r.Name, string(r.Severity), r.Component, string(r.Verdict))
+			s.show(requirementDesc, 1, name, layer.Name, r.Name, string(cmp.Or(r.Severity, v1alpha1.SeverityRequired)), r.Component, string(r.Verdict))
 		}
 	}
 }

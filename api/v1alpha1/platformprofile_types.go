@@ -430,7 +430,7 @@ type RequirementStatus struct {
 	Name string `json:"name"`
 	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
 	Verdict Verdict `json:"verdict"`
-	// Severity of the requirement, as declared.
+	// Severity of the requirement where it is Recommended; absent where it is Required.
 	// +optional
 	Severity Severity `json:"severity,omitempty"`
 	// The component that the verdict is about.
@@ -445,7 +445,8 @@ type RequirementStatus struct {
 	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// What was found, where, since when, and what is wrong with it.
+	// What was found, where, since when, and what is wrong with it; absent where a healthy component satisfies the requirement, of
+	// which component, version and namespace say it all.
 	// +optional
 	Message string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.
@@ -457,7 +458,7 @@ type RequirementStatus struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Evidence []Evidence `json:"evidence,omitempty"`
-	// When the verdict last changed.
+	// When the verdict last changed; absent while a requirement holds since it was first evaluated.
 	// +optional
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
 	// Since when the requirement does not hold, whatever the verdict was in between.

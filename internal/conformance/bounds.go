@@ -40,13 +40,18 @@ func roomFor(requirements int) room {
 }
 
 // shown are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length. Of what
-// holds one piece is enough.
+// holds one object is enough.
 func (r room) shown(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
 	most := r.evidence
 	if holds {
 		most = 1
 	}
 	shown := all[:min(most, len(all))]
+	if holds && len(shown) > 0 {
+		first := shown[0]
+		first.Signal = ""
+		shown = []v1alpha1.Evidence{first}
+	}
 	for i := range shown {
 		if cut := boundedEvidence(shown[i]); cut != shown[i] {
 			if &shown[0] == &all[0] {

@@ -135,7 +135,7 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 	for i := range layers {
 		for j := range layers[i].Requirements {
 			r := &layers[i].Requirements[j]
-			if r.Severity != v1alpha1.SeverityRequired {
+			if r.Severity == v1alpha1.SeverityRecommended {
 				continue
 			}
 			required++

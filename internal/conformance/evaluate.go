@@ -143,6 +143,9 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		} else if found := leading(why); found != nil && toldOf(judged.Message, found) && !toldOf(was.Message, found) {
 			e.insights = append(e.insights, Insight{Layer: l.name, Now: judged, Leading: found})
 		}
+		if was == nil && holds(judged.Verdict) {
+			judged.LastTransitionTime = nil // it has not changed yet
+		}
 		status.Requirements = append(status.Requirements, judged)
 		status.Total++
 		ok := holds(judged.Verdict)
@@ -150,7 +153,7 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 			status.Satisfied++
 		}
 		count(summary, &judged, ok)
-		if judged.Severity == v1alpha1.SeverityRequired && worse(judged.Verdict, status.Verdict) {
+		if judged.Severity != v1alpha1.SeverityRecommended && worse(judged.Verdict, status.Verdict) {
 			status.Verdict = judged.Verdict
 		}
 	}
@@ -196,7 +199,7 @@ func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus
 		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Evidence: e.room.shown(o.evidence, holds(o.verdict)),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
-		status.Severity = v1alpha1.SeverityRequired // also where it is one that this version does not know
+		status.Severity = "" // Required, also where it is one that this version does not know
 	}
 	if !holds(o.verdict) {
 		status.Remediation = Bounded(o.remediation, e.room.text)
@@ -206,6 +209,9 @@ func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus
 	}
 	if o.installation != nil {
 		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, Bounded(o.installation.Namespace, maxName)
+		if o.verdict == v1alpha1.VerdictSatisfied && status.Health == v1alpha1.HealthHealthy && o.installation.Variant == "" {
+			status.Message = "" // component, version, health and namespace are all that it says
+		}
 	}
 	return status
 }
@@ -219,7 +225,7 @@ func (e *evaluation) dated(status v1alpha1.RequirementStatus, old *v1alpha1.Requ
 	if old == nil {
 		return status
 	}
-	if old.Verdict == status.Verdict && old.LastTransitionTime != nil {
+	if old.Verdict == status.Verdict {
 		status.LastTransitionTime = old.LastTransitionTime
 	}
 	switch {
@@ -294,7 +300,7 @@ func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfi
 		}
 		var failing []string
 		for _, r := range l.Requirements {
-			if r.Severity == v1alpha1.SeverityRequired && !holds(r.Verdict) {
+			if r.Severity != v1alpha1.SeverityRecommended && !holds(r.Verdict) {
 				failing = append(failing, r.Name+" "+string(r.Verdict))
 			}
 		}

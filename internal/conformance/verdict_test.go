@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -255,8 +256,12 @@ func TestVerdicts(t *testing.T) {
 			if got.Verdict != test.verdict {
 				t.Errorf("the verdict is %s (%s), want %s", got.Verdict, got.Message, test.verdict)
 			}
-			if !strings.Contains(got.Message, test.says) {
-				t.Errorf("the message %q does not say %q", got.Message, test.says)
+			says := got.Message
+			if says == "" { // a healthy component is described by the other fields
+				says = fmt.Sprintf("%s %s in %s is %s", got.Component, got.Version, got.Namespace, got.Health)
+			}
+			if !strings.Contains(says, test.says) {
+				t.Errorf("it says %q, and not %q", says, test.says)
 			}
 			if !strings.Contains(got.Remediation, test.advises) {
 				t.Errorf("the remediation %q does not say %q", got.Remediation, test.advises)
@@ -276,9 +281,16 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	if got.Component != "beta" || got.Version != "1.2.3" || got.Health != v1alpha1.HealthHealthy || got.Namespace != "net" {
 		t.Errorf("got %s %s %s in %s", got.Component, got.Version, got.Health, got.Namespace)
 	}
-	want := v1alpha1.Evidence{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "net", Name: "beta", Signal: "image mirror.corp/example/beta:v1.2.3"}
+	want := v1alpha1.Evidence{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "net", Name: "beta"}
 	if len(got.Evidence) != 1 || got.Evidence[0] != want {
 		t.Errorf("the evidence is %v, want %v", got.Evidence, want)
+	}
+	// What does not hold is shown in full.
+	w.runs(broken("net", "mirror.corp/example/beta:v1.2.3"))
+	w.evaluate()
+	want.Signal = "image mirror.corp/example/beta:v1.2.3"
+	if got := w.requirement("it"); len(got.Evidence) != 1 || got.Evidence[0] != want || got.Message == "" {
+		t.Errorf("degraded, it says %q on the evidence %v, want %v", got.Message, got.Evidence, want)
 	}
 }
 
