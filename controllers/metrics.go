@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,6 +26,11 @@ var (
 		Help:    "Time to evaluate one profile, without writing its status.",
 		Buckets: prometheus.ExponentialBuckets(0.00002, 2, 14), // 20 µs to 164 ms
 	})
+	ruleSeconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "platformprofile_rule_duration_seconds",
+		Help:    "Time to evaluate one rule, on the objects that changed or on all of them.",
+		Buckets: prometheus.ExponentialBuckets(0.00001, 2, 20), // 10 µs to 5 s
+	}, []string{"objects"})
 	statusWrites = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "platformprofile_status_writes_total",
 		Help: "Statuses written, by kind.",
@@ -51,7 +57,7 @@ var (
 )
 
 func init() {
-	metrics.Registry.MustRegister(evaluationSeconds, statusWrites)
+	metrics.Registry.MustRegister(evaluationSeconds, ruleSeconds, statusWrites)
 }
 
 // collector shows the written statuses and the inventory as they are when they are asked for, so that a series goes with
@@ -63,6 +69,13 @@ type collector struct {
 
 // RegisterMetrics shows a reconciler's profiles and inventory as metrics, and the operator's version.
 func RegisterMetrics(r *PlatformProfileReconciler, version string) error {
+	r.Inventory.Rules.Observe = func(all bool, took time.Duration) {
+		objects := "changed"
+		if all {
+			objects = "all"
+		}
+		ruleSeconds.WithLabelValues(objects).Observe(took.Seconds())
+	}
 	return metrics.Registry.Register(&collector{r, version})
 }
 

@@ -61,6 +61,10 @@ const restFactor = 9
 // Evaluator keeps of objects what rules read, and evaluates instances of rules when objects arrive or change. One goroutine, that
 // of Run or Flush, evaluates them all: CEL runs nowhere else, and under no lock that those who bring objects wait for.
 type Evaluator struct {
+	// Observe, where it is set before rules are evaluated, is called with the time that each evaluation of an instance took, and
+	// whether all of its objects were evaluated or only those that changed.
+	Observe func(all bool, took time.Duration)
+
 	now      func() time.Time
 	recorder Recorder
 	wake     chan struct{}
@@ -237,9 +241,13 @@ func (v *Evaluator) evaluateDue(now time.Time) (next time.Time) {
 	slices.SortFunc(due, func(a, b *evaluation) int { return strings.Compare(a.Key, b.Key) })
 	for _, e := range due {
 		began := time.Now()
-		v.evaluate(e)
+		all := v.evaluate(e)
+		took := time.Since(began)
+		if v.Observe != nil {
+			v.Observe(all, took)
+		}
 		v.mu.Lock()
-		e.due = time.Now().Add(restFactor * time.Since(began))
+		e.due = time.Now().Add(restFactor * took)
 		v.mu.Unlock()
 	}
 	return next
@@ -309,8 +317,8 @@ func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
 	return facts.Synced, ""
 }
 
-// evaluate evaluates an instance and records its outcome where it differs.
-func (v *Evaluator) evaluate(e *evaluation) {
+// evaluate evaluates an instance and records its outcome where it differs. It reports whether that was on all of its objects.
+func (v *Evaluator) evaluate(e *evaluation) (all bool) {
 	w := v.take(e)
 	var outcome *Outcome
 	switch {
@@ -323,7 +331,7 @@ func (v *Evaluator) evaluate(e *evaluation) {
 		outcome = v.evaluateObjects(e, w)
 	}
 	if reflect.DeepEqual(e.outcome, outcome) {
-		return
+		return w.all
 	}
 	e.outcome = outcome
 	v.mu.Lock()
@@ -332,6 +340,7 @@ func (v *Evaluator) evaluate(e *evaluation) {
 	if wanted {
 		v.recorder.RecordOutcome(e.Key, outcome)
 	}
+	return w.all
 }
 
 func (v *Evaluator) start(e *evaluation, w work) (*run, error) {

@@ -52,5 +52,5 @@ func Heartbeats(ctx context.Context, clients *fill.Clients, o *Operator, scale *
 		return 0, err
 	}
 	after, err := o.Counters(ctx)
-	return after.Evaluations - before.Evaluations, err
+	return after.Evaluations.Count - before.Evaluations.Count, err
 }

@@ -47,23 +47,23 @@ go_gc_heap_live_bytes 1e+06
 process_cpu_seconds_total 1.5
 `
 	c, err := parseCounters([]byte(text))
-	if err != nil || c.Evaluations != 4 || c.LiveHeap != 1e6 || c.CPU != 1500*time.Millisecond {
+	if err != nil || c.Evaluations.Count != 4 || c.LiveHeap != 1e6 || c.CPU != 1500*time.Millisecond {
 		t.Errorf("counters %+v, %v", c, err)
 	}
-	if got := MeanEvaluation(Counters{}, c); got != 500*time.Microsecond {
+	if got := mean(Histogram{}, c.Evaluations); got != 500*time.Microsecond {
 		t.Errorf("mean evaluation %s", got)
 	}
-	if got := MeanEvaluation(c, c); got != 0 {
+	if got := mean(c.Evaluations, c.Evaluations); got != 0 {
 		t.Errorf("mean of no evaluations %s", got)
 	}
-	if got := MedianEvaluation(Counters{}, c); got != 150*time.Microsecond {
+	if got := quantile(Histogram{}, c.Evaluations, 0.5); got != 150*time.Microsecond {
 		t.Errorf("of four evaluations, one below 100 µs and two more below 200, the median is %s", got)
 	}
-	if got := MedianEvaluation(c, c); got != 0 {
+	if got := quantile(c.Evaluations, c.Evaluations, 0.5); got != 0 {
 		t.Errorf("median of no evaluations %s", got)
 	}
-	slow := Counters{Evaluations: 4, Within: map[time.Duration]uint64{time.Millisecond: 1}}
-	if got := MedianEvaluation(Counters{}, slow); got != time.Millisecond {
+	slow := Histogram{Count: 4, Within: map[time.Duration]uint64{time.Millisecond: 1}}
+	if got := quantile(Histogram{}, slow, 0.5); got != time.Millisecond {
 		t.Errorf("the median of evaluations that are slower than any bucket is at least %s", got)
 	}
 	if _, err := parseCounters([]byte("# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total 1\n")); err == nil {
