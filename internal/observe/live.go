@@ -42,7 +42,7 @@ type Live struct {
 func NewLive(clients Clients, i *inventory.Inventory, log logr.Logger) *Live {
 	l := &Live{clients: clients, inventory: i, log: log, apiServer: i.Feed(catalog.APIServerSource), back: make(chan struct{}, 1), watchers: map[string]*watcher{}}
 	for _, k := range kinds() {
-		l.add(k, k.resource.String(), l.factSink(k.resource.String()))
+		l.add(k, k.resource.String(), &consumers{facts: l.factConsumer(k.resource.String())})
 	}
 	return l
 }
@@ -73,53 +73,78 @@ func (l *Live) Run(ctx context.Context) error {
 func (l *Live) Start(ctx context.Context) error { return l.Run(ctx) }
 
 // Read has these instances of rules evaluated and these ConfigMaps read, and no others: watches that nobody needs any more end.
-// Where an instance reads fields that were not kept so far, the resource is listed again; until then it is Pending.
+// Where an instance reads fields that were not kept so far, the resource is listed again; until then its rules are Pending.
 func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	defer l.inventory.Rules.SetInstances(instances) // once none of them can see objects without their fields
 	wanted := map[string]bool{}
 	for resource, fields := range rule.ReadsOf(instances) {
-		name := "rules/" + resource.String() + "/" + resource.Version
+		k, name := sourceOf(resource)
 		wanted[name] = true
-		known := l.watchers[name]
-		switch {
-		case known == nil:
-		case known.sink.(*objectSink).fields.Cover(fields):
-			continue
-		default:
-			known.stop()
-			known.lose(facts.Pending, "")
-		}
-		l.add(objectsOf(resource, fields), name, &objectSink{l.inventory.Rules.Feed(resource), fields})
-		l.start(l.watchers[name])
+		l.readFor(k, name, &ruleConsumer{l.inventory.Rules.Feed(resource), fields})
 	}
 	for _, c := range configMaps {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		wanted[name] = true
 		if l.watchers[name] == nil {
-			l.add(configMap(c), name, &factSink{feed: l.inventory.Feed(name)})
+			l.add(configMap(c), name, &consumers{facts: l.factConsumer(name)})
 			l.start(l.watchers[name])
 		}
 	}
 	for name, w := range l.watchers {
-		if w.onDemand() && !wanted[name] {
+		taken := w.sink.(*consumers)
+		switch {
+		case wanted[name]:
+		case taken.facts == nil || w.kind.only != (catalog.ConfigMap{}):
 			delete(l.watchers, name)
 			w.stop()
 			w.sink.close()
+		case taken.rules != nil:
+			// The facts are still wanted. The watch goes on without the rules.
+			w.stop()
+			taken.rules.feed.Close()
+			l.restart(w, w.kind, &consumers{facts: taken.facts})
 		}
 	}
 }
 
-func (l *Live) factSink(source string) *factSink {
-	s := &factSink{feed: l.inventory.Feed(source)}
+// readFor has a source read for rules, beside the facts that are taken from it. The caller holds the lock.
+func (l *Live) readFor(k kind, name string, rules *ruleConsumer) {
+	known := l.watchers[name]
+	if known == nil {
+		l.add(k.readWith(rules.fields), name, &consumers{rules: rules})
+		l.start(l.watchers[name])
+		return
+	}
+	taken := known.sink.(*consumers)
+	if taken.rules != nil && taken.rules.fields.Cover(rules.fields) {
+		return
+	}
+	known.stop()
+	rules.feed.Lose(facts.Pending, "")
+	l.restart(known, k.readWith(rules.fields), &consumers{facts: taken.facts, rules: rules})
+}
+
+// restart reads a source, whose watcher was stopped, for other consumers. What was known of it stays until it was listed again. The
+// caller holds the lock.
+func (l *Live) restart(before *watcher, k kind, taken *consumers) {
+	l.add(k, before.name, taken)
+	if taken.facts != nil {
+		l.watchers[before.name].sight = before.sight
+	}
+	l.start(l.watchers[before.name])
+}
+
+func (l *Live) factConsumer(source string) *factConsumer {
+	f := &factConsumer{feed: l.inventory.Feed(source)}
 	switch source {
 	case crdSource:
-		s.changed = l.crdChanged
+		f.changed = l.crdChanged
 	case apiServiceSource:
-		s.changed = l.apiServiceChanged
+		f.changed = l.apiServiceChanged
 	}
-	return s
+	return f
 }
 
 func (l *Live) add(k kind, name string, s sink) {
