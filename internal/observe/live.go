@@ -79,10 +79,9 @@ func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 	defer l.mu.Unlock()
 	defer l.inventory.Rules.SetInstances(instances) // once none of them can see objects without their fields
 	wanted := map[string]bool{}
-	for resource, fields := range rule.ReadsOf(instances) {
-		k, name := sourceOf(resource)
+	for name, source := range rulesBySource(instances, l.inventory.Rules) {
 		wanted[name] = true
-		l.readFor(k, name, &ruleConsumer{l.inventory.Rules.Feed(resource), fields})
+		l.readFor(name, source)
 	}
 	for _, c := range configMaps {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
@@ -100,30 +99,67 @@ func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 			delete(l.watchers, name)
 			w.stop()
 			w.sink.close()
-		case taken.rules != nil:
+		case len(taken.rules) > 0:
 			// The facts are still wanted. The watch goes on without the rules.
 			w.stop()
-			taken.rules.feed.Close()
+			for _, rules := range taken.rules {
+				rules.feed.Close()
+			}
 			l.restart(w, w.kind, &consumers{facts: taken.facts})
 		}
 	}
 }
 
+// ruledSource is a source that rules read.
+type ruledSource struct {
+	kind  kind // that reads the fields of all of them
+	rules []*ruleConsumer
+}
+
+// rulesBySource returns what instances of rules read of which source, by the names of the sources.
+func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruledSource {
+	sources, fields := map[string]ruledSource{}, map[string]*rule.Fields{}
+	for resource, read := range rule.ReadsOf(instances) {
+		k, name := sourceOf(resource)
+		if fields[name] == nil {
+			fields[name] = &rule.Fields{}
+		}
+		fields[name].Add(read)
+		rules := append(sources[name].rules, &ruleConsumer{resource, read, evaluator.Feed(resource)})
+		sources[name] = ruledSource{k.readWith(fields[name]), rules}
+	}
+	return sources
+}
+
 // readFor has a source read for rules, beside the facts that are taken from it. The caller holds the lock.
-func (l *Live) readFor(k kind, name string, rules *ruleConsumer) {
+func (l *Live) readFor(name string, source ruledSource) {
 	known := l.watchers[name]
 	if known == nil {
-		l.add(k.readWith(rules.fields), name, &consumers{rules: rules})
+		l.add(source.kind, name, &consumers{rules: source.rules})
 		l.start(l.watchers[name])
 		return
 	}
 	taken := known.sink.(*consumers)
-	if taken.rules != nil && taken.rules.fields.Cover(rules.fields) {
+	kept := func(wanted *ruleConsumer) bool {
+		return slices.ContainsFunc(taken.rules, func(r *ruleConsumer) bool {
+			return r.resource == wanted.resource && r.fields.Cover(wanted.fields)
+		})
+	}
+	if len(taken.rules) == len(source.rules) && !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return !kept(r) }) {
 		return
 	}
 	known.stop()
-	rules.feed.Lose(facts.Pending, "")
-	l.restart(known, k.readWith(rules.fields), &consumers{facts: taken.facts, rules: rules})
+	for _, rules := range source.rules {
+		if !kept(rules) {
+			rules.feed.Lose(facts.Pending, "")
+		}
+	}
+	for _, before := range taken.rules {
+		if !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return r.resource == before.resource }) {
+			before.feed.Close()
+		}
+	}
+	l.restart(known, source.kind, &consumers{facts: taken.facts, rules: source.rules})
 }
 
 // restart reads a source, whose watcher was stopped, for other consumers. What was known of it stays until it was listed again. The

@@ -49,9 +49,8 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, instance
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		take(configMap(c), name).facts = &factConsumer{feed: i.Feed(name)}
 	}
-	for resource, fields := range rule.ReadsOf(instances) {
-		k, name := sourceOf(resource)
-		take(k.readWith(fields), name).rules = &ruleConsumer{i.Rules.Feed(resource), fields}
+	for name, source := range rulesBySource(instances, i.Rules) {
+		take(source.kind, name).rules = source.rules
 	}
 	for name, k := range read {
 		group.Go(func() error { return readOnce(ctx, clients, k, taken[name]) })

@@ -30,7 +30,7 @@ type sink interface {
 type stripped struct {
 	metav1.ObjectMeta // namespace and name, by which client-go's reflector files it
 	fact              facts.Fact
-	object            rule.Object
+	objects           []rule.Object // one for each of the rule consumers
 }
 
 // GetObjectKind and DeepCopyObject make it an object to client-go. Nobody changes one, so that a copy need not be one.
@@ -49,10 +49,11 @@ type strippedList struct {
 // DeepCopyObject returns the list itself.
 func (l *strippedList) DeepCopyObject() runtime.Object { return l }
 
-// consumers take from the objects of one source what each of them keeps: facts, and the fields that rules read. Either may be nil.
+// consumers take from the objects of one source what each of them keeps: facts, which may be nil, and the fields that rules read. Rules
+// may name one resource in two ways, with its version and without.
 type consumers struct {
 	facts *factConsumer
-	rules *ruleConsumer
+	rules []*ruleConsumer
 }
 
 // factConsumer hands facts to the inventory.
@@ -70,8 +71,9 @@ func (f *factConsumer) notify(name string, gone, listed bool) {
 
 // ruleConsumer hands those fields of objects to the evaluator that rules read.
 type ruleConsumer struct {
-	feed   *rule.Feed
-	fields *rule.Fields
+	resource rule.Resource
+	fields   *rule.Fields
+	feed     *rule.Feed
 }
 
 var _ sink = (*consumers)(nil)
@@ -101,10 +103,12 @@ func (c *consumers) strip(object any) (*stripped, error) {
 			return nil, err
 		}
 	}
-	if c.rules != nil {
-		if s.object, err = c.rules.keep(object); err != nil {
+	for _, rules := range c.rules {
+		kept, err := rules.keep(object)
+		if err != nil {
 			return nil, err
 		}
+		s.objects = append(s.objects, kept)
 	}
 	return s, nil
 }
@@ -152,8 +156,8 @@ func (c *consumers) Add(object any) error {
 	if err != nil {
 		return err
 	}
-	if c.rules != nil {
-		c.rules.feed.Put(s.object)
+	for n, rules := range c.rules {
+		rules.feed.Put(s.objects[n])
 	}
 	if c.facts != nil {
 		c.facts.feed.Put(s.fact)
@@ -169,8 +173,8 @@ func (c *consumers) Delete(object any) error {
 	if err != nil {
 		return err
 	}
-	if c.rules != nil {
-		c.rules.feed.Drop(rule.KeyOf(s.Namespace, s.Name))
+	for _, rules := range c.rules {
+		rules.feed.Drop(rule.KeyOf(s.Namespace, s.Name))
 	}
 	if c.facts != nil {
 		c.facts.feed.Drop(s.fact.Object())
@@ -181,16 +185,19 @@ func (c *consumers) Delete(object any) error {
 
 func (c *consumers) Replace(objects []any, _ string) error {
 	found := make([]facts.Fact, 0, len(objects))
-	kept := make([]rule.Object, 0, len(objects))
+	kept := make([][]rule.Object, len(c.rules))
 	for _, object := range objects {
 		s, err := c.strip(object)
 		if err != nil {
 			return err
 		}
-		found, kept = append(found, s.fact), append(kept, s.object)
+		found = append(found, s.fact)
+		for n := range c.rules {
+			kept[n] = append(kept[n], s.objects[n])
+		}
 	}
-	if c.rules != nil {
-		c.rules.feed.Replace(kept)
+	for n, rules := range c.rules {
+		rules.feed.Replace(kept[n])
 	}
 	if c.facts == nil {
 		return nil
@@ -205,8 +212,8 @@ func (c *consumers) Replace(objects []any, _ string) error {
 func (c *consumers) Resync() error { return nil }
 
 func (c *consumers) lose(state facts.SourceState, reason string) {
-	if c.rules != nil {
-		c.rules.feed.Lose(state, reason)
+	for _, rules := range c.rules {
+		rules.feed.Lose(state, reason)
 	}
 	if c.facts != nil {
 		c.facts.feed.Lose(state, reason)
@@ -214,8 +221,8 @@ func (c *consumers) lose(state facts.SourceState, reason string) {
 }
 
 func (c *consumers) close() {
-	if c.rules != nil {
-		c.rules.feed.Close()
+	for _, rules := range c.rules {
+		rules.feed.Close()
 	}
 	if c.facts != nil {
 		c.facts.feed.Close()
