@@ -125,8 +125,10 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 			fields[name] = &rule.Fields{}
 		}
 		fields[name].Add(read)
-		rules := append(sources[name].rules, &ruleConsumer{resource, read, evaluator.Feed(resource)})
-		sources[name] = ruledSource{k.readWith(fields[name]), rules}
+		source := sources[name]
+		source.kind = k.readWith(fields[name])
+		source.rules = append(source.rules, &ruleConsumer{resource, read, evaluator.Feed(resource)})
+		sources[name] = source
 	}
 	return sources
 }
