@@ -32,6 +32,10 @@ type Live struct {
 	apiServer *inventory.Feed
 	back      chan struct{} // rings when a source answers that did not
 
+	// reading is held while sources are started and stopped. A source that is being stopped may report a CRD at that moment, and
+	// that takes mu: mu is never held while one is stopped.
+	reading sync.Mutex
+
 	mu       sync.Mutex
 	run      context.Context // nil before Run
 	watchers map[string]*watcher
@@ -52,12 +56,14 @@ func (l *Live) NeedLeaderElection() bool { return false }
 
 // Run watches until the context ends.
 func (l *Live) Run(ctx context.Context) error {
+	l.reading.Lock()
 	l.mu.Lock()
 	l.run = ctx
-	for _, w := range l.watchers {
+	l.mu.Unlock()
+	for _, w := range l.all() {
 		l.start(w)
 	}
-	l.mu.Unlock()
+	l.reading.Unlock()
 	l.wg.Add(5)
 	go func() { defer l.wg.Done(); l.inventory.Rules.Run(ctx) }()
 	go func() { defer l.wg.Done(); l.keepDiagnoses(ctx) }()
@@ -75,8 +81,8 @@ func (l *Live) Start(ctx context.Context) error { return l.Run(ctx) }
 // Read has these instances of rules evaluated and these ConfigMaps read, and no others: watches that nobody needs any more end.
 // Where an instance reads fields that were not kept so far, the resource is listed again; until then its rules are Pending.
 func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.reading.Lock()
+	defer l.reading.Unlock()
 	defer l.inventory.Rules.SetInstances(instances) // once none of them can see objects without their fields
 	wanted := map[string]bool{}
 	for name, source := range rulesBySource(instances, l.inventory.Rules) {
@@ -87,8 +93,7 @@ func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		wanted[name] = true
 		if l.watchers[name] == nil {
-			l.add(configMap(c), name, &consumers{facts: l.factConsumer(name)})
-			l.start(l.watchers[name])
+			l.start(l.add(configMap(c), name, &consumers{facts: l.factConsumer(name)}))
 		}
 	}
 	for name, w := range l.watchers {
@@ -96,7 +101,9 @@ func (l *Live) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 		switch {
 		case wanted[name]:
 		case taken.facts == nil || w.kind.only != (catalog.ConfigMap{}):
+			l.mu.Lock()
 			delete(l.watchers, name)
+			l.mu.Unlock()
 			w.stop()
 			w.sink.close()
 		case len(taken.rules) > 0:
@@ -133,12 +140,11 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 	return sources
 }
 
-// readFor has a source read for rules, beside the facts that are taken from it. The caller holds the lock.
+// readFor has a source read for rules, beside the facts that are taken from it.
 func (l *Live) readFor(name string, source ruledSource) {
 	known := l.watchers[name]
 	if known == nil {
-		l.add(source.kind, name, &consumers{rules: source.rules})
-		l.start(l.watchers[name])
+		l.start(l.add(source.kind, name, &consumers{rules: source.rules}))
 		return
 	}
 	taken := known.sink.(*consumers)
@@ -164,14 +170,15 @@ func (l *Live) readFor(name string, source ruledSource) {
 	l.restart(known, source.kind, &consumers{facts: taken.facts, rules: source.rules})
 }
 
-// restart reads a source, whose watcher was stopped, for other consumers. What was known of it stays until it was listed again. The
-// caller holds the lock.
+// restart reads a source, whose watcher was stopped, for other consumers. What was known of it stays until it was listed again.
 func (l *Live) restart(before *watcher, k kind, taken *consumers) {
-	l.add(k, before.name, taken)
+	w := l.add(k, before.name, taken)
 	if taken.facts != nil {
-		l.watchers[before.name].sight = before.sight
+		w.mu.Lock()
+		w.sight = before.sight // of a watcher that has ended
+		w.mu.Unlock()
 	}
-	l.start(l.watchers[before.name])
+	l.start(w)
 }
 
 func (l *Live) factConsumer(source string) *factConsumer {
@@ -185,16 +192,23 @@ func (l *Live) factConsumer(source string) *factConsumer {
 	return f
 }
 
-func (l *Live) add(k kind, name string, s sink) {
-	l.watchers[name] = &watcher{live: l, kind: k, name: name, sink: s, kicked: make(chan struct{}, 1)}
+func (l *Live) add(k kind, name string, s sink) *watcher {
+	w := &watcher{live: l, kind: k, name: name, sink: s, kicked: make(chan struct{}, 1)}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watchers[name] = w
+	return w
 }
 
-// start runs a watcher, if the feeder itself runs. The caller holds the lock.
+// start runs a watcher, if the feeder itself runs. The caller holds reading.
 func (l *Live) start(w *watcher) {
-	if l.run == nil || l.run.Err() != nil || w.cancel != nil {
+	l.mu.Lock()
+	run := l.run
+	l.mu.Unlock()
+	if run == nil || run.Err() != nil || w.cancel != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(l.run)
+	ctx, cancel := context.WithCancel(run)
 	w.cancel, w.ended = cancel, make(chan struct{})
 	l.wg.Add(1)
 	go func() {
