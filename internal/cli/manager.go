@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -147,7 +147,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())
 	err = mgr.Start(ctx)
 	if meta.IsNoMatchError(err) {
-		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd or the chart's crds: %w", err)
+		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd, or the chart with crds.enabled: %w", err)
 	}
 	return err
 }
@@ -195,15 +195,15 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		return nil, err
 	}
 	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
-	dynamics, err := dynamic.NewForConfig(mgr.GetConfig())
+	crds, err := metadata.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
 	}
-	schemas, err := controllers.NewSchemas(dynamics, mgr.GetAPIReader(), mgr.GetLogger().WithName("schemas"))
+	schemas, err := controllers.NewSchemas(crds, mgr.GetEventRecorder(userAgent), mgr.Elected(), mgr.GetLogger().WithName("schemas"))
 	if err != nil {
 		return nil, err
 	}
-	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found, schemas)
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
 	if err != nil {
 		return nil, err
 	}
@@ -212,11 +212,11 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
-		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions),
+		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
 		controllers.RegisterMetrics(profiles, version()), controllers.RegisterSightMetrics(live, found),
 	); err != nil {
