@@ -33,8 +33,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/observe"
 )
 
-// leaderLease is the name of the lease by which replicas agree on who writes.
-const leaderLease = "platformprofile.dev"
+// leaseName is the name of the lease by which replicas agree on who writes.
+const leaseName = "platformprofile.dev"
 
 // userAgent is how the operator names itself to the API server, in audit logs too.
 const userAgent = "platformprofile-manager"
@@ -79,13 +79,19 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
 	f.DurationVar(&o.watchSilence, "watch-silence", observe.DefaultSilence, "how long a watch may say nothing before it counts as hung and is opened anew; the API server has a word for each every minute")
-	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader that dies stays the leader: another replica takes over within a second after that")
+	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
 	return command
 }
 
+// leastLease is the shortest lease that a busy API server lets anybody keep.
+const leastLease = 5 * time.Second
+
 func (o *managerOptions) run(ctx context.Context) error {
+	if o.lease < leastLease || o.lease%time.Second != 0 {
+		return fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.lease, leastLease)
+	}
 	boundMemory()
 	config, err := o.flags.ToRESTConfig()
 	if err != nil {
@@ -113,11 +119,9 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	patience := 10 * time.Second
-	lock, err := o.lock(config)
-	if err != nil {
-		return err
-	}
-	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
+	// In proportion to the lease as Kubernetes' own controllers have them: 10 and 2 seconds of 15.
+	renewDeadline, retryPeriod := o.lease*2/3, o.lease*2/15
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: newOwnKinds,
 		NewClient:      newImpatientClient,
@@ -130,12 +134,18 @@ func (o *managerOptions) run(ctx context.Context) error {
 		HealthProbeBindAddress:  o.probeAddress,
 		PprofBindAddress:        o.pprofAddress,
 		GracefulShutdownTimeout: &patience,
-	}))
+
+		LeaderElection:          o.elect,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: o.leaseNamespace,
+		LeaseDuration:           &o.lease,
+		RenewDeadline:           &renewDeadline,
+		RetryPeriod:             &retryPeriod,
+		// The program ends with the manager, so that nobody writes once the lease is given back.
+		LeaderElectionReleaseOnCancel: true,
+	})
 	if err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
-	}
-	if err := lock.join(mgr); err != nil {
-		return err
 	}
 	ready, err := setUp(mgr, clients)
 	if err != nil {
