@@ -92,7 +92,6 @@ func (o *managerOptions) run(ctx context.Context) error {
 	if o.lease < leastLease || o.lease%time.Second != 0 {
 		return fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.lease, leastLease)
 	}
-	boundMemory()
 	config, err := o.flags.ToRESTConfig()
 	if err != nil {
 		return fmt.Errorf("no cluster to connect to: %w", err)
@@ -151,7 +150,7 @@ func (o *managerOptions) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready), mgr.Add(givingBack{ready})); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready)); err != nil {
 		return err
 	}
 	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())
