@@ -15,18 +15,19 @@ REVISION   ?= $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>
 # grpc, which is below the API server's libraries, would serve pages of its traces, which only a template can write: see
 # verify-linked.
 TAGS       := grpcnotrace
-LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/cli.Version=$(VERSION)
+LDFLAGS    := -s -w -X github.com/platformprofile/platformprofile/internal/version.Version=$(VERSION)
 
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## Build the program into bin/platformprofile
-	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile .
+build: ## Build both programs: bin/operator, and the command line bin/platformprofile
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/operator .
+	CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/platformprofile ./cmd/platformprofile
 
 .PHONY: plugin
-plugin: build ## Make it a plugin of kubectl: put bin/plugin on the PATH
+plugin: build ## Make the command line a plugin of kubectl: put bin/plugin on the PATH
 	@mkdir -p $(BIN)/plugin
 	ln -sf ../platformprofile $(BIN)/plugin/kubectl-platformprofile
 	@printf '#!/bin/sh\nexec kubectl platformprofile __complete "$$@"\n' > $(BIN)/plugin/kubectl_complete-platformprofile
@@ -83,7 +84,7 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, app
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
 	@$(MAKE) --no-print-directory chart-files
 	@mkdir -p docs
-	go run . catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
+	go run ./cmd/platformprofile catalog -o markdown > $(BIN)/catalog.md && mv $(BIN)/catalog.md docs/catalog.md
 	$(BIN)/crd-ref-docs --log-level ERROR --config hack/apidocs/config.yaml --templates-dir hack/apidocs/templates --renderer markdown \
 		--source-path api --output-path docs/api-reference.md
 
@@ -127,13 +128,13 @@ lint: $(BIN)/golangci-lint $(BIN)/kube-api-linter
 	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
 
 # Where any code can call methods by a name that only running tells, as templates do, the linker must keep all exported methods
-# of all types: half as much program again, and the operator's memory grows by it.
+# of all types: half as much program again, and the operator's memory grows by it. The command line may use templates.
 .PHONY: verify-linked
 verify-linked:
 	@callers=$$(CGO_ENABLED=0 go build -tags $(TAGS) -trimpath -ldflags "$(LDFLAGS) -dumpdep" -o /dev/null . 2>&1 \
 		| awk '/ <ReflectMethod>/ {split($$0, p, " <ReflectMethod>"); sub(/.* -> /, "", p[1]); if (!seen[p[1]]++) print p[1]} !/ -> |^# / {print}') || true; \
 	if [ -n "$$callers" ]; then \
-		echo "The program does not link, or the linker keeps every exported method, because of:" >&2; echo "$$callers" >&2; exit 1; \
+		echo "The operator does not link, or the linker keeps every exported method, because of:" >&2; echo "$$callers" >&2; exit 1; \
 	fi
 
 # Generated files are stale when generating them again changes them.
@@ -175,6 +176,8 @@ SUITES       := $(SUITES_FIRST) $(filter-out $(SUITES_FIRST) $(SUITES_ALONE) ./t
 test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	go -C hack/controlplane test -short ./...
+	@# What it reads is outside its module, where the cache of results does not notice changes.
+	go -C hack/image test -count=1 ./...
 	@hack/fuzz/fuzz.sh 60s
 	go test -p 2 -timeout 20m $(SUITES)
 	@# One after the other: each takes the whole machine, and measures how fast the operator answers.
@@ -237,13 +240,13 @@ image: ## Write dist/image.tar: the image of VERSION for both platforms, built w
 
 .PHONY: sbom
 sbom: image $(BIN)/cyclonedx-gomod ## Write beside the image what is in it, as CycloneDX: every module of each program
-	@for program in $(DIST)/platformprofile-linux-*; do \
+	@for program in $(DIST)/operator-linux-*; do \
 		case "$$program" in *.json) continue;; esac; \
 		$(BIN)/cyclonedx-gomod bin -json -std -noserial -notimestamp -version $(VERSION) -output "$$program.cdx.json" "$$program"; \
 	done
 
 .PHONY: vulncheck
-vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities in what the program calls (asks https://vuln.go.dev)
+vulncheck: $(BIN)/govulncheck ## Look for known vulnerabilities in what the programs call (asks https://vuln.go.dev)
 	@$(BIN)/govulncheck ./... || { status=$$?; [ $$status = 3 ] || \
 		echo "Nothing was found out: vulncheck needs the database at https://vuln.go.dev. GOVULNDB may name a copy (see govulncheck -h)." >&2; exit $$status; }
 

@@ -1,13 +1,12 @@
-// Command platformprofile says what a Kubernetes cluster's platform is made of, and whether it is what it should be.
+// The operator: it watches a cluster and writes the status of every PlatformProfile. The command line is in cmd/platformprofile.
 package main
 
 import (
 	"os"
-	"path/filepath"
 
-	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/internal/operator"
 )
 
 func main() {
-	os.Exit(cli.ExecuteAs(filepath.Base(os.Args[0]), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	os.Exit(operator.Run(os.Args[1:], os.Stderr))
 }

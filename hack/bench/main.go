@@ -26,18 +26,19 @@ import (
 
 // options are the flags.
 type options struct {
-	scale         fill.Scale
-	out           string
-	program       string
-	preflight     string
-	keep          bool
-	pprof         string
-	quiet         time.Duration
-	changes       time.Duration
-	rate          float64
-	runs          int
-	skipPreflight bool
-	patience      time.Duration
+	scale           fill.Scale
+	out             string
+	operatorProgram string
+	program         string
+	preflight       string
+	keep            bool
+	pprof           string
+	quiet           time.Duration
+	changes         time.Duration
+	rate            float64
+	runs            int
+	skipPreflight   bool
+	patience        time.Duration
 }
 
 func main() {
@@ -77,7 +78,8 @@ func parse(args []string) (*options, error) {
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	o.scale.Flags(f)
 	f.StringVar(&o.out, "out", filepath.Join(bin, "bench.json"), "where to write the figures")
-	f.StringVar(&o.program, "program", filepath.Join(bin, "platformprofile"), "the program to measure")
+	f.StringVar(&o.operatorProgram, "operator", filepath.Join(bin, "operator"), "the operator to measure")
+	f.StringVar(&o.program, "program", filepath.Join(bin, "platformprofile"), "the command line to measure")
 	f.StringVar(&o.preflight, "preflight", filepath.Join(bin, "preflight"), "troubleshoot's preflight")
 	f.BoolVar(&o.skipPreflight, "skip-preflight", false, "do not run preflight, which takes long")
 	f.BoolVar(&o.keep, "keep", false, "keep the cluster and the operator running after the figures, until Ctrl-C")
@@ -97,7 +99,7 @@ func parse(args []string) (*options, error) {
 		return nil, err
 	}
 	// preflight runs in another folder.
-	for _, path := range []*string{&o.out, &o.program, &o.preflight} {
+	for _, path := range []*string{&o.out, &o.operatorProgram, &o.program, &o.preflight} {
 		var err error
 		if *path, err = filepath.Abs(*path); err != nil {
 			return nil, err
@@ -119,8 +121,10 @@ func parse(args []string) (*options, error) {
 	if o.rate < 0 || o.runs < 1 || o.quiet < 0 || o.changes < 0 {
 		return nil, errors.New("--rate, --runs, --quiet and --changes must be above 0")
 	}
-	if _, err := os.Stat(o.program); err != nil {
-		return nil, fmt.Errorf("the program is not built (run 'make build'): %w", err)
+	for _, path := range []string{o.operatorProgram, o.program} {
+		if _, err := os.Stat(path); err != nil {
+			return nil, fmt.Errorf("the programs are not built (run 'make build'): %w", err)
+		}
 	}
 	return o, nil
 }

@@ -118,7 +118,7 @@ func (b *bench) bringUp(ctx context.Context) error {
 
 func (b *bench) start(ctx context.Context) error {
 	var err error
-	if b.operator, err = measure.Start(ctx, b.cluster, b.program); err != nil {
+	if b.operator, err = measure.Start(ctx, b.cluster, b.operatorProgram); err != nil {
 		return err
 	}
 	b.figures.Settings = b.operator.Settings

@@ -23,6 +23,7 @@ readonly WATCH_RAW=$DIR/watch.raw
 readonly WATCH_STAMPED=$DIR/watch.stamped
 
 readonly CONTROLPLANE=$ROOT/bin/controlplane
+readonly OPERATOR=$ROOT/bin/operator
 readonly PROGRAM=$ROOT/bin/platformprofile
 readonly INSTALL=hack/demo/install
 readonly PLATFORM=hack/demo/platform
@@ -153,7 +154,7 @@ end_process() {
 }
 
 stop_operator() {
-	end_process "$OPERATOR_PID" "platformprofile manager"
+	end_process "$OPERATOR_PID" "$OPERATOR"
 }
 
 # stop_cluster [--purge]: a control plane that was interrupted while it started may need a moment until it can be stopped.
@@ -277,7 +278,7 @@ expect() {
 	# An outcome counts only at the end of one whole status, which a dot marks.
 	while [[ $found != "$wanted" || ${name:-} != . ]]; do
 		if ! IFS='|' read -r -t 1 -u "$WATCH" at name verdict health message; then
-			running "$OPERATOR_PID" "platformprofile manager" || fail "the operator ended"
+			running "$OPERATOR_PID" "$OPERATOR" || fail "the operator ended"
 			now
 			((NOW < limit)) || fail "$requirement did not become $wanted within $PATIENCE s; it is ${found:-not known}"
 			continue
@@ -322,7 +323,7 @@ change() {
 check_prerequisites() {
 	local file
 	((BASH_VERSINFO[0] >= 5)) || fail "this needs bash 5 or later; this is $BASH_VERSION"
-	for file in "$PROGRAM" "$CONTROLPLANE"; do
+	for file in "$OPERATOR" "$PROGRAM" "$CONTROLPLANE"; do
 		[[ -x $file ]] || fail "$file is missing: run it as \`make demo\`, which builds what it needs"
 	done
 	# As bin/controlplane does: where envtest's binaries are there, they are used.
@@ -401,12 +402,12 @@ on the host, with a token of its ServiceAccount $ACCOUNT."
 	write_operator_kubeconfig
 	free_port && probes=$REPLY
 	free_port && METRICS_PORT=$REPLY
-	show "${PROGRAM#"$ROOT"/}" manager --kubeconfig "${OPERATOR_KUBECONFIG#"$ROOT"/}" ...
+	show "${OPERATOR#"$ROOT"/}" --kubeconfig "${OPERATOR_KUBECONFIG#"$ROOT"/}" ...
 	now
 	started=$NOW
 	STARTING=yes
 	# It lives on after this script and its terminal.
-	nohup "$PROGRAM" manager --kubeconfig "$OPERATOR_KUBECONFIG" \
+	nohup "$OPERATOR" --kubeconfig "$OPERATOR_KUBECONFIG" \
 		--health-probe-bind-address "127.0.0.1:$probes" \
 		--metrics-bind-address "127.0.0.1:$METRICS_PORT" --metrics-insecure \
 		>"$OPERATOR_LOG" 2>&1 </dev/null &

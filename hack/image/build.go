@@ -11,16 +11,23 @@ import (
 )
 
 // build makes a static program in which nothing tells where, when or from which copy of the source it was built.
-func build(source, program, tags, ldflags string, platform *v1.Platform) error {
+func (o *options) build(program string, platform *v1.Platform) error {
 	program, err := filepath.Abs(program)
 	if err != nil {
 		return err
 	}
-	command := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-tags", tags, "-ldflags", ldflags, "-o", program, ".")
-	command.Dir = source
+	variables, args := o.compile(program, platform)
+	command := exec.Command("go", args...)
+	command.Dir = o.source
 	command.Stdout, command.Stderr = os.Stderr, os.Stderr
-	command.Env = append(environment(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOWORK=off")
+	command.Env = append(environment(), variables...)
 	return command.Run()
+}
+
+// compile returns how go is run: the variables that it gets, and its arguments. The Dockerfile has the same.
+func (o *options) compile(program string, platform *v1.Platform) (variables, args []string) {
+	return []string{"CGO_ENABLED=0", "GOOS=" + platform.OS, "GOARCH=" + platform.Architecture, "GOWORK=off"},
+		[]string{"build", "-trimpath", "-buildvcs=false", "-tags", o.tags, "-ldflags", o.ldflags, "-o", program, "."}
 }
 
 // environment is this program's without what would choose another code for the same source.

@@ -1,4 +1,4 @@
-// Command image builds the program for each platform and packs it into one image: an OCI layout in a tar file, which
+// Command image builds the operator for each platform and packs it into one image: an OCI layout in a tar file, which
 // "ctr images import", "docker load", "skopeo copy oci-archive:" and "crane push" read. The image holds the static program and
 // nothing else: no shell, no package, no file that anybody could change.
 //
@@ -26,44 +26,66 @@ func main() {
 	}
 }
 
-func run(args []string) error {
+// options are the flags.
+type options struct {
+	source    string
+	out       string
+	name      string
+	ldflags   string
+	tags      string
+	platforms []*v1.Platform
+	release   release
+}
+
+func parse(args []string) (*options, error) {
+	o := &options{}
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
-	source := flags.String("source", ".", "root of the source")
-	out := flags.String("out", filepath.Join("dist", "image.tar"), "the archive to write; the programs lie beside it")
-	name := flags.String("name", "ghcr.io/platformprofile/platformprofile", "the image's name, without its tag")
-	ldflags := flags.String("ldflags", "-s -w", "how the program is linked")
-	tags := flags.String("tags", "grpcnotrace", "the build tags, separated by commas")
+	flags.StringVar(&o.source, "source", ".", "root of the source")
+	flags.StringVar(&o.out, "out", filepath.Join("dist", "image.tar"), "the archive to write; the programs lie beside it")
+	flags.StringVar(&o.name, "name", "ghcr.io/platformprofile/platformprofile", "the image's name, without its tag")
+	flags.StringVar(&o.ldflags, "ldflags", "-s -w", "how the program is linked")
+	flags.StringVar(&o.tags, "tags", "grpcnotrace", "the build tags, separated by commas")
 	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build it for")
-	var origin release
-	flags.StringVar(&origin.version, "version", "devel", "the version; also the tag, where devel is latest")
-	flags.StringVar(&origin.revision, "revision", "", "the commit that the source is of")
+	flags.StringVar(&o.release.version, "version", "devel", "the version; also the tag, where devel is latest")
+	flags.StringVar(&o.release.revision, "revision", "", "the commit that the source is of")
 	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	for text := range strings.SplitSeq(*platforms, ",") {
+		platform, err := v1.ParsePlatform(text)
+		if err != nil {
+			return nil, err
+		}
+		o.platforms = append(o.platforms, platform)
+	}
+	return o, nil
+}
+
+func run(args []string) error {
+	o, err := parse(args)
+	if err != nil {
 		return err
 	}
-	folder := filepath.Dir(*out)
+	folder := filepath.Dir(o.out)
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	var images []v1.Image
-	for text := range strings.SplitSeq(*platforms, ",") {
-		platform, err := v1.ParsePlatform(text)
-		if err != nil {
-			return err
-		}
-		program := filepath.Join(folder, "platformprofile-"+platform.OS+"-"+platform.Architecture)
-		if err := build(*source, program, *tags, *ldflags, platform); err != nil {
+	for _, platform := range o.platforms {
+		program := filepath.Join(folder, "operator-"+platform.OS+"-"+platform.Architecture)
+		if err := o.build(program, platform); err != nil {
 			return fmt.Errorf("building for %s: %w", platform, err)
 		}
-		image, err := pack(program, platform, origin)
+		image, err := pack(program, platform, o.release)
 		if err != nil {
 			return fmt.Errorf("packing for %s: %w", platform, err)
 		}
 		images = append(images, image)
 	}
-	reference := *name + ":" + origin.tag()
-	digest, err := write(*out, reference, images)
+	reference := o.name + ":" + o.release.tag()
+	digest, err := write(o.out, reference, images)
 	if err != nil {
-		return fmt.Errorf("writing %s: %w", *out, err)
+		return fmt.Errorf("writing %s: %w", o.out, err)
 	}
 	fmt.Printf("%s@%s\n", reference, digest)
 	return nil

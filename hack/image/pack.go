@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	entrypoint = "/platformprofile"
+	entrypoint = "/operator"
 	// user is nobody in particular. It is a number, so that the kubelet can see that it is not root and no /etc/passwd is needed.
 	user = "65532:65532"
 )
@@ -47,6 +47,11 @@ func (r release) labels() map[string]string {
 	return labels
 }
 
+// config is how the image runs. The Dockerfile has the same.
+func (r release) config() v1.Config {
+	return v1.Config{Entrypoint: []string{entrypoint}, User: user, WorkingDir: "/", Labels: r.labels()}
+}
+
 // pack makes an image from nothing but a program.
 func pack(program string, platform *v1.Platform, origin release) (v1.Image, error) {
 	data, err := os.ReadFile(program)
@@ -66,7 +71,7 @@ func pack(program string, platform *v1.Platform, origin release) (v1.Image, erro
 	image, err = mutate.ConfigFile(image, &v1.ConfigFile{
 		OS: platform.OS, Architecture: platform.Architecture, Variant: platform.Variant,
 		RootFS: v1.RootFS{Type: "layers"},
-		Config: v1.Config{Entrypoint: []string{entrypoint}, User: user, WorkingDir: "/", Labels: origin.labels()},
+		Config: origin.config(),
 	})
 	if err != nil {
 		return nil, err

@@ -313,7 +313,7 @@ func TestHelpNamesTheCommands(t *testing.T) {
 	if code != ExitOK {
 		t.Errorf("exit code %d", code)
 	}
-	for _, command := range []string{"manager", "discover", "check"} {
+	for _, command := range []string{"discover", "check", "diagnose"} {
 		if !slices.Contains(strings.Fields(out), command) {
 			t.Errorf("%s is not in the help", command)
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/version"
 )
 
 // conformanceFormats are what check writes.
@@ -57,7 +58,7 @@ func conformanceFormat(output string, out io.Writer, place report.Place) (confor
 		}, nil
 	case "sarif":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return report.SARIF(w, profiles, place, version())
+			return report.SARIF(w, profiles, place, version.Get())
 		}, nil
 	}
 	return nil, fmt.Errorf("-o %s: write %s", output, written(conformanceFormats))

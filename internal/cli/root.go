@@ -4,13 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/version"
 )
 
 // Exit codes, as pipelines read them.
@@ -22,9 +22,6 @@ const (
 	// ExitError says that the command failed, or that it could not tell.
 	ExitError = 2
 )
-
-// Version is the program's version, set when a release is built.
-var Version = "devel"
 
 // outcome ends the program with an exit code and no message: what is to be said has been said.
 type outcome int
@@ -67,10 +64,10 @@ func newRoot(streams genericclioptions.IOStreams) *cobra.Command {
 		Use:   "platformprofile",
 		Short: "What a cluster's platform is made of, and whether it is what it should be",
 		Long: `platformprofile recognises what a Kubernetes cluster's platform is made of: which components, in which version and
-health. It holds that against a PlatformProfile, once from the command line or all the time as an operator.
+health. It holds that against a PlatformProfile, once, as the operator does all the time.
 
-It only reads: it never changes the cluster, apart from the operator's own status, events and lease.`,
-		Version:       version(),
+It only reads: it never changes the cluster.`,
+		Version:       version.Get(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -82,16 +79,6 @@ It only reads: it never changes the cluster, apart from the operator's own statu
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
 		return fmt.Errorf("%w: '%s --help' lists the flags", err, command.CommandPath())
 	})
-	root.AddCommand(newManager(flags, streams), newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
+	root.AddCommand(newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
 	return root
-}
-
-func version() string {
-	if Version != "devel" {
-		return Version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" && info.Main.Version != "(devel)" {
-		return info.Main.Version
-	}
-	return Version
 }

@@ -94,7 +94,7 @@ func start(program, kubeconfig, logFile string, env, flags []string) (*Operator,
 		return nil, err
 	}
 	args := append([]string{
-		"manager", "--kubeconfig", kubeconfig,
+		"--kubeconfig", kubeconfig,
 		"--metrics-insecure", "--metrics-bind-address", metrics, "--health-probe-bind-address", probes,
 	}, flags...)
 	o := &Operator{

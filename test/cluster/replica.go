@@ -15,7 +15,7 @@ import (
 
 // Build builds the operator, with the tags of the Makefile, and returns its program.
 func (c *Cluster) Build(ctx context.Context) (string, error) {
-	program := filepath.Join(c.Dir, "platformprofile")
+	program := filepath.Join(c.Dir, "operator")
 	build := exec.CommandContext(ctx, "go", "build", "-tags", "grpcnotrace", "-o", program, ".")
 	build.Dir = Root()
 	if out, err := build.CombinedOutput(); err != nil {

@@ -123,7 +123,7 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 	}
 	image := decode[manifest](t, archive.blob(t, index.Manifests[0].Digest))
 	c := decode[config](t, archive.blob(t, image.Config.Digest))
-	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/platformprofile"}) ||
+	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/operator"}) ||
 		c.Config.Cmd != nil || c.Config.Env != nil || !strings.HasPrefix(c.Created, "0001-01-01") {
 		t.Errorf("its configuration is %+v", c)
 	}
@@ -136,17 +136,17 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 		}
 	}
 	files := archive.files(t, image)
-	if names := slices.Collect(maps.Keys(files)); !slices.Equal(names, []string{"platformprofile"}) {
+	if names := slices.Collect(maps.Keys(files)); !slices.Equal(names, []string{"operator"}) {
 		t.Fatalf("it holds %v", names)
 	}
-	program, err := elf.NewFile(bytes.NewReader(files["platformprofile"]))
+	program, err := elf.NewFile(bytes.NewReader(files["operator"]))
 	must(t, err)
 	for _, part := range program.Progs {
 		if part.Type == elf.PT_INTERP || part.Type == elf.PT_DYNAMIC {
 			t.Error("the program is not static")
 		}
 	}
-	if !bytes.Equal(files["platformprofile"], programOf(t)) {
+	if !bytes.Equal(files["operator"], programOf(t)) {
 		t.Error("the program beside the image is another one than the one in it")
 	}
 }
@@ -154,7 +154,7 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 // programOf is the program that lies beside the image.
 func programOf(t *testing.T) []byte {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(dist, "platformprofile-linux-"+runtime.GOARCH))
+	data, err := os.ReadFile(filepath.Join(dist, "operator-linux-"+runtime.GOARCH))
 	must(t, err)
 	return data
 }

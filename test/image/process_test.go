@@ -32,7 +32,7 @@ func confined(t *testing.T, pods []corev1.Pod) {
 		folder := process(t, &pod)
 		status := read(t, filepath.Join(folder, "status"))
 		for name, want := range map[string]string{
-			"Name": "platformprofile",
+			"Name": "operator",
 			"Uid":  "65532 65532 65532 65532", "Gid": "65532 65532 65532 65532",
 			"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
 			"CapBnd": "0000000000000000", "CapAmb": "0000000000000000",

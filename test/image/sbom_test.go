@@ -22,7 +22,7 @@ type component struct{ Name, Version, PURL string }
 // TestTheListNamesAllThatIsInTheImage compares the list with what the Go linker wrote into the program: every module in its
 // version, the standard library among them, and nothing else.
 func TestTheListNamesAllThatIsInTheImage(t *testing.T) {
-	data, err := os.ReadFile(filepath.Join(dist, "platformprofile-linux-"+runtime.GOARCH+".cdx.json"))
+	data, err := os.ReadFile(filepath.Join(dist, "operator-linux-"+runtime.GOARCH+".cdx.json"))
 	must(t, err)
 	list := decode[bom](t, data)
 	built, err := buildinfo.Read(bytes.NewReader(programOf(t)))

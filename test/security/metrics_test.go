@@ -174,7 +174,7 @@ func TestMetricsAreServedByTLS(t *testing.T) {
 
 // TestACertificateThatIsNotThere shows that the operator does not serve with another one instead.
 func TestACertificateThatIsNotThere(t *testing.T) {
-	program := filepath.Join(env.Dir, "platformprofile")
+	program := filepath.Join(env.Dir, "operator")
 	o, err := env.Launch(t.Context(), program, nil, "--metrics-insecure=false", "--metrics-cert-dir", t.TempDir())
 	must(t, err)
 	defer o.Stop()

@@ -31,9 +31,9 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 		return response.StatusCode, string(body)
 	}
 
-	starting, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil, "--health-probe-bind-address", address)
+	starting, err := env.Launch(t.Context(), filepath.Join(env.Dir, "operator"), nil, "--health-probe-bind-address", address)
 	must(t, err)
-	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "platformprofile"), nil)
+	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "operator"), nil)
 	must(t, err)
 	must(t, env.Control(t.Context(), "pause", "kube-apiserver"))
 	hangs := true

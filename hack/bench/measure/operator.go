@@ -60,11 +60,6 @@ func deployed(file string) (args, env []string, err error) {
 	if len(containers) != 1 {
 		return nil, nil, fmt.Errorf("%s has %d containers, want one", file, len(containers))
 	}
-	for _, arg := range containers[0].Args {
-		if arg != "manager" {
-			args = append(args, arg)
-		}
-	}
 	for _, variable := range containers[0].Env {
 		value := variable.Value
 		if from := variable.ValueFrom; from != nil {
@@ -75,7 +70,7 @@ func deployed(file string) (args, env []string, err error) {
 		}
 		env = append(env, variable.Name+"="+value)
 	}
-	return args, env, nil
+	return containers[0].Args, env, nil
 }
 
 func freeAddress() (string, error) {

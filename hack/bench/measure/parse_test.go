@@ -12,7 +12,7 @@ import (
 )
 
 func TestMemoryOfAProcess(t *testing.T) {
-	m, err := parseMemory("Name:\tplatformprofile\nVmPeak:\t 999 kB\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\n")
+	m, err := parseMemory("Name:\toperator\nVmPeak:\t 999 kB\nVmHWM:\t  204800 kB\nVmRSS:\t  102400 kB\n")
 	if err != nil || m.Peak != 200 || m.Now != 100 {
 		t.Errorf("memory %+v, %v", m, err)
 	}
@@ -26,10 +26,10 @@ func TestOperatorRunsAsDeployed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(args, "--leader-elect") || slices.Contains(args, "manager") {
+	if !slices.Contains(args, "--leader-elect") {
 		t.Errorf("arguments %v", args)
 	}
-	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") && !strings.HasSuffix(v, "=0") }) {
+	if !slices.Contains(env, "GOGC=50") || !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") && !strings.HasSuffix(v, "=0") }) {
 		t.Errorf("variables %v", env)
 	}
 }

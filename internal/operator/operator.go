@@ -1,20 +1,21 @@
-package cli
+// Package operator is the program that runs in a cluster: its flags, and the manager with all that is wired into it.
+package operator
 
 import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
-	"github.com/spf13/cobra"
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -29,18 +30,20 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/controllers"
+	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/version"
 )
 
-// leaderLease is the name of the lease by which replicas agree on who writes.
-const leaderLease = "platformprofile.dev"
+// leaseName is the name of the lease by which replicas agree on who writes.
+const leaseName = "platformprofile.dev"
 
 // userAgent is how the operator names itself to the API server, in audit logs too.
 const userAgent = "platformprofile-manager"
 
-type managerOptions struct {
-	flags           *genericclioptions.ConfigFlags
+// options are the operator's flags.
+type options struct {
 	metricsAddress  string
 	metricsInsecure bool
 	metricsCertDir  string
@@ -52,25 +55,36 @@ type managerOptions struct {
 	lease           time.Duration
 	verbosity       int
 	development     bool
+	version         bool
 }
 
-func newManager(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	o := &managerOptions{flags: flags}
-	command := &cobra.Command{
-		Use:   "manager",
-		Short: "Run the operator",
-		Long: `Run the operator: watch the cluster, evaluate every PlatformProfile when something changes, and write its status.
-
-In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as the other commands do.`,
-		Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			logger := zap.New(zap.UseDevMode(o.development), zap.Level(zapcore.Level(-o.verbosity)), zap.WriteTo(streams.ErrOut)) //nolint:gosec // a small number
-			ctrl.SetLogger(logger)
-			klog.SetLogger(logger)
-			return o.run(ctrl.SetupSignalHandler())
-		},
+// Run runs the operator until a signal ends it, and returns its exit code.
+func Run(args []string, errOut io.Writer) int {
+	o, err := parse(args, errOut)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil: // it is printed
+		return 2
+	case o.version:
+		_, _ = fmt.Fprintln(errOut, version.Get())
+		return 0
 	}
-	f := command.Flags()
+	logger := zap.New(zap.UseDevMode(o.development), zap.Level(zapcore.Level(-o.verbosity)), zap.WriteTo(errOut)) //nolint:gosec // a small number
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	if err := o.run(ctrl.SetupSignalHandler()); err != nil {
+		logger.Error(err, "the operator ended")
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, errOut io.Writer) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("operator", flag.ContinueOnError)
+	f.SetOutput(errOut)
+	ctrl.RegisterFlags(f)
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where to serve metrics; "0" serves none`)
 	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "serve metrics over HTTP and to everybody; otherwise over HTTPS, to those who may get /metrics")
 	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder of tls.crt and tls.key to serve metrics with, read again when they change; otherwise a certificate made at the start")
@@ -79,21 +93,34 @@ In a cluster it uses its ServiceAccount. Outside one it uses the kubeconfig, as 
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
 	f.DurationVar(&o.watchSilence, "watch-silence", observe.DefaultSilence, "how long a watch may say nothing before it counts as hung and is opened anew; the API server has a word for each every minute")
-	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long a leader that dies stays the leader: another replica takes over within a second after that")
+	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long the lease of a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
-	return command
+	f.BoolVar(&o.version, "version", false, "print the version and end")
+	err := f.Parse(args)
+	switch {
+	case err != nil:
+		return nil, err
+	case f.NArg() > 0:
+		err = fmt.Errorf("unexpected argument %q: the operator has flags alone", f.Arg(0))
+	case o.lease < leastLease || o.lease%time.Second != 0:
+		err = fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.lease, leastLease)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(errOut, err)
+	}
+	return o, err
 }
 
-func (o *managerOptions) run(ctx context.Context) error {
-	boundMemory()
-	config, err := o.flags.ToRESTConfig()
+// leastLease is the shortest lease that a busy API server lets anybody keep.
+const leastLease = 5 * time.Second
+
+func (o *options) run(ctx context.Context) error {
+	config, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("no cluster to connect to: %w", err)
 	}
 	config.UserAgent = userAgent
-	// The API server's own priority and fairness holds requests back; the client's limit would delay status writes.
-	config.QPS, config.Burst = -1, 0
 	// Between the operator and its API server there is a cluster's network: packing lists costs both more than it saves.
 	config.DisableCompression = true
 	noticeDeadConnections()
@@ -113,11 +140,9 @@ func (o *managerOptions) run(ctx context.Context) error {
 		return err
 	}
 	patience := 10 * time.Second
-	lock, err := o.lock(config)
-	if err != nil {
-		return err
-	}
-	mgr, err := ctrl.NewManager(config, lock.into(ctrl.Options{
+	// In proportion to the lease as Kubernetes' own controllers have them: 10 and 2 seconds of 15.
+	renewDeadline, retryPeriod := o.lease*2/3, o.lease*2/15
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
 		MapperProvider: newOwnKinds,
 		NewClient:      newImpatientClient,
@@ -130,21 +155,27 @@ func (o *managerOptions) run(ctx context.Context) error {
 		HealthProbeBindAddress:  o.probeAddress,
 		PprofBindAddress:        o.pprofAddress,
 		GracefulShutdownTimeout: &patience,
-	}))
+
+		LeaderElection:          o.elect,
+		LeaderElectionID:        leaseName,
+		LeaderElectionNamespace: o.leaseNamespace,
+		LeaseDuration:           &o.lease,
+		RenewDeadline:           &renewDeadline,
+		RetryPeriod:             &retryPeriod,
+		// The program ends with the manager, so that nobody writes once the lease is given back.
+		LeaderElectionReleaseOnCancel: true,
+	})
 	if err != nil {
 		return fmt.Errorf("starting the operator: %w", err)
-	}
-	if err := lock.join(mgr); err != nil {
-		return err
 	}
 	ready, err := setUp(mgr, clients)
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready), mgr.Add(givingBack{ready})); err != nil {
+	if err := errors.Join(mgr.AddHealthzCheck("ping", healthz.Ping), mgr.AddReadyzCheck("inventory", ready)); err != nil {
 		return err
 	}
-	mgr.GetLogger().Info("starting", "version", version(), "pid", os.Getpid())
+	mgr.GetLogger().Info("starting", "version", version.Get(), "pid", os.Getpid())
 	err = mgr.Start(ctx)
 	if meta.IsNoMatchError(err) {
 		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd, or the chart with crds.enabled: %w", err)
@@ -165,7 +196,7 @@ func newImpatientClient(config *rest.Config, options client.Options) (client.Cli
 }
 
 // metrics says where and to whom metrics are served.
-func (o *managerOptions) metrics() (metricsserver.Options, error) {
+func (o *options) metrics() (metricsserver.Options, error) {
 	options := metricsserver.Options{BindAddress: o.metricsAddress}
 	if !o.metricsInsecure {
 		options.SecureServing = true
@@ -190,10 +221,11 @@ func serving(c *tls.Config) {
 
 // setUp wires the parts together, and returns the check that tells whether the operator is ready.
 func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
-	found, err := inventoryOfBuiltins()
+	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
+	found := inventory.New(catalog.New(builtin...), time.Now)
 	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
 	crds, err := metadata.NewForConfig(mgr.GetConfig())
 	if err != nil {
@@ -218,7 +250,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	if err := errors.Join(
 		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
-		controllers.RegisterMetrics(profiles, version()), controllers.RegisterSightMetrics(live, found),
+		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSightMetrics(live, found),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
 	}
@@ -248,12 +280,4 @@ func noticeDeadConnections() {
 			_ = os.Setenv(name, "10") // it fails for names that are none
 		}
 	}
-}
-
-func inventoryOfBuiltins() (*inventory.Inventory, error) {
-	c, err := (&source{}).catalog(nil)
-	if err != nil {
-		return nil, err
-	}
-	return inventory.New(c, time.Now), nil
 }
