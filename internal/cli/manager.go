@@ -207,12 +207,13 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorder := mgr.GetEventRecorder("platformprofile")
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Recorder: recorder,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(

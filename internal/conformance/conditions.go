@@ -31,8 +31,6 @@ const (
 	ReasonEvaluated = "Evaluated"
 	// ReasonInvalidSpec is Stalled's reason, and Ready's with it.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonFlapping is the reason of the condition Flapping.
-	ReasonFlapping = "RequirementsFlapping"
 	// ReasonOldSchema is the reason of the condition SchemaOutdated.
 	ReasonOldSchema = "CRDOlderThanOperator"
 	// ReasonSuspended is Ready's reason while the profile is suspended.
@@ -48,7 +46,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 			Type: kind, Status: value, Reason: reason, Message: Bounded(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
-			condition.LastTransitionTime = old.LastTransitionTime
+			condition.LastTransitionTime = *e.past(&old.LastTransitionTime)
 		}
 		built = append(built, condition)
 	}
@@ -64,9 +62,6 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 	}
 	if e.profile.outdated != "" {
 		set(v1alpha1.ConditionSchemaOutdated, metav1.ConditionTrue, ReasonOldSchema, e.profile.outdated)
-	}
-	if told := flapping(status, flapped); len(told) > 0 {
-		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
 	}
 	for i := range status.Layers {
 		condition := e.profile.layers[i].condition
@@ -233,7 +228,7 @@ func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now tim
 func Own(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		switch c.Type {
-		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionFlapping, v1alpha1.ConditionSchemaOutdated:
+		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionSchemaOutdated:
 			return false
 		}
 		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // that of a layer, or of all of them

@@ -41,9 +41,9 @@ func TestCompare(t *testing.T) {
 	}{
 		"the same": {func(*apiextensionsv1.JSONSchemaProps) {}, nil, nil},
 		"older": {func(root *apiextensionsv1.JSONSchemaProps) {
-			delete(requirements(root, "status").Properties, "flapping")
+			delete(requirements(root, "status").Properties, "failingSince")
 			delete(root.Properties["status"].Properties, "diagnosesOmitted")
-		}, []string{"status.diagnosesOmitted", "status.layers.requirements.flapping"}, nil},
+		}, []string{"status.diagnosesOmitted", "status.layers.requirements.failingSince"}, nil},
 		"newer": {func(root *apiextensionsv1.JSONSchemaProps) {
 			r := requirements(root, "spec")
 			r.Properties["minNodes"] = apiextensionsv1.JSONSchemaProps{Type: "integer"}

@@ -94,15 +94,13 @@ func TestOldStatus(t *testing.T) {
 func TestOldCRD(t *testing.T) {
 	old := crd(t, "platformprofiles")
 	delete(field(t, old, "status")["properties"].(map[string]any), "diagnosesOmitted")
-	for _, name := range []string{"recentTurns", "flapping", "failingSince"} {
-		delete(field(t, old, "status", "layers", "requirements")["properties"].(map[string]any), name)
-	}
+	delete(field(t, old, "status", "layers", "requirements")["properties"].(map[string]any), "failingSince")
 	install(t, old)
 	stop := start(t)
 	create(t, holding("held-back"))
 	p := profile(t, "held-back", "it is evaluated", verdictIs("class", v1alpha1.VerdictSatisfied))
 	c := condition(p, v1alpha1.ConditionSchemaOutdated)
-	if c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "status.diagnosesOmitted") || !strings.Contains(c.Message, "status.layers.requirements.flapping") {
+	if c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "status.diagnosesOmitted") || !strings.Contains(c.Message, "status.layers.requirements.failingSince") {
 		t.Fatalf("the profile does not say that its CRD is old: %+v", p.Status.Conditions)
 	}
 	t.Log(c.Message)
@@ -124,9 +122,9 @@ func TestOldCRD(t *testing.T) {
 		t.Errorf("what the new CRD can hold is not there: %+v", r)
 	}
 	must(t, env.Client.Delete(context.Background(), class))
-	profile(t, "held-back", "it holds again, and its turns are kept", func(p *v1alpha1.PlatformProfile) bool {
+	profile(t, "held-back", "it holds again", func(p *v1alpha1.PlatformProfile) bool {
 		r := requirement(p, "class")
-		return r.Verdict == v1alpha1.VerdictSatisfied && len(r.RecentTurns) == 1
+		return r.Verdict == v1alpha1.VerdictSatisfied && r.FailingSince == nil
 	})
 	quiet(t, "held-back")
 }

@@ -16,7 +16,7 @@ type RequirementStatusApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
-	// Severity of the requirement, as declared.
+	// Severity of the requirement where it is Recommended; absent where it is Required.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
 	// The component that the verdict is about.
 	Component *string `json:"component,omitempty"`
@@ -26,23 +26,18 @@ type RequirementStatusApplyConfiguration struct {
 	Health *apiv1alpha1.Health `json:"health,omitempty"`
 	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
 	Namespace *string `json:"namespace,omitempty"`
-	// What was found, where, since when, and what is wrong with it.
+	// What was found, where, since when, and what is wrong with it; absent where a healthy component satisfies the requirement, of
+	// which component, version and namespace say it all.
 	Message *string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.
 	Remediation *string `json:"remediation,omitempty"`
 	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
 	// for instance the objects that fail a rule.
 	Evidence []EvidenceApplyConfiguration `json:"evidence,omitempty"`
-	// When the verdict last changed.
+	// When the verdict last changed; absent while a requirement holds since it was first evaluated.
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`
 	// Since when the requirement does not hold, whatever the verdict was in between.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
-	// When the requirement turned between holding and not, lately, the latest last. Turns that came with another spec are
-	// not among them.
-	RecentTurns []v1.Time `json:"recentTurns,omitempty"`
-	// There only while the requirement flaps: from when it turned five times within half an hour until it did not turn for
-	// half an hour. Its turns are told by no events meanwhile.
-	Flapping *FlappingApplyConfiguration `json:"flapping,omitempty"`
 }
 
 // RequirementStatusApplyConfiguration constructs a declarative configuration of the RequirementStatus type for use with
@@ -149,23 +144,5 @@ func (b *RequirementStatusApplyConfiguration) WithLastTransitionTime(value v1.Ti
 // If called multiple times, the FailingSince field is set to the value of the last call.
 func (b *RequirementStatusApplyConfiguration) WithFailingSince(value v1.Time) *RequirementStatusApplyConfiguration {
 	b.FailingSince = &value
-	return b
-}
-
-// WithRecentTurns adds the given value to the RecentTurns field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, values provided by each call will be appended to the RecentTurns field.
-func (b *RequirementStatusApplyConfiguration) WithRecentTurns(values ...v1.Time) *RequirementStatusApplyConfiguration {
-	for i := range values {
-		b.RecentTurns = append(b.RecentTurns, values[i])
-	}
-	return b
-}
-
-// WithFlapping sets the Flapping field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Flapping field is set to the value of the last call.
-func (b *RequirementStatusApplyConfiguration) WithFlapping(value *FlappingApplyConfiguration) *RequirementStatusApplyConfiguration {
-	b.Flapping = value
 	return b
 }
