@@ -8,11 +8,11 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -44,13 +44,12 @@ type PlatformComponentReconciler struct {
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
 	Schemas     *Schemas
+	// Recorder publishes what is wrong with a definition, after the status is written.
+	Recorder events.EventRecorder
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
 	// Now is the clock.
 	Now func() time.Time
-
-	// untold are the events that the API server did not take yet, by the definition's name. One worker uses it.
-	untold map[string]*eventsv1.Event
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformcomponents,verbs=get;list;watch
@@ -62,7 +61,6 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 	if err := r.Client.Get(ctx, request.NamespacedName, object); err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			r.Definitions.drop(request.Name)
-			delete(r.untold, request.Name)
 		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
@@ -74,37 +72,18 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 	stored := object.Status.DeepCopy()
 	stored.Conditions = ownOfDefinition(stored.Conditions)
 	if equality.Semantic.DeepEqual(status, stored) {
-		return reconcile.Result{}, r.tell(ctx, object.Name)
+		return reconcile.Result{}, nil
 	}
+	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
+		return outdated(err)
+	}
+	statusWrites.WithLabelValues("PlatformComponent").Inc()
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
 	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAccepted)
 	if now.Status == metav1.ConditionFalse && (before == nil || before.Message != now.Message) {
-		r.untold[object.Name] = eventOf("PlatformComponent", object, &news{
-			kind: corev1.EventTypeWarning, reason: now.Reason, action: "Compile", note: conformance.Bounded(now.Message, maxNote),
-			what: fmt.Sprintf("%d %s", object.Generation, now.Message),
-		}, r.Now())
+		r.Recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Compile", "%s", conformance.Bounded(now.Message, maxNote))
 	}
-	// It is told before it is written: should this leader end in between, the next one finds the status as it was, and tells the
-	// same by the same name.
-	untold := r.tell(ctx, object.Name)
-	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
-		return outdated(client.IgnoreNotFound(err))
-	}
-	statusWrites.WithLabelValues("PlatformComponent").Inc()
-	return reconcile.Result{}, untold
-}
-
-// tell sends the event that is yet to be told of a definition. What the API server does not take now stays for the next time.
-func (r *PlatformComponentReconciler) tell(ctx context.Context, name string) error {
-	event := r.untold[name]
-	if event == nil {
-		return nil
-	}
-	if err := send(ctx, r.Client, event.DeepCopy()); err != nil {
-		return err
-	}
-	delete(r.untold, name)
-	return nil
+	return reconcile.Result{}, nil
 }
 
 // status says whether a definition is in use, and what it finds.
@@ -167,7 +146,6 @@ func mistakes(compiled *definition) string {
 // SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each
 // when the replica is elected.
 func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.untold = map[string]*eventsv1.Event{}
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"sync"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -54,6 +54,8 @@ type PlatformProfileReconciler struct {
 	Definitions *Definitions
 	Reader      Reader
 	Schemas     *Schemas
+	// Recorder publishes events on transitions, after the status is written.
+	Recorder events.EventRecorder
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
 	// Settled tells whether the API server answers, and what was out of sight while it did not is seen again; nil where nobody
@@ -82,10 +84,6 @@ type evaluated struct {
 	// generation that the written one is about.
 	shown    *v1alpha1.PlatformProfileStatus
 	observed int64
-	// told says that what the status shows was told, or is in untold: it is false where another leader wrote the status, and
-	// after a write that may have been taken although it failed.
-	told   bool
-	untold []news
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
@@ -109,7 +107,8 @@ type evaluated struct {
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
 
-// Reconcile evaluates one profile, writes its status where it differs, and tells of what turned by events.
+// Reconcile evaluates one profile, writes its status where it differs, and then
+// publishes an event for each transition.
 func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	profile := &v1alpha1.PlatformProfile{}
 	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
@@ -138,20 +137,7 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	if kept.shown == nil {
 		r.show(kept, before) // what the leader before wrote stands until something else is found
 	}
-	r.retell(kept, before)
-	result, err := r.evaluate(ctx, kept, profile, before)
-	if err = errors.Join(err, r.tell(ctx, kept, profile)); err != nil {
-		return reconcile.Result{}, err // it is tried again by itself
-	}
-	return result, nil
-}
-
-// retell has told what the status shows and may not have been told.
-func (r *PlatformProfileReconciler) retell(kept *evaluated, before *v1alpha1.PlatformProfileStatus) {
-	if !kept.told {
-		was, result := conformance.Retell(before, r.Now().Add(-retellWindow))
-		kept.untold, kept.told = append(kept.untold, announce(&was, &result)...), true
-	}
+	return r.evaluate(ctx, kept, profile, before)
 }
 
 // evaluate evaluates a profile of which before is the status, and writes the status where it differs.
@@ -182,20 +168,14 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
-	first, after := toldFirst(announce(before, &result))
-	if len(first) > 0 {
-		kept.untold = append(kept.untold, first...)
-		if err := r.tell(ctx, kept, profile); err != nil {
-			log.FromContext(ctx).Error(err, "an event will be sent again")
-		}
-	}
-	err := r.writeIf(ctx, true, kept, profile, result.Status)
-	if err != nil {
+	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
 		// What is alarmed on is what was found, be it written or not.
 		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return outdated(err)
 	}
-	kept.untold = append(kept.untold, after...)
+	for _, e := range eventsOf(before, &result) {
+		r.Recorder.Eventf(profile, nil, e.kind, e.reason, e.action, "%s", e.note)
+	}
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 
@@ -385,8 +365,7 @@ func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, k
 	}
 	written, err := writeProfileStatus(ctx, r.Client, profile, &status)
 	if err != nil {
-		kept.told = false
-		return client.IgnoreNotFound(err)
+		return err
 	}
 	kept.wrote = time.Now()
 	statusWrites.WithLabelValues("PlatformProfile").Inc()

@@ -40,7 +40,7 @@ func (l lastStatus) newest(profile *v1alpha1.PlatformProfile) (*v1alpha1.Platfor
 
 // writeProfileStatus writes a status by server-side apply, and returns the resource version that this made. The profile's
 // own resource version is that of the status before: where somebody wrote since, the API server refuses with a conflict. So
-// a leader that was paused past its lease writes nothing over what its successor wrote, and tells no turn a second time.
+// a leader that was paused past its lease writes nothing over what its successor wrote, and publishes no event for it.
 func writeProfileStatus(ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, status *v1alpha1.PlatformProfileStatus) (string, error) {
 	// The UID keeps the status from landing on another profile of the same name.
 	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(profile.ResourceVersion).WithStatus(apply.PlatformProfileStatus())
@@ -76,11 +76,12 @@ func convert(status, into any) error {
 }
 
 // outdated turns a write that was refused because somebody else wrote first into another try, once the cache has seen that.
+// One to an object that is gone needs none.
 func outdated(err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
-	return reconcile.Result{}, err
+	return reconcile.Result{}, client.IgnoreNotFound(err)
 }
 
 func resourceVersionOf(version *string) string {

@@ -12,7 +12,7 @@ import (
 // +kubebuilder:resource:scope=Cluster,shortName=pprofile,categories=platform
 // +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement holds: True, False, or Unknown where the operator could not look."
 // +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Required requirements that hold, of all that are Required."
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="The layers that fail or cannot be judged, and what flaps."
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="The layers that fail or cannot be judged."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the present generation was evaluated."
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`
@@ -73,7 +73,7 @@ type PlatformProfileSpec struct {
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody, for instance 5m. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
+	// nobody, for instance 5m. Verdicts change at once.
 	// +default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="gracePeriod must be between 0s and 24h"
 	// +optional
@@ -330,8 +330,6 @@ const (
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is there, and True, only while the spec has a mistake that no retry can mend.
 	ConditionStalled = "Stalled"
-	// ConditionFlapping is there, and True, only while requirements flap: they keep turning between holding and not.
-	ConditionFlapping = "Flapping"
 	// ConditionAccepted is on a PlatformComponent and says whether it is in use.
 	ConditionAccepted = "Accepted"
 )
@@ -354,7 +352,7 @@ type PlatformProfileStatus struct {
 	// +optional
 	Score string `json:"score,omitempty"`
 
-	// The layers that fail or cannot be judged, and what flaps, in words short enough for a table.
+	// The layers that fail or cannot be judged, in words short enough for a table.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 
@@ -381,7 +379,7 @@ type PlatformProfileStatus struct {
 
 	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
 	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
+	// (the spec has a mistake that no retry can mend) are there only while True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -460,24 +458,6 @@ type RequirementStatus struct {
 	// Since when the requirement does not hold, whatever the verdict was in between.
 	// +optional
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
-	// When the requirement turned between holding and not, lately, the latest last. Turns that came with another spec are
-	// not among them.
-	// +listType=atomic
-	// +kubebuilder:validation:MaxItems=5
-	// +optional
-	RecentTurns []metav1.Time `json:"recentTurns,omitempty"`
-	// There only while the requirement flaps: from when it turned five times within half an hour until it did not turn for
-	// half an hour. Its turns are told by no events meanwhile.
-	// +optional
-	Flapping *Flapping `json:"flapping,omitempty"`
-}
-
-// Flapping is what a requirement that keeps turning has come to.
-type Flapping struct {
-	// When it first turned.
-	Since metav1.Time `json:"since"`
-	// How often it turned since, between holding and not.
-	Turns int32 `json:"turns"`
 }
 
 // Evidence is a live object, with the signal of a definition that it matched or what is wrong with it.

@@ -194,7 +194,7 @@ func BenchmarkSame(b *testing.B) {
 	other := status.DeepCopy()
 	b.ReportAllocs()
 	for b.Loop() {
-		if !same(&status, other) {
+		if !isSame(&status, other) {
 			b.Fatal("they differ")
 		}
 	}

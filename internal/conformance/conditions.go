@@ -31,8 +31,6 @@ const (
 	ReasonEvaluated = "Evaluated"
 	// ReasonInvalidSpec is Stalled's reason, and Ready's with it.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonFlapping is the reason of the condition Flapping.
-	ReasonFlapping = "RequirementsFlapping"
 	// ReasonSuspended is Ready's reason while the profile is suspended.
 	ReasonSuspended = "Suspended"
 )
@@ -46,7 +44,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 			Type: kind, Status: value, Reason: reason, Message: Bounded(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
-			condition.LastTransitionTime = old.LastTransitionTime
+			condition.LastTransitionTime = *e.past(&old.LastTransitionTime)
 		}
 		built = append(built, condition)
 	}
@@ -59,9 +57,6 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
-	}
-	if told := flapping(status, flapped); len(told) > 0 {
-		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
 	}
 	for i := range status.Layers {
 		condition := e.profile.layers[i].condition
@@ -225,7 +220,7 @@ func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now tim
 func Own(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		switch c.Type {
-		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionFlapping:
+		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
 			return false
 		}
 		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // that of a layer, or of all of them

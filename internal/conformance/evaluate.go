@@ -24,8 +24,6 @@ type Result struct {
 	Changed bool
 	// Transitions are the verdicts that turned, in the order of the spec.
 	Transitions []Transition
-	// Flaps are the requirements that began or ceased to flap, in the order of the spec.
-	Flaps []Flap
 	// Insights are the verdicts that turned earlier and whose cause is known now, in the order of the spec.
 	Insights []Insight
 	// Again is when to evaluate next although nothing changes; never zero.
@@ -35,12 +33,10 @@ type Result struct {
 // Transition is a verdict that turned.
 type Transition struct {
 	Layer string
-	From  v1alpha1.Verdict // empty for a requirement that is new, and where it is not known any more
+	From  v1alpha1.Verdict // empty for a requirement that is new
 	Now   v1alpha1.RequirementStatus
 	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
 	Leading *v1alpha1.Diagnosis
-	// Retold says that it was found in the status, by Retell.
-	Retold bool
 }
 
 // Bad tells whether the verdict turned to one that does not hold.
@@ -58,12 +54,10 @@ type Insight struct {
 // since when things are as they are; generation is that of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
 	second := metav1.NewTime(now.Truncate(time.Second))
-	stored := before
-	before = upTo(second, before)
 	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
-		LastChangeTime:     before.LastChangeTime,
+		LastChangeTime:     e.past(before.LastChangeTime),
 	}
 	requirements := 0
 	for i := range p.layers {
@@ -82,12 +76,9 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	if status.Reason == "" && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionConformant) {
 		status.Reason = "undeclared: cannot tell"
 	}
-	if names := flapping(&status, func(name string, _ *v1alpha1.Flapping) string { return name }); len(names) > 0 {
-		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
-	}
 
-	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
-	if before.LastChangeTime == nil || before != stored || !same(&status, before) {
+	result := Result{Transitions: e.transitions, Insights: e.insights, Again: e.again}
+	if before.LastChangeTime == nil || !isSame(&status, before) {
 		result.Changed = true
 		status.LastChangeTime = &e.now
 	}
@@ -103,7 +94,6 @@ type evaluation struct {
 	now         metav1.Time // in whole seconds, as the API stores it
 	again       time.Duration
 	transitions []Transition
-	flaps       []Flap
 	insights    []Insight
 	diagnoses   diagnoses
 	room        room
@@ -129,10 +119,6 @@ func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v
 		e.diagnoses.passOver(o, e.snapshot)
 		was := old.named(r.Name, i)
 		judged := e.dated(e.shown(r, o), was)
-		if news := e.flap(&judged, was, now); news != nil {
-			news.Layer, news.Now, news.Leading = l.name, judged, leading(why)
-			e.flaps = append(e.flaps, *news)
-		}
 		if was == nil || was.Verdict != judged.Verdict {
 			t := Transition{Layer: l.name, Now: judged, Leading: leading(why)}
 			if was != nil {
@@ -225,15 +211,15 @@ func (e *evaluation) dated(status v1alpha1.RequirementStatus, old *v1alpha1.Requ
 		return status
 	}
 	if old.Verdict == status.Verdict {
-		status.LastTransitionTime = old.LastTransitionTime
+		status.LastTransitionTime = e.past(old.LastTransitionTime)
 	}
 	switch {
 	case status.FailingSince == nil || holds(old.Verdict):
 	case old.FailingSince != nil:
-		status.FailingSince = old.FailingSince
+		status.FailingSince = e.past(old.FailingSince)
 	case old.LastTransitionTime != nil:
 		// An older version, or an older CRD, stored no more.
-		status.FailingSince = old.LastTransitionTime
+		status.FailingSince = e.past(old.LastTransitionTime)
 	}
 	return status
 }

@@ -231,7 +231,8 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	schemas, err := controllers.NewSchemas(crds, mgr.GetEventRecorder(userAgent), mgr.Elected(), mgr.GetLogger().WithName("schemas"))
+	recorder := mgr.GetEventRecorder("platformprofile")
+	schemas, err := controllers.NewSchemas(crds, recorder, mgr.Elected(), mgr.GetLogger().WithName("schemas"))
 	if err != nil {
 		return nil, err
 	}
@@ -240,11 +241,11 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		return nil, err
 	}
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(

@@ -69,7 +69,7 @@ type Evaluator struct {
 	recorder Recorder
 	wake     chan struct{}
 
-	budget   uint64 // passBudget
+	budget uint64 // passBudget
 
 	running   sync.Mutex // held while instances are evaluated
 	recording sync.Mutex // held while an outcome is recorded, or let go, so that none outlives its instance

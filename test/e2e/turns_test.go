@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -26,72 +29,53 @@ func startAgain(t *testing.T) {
 	must(t, err)
 }
 
-// TestFlapping shows that a requirement that keeps turning is told of as such, by one event, and that an operator that
-// starts in between goes on counting.
-func TestFlapping(t *testing.T) {
-	class := func() *storagev1.StorageClass {
-		return &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "unwanted"}, Provisioner: "example.com/unwanted"}
-	}
-	profile := create(t, "flapping", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "classes", Rule: &v1alpha1.Rule{
+// TestEvents shows that each transition is an event of its own, also where the same one comes again in a moment, and that an
+// operator that starts publishes none of them again.
+func TestEvents(t *testing.T) {
+	ctx := context.Background()
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "unwanted"}, Provisioner: "example.com/unwanted"}
+	t.Cleanup(func() { must(t, client.IgnoreNotFound(env.Client.Delete(ctx, class))) })
+	profile := create(t, "transitions", v1alpha1.Layer{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "classes", Rule: &v1alpha1.Rule{
 		Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
 		Expression: "object.metadata.name != 'unwanted'", Message: "no unwanted class",
 	}}}})
 	profile.settles(t, 10*time.Second, "the check holds", verdictIs("storage", "classes", v1alpha1.VerdictSatisfied))
-	turns := 0
-	turn := func() *v1alpha1.RequirementStatus {
-		t.Helper()
-		verdict := v1alpha1.VerdictCheckFailed
-		change := func() { must(t, env.Client.Create(context.Background(), class())) }
-		if turns++; turns%2 == 0 {
-			verdict = v1alpha1.VerdictSatisfied
-			change = func() { must(t, env.Client.Delete(context.Background(), class())) }
-		}
-		r := profile.flips(t, "storage", "classes", verdict, change)
-		time.Sleep(1100 * time.Millisecond) // times are stored in whole seconds
-		return &r
-	}
-	t.Cleanup(func() { must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), class()))) })
-
 	for range 3 {
-		turn()
+		profile.flips(t, "storage", "classes", v1alpha1.VerdictCheckFailed, func() { must(t, env.Client.Create(ctx, class.DeepCopy())) })
+		profile.flips(t, "storage", "classes", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Delete(ctx, class.DeepCopy())) })
+	}
+	// The first evaluation makes it Conformant.
+	const want = "CheckFailed 3, Conformant 4, NotConformant 3, Satisfied 3"
+	published := func() string {
+		list := &eventsv1.EventList{}
+		must(t, env.Client.List(ctx, list))
+		counts := map[string]int{}
+		for _, event := range list.Items {
+			if event.Regarding.Name != "transitions" {
+				continue
+			}
+			counts[event.Reason]++
+			if event.Series != nil {
+				t.Errorf("two transitions are one event: %+v", event)
+			}
+			if event.Reason == "CheckFailed" && (event.Type != corev1.EventTypeWarning || !strings.HasPrefix(event.Note, "storage/classes (was Satisfied): ")) {
+				t.Errorf("the event is %+v", event)
+			}
+		}
+		var all []string
+		for _, reason := range slices.Sorted(maps.Keys(counts)) {
+			all = append(all, fmt.Sprintf("%s %d", reason, counts[reason]))
+		}
+		return strings.Join(all, ", ")
+	}
+	if err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) { return published() == want, nil }); err != nil {
+		t.Fatalf("the events are %s, want %s", published(), want)
 	}
 	startAgain(t)
-	probe := create(t, "flapping-probe", v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{anyOf("kubernetes", "kubernetes", "")}})
+	probe := create(t, "transitions-probe", v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{anyOf("kubernetes", "kubernetes", "")}})
 	probe.settles(t, 30*time.Second, "the operator leads again", verdictIs("core", "kubernetes", v1alpha1.VerdictSatisfied))
-	if r := turn(); r.Flapping != nil || len(r.RecentTurns) != 4 {
-		t.Fatalf("after four turns: %+v", r)
-	}
-	r := turn()
-	if r.Flapping == nil || r.Flapping.Turns != 5 || !strings.HasPrefix(r.Message, "flapping: turned 5 times since ") {
-		t.Errorf("after five turns: %+v", r)
-	}
-	r = turn()
-	if r.Flapping == nil || r.Flapping.Turns != 6 || r.Verdict != v1alpha1.VerdictSatisfied {
-		t.Errorf("after six turns: %+v", r)
-	}
-	last := profile.last()
-	if c := condition(last, v1alpha1.ConditionFlapping); c == nil || c.Status != metav1.ConditionTrue || !strings.Contains(c.Message, "storage/classes turned 6 times") {
-		t.Errorf("the condition is %+v", c)
-	}
-	if c := condition(last, v1alpha1.ConditionConformant); c.Status != metav1.ConditionTrue || last.Status.Reason != "flapping: storage/classes" {
-		t.Errorf("all holds, and Conformant is %s, the column %q", c.Status, last.Status.Reason)
-	}
-
-	list := &eventsv1.EventList{}
-	must(t, env.Client.List(context.Background(), list))
-	told := 0
-	for _, event := range list.Items {
-		if event.Regarding.Name != "flapping" || event.Reason != "Flapping" {
-			continue
-		}
-		told++
-		t.Log(event.Note)
-		if event.Type != corev1.EventTypeWarning || event.Series != nil || !strings.Contains(event.Note, "storage/classes is CheckFailed, flapping: turned 5 times") {
-			t.Errorf("the event is %+v", event)
-		}
-	}
-	if told != 1 {
-		t.Errorf("%d events tell that it flaps", told)
+	if got := published(); got != want {
+		t.Errorf("after a restart the events are %s, want %s", got, want)
 	}
 }
 

@@ -67,7 +67,7 @@ func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
 	w := lay(t, hostOf(t, g.Config.Host))
 	g.launch(t, "https://"+w.address(), nil)
 	g.agrees(t)
-	turned := g.turnsOf(t, "apps", "app")
+	changed := g.changedAt(t, "apps", "app")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("the seed is %d", seed)
 	chance := rand.New(rand.NewPCG(seed, 0))
@@ -84,9 +84,9 @@ func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
 		must(t, g.remove(ctx, object(unwanted)))
 		g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
 		g.agrees(t)
-		if again := g.turnsOf(t, "apps", "app"); again != turned {
-			t.Errorf("gone for %s, apps/app turned %d times, and %d before", down, again, turned)
-			turned = again
+		if again := g.changedAt(t, "apps", "app"); !again.Equal(changed) {
+			t.Errorf("gone for %s, apps/app changed at %s, and before at %s", down, again, changed)
+			changed = again
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
@@ -27,7 +29,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
 		t.Run(name, func(t *testing.T) {
 			g.undone(t, unwanted)
-			turned := g.turnsOf(t, "apps", "app")
+			changed := g.changedAt(t, "apps", "app")
 			must(t, g.Control(ctx, "kill", "kube-apiserver"))
 			killed := time.Now()
 			if down > 0 {
@@ -47,8 +49,8 @@ func TestAPIServerRestarts(t *testing.T) {
 			g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
 			t.Logf("right %s after the API server was ready", time.Since(began).Round(time.Millisecond))
 			g.agrees(t)
-			if again := g.turnsOf(t, "apps", "app"); again != turned {
-				t.Errorf("apps/app, which was there all the while, turned %d times, and %d before", again, turned)
+			if again := g.changedAt(t, "apps", "app"); !again.Equal(changed) {
+				t.Errorf("apps/app, which was there all the while, changed at %s, and before at %s", again, changed)
 			}
 			must(t, g.remove(ctx, object(unwanted)))
 			g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
@@ -57,20 +59,20 @@ func TestAPIServerRestarts(t *testing.T) {
 	}
 }
 
-// turnsOf is how often the status says that a requirement turned lately.
-func (g *ground) turnsOf(t *testing.T, layer, requirement string) int {
+// changedAt is when the status says that the verdict on a requirement last changed, nil where it never did.
+func (g *ground) changedAt(t *testing.T, layer, requirement string) *metav1.Time {
 	t.Helper()
 	found, err := g.stored(context.Background(), "faults")
 	must(t, err)
 	for _, l := range found.Status.Layers {
 		for _, r := range l.Requirements {
 			if l.Name == layer && r.Name == requirement {
-				return len(r.RecentTurns)
+				return r.LastTransitionTime
 			}
 		}
 	}
 	t.Fatalf("the status has no %s/%s", layer, requirement)
-	return 0
+	return nil
 }
 
 // TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.

@@ -134,8 +134,8 @@ func (p *watched) wrote(t *testing.T, since time.Time, want int) {
 	}
 }
 
-// told asserts that of each reason that many events were sent about the profile, whatever else was told.
-func (p *watched) told(t *testing.T, want map[string]int) {
+// published asserts that of each reason there are that many events on the profile, and any number of others.
+func (p *watched) published(t *testing.T, want map[string]int) {
 	t.Helper()
 	counts := func() map[string]int { return eventsOn(t, "PlatformProfile", p.name) }
 	// They are sent behind the status.
@@ -148,11 +148,22 @@ func (p *watched) told(t *testing.T, want map[string]int) {
 			break
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // for what is told twice
+	time.Sleep(200 * time.Millisecond) // for what is published twice
 	got := counts()
 	for reason, n := range want {
 		if got[reason] != n {
-			t.Errorf("%d events tell of %s on %s, want %d: %v", got[reason], reason, p.name, n, got)
+			t.Errorf("%d events with the reason %s are on %s, want %d: %v", got[reason], reason, p.name, n, got)
+		}
+	}
+}
+
+// publishedAtMost asserts that of each reason there are no more events on the profile: a replica that dies may leave some out.
+func (p *watched) publishedAtMost(t *testing.T, most map[string]int) {
+	t.Helper()
+	got := eventsOn(t, "PlatformProfile", p.name)
+	for reason, n := range most {
+		if got[reason] > n {
+			t.Errorf("%d events with the reason %s are on %s, want %d at most: %v", got[reason], reason, p.name, n, got)
 		}
 	}
 }

@@ -2,8 +2,6 @@ package replicas
 
 import (
 	"context"
-	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,70 +13,39 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// TestLeaderKilledBeforeItWrites shows that what no status tells any more once it is written, the end of a flapping and what
-// was wrong with a definition, is told all the same, and once, where a leader dies between telling and writing.
-func TestLeaderKilledBeforeItWrites(t *testing.T) {
-	ctx := context.Background()
-	began := metav1.NewTime(time.Now().Add(-2 * time.Hour).Truncate(time.Second))
-	calm := flapped(t, "flapped", began)
+// TestNoEventWithoutAStatus shows that a status that cannot be written is followed by no event, and by one of each once it can.
+func TestNoEventWithoutAStatus(t *testing.T) {
+	pair(t, "", short)
+	p := declare(t, "refused", 0)
+	profile := &v1alpha1.PlatformProfile{}
+	must(t, env.Client.Get(context.Background(), client.ObjectKey{Name: p.name}, profile))
+	allow := refuse(t, profile)
 	broken := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
 		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Rule: v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "object.nonsense()", Message: "never"}}}},
 	}}
-	must(t, env.Client.Create(ctx, broken))
+	began := time.Now()
+	must(t, env.Client.Create(context.Background(), broken))
 	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), broken)) })
-	allow := refuse(t, calm)
-
-	leader, standby := pair(t, "", short)
-	const ended, invalid = "FlappingEnded", "InvalidDefinition"
-	within(t, 30*time.Second, "the leader tells of both", func() bool {
-		return eventsOn(t, "PlatformProfile", calm.Name)[ended] > 0 && eventsOn(t, "PlatformComponent", broken.Name)[invalid] > 0
+	p.fail(t)
+	within(t, 30*time.Second, "both statuses are refused twice", func() bool {
+		refused := map[string]int{}
+		for _, request := range requests(t, began) {
+			if o := request.ObjectRef; o != nil && o.Subresource == "status" && request.ResponseStatus != nil && request.ResponseStatus.Code == 403 {
+				refused[o.Name]++
+			}
+		}
+		return refused[p.name] > 1 && refused[broken.Name] > 1
 	})
-	leader.signal(t, syscall.SIGKILL)
-	must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
-	must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(broken), broken))
-	if calm.Status.Layers[0].Requirements[0].Flapping == nil || len(broken.Status.Conditions) > 0 {
-		t.Fatal("the leader wrote what it was not allowed to")
+	p.publishedAtMost(t, map[string]int{"CheckFailed": 0, "NotConformant": 0})
+	const invalid = "InvalidDefinition"
+	if got := eventsOn(t, "PlatformComponent", broken.Name); got[invalid] != 0 {
+		t.Errorf("events are on a definition whose status was not written: %v", got)
 	}
 	allow()
-
-	within(t, short+30*time.Second, "the standby writes both", func() bool {
-		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
-		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(broken), broken))
-		return calm.Status.Layers[0].Requirements[0].Flapping == nil && len(broken.Status.Conditions) > 0
-	})
-	if !standby.leads(t) {
-		t.Error("the standby wrote and does not lead")
-	}
-	time.Sleep(time.Second) // for what is told twice
-	if got := eventsOn(t, "PlatformProfile", calm.Name); got[ended] != 1 {
-		t.Errorf("%d events tell of %s, want 1: %v", got[ended], ended, got)
-	}
-	if got := eventsOn(t, "PlatformComponent", broken.Name); got[invalid] != 1 {
-		t.Errorf("%d events tell of %s, want 1: %v", got[invalid], invalid, got)
-	}
-}
-
-// flapped is a profile whose requirement flapped and has been still since a time.
-func flapped(t *testing.T, name string, since metav1.Time) *v1alpha1.PlatformProfile {
-	t.Helper()
-	p := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformProfileSpec{
-		Layers: []v1alpha1.Layer{{Name: "storage", Requirements: []v1alpha1.Requirement{{Name: "class", Rule: &v1alpha1.Rule{
-			Resource: &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, ListExpression: "objects.size() >= 0", Message: "never",
-		}}}}},
-	}}
-	must(t, env.Client.Create(context.Background(), p))
-	t.Cleanup(func() { must(t, env.Client.Delete(context.Background(), p)) })
-	p.Status = v1alpha1.PlatformProfileStatus{
-		ObservedGeneration: p.Generation, LastChangeTime: &since,
-		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionConformant, Status: metav1.ConditionTrue, Reason: "AllSatisfied", LastTransitionTime: since}},
-		Layers: []v1alpha1.LayerStatus{{Name: "storage", Verdict: v1alpha1.VerdictSatisfied, Satisfied: 1, Total: 1, Requirements: []v1alpha1.RequirementStatus{{
-			Name: "class", Verdict: v1alpha1.VerdictSatisfied, Severity: v1alpha1.SeverityRequired, LastTransitionTime: &since,
-			RecentTurns: slices.Repeat([]metav1.Time{since}, 5), Flapping: &v1alpha1.Flapping{Since: since, Turns: 5},
-		}}}},
-	}
-	must(t, env.Client.Status().Update(context.Background(), p))
-	return p
+	p.served(t, began, 30*time.Second, "the status is written", verdict(v1alpha1.VerdictCheckFailed))
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	within(t, 30*time.Second, "the mistake is published", func() bool { return eventsOn(t, "PlatformComponent", broken.Name)[invalid] == 1 })
 }
 
 // refuse has the API server refuse every status, of which that of a profile is one, until allow is called.

@@ -85,13 +85,13 @@ func (s *scraper) once(ctx context.Context, replicas []*replica) {
 }
 
 // TestRollingUpgrade shows that replacing both replicas one after the other, as the Deployment does, leaves no gap in what
-// alerts are made of that a scrape interval would not have, contradicts nothing, and writes and tells nothing.
+// alerts are made of that a scrape interval would not have, contradicts nothing, and writes and publishes nothing.
 func TestRollingUpgrade(t *testing.T) {
 	leader, standby := pair(t, "", usual)
 	p := declare(t, "rolled", 0)
 	p.fail(t)
 	p.served(t, time.Time{}, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
-	p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
 
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &scraper{profile: p.name, replicas: []*replica{leader, standby}}
@@ -148,5 +148,5 @@ func TestRollingUpgrade(t *testing.T) {
 		t.Errorf("for %s no replica showed the profile", longest)
 	}
 	p.wrote(t, began, 0)
-	p.told(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
 }

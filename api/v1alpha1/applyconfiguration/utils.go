@@ -32,8 +32,6 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.DiagnosisApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Evidence"):
 		return &apiv1alpha1.EvidenceApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("Flapping"):
-		return &apiv1alpha1.FlappingApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HealthRule"):
 		return &apiv1alpha1.HealthRuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("HealthRules"):

@@ -150,15 +150,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: signal
       type:
         scalar: string
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.Flapping
-  map:
-    fields:
-    - name: since
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-    - name: turns
-      type:
-        scalar: numeric
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Health
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.HealthRequirement
@@ -664,9 +655,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: failingSince
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-    - name: flapping
-      type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Flapping
     - name: health
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Health
@@ -682,12 +670,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: namespace
       type:
         scalar: string
-    - name: recentTurns
-      type:
-        list:
-          elementType:
-            namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-          elementRelationship: atomic
     - name: remediation
       type:
         scalar: string

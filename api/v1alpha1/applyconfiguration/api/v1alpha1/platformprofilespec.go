@@ -21,7 +21,7 @@ type PlatformProfileSpecApplyConfiguration struct {
 	// evaluated when they happen.
 	Interval *v1.Duration `json:"interval,omitempty"`
 	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody, for instance 5m. Verdicts turn at once, and the condition Flapping tells of one that keeps turning within it.
+	// nobody, for instance 5m. Verdicts change at once.
 	GracePeriod *v1.Duration `json:"gracePeriod,omitempty"`
 	// What to do about components that are installed and that no requirement mentions: Ignore them, Report them in
 	// status.undeclared, or Forbid them, which makes the profile non-conformant.

@@ -20,7 +20,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
 	// Required requirements that hold, of all that are Required, for instance "17/18".
 	Score *string `json:"score,omitempty"`
-	// The layers that fail or cannot be judged, and what flaps, in words short enough for a table.
+	// The layers that fail or cannot be judged, in words short enough for a table.
 	Reason *string `json:"reason,omitempty"`
 	// The layers in the order of the spec, each with its requirements.
 	Layers []LayerStatusApplyConfiguration `json:"layers,omitempty"`
@@ -32,7 +32,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
 	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
 	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
+	// (the spec has a mistake that no retry can mend) are there only while True.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -38,12 +38,6 @@ type RequirementStatusApplyConfiguration struct {
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`
 	// Since when the requirement does not hold, whatever the verdict was in between.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
-	// When the requirement turned between holding and not, lately, the latest last. Turns that came with another spec are
-	// not among them.
-	RecentTurns []v1.Time `json:"recentTurns,omitempty"`
-	// There only while the requirement flaps: from when it turned five times within half an hour until it did not turn for
-	// half an hour. Its turns are told by no events meanwhile.
-	Flapping *FlappingApplyConfiguration `json:"flapping,omitempty"`
 }
 
 // RequirementStatusApplyConfiguration constructs a declarative configuration of the RequirementStatus type for use with
@@ -150,23 +144,5 @@ func (b *RequirementStatusApplyConfiguration) WithLastTransitionTime(value v1.Ti
 // If called multiple times, the FailingSince field is set to the value of the last call.
 func (b *RequirementStatusApplyConfiguration) WithFailingSince(value v1.Time) *RequirementStatusApplyConfiguration {
 	b.FailingSince = &value
-	return b
-}
-
-// WithRecentTurns adds the given value to the RecentTurns field in the declarative configuration
-// and returns the receiver, so that objects can be build by chaining "With" function invocations.
-// If called multiple times, values provided by each call will be appended to the RecentTurns field.
-func (b *RequirementStatusApplyConfiguration) WithRecentTurns(values ...v1.Time) *RequirementStatusApplyConfiguration {
-	for i := range values {
-		b.RecentTurns = append(b.RecentTurns, values[i])
-	}
-	return b
-}
-
-// WithFlapping sets the Flapping field in the declarative configuration to the given value
-// and returns the receiver, so that objects can be built by chaining "With" function invocations.
-// If called multiple times, the Flapping field is set to the value of the last call.
-func (b *RequirementStatusApplyConfiguration) WithFlapping(value *FlappingApplyConfiguration) *RequirementStatusApplyConfiguration {
-	b.Flapping = value
 	return b
 }
