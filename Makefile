@@ -7,7 +7,7 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
-GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/crds config/chart/files docs/catalog.md docs/api-reference.md
+GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/files docs/catalog.md docs/api-reference.md
 VERSION    ?= devel
 DIST       ?= dist
 PLATFORMS  ?= linux/amd64,linux/arm64
@@ -76,6 +76,10 @@ node: node-parts ## Start a control plane with a real kubelet and containerd, un
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md, docs/api-reference.md
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases
+	@for file in config/crd/bases/*.yaml; do \
+		awk -v revision="$$(sha256sum < $$file | cut -c1-12)" '{print} /^    controller-gen.kubebuilder.io\/version:/ {print "    platformprofile.dev/schema-revision: \"" revision "\""}' \
+			$$file > $(BIN)/crd.yaml && mv $(BIN)/crd.yaml $$file; \
+	done
 	$(BIN)/controller-gen rbac:roleName=platformprofile-manager paths=./controllers/... output:rbac:dir=config/rbac
 	go run ./hack/catalogrole > $(BIN)/catalog_role.yaml && mv $(BIN)/catalog_role.yaml config/rbac/catalog_role.yaml
 	@$(MAKE) --no-print-directory chart-files
@@ -87,9 +91,9 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, app
 # A chart reads nothing outside its folder: what it has in common with the kustomization is copied into it.
 .PHONY: chart-files
 chart-files:
-	@rm -rf config/chart/crds config/chart/files
-	@mkdir -p config/chart/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana config/chart/files/admission
-	@cp config/crd/bases/*.yaml config/chart/crds/
+	@rm -rf config/chart/files
+	@mkdir -p config/chart/files/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana config/chart/files/admission
+	@cp config/crd/bases/*.yaml config/chart/files/crds/
 	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
 	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
 	@cp config/grafana/platformprofile.json config/chart/files/grafana/

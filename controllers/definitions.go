@@ -28,7 +28,6 @@ const rereadAtLeast = 5 * time.Second
 // with the built-in ones. Every replica runs it, so that a standby recognises the same.
 type Definitions struct {
 	client    client.Reader
-	schemas   *Schemas
 	inventory *inventory.Inventory
 	builtin   map[string]*catalog.Component
 
@@ -39,24 +38,22 @@ type Definitions struct {
 	applied map[string]*definition
 }
 
-// definition is one that is applied to the cluster, compiled once for each generation, and once more when the CRD is
-// another one.
+// definition is one that is applied to the cluster, compiled once for each generation.
 type definition struct {
 	uid          types.UID
 	generation   int64
-	epoch        int64
 	capabilities []v1alpha1.Name
 	component    *catalog.Component
 	errs         field.ErrorList
 }
 
 // NewDefinitions returns definitions that feed an inventory's catalog.
-func NewDefinitions(c client.Reader, i *inventory.Inventory, schemas *Schemas) (*Definitions, error) {
+func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
-	d := &Definitions{client: c, inventory: i, schemas: schemas, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
+	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
 	for _, component := range components {
 		d.builtin[component.Name] = component
 	}
@@ -70,11 +67,6 @@ func (d *Definitions) NeedLeaderElection() bool { return false }
 // not answer yet is asked again: an operator that ended instead would be restarted ever less often, and come back minutes
 // after the API server.
 func (d *Definitions) Start(ctx context.Context) error {
-	select {
-	case <-ctx.Done():
-		return nil
-	case <-d.schemas.ready:
-	}
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, rereadAtLeast) {
 		err := d.readAll(ctx)
 		if err == nil {
@@ -110,9 +102,7 @@ func (d *Definitions) readAll(ctx context.Context) error {
 		return err
 	}
 	for i := range list.Items {
-		if _, err := d.put(ctx, &list.Items[i]); client.IgnoreNotFound(err) != nil {
-			return err
-		}
+		d.put(&list.Items[i])
 	}
 	return nil
 }
@@ -120,27 +110,21 @@ func (d *Definitions) readAll(ctx context.Context) error {
 // Ready tells whether the catalog is complete: the built-in definitions and those of the cluster.
 func (d *Definitions) Ready() bool { return d.ready.Load() }
 
-// put takes in a definition, new or changed, and returns what came of compiling it. What a newer version put into it counts
-// as a mistake: what is left of a signal without it could match anything.
-func (d *Definitions) put(ctx context.Context, object *v1alpha1.PlatformComponent) (*definition, error) {
-	_, epoch := d.schemas.of(definitionsResource)
+// put takes in a definition, new or changed, and returns what came of compiling it.
+func (d *Definitions) put(object *v1alpha1.PlatformComponent) *definition {
 	d.mu.Lock()
 	known := d.applied[object.Name]
 	d.mu.Unlock()
-	if known != nil && known.uid == object.UID && known.generation == object.Generation && known.epoch == epoch {
-		return known, nil
+	if known != nil && known.uid == object.UID && known.generation == object.Generation {
+		return known
 	}
-	errs, err := d.schemas.misunderstood(ctx, definitionsResource, "PlatformComponent", object.Name, object.Generation)
-	if err != nil {
-		return nil, err
-	}
-	component, mistakes := catalog.Compile(object.DeepCopy())
-	compiled := &definition{object.UID, object.Generation, epoch, object.Spec.Capabilities, component, append(errs, mistakes...)}
+	component, errs := catalog.Compile(object.DeepCopy())
+	compiled := &definition{object.UID, object.Generation, object.Spec.Capabilities, component, errs}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.applied[object.Name] = compiled
 	d.signal()
-	return compiled, nil
+	return compiled
 }
 
 // drop takes out a definition; a built-in one of the same name is in use again.

@@ -43,6 +43,7 @@ type PlatformComponentReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
+	Schemas     *Schemas
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
 	// Now is the clock.
@@ -65,11 +66,8 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 		}
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
-	compiled, err := r.Definitions.put(ctx, object)
-	if err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
-	}
-	if !isClosed(r.Elected) {
+	compiled := r.Definitions.put(object)
+	if !isClosed(r.Elected) || !r.Schemas.match() {
 		return reconcile.Result{}, nil
 	}
 	status := r.status(object, compiled)
@@ -187,7 +185,7 @@ func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqu
 		}
 	}
 	r.Inventory.OnChange(func(change inventory.Change) { add(change.Components...) })
-	r.Definitions.schemas.onChange(func() { add(r.Definitions.names()...) })
+	r.Schemas.onChange(func() { add(r.Definitions.names()...) })
 	go func() {
 		select {
 		case <-ctx.Done():

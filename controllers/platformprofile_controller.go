@@ -3,7 +3,6 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync"
 	"time"
@@ -26,7 +25,6 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
-	"github.com/platformprofile/platformprofile/internal/schema"
 )
 
 const (
@@ -73,7 +71,6 @@ type PlatformProfileReconciler struct {
 type evaluated struct {
 	uid        types.UID
 	generation int64
-	epoch      int64 // of the schemas
 	catalog    *catalog.Catalog
 	compiled   *conformance.Profile
 	spec       *v1alpha1.PlatformProfileSpec
@@ -89,14 +86,11 @@ type evaluated struct {
 	// after a write that may have been taken although it failed.
 	told   bool
 	untold []news
-	// adopted says that this replica has written the status, so that what an operator of another version wrote and this one
-	// does not is gone.
-	adopted bool
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles/status,verbs=patch
-// +kubebuilder:rbac:groups=events.k8s.io,namespace=default,resources=events,verbs=create
+// +kubebuilder:rbac:groups=events.k8s.io,namespace=default,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,verbs=create
 // +kubebuilder:rbac:groups=coordination.k8s.io,namespace=platformprofile-system,resources=leases,resourceNames=platformprofile.dev,verbs=get;update
 // +kubebuilder:rbac:groups="",namespace=platformprofile-system,resources=events,verbs=create;patch
@@ -127,13 +121,14 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	if !profile.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, nil
 	}
-	if !r.Definitions.Ready() || !isClosed(r.Schemas.ready) {
+	kept := r.entry(profile)
+	if !r.Schemas.match() {
+		return reconcile.Result{}, nil // once the CRDs match, every known profile is queued again
+	}
+	if !r.Definitions.Ready() {
 		return reconcile.Result{RequeueAfter: lookAgain}, nil
 	}
-	kept, err := r.compile(ctx, profile)
-	if err != nil {
-		return reconcile.Result{}, client.IgnoreNotFound(err)
-	}
+	r.compile(kept, profile)
 	if !isClosed(r.Elected) {
 		return reconcile.Result{}, nil // once it leads, every profile is queued again
 	}
@@ -177,7 +172,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 	start := time.Now()
 	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
 	evaluationSeconds.Observe(time.Since(start).Seconds())
-	if !result.Changed && !r.adopts(kept, before) {
+	if !result.Changed {
 		r.show(kept, before)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
@@ -204,48 +199,31 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 
-// compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
-func (r *PlatformProfileReconciler) compile(ctx context.Context, profile *v1alpha1.PlatformProfile) (*evaluated, error) {
-	current := r.Inventory.Catalog()
-	served, epoch := r.Schemas.of(profilesResource)
+// entry returns what is kept of a profile.
+func (r *PlatformProfileReconciler) entry(profile *v1alpha1.PlatformProfile) *evaluated {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	kept := r.profiles[profile.Name]
 	if kept == nil || kept.uid != profile.UID {
 		kept = &evaluated{uid: profile.UID}
 		r.profiles[profile.Name] = kept
 	}
-	r.mu.Unlock()
-	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current && kept.epoch == epoch {
-		return kept, nil
-	}
-	foreign, err := r.Schemas.misunderstood(ctx, profilesResource, "PlatformProfile", profile.Name, profile.Generation)
-	if err != nil {
-		return nil, err
+	return kept
+}
+
+// compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
+func (r *PlatformProfileReconciler) compile(kept *evaluated, profile *v1alpha1.PlatformProfile) {
+	current := r.Inventory.Catalog()
+	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current {
+		return
 	}
 	spec := profile.Spec.DeepCopy()
 	compiled := conformance.Compile(spec, current)
-	compiled.Misunderstand(foreign)
-	if served != nil && len(served.Lacks) > 0 {
-		compiled.Outdated(fmt.Sprintf("the CRD %s is older than the operator, and this status does without %s: apply the CRDs of the operator's version",
-			r.Schemas.own[profilesResource].Name, listed(served.Lacks)),
-			func(status v1alpha1.PlatformProfileStatus) (v1alpha1.PlatformProfileStatus, error) {
-				return schema.Keep(served, status)
-			})
-	}
 	r.mu.Lock()
-	kept.spec, kept.compiled, kept.generation, kept.catalog, kept.epoch = spec, compiled, profile.Generation, current, epoch
+	kept.spec, kept.compiled, kept.generation, kept.catalog = spec, compiled, profile.Generation, current
 	kept.waitingSince = time.Time{}
 	r.mu.Unlock()
 	r.read(current)
-	return kept, nil
-}
-
-// adopts tells whether to write a status although nothing of it changed: once, where it may hold what an operator of
-// another version wrote and this one does not. The API server takes that away, and keeps what is others'.
-func (r *PlatformProfileReconciler) adopts(kept *evaluated, before *v1alpha1.PlatformProfileStatus) bool {
-	served, _ := r.Schemas.of(profilesResource)
-	newer := served != nil && len(served.Adds) > 0
-	return !kept.adopted && (newer || len(conformance.Own(before.Conditions)) < len(before.Conditions))
 }
 
 // read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
@@ -410,7 +388,7 @@ func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, k
 		kept.told = false
 		return client.IgnoreNotFound(err)
 	}
-	kept.wrote, kept.adopted = time.Now(), true
+	kept.wrote = time.Now()
 	statusWrites.WithLabelValues("PlatformProfile").Inc()
 	kept.status = lastStatus{resourceVersion: written, status: &status}
 	r.show(kept, &status)

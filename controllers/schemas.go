@@ -2,86 +2,100 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/validation/field"
-	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/tools/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/yaml"
 
-	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/manifest"
-	"github.com/platformprofile/platformprofile/internal/schema"
+	"github.com/platformprofile/platformprofile/config/crd"
 )
 
 const (
-	profilesResource    = "platformprofiles"
-	definitionsResource = "platformcomponents"
+	// revisionAnnotation is a hash of a generated CRD, which make generate writes.
+	revisionAnnotation = "platformprofile.dev/schema-revision"
 	// schemasPatience is how long to wait for the CRDs. Where they cannot be read, they count as the operator's own.
 	schemasPatience = 10 * time.Second
 )
 
-// Schemas watches the CRDs of the two kinds, and says how they differ from those that the operator was built with. Every
-// replica runs it.
+// Schemas compares the CRDs of the two kinds with those that the operator was built with, at the start and whenever one of
+// them changes. While one differs nothing is evaluated and nothing is written: either side might lose what only the other
+// knows. Every replica runs it.
 type Schemas struct {
-	client dynamic.Interface
-	reader client.Reader
-	log    logr.Logger
-	own    map[string]*apiextensionsv1.CustomResourceDefinition
-	ready  chan struct{}
+	client    metadata.Interface
+	recorder  events.EventRecorder
+	elected   <-chan struct{}
+	log       logr.Logger
+	revisions map[string]string // that the operator was built with, by the CRD's name
 
 	mu        sync.Mutex
-	served    map[string]*schema.Served // by resource; none where it is as the operator's own
-	epoch     int64
+	mismatch  string // empty where the CRDs are the operator's own
 	listeners []func()
 }
 
-// NewSchemas returns schemas that count as the operator's own until Start has read those of the cluster. reader reads
-// past the cache.
-func NewSchemas(c dynamic.Interface, reader client.Reader, log logr.Logger) (*Schemas, error) {
+// NewSchemas returns schemas that do not match until Start has read the CRDs of the cluster. The replica that is elected
+// records events.
+func NewSchemas(client metadata.Interface, recorder events.EventRecorder, elected <-chan struct{}, log logr.Logger) (*Schemas, error) {
 	s := &Schemas{
-		client: c, reader: reader, log: log, own: map[string]*apiextensionsv1.CustomResourceDefinition{},
-		ready: make(chan struct{}), served: map[string]*schema.Served{},
+		client: client, recorder: recorder, elected: elected, log: log, revisions: map[string]string{},
+		mismatch: "the CRDs were not read yet",
 	}
-	for _, resource := range []string{profilesResource, definitionsResource} {
-		own, err := schema.Own(resource)
+	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		data, err := crd.Bases.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
-		s.own[resource] = own
+		embedded := &metav1.PartialObjectMetadata{}
+		if err := yaml.Unmarshal(data, embedded); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		s.revisions[embedded.Name] = embedded.Annotations[revisionAnnotation]
 	}
 	return s, nil
 }
 
-// NeedLeaderElection says that every replica reads by the schemas.
+// NeedLeaderElection says that every replica compares the CRDs.
 func (s *Schemas) NeedLeaderElection() bool { return false }
 
-// Start watches the two CRDs until the context ends.
+// Start watches the two CRDs until the context ends. A field selector names one object, so each has a watch.
 func (s *Schemas) Start(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	signal := func(any) {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	informers := map[string]cache.SharedIndexInformer{}
 	var synced []cache.InformerSynced
-	for resource := range s.own {
-		informer := dynamicinformer.NewFilteredDynamicInformer(s.client, apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions"), "", 0, nil,
+	for name := range s.revisions {
+		informer := metadatainformer.NewFilteredMetadataInformer(s.client, apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions"), "", 0, nil,
 			func(options *metav1.ListOptions) {
-				options.FieldSelector = fields.OneTermEqualSelector("metadata.name", s.own[resource].Name).String()
+				options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 			}).Informer()
-		registration, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-			AddFunc:    func(object any) { s.take(resource, object) },
-			UpdateFunc: func(_, object any) { s.take(resource, object) },
-		})
-		if err != nil {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: signal, UpdateFunc: func(_, now any) { signal(now) }, DeleteFunc: signal}); err != nil {
 			return err
 		}
-		synced = append(synced, registration.HasSynced)
+		informers[name], synced = informer, append(synced, informer.HasSynced)
 		go informer.RunWithContext(ctx)
 	}
 	patience, cancel := context.WithTimeout(ctx, schemasPatience)
@@ -89,97 +103,88 @@ func (s *Schemas) Start(ctx context.Context) error {
 	if !cache.WaitForCacheSync(patience.Done(), synced...) && ctx.Err() == nil {
 		s.log.Info("the CRDs of the operator cannot be read: they are taken to be of its version")
 	}
-	close(s.ready)
-	<-ctx.Done()
+	elected, recorded := s.elected, ""
+	for ctx.Err() == nil {
+		other, mismatch := s.compare(informers)
+		s.set(mismatch)
+		if elected == nil && mismatch != recorded {
+			if recorded = mismatch; mismatch != "" {
+				s.recorder.Eventf(other, nil, corev1.EventTypeWarning, "SchemaMismatch", "Compare", "%s", mismatch)
+			}
+		}
+		select {
+		case <-ctx.Done():
+		case <-changed:
+		case <-elected:
+			elected = nil
+		}
+	}
 	return nil
 }
 
-// take holds a CRD that came or changed against the operator's own.
-func (s *Schemas) take(resource string, object any) {
-	served := &apiextensionsv1.CustomResourceDefinition{}
-	u, ok := object.(*unstructured.Unstructured)
-	if !ok {
-		return
+// compare returns the first CRD that is not the operator's own, and how all of them differ.
+func (s *Schemas) compare(informers map[string]cache.SharedIndexInformer) (first *metav1.PartialObjectMetadata, mismatch string) {
+	var texts []string
+	for _, name := range slices.Sorted(maps.Keys(s.revisions)) {
+		if !informers[name].HasSynced() {
+			continue
+		}
+		found := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}} // one that is not installed has no revision
+		if stored, exists, _ := informers[name].GetStore().GetByKey(name); exists {
+			found = stored.(*metav1.PartialObjectMetadata).DeepCopy() //nolint:forcetypeassert // the informer is of these
+		}
+		revision := found.Annotations[revisionAnnotation]
+		if revision == s.revisions[name] {
+			continue
+		}
+		texts = append(texts, fmt.Sprintf("the CRD %s has the revision %q and the operator needs %q", name, revision, s.revisions[name]))
+		if first == nil {
+			first = found
+			first.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
+		}
 	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(u.Object, served); err != nil {
-		s.log.Error(err, "a CRD cannot be read", "crd", u.GetName())
-		return
+	if first == nil {
+		return nil, ""
 	}
-	compared, err := schema.Compare(s.own[resource], served)
-	if err != nil {
-		s.log.Error(err, "a CRD is of no use to this version of the operator", "crd", u.GetName())
-		return
-	}
-	if len(compared.Lacks) == 0 && len(compared.Adds) == 0 {
-		compared = nil
-	}
+	return first, strings.Join(texts, ", ") + ": nothing is evaluated until the CRDs of the operator's version are applied"
+}
+
+// set takes in what came of a comparison, logs it and calls the listeners where it is another one.
+func (s *Schemas) set(mismatch string) {
 	s.mu.Lock()
-	before := s.served[resource]
-	if said(before) == said(compared) {
+	if mismatch == s.mismatch {
 		s.mu.Unlock()
 		return
 	}
-	s.served[resource] = compared
-	s.epoch++
+	s.mismatch = mismatch
 	listeners := s.listeners
 	s.mu.Unlock()
-	switch {
-	case compared == nil:
-		s.log.Info("the CRD is of the operator's version", "crd", u.GetName())
-	case len(compared.Lacks) > 0:
-		s.log.Info("the CRD is older than the operator: apply the CRDs of the operator's version", "crd", u.GetName(), "lacks", listed(compared.Lacks))
-	default:
-		s.log.Info("the CRD is newer than the operator", "crd", u.GetName(), "adds", listed(compared.Adds))
+	if mismatch != "" {
+		s.log.Info(mismatch)
+	} else {
+		s.log.Info("the CRDs are of the operator's version")
 	}
 	for _, listener := range listeners {
 		listener()
 	}
 }
 
-func said(s *schema.Served) string {
-	if s == nil {
-		return ""
+// Ready returns how the CRDs differ from those that the operator was built with, nil where they do not.
+func (s *Schemas) Ready(*http.Request) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mismatch != "" {
+		return errors.New(s.mismatch)
 	}
-	return strings.Join(s.Lacks, ",") + ";" + strings.Join(s.Adds, ",")
+	return nil
 }
 
-func listed(paths []string) string {
-	const shown = 5
-	text := strings.Join(paths[:min(shown, len(paths))], ", ")
-	if more := len(paths) - shown; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
-	}
-	return text
-}
+// match tells whether the CRDs are the operator's own.
+func (s *Schemas) match() bool { return s.Ready(nil) == nil }
 
-// onChange has a listener called whenever a CRD becomes another one.
+// onChange has a listener called whenever the CRDs begin or cease to match.
 func (s *Schemas) onChange(listener func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.listeners = append(s.listeners, listener)
-}
-
-// of is how the schema of a resource differs, nil where it does not, and a number that changes when that does.
-func (s *Schemas) of(resource string) (*schema.Served, int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.served[resource], s.epoch
-}
-
-// misunderstood lists what the API server has stored in the spec of an object and the operator does not know. It asks for
-// nothing unless the CRD is newer: otherwise there can be nothing. It fails where the object is not of the given generation
-// any more.
-func (s *Schemas) misunderstood(ctx context.Context, resource, kind, name string, generation int64) (field.ErrorList, error) {
-	if served, _ := s.of(resource); served == nil || len(served.Adds) == 0 {
-		return nil, nil
-	}
-	stored := &unstructured.Unstructured{}
-	stored.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-	if err := s.reader.Get(ctx, client.ObjectKey{Name: name}, stored); err != nil {
-		return nil, err
-	}
-	if stored.GetGeneration() != generation {
-		return nil, fmt.Errorf("%s %s changed while it was read", kind, name)
-	}
-	return manifest.Misunderstood(stored)
 }

@@ -332,9 +332,6 @@ const (
 	ConditionStalled = "Stalled"
 	// ConditionFlapping is there, and True, only while requirements flap: they keep turning between holding and not.
 	ConditionFlapping = "Flapping"
-	// ConditionSchemaOutdated is there, and True, only while the CRD is older than the operator: what the CRD does not know is
-	// left out of the status.
-	ConditionSchemaOutdated = "SchemaOutdated"
 	// ConditionAccepted is on a PlatformComponent and says whether it is in use.
 	ConditionAccepted = "Accepted"
 )
@@ -384,8 +381,7 @@ type PlatformProfileStatus struct {
 
 	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
 	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend), Flapping (requirements keep turning) and SchemaOutdated (the
-	// CustomResourceDefinition is older than the operator) are there only while True.
+	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

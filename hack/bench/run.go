@@ -226,11 +226,9 @@ func (b *bench) changeCertificates(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.figures.RuledEvaluationMicroseconds, b.figures.MeanRuledEvaluationMicroseconds = number(microseconds(ruled.Median)), number(microseconds(ruled.Evaluation))
 	b.figures.RuleMicroseconds, b.figures.SlowRuleMicroseconds = number(microseconds(ruled.Rule)), number(microseconds(ruled.SlowRule))
 	b.say(fmt.Sprintf("a change of a Certificate came to its outcomes after %.0f µs of rules on average; 99 of 100 rules took at most %.0f µs",
 		microseconds(ruled.Rule), microseconds(ruled.SlowRule)))
-	b.say(fmt.Sprintf("a change of a Certificate caused %.1f evaluations, of %.0f µs in the middle and %.0f on average", ruled.PerChange, microseconds(ruled.Median), microseconds(ruled.Evaluation)))
 	return nil
 }
 

@@ -33,8 +33,6 @@ const (
 	ReasonInvalidSpec = "InvalidSpec"
 	// ReasonFlapping is the reason of the condition Flapping.
 	ReasonFlapping = "RequirementsFlapping"
-	// ReasonOldSchema is the reason of the condition SchemaOutdated.
-	ReasonOldSchema = "CRDOlderThanOperator"
 	// ReasonSuspended is Ready's reason while the profile is suspended.
 	ReasonSuspended = "Suspended"
 )
@@ -61,9 +59,6 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
-	}
-	if e.profile.outdated != "" {
-		set(v1alpha1.ConditionSchemaOutdated, metav1.ConditionTrue, ReasonOldSchema, e.profile.outdated)
 	}
 	if told := flapping(status, flapped); len(told) > 0 {
 		set(v1alpha1.ConditionFlapping, metav1.ConditionTrue, ReasonFlapping, listed(told))
@@ -111,9 +106,6 @@ func (e *evaluation) costlyRules() []string {
 
 func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
 	value, reason, message := e.judgeAll(status.Layers, v1alpha1.ConditionConformant, now)
-	if value == metav1.ConditionTrue && len(e.profile.obscure) > 0 {
-		return metav1.ConditionUnknown, ReasonCannotTell, "what the spec asks for is not all understood: " + listed(e.profile.obscure)
-	}
 	if e.profile.spec.Undeclared != v1alpha1.UndeclaredForbid || value == metav1.ConditionFalse {
 		return value, reason, message
 	}
@@ -233,7 +225,7 @@ func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now tim
 func Own(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		switch c.Type {
-		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionFlapping, v1alpha1.ConditionSchemaOutdated:
+		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionFlapping:
 			return false
 		}
 		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // that of a layer, or of all of them

@@ -86,7 +86,6 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Reason = strings.TrimPrefix(status.Reason+"; flapping: "+strings.Join(names[:min(2, len(names))], ", ")+more(len(names)-2), "; ")
 	}
 
-	status = p.kept(status)
 	result := Result{Transitions: e.transitions, Flaps: e.flaps, Insights: e.insights, Again: e.again}
 	if before.LastChangeTime == nil || before != stored || !same(&status, before) {
 		result.Changed = true

@@ -25,11 +25,6 @@ type Profile struct {
 	components map[string]bool
 	instances  []rule.Instance
 	ruleKeys   []string // of the instances
-	// obscure is what the spec holds beside its requirements that this version does not know.
-	obscure []string
-	// keep leaves of a status what the API server keeps; nil where that is all of it. outdated says so in words.
-	keep     func(v1alpha1.PlatformProfileStatus) (v1alpha1.PlatformProfileStatus, error)
-	outdated string
 }
 
 type layer struct {

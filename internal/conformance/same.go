@@ -11,14 +11,11 @@ import (
 )
 
 // same tells whether a status says the same as the one that is stored. Conditions that are stored beside its own are those
-// of others: but for the one that tells of an old CRD, none of its own goes without something else of the status. A list that is empty and one that is not there are the same, as they are in
-// what the API stores. Requirements and conditions, of which there are many, are compared field by field: by reflection
+// of others: none of its own goes without something else of the status. A list that is empty and one that is not there are
+// the same, as they are in what the API stores. Requirements and conditions, of which there are many, are compared field by field: by reflection
 // it takes longer than the evaluation. A test sees to it that no field is forgotten.
 func same(a, b *v1alpha1.PlatformProfileStatus) bool {
 	if !slices.EqualFunc(a.Layers, b.Layers, sameLayer) {
-		return false
-	}
-	if old := v1alpha1.ConditionSchemaOutdated; meta.FindStatusCondition(b.Conditions, old) != nil && meta.FindStatusCondition(a.Conditions, old) == nil {
 		return false
 	}
 	for i := range a.Conditions {

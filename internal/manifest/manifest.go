@@ -144,30 +144,6 @@ func Check(object *unstructured.Unstructured) error {
 	return errs.ToAggregate()
 }
 
-// Misunderstood lists what the API server has stored in the spec of an object of one of the two kinds and this version does
-// not know: fields, and values of fields. Both come from a newer version, whose CRD is installed.
-func Misunderstood(object *unstructured.Unstructured) (field.ErrorList, error) {
-	all, err := schemas()
-	if err != nil {
-		return nil, err
-	}
-	s, ok := all[object.GetKind()]
-	if !ok {
-		return nil, fmt.Errorf("%s is not a kind of %s", object.GetKind(), v1alpha1.GroupVersion)
-	}
-	object = object.DeepCopy()
-	unstructured.RemoveNestedField(object.Object, "status")
-	var errs field.ErrorList
-	for _, path := range pruning.PruneWithOptions(object.Object, s.structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true}) {
-		errs = append(errs, field.Forbidden(field.NewPath(path), "this version of the operator does not know the field: upgrade the operator, or remove the field"))
-	}
-	for _, err := range validation.ValidateCustomResource(nil, object.Object, s.validator) {
-		err.Detail += ": upgrade the operator, or write what this version of it knows"
-		errs = append(errs, err)
-	}
-	return errs, nil
-}
-
 type kindSchema struct {
 	structural *schema.Structural
 	validator  validation.SchemaValidator

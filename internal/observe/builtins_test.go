@@ -52,7 +52,7 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 			continue
 		}
 		compact[resource.Resource] = true
-		s := &objectSink{fields: fields}
+		s := &ruleConsumer{fields: fields}
 		for range objects {
 			object := reflect.New(known.object).Interface().(runtime.Object)
 			fill.Fill(object)

@@ -25,7 +25,7 @@ import (
 // watch that tells of changes alone.
 func TestWhatIsLetGoIsListedAnew(t *testing.T) {
 	i := inventory.New(catalog.New(), time.Now)
-	s := &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}
+	s := &consumers{facts: &factConsumer{feed: i.Feed("storageclasses.storage.k8s.io")}}
 	w := &watcher{live: &Live{clients: Clients{Contact: NewContact()}}, sight: facts.Synced, sink: s}
 	g := &gate{sink: s, watcher: w}
 	reader := g.reader(&cache.ListWatch{
@@ -96,7 +96,7 @@ func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {
 	i := inventory.New(catalog.New(), time.Now)
 	w := &watcher{sight: facts.Synced}
 	asked := 0
-	g := &gate{sink: &factSink{feed: i.Feed("storageclasses.storage.k8s.io")}, watcher: w}
+	g := &gate{sink: &consumers{facts: &factConsumer{feed: i.Feed("storageclasses.storage.k8s.io")}}, watcher: w}
 	reader := g.reader(&cache.ListWatch{
 		ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {
 			return &storagev1.StorageClassList{ListMeta: metav1.ListMeta{ResourceVersion: "1"}}, nil
@@ -136,18 +136,18 @@ func TestAWatchThatIsRefusedIsNoneThatEnds(t *testing.T) {
 
 // noted is a sink that counts what it is told.
 type noted struct {
-	factSink
+	consumers
 	lists, losses atomic.Int32
 }
 
 func (s *noted) Replace(objects []any, version string) error {
 	s.lists.Add(1)
-	return s.factSink.Replace(objects, version)
+	return s.consumers.Replace(objects, version)
 }
 
 func (s *noted) lose(sight facts.SourceState, reason string) {
 	s.losses.Add(1)
-	s.factSink.lose(sight, reason)
+	s.consumers.lose(sight, reason)
 }
 
 // TestOneAnswerIsNoAbsence shows that a kind of Kubernetes' own that is answered by 404 is not taken to be served no more for
@@ -165,7 +165,7 @@ func TestOneAnswerIsNoAbsence(t *testing.T) {
 			t.Parallel()
 			asked := atomic.Int32{}
 			i := inventory.New(catalog.New(), time.Now)
-			s := &noted{factSink: factSink{feed: i.Feed("storageclasses.storage.k8s.io")}}
+			s := &noted{consumers: consumers{facts: &factConsumer{feed: i.Feed("storageclasses.storage.k8s.io")}}}
 			k := kind{by: func(Clients, schema.GroupVersionResource) *cache.ListWatch {
 				return &cache.ListWatch{
 					ListWithContextFunc: func(context.Context, metav1.ListOptions) (runtime.Object, error) {

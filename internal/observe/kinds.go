@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strings"
 	"sync"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
@@ -86,10 +87,20 @@ type kind struct {
 	resource rule.Resource
 	// by returns how to list and watch it; gvr is the served resource, for kinds whose version is not known beforehand.
 	by func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch
+	// version is the one that is read; empty where it is looked up.
+	version string
 	// optional says that the cluster may not serve it, so that its version is looked up first.
 	optional bool
 	// only is the single ConfigMap that the kind is about; empty for other kinds.
 	only catalog.ConfigMap
+}
+
+// name is that of the source in messages.
+func (k kind) name() string {
+	if k.only != (catalog.ConfigMap{}) {
+		return catalog.ConfigMapSource(k.only.Namespace, k.only.Name)
+	}
+	return k.resource.String()
 }
 
 // Sources are the resources that every inventory is fed from, whatever the catalog and the profiles ask for.
@@ -182,14 +193,14 @@ func listWatch[L runtime.Object](l lister[L]) *cache.ListWatch {
 
 func typed[L runtime.Object](group, resource string, client func(Clients) lister[L]) kind {
 	return kind{
-		resource: rule.Resource{Group: group, Resource: resource},
-		by:       func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch { return listWatch(client(c)) },
+		resource: rule.Resource{Group: group, Resource: resource}, version: "v1",
+		by: func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch { return listWatch(client(c)) },
 	}
 }
 
 func byMetadata(group, version, resource string) kind {
 	return kind{
-		resource: rule.Resource{Group: group, Resource: resource},
+		resource: rule.Resource{Group: group, Resource: resource}, version: version,
 		by: func(c Clients, _ schema.GroupVersionResource) *cache.ListWatch {
 			return listWatch[*metav1.PartialObjectMetadataList](c.Metadata.Resource(schema.GroupVersionResource{Group: group, Version: version, Resource: resource}))
 		},
@@ -233,19 +244,33 @@ func configMap(c catalog.ConfigMap) kind {
 	}
 }
 
-// objectsOf reads the objects of a resource of which rules see these fields. What Kubernetes itself serves travels as protobuf,
-// which costs the API server and this program a fraction of JSON, where the Go type has all that the rules read.
-func objectsOf(resource rule.Resource, wanted *rule.Fields) kind {
+// sourceOf is the source that the objects of a resource come from, and its name: that of the facts, where facts are taken from the
+// resource in this version.
+func sourceOf(resource rule.Resource) (kind, string) {
+	for _, k := range kinds() {
+		if k.resource.Group == resource.Group && k.resource.Resource == resource.Resource && (resource.Version == "" || resource.Version == k.version) {
+			return k, k.resource.String()
+		}
+	}
 	k := untyped(resource.Group, resource.Resource)
 	k.resource = resource
-	dynamic := k.by
+	return k, strings.TrimSuffix(resource.String()+"/"+resource.Version, "/")
+}
+
+// readWith reads these fields of the kind's objects as well. What Kubernetes itself serves travels as protobuf, which costs the API
+// server and this program a fraction of JSON, where the Go type has all of the fields.
+func (k kind) readWith(fields *rule.Fields) kind {
+	version := k.version
 	k.by = func(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch {
-		if known, ok := builtins()[gvr]; ok && wanted.In(known.object) {
+		if gvr.Resource == "" { // its version was known beforehand
+			gvr = schema.GroupVersionResource{Group: k.resource.Group, Version: version, Resource: k.resource.Resource}
+		}
+		if known, ok := builtins()[gvr]; ok && fields.In(known.object) {
 			if compact, err := c.compactly(gvr, known.list); err == nil {
 				return compact
 			}
 		}
-		return dynamic(c, gvr)
+		return listWatch[*unstructured.UnstructuredList](c.Dynamic.Resource(gvr))
 	}
 	return k
 }

@@ -34,18 +34,26 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, instance
 	i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(version.GitVersion)})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
-	read := func(k kind, name string, s sink) {
-		group.Go(func() error { return readOnce(ctx, clients, k, name, s) })
+	taken, read := map[string]*consumers{}, map[string]kind{}
+	take := func(k kind, name string) *consumers {
+		if taken[name] == nil {
+			taken[name] = &consumers{}
+		}
+		read[name] = k
+		return taken[name]
 	}
 	for _, k := range kinds() {
-		read(k, k.resource.String(), &factSink{feed: i.Feed(k.resource.String())})
+		take(k, k.resource.String()).facts = &factConsumer{feed: i.Feed(k.resource.String())}
 	}
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		read(configMap(c), name, &factSink{feed: i.Feed(name)})
+		take(configMap(c), name).facts = &factConsumer{feed: i.Feed(name)}
 	}
-	for resource, fields := range rule.ReadsOf(instances) {
-		read(objectsOf(resource, fields), resource.String(), &objectSink{i.Rules.Feed(resource), fields})
+	for name, source := range rulesBySource(instances, i.Rules) {
+		take(source.kind, name).rules = source.rules
+	}
+	for name, k := range read {
+		group.Go(func() error { return readOnce(ctx, clients, k, taken[name]) })
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -55,7 +63,7 @@ func Once(ctx context.Context, clients Clients, i *inventory.Inventory, instance
 	return nil
 }
 
-func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink) error {
+func readOnce(ctx context.Context, clients Clients, k kind, s sink) error {
 	err := list(ctx, clients, k, s)
 	switch {
 	case err == nil:
@@ -64,9 +72,9 @@ func readOnce(ctx context.Context, clients Clients, k kind, name string, s sink)
 	case errors.Is(err, errNotServed) || apierrors.IsNotFound(err):
 		s.lose(facts.NotServed, "")
 	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-		s.lose(facts.Unreadable, refused(k.resource, name))
+		s.lose(facts.Unreadable, refused(k.resource, k.name()))
 	default:
-		s.lose(facts.Unreadable, unanswered(name, time.Now(), err.Error()))
+		s.lose(facts.Unreadable, unanswered(k.name(), time.Now(), err.Error()))
 	}
 	return nil
 }

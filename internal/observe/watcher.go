@@ -44,12 +44,6 @@ type watcher struct {
 	opens    int       // how many that are
 }
 
-// onDemand tells whether the source is watched because a rule or definition asks for it.
-func (w *watcher) onDemand() bool {
-	_, objects := w.sink.(*objectSink)
-	return objects || w.kind.resource.Resource == "configmaps"
-}
-
 // stop ends the watcher, and returns when it delivers nothing more.
 func (w *watcher) stop() {
 	if w.cancel != nil {
@@ -424,9 +418,4 @@ func (w *watcher) neverSeen() bool {
 }
 
 // source is the watcher's name as messages have it.
-func (w *watcher) source() string {
-	if w.kind.resource.Resource == "configmaps" {
-		return w.name
-	}
-	return w.kind.resource.String()
-}
+func (w *watcher) source() string { return w.kind.name() }

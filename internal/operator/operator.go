@@ -16,8 +16,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/dynamic"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -178,7 +178,7 @@ func (o *options) run(ctx context.Context) error {
 	mgr.GetLogger().Info("starting", "version", version.Get(), "pid", os.Getpid())
 	err = mgr.Start(ctx)
 	if meta.IsNoMatchError(err) {
-		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd or the chart's crds: %w", err)
+		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd, or the chart with crds.enabled: %w", err)
 	}
 	return err
 }
@@ -227,15 +227,15 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	found := inventory.New(catalog.New(builtin...), time.Now)
 	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
-	dynamics, err := dynamic.NewForConfig(mgr.GetConfig())
+	crds, err := metadata.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
 	}
-	schemas, err := controllers.NewSchemas(dynamics, mgr.GetAPIReader(), mgr.GetLogger().WithName("schemas"))
+	schemas, err := controllers.NewSchemas(crds, mgr.GetEventRecorder(userAgent), mgr.Elected(), mgr.GetLogger().WithName("schemas"))
 	if err != nil {
 		return nil, err
 	}
-	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found, schemas)
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
 	if err != nil {
 		return nil, err
 	}
@@ -244,11 +244,11 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
-		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions),
+		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
 		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSightMetrics(live, found),
 	); err != nil {

@@ -7,7 +7,6 @@ import (
 	"github.com/google/cel-go/checker"
 	"github.com/google/cel-go/common/types"
 	"k8s.io/apimachinery/pkg/util/version"
-	apiservercel "k8s.io/apiserver/pkg/cel"
 	"k8s.io/apiserver/pkg/cel/environment"
 )
 
@@ -39,36 +38,40 @@ var baseEnvironment = sync.OnceValue(func() *environment.EnvSet {
 	return environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
 })
 
-// variablesType is the type of the variable "variables" while a rule is compiled: an object with a field for each variable that
-// was compiled so far.
-func variablesType() *apiservercel.DeclType {
-	return apiservercel.NewObjectType("platformprofile.variables", map[string]*apiservercel.DeclField{})
+// shape is what an environment differs by: the scope of a rule, and whether its expressions see objects rather than object.
+type shape struct {
+	scope Scope
+	list  bool
 }
 
-// newEnvironment returns the environment that a rule's expressions are compiled in. list says that they see objects rather than
-// object.
-func newEnvironment(scope Scope, list bool, variables *apiservercel.DeclType) (*cel.Env, error) {
+var environments sync.Map // shape to *cel.Env: a rule that had one of its own would keep it in memory
+
+// environmentOf returns the environment that expressions are compiled in.
+func environmentOf(s shape) (*cel.Env, error) {
+	if env, ok := environments.Load(s); ok {
+		return env.(*cel.Env), nil
+	}
 	declared := []cel.EnvOption{
 		cel.Variable(varRelated, cel.MapType(cel.StringType, cel.ListType(cel.DynType))),
+		cel.Variable(varVariables, cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable(varNow, cel.TimestampType),
-		cel.Variable(varVariables, variables.CelType()),
 	}
-	if list {
+	if s.list {
 		declared = append(declared, cel.Variable(varObjects, cel.ListType(cel.DynType)))
 	} else {
 		declared = append(declared, cel.Variable(varObject, cel.DynType))
 	}
-	if scope == CheckScope {
+	if s.scope == CheckScope {
 		declared = append(declared, cel.Variable(varParams, cel.MapType(cel.StringType, cel.DynType)),
 			cel.Variable(varVersion, cel.StringType), cel.Variable(varVersionFrom, cel.StringType))
 	}
-	set, err := baseEnvironment().Extend(environment.VersionedOptions{
-		IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: declared, DeclTypes: []*apiservercel.DeclType{variables},
-	})
+	set, err := baseEnvironment().Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: declared})
 	if err != nil {
 		return nil, err
 	}
-	return set.NewExpressionsEnv(), nil
+	env := set.NewExpressionsEnv()
+	environments.Store(s, env)
+	return env, nil
 }
 
 // The sizes that the cost estimate assumes of what has no schema.

@@ -69,7 +69,10 @@ type Evaluator struct {
 	recorder Recorder
 	wake     chan struct{}
 
-	running sync.Mutex // held while instances are evaluated
+	budget   uint64 // passBudget
+
+	running   sync.Mutex // held while instances are evaluated
+	recording sync.Mutex // held while an outcome is recorded, or let go, so that none outlives its instance
 
 	mu          sync.Mutex // guards what follows, and what it guards of evaluations
 	resources   map[Resource]*resource
@@ -116,13 +119,15 @@ const (
 // NewEvaluator returns an evaluator without rules. now is the clock that rules see.
 func NewEvaluator(now func() time.Time, recorder Recorder) *Evaluator {
 	return &Evaluator{
-		now: now, recorder: recorder, wake: make(chan struct{}, 1),
+		now: now, recorder: recorder, wake: make(chan struct{}, 1), budget: passBudget,
 		resources: map[Resource]*resource{}, evaluations: map[string]*evaluation{}, versions: map[string]componentVersion{},
 	}
 }
 
 // SetInstances replaces the instances that are evaluated.
 func (v *Evaluator) SetInstances(instances []Instance) {
+	v.recording.Lock()
+	defer v.recording.Unlock()
 	wanted := make(map[string]bool, len(instances))
 	var gone []string
 	v.mu.Lock()
@@ -268,7 +273,7 @@ type work struct {
 func (v *Evaluator) take(e *evaluation) work {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	w := work{all: e.all || e.IsList(), version: v.versions[e.Component]}
+	w := work{all: e.all || e.IsList() || e.results == nil, version: v.versions[e.Component]}
 	changed := e.changed
 	e.all, e.changed = false, nil
 	w.state, w.reason = v.stateOf(e.Rule)
@@ -323,7 +328,7 @@ func (v *Evaluator) evaluate(e *evaluation) (all bool) {
 	var outcome *Outcome
 	switch {
 	case w.state != facts.Synced:
-		e.results, e.outcome = nil, nil
+		e.results = nil
 		outcome = &Outcome{State: w.state, Reason: w.reason}
 	case e.IsList():
 		outcome = v.evaluateList(e, w)
@@ -334,6 +339,8 @@ func (v *Evaluator) evaluate(e *evaluation) (all bool) {
 		return w.all
 	}
 	e.outcome = outcome
+	v.recording.Lock()
+	defer v.recording.Unlock()
 	v.mu.Lock()
 	wanted := v.evaluations[e.Key] == e
 	v.mu.Unlock()
@@ -424,7 +431,7 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 
 // evaluateObjects evaluates a rule about single objects, on those that are in work.
 func (v *Evaluator) evaluateObjects(e *evaluation, w work) *Outcome {
-	if w.all || e.results == nil {
+	if w.all {
 		e.counts, e.texts = [3]int{}, map[string]string{}
 		e.results = make([]map[string]result, len(e.Resources))
 		for i := range e.results {
@@ -446,8 +453,8 @@ func (v *Evaluator) evaluateObjects(e *evaluation, w work) *Outcome {
 	for i, objects := range w.objects {
 		for _, object := range objects {
 			e.forget(i, object.Key)
-			if r.cost > passBudget {
-				e.results = nil // all objects are evaluated when one changes
+			if r.cost > v.budget {
+				e.results = nil // so that all objects are evaluated when one changes
 				return &Outcome{State: facts.Synced, Err: ErrTooCostly}
 			}
 			e.evaluateObject(r, i, object)

@@ -2,7 +2,9 @@ package rule
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -130,6 +132,26 @@ func TestNothingIsRecordedWhenNothingChanged(t *testing.T) {
 	c.SetInstances(nil)
 	if c.outcomes[instance.Key] != nil {
 		t.Error("the outcome of an instance that is not wanted any more is still there")
+	}
+}
+
+// A rule that costs too much over all of its objects is stopped, and evaluated on all of them again when one changes.
+func TestARuleThatCostsTooMuchInAllIsStopped(t *testing.T) {
+	instance := compiled(t, v1alpha1.Rule{Expression: "object.status.ok && object.status.list.all(n, n > 0)"})
+	c := newCluster(t)
+	c.budget = 3000
+	good := func(name string, length int) map[string]any {
+		return widget(name, map[string]any{"ok": true, "list": slices.Repeat([]any{int64(1)}, length)})
+	}
+	c.has(widgets, instance.Reads(""), good("a", 300), good("b", 300), good("c", 300), good("d", 300), good("e", 300))
+	if got := c.outcome(instance); !errors.Is(got.Err, ErrTooCostly) || got.Holds {
+		t.Fatalf("got %s, want %v", got, ErrTooCostly)
+	}
+	for _, name := range []string{"b", "c", "d", "e"} {
+		c.Feed(widgets).Put(c.keep(instance.Reads(""), good(name, 1)))
+	}
+	if got := c.outcome(instance); !got.Holds || got.Matched != 5 || got.Err != nil {
+		t.Errorf("with shorter lists: %s", got)
 	}
 }
 

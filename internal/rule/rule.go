@@ -9,9 +9,9 @@ import (
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
-	apiservercel "k8s.io/apiserver/pkg/cel"
 	"k8s.io/apiserver/pkg/cel/library"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -154,19 +154,19 @@ type program struct {
 // compiler compiles the expressions of one rule that see the same variables.
 type compiler struct {
 	env       *cel.Env
-	variables *apiservercel.DeclType
 	limit     uint64
+	variables map[string]bool // those that were compiled so far
 	errs      field.ErrorList
 }
 
 // newCompiler returns a compiler of expressions about one object or, with list, about the list of all.
 func newCompiler(scope Scope, list bool) (*compiler, error) {
-	c := &compiler{variables: variablesType(), limit: celconfig.PerCallLimit}
+	c := &compiler{variables: map[string]bool{}, limit: celconfig.PerCallLimit}
 	if list {
 		c.limit = celconfig.RuntimeCELCostBudget // of all objects in one call
 	}
 	var err error
-	c.env, err = newEnvironment(scope, list, c.variables)
+	c.env, err = environmentOf(shape{scope, list})
 	return c, err
 }
 
@@ -182,7 +182,7 @@ func (r *Rule) compile() (*programs, field.ErrorList) {
 			return nil, c.errs // what uses it would be reported as well
 		}
 		p.variables = append(p.variables, variable{name: v.Name, program: value})
-		c.variables.Fields[v.Name] = apiservercel.NewDeclField(v.Name, apiservercel.DynType, true, nil, nil)
+		c.variables[v.Name] = true
 	}
 	name, expression, want := "expression", r.Spec.Expression, cel.BoolType
 	if r.IsList() {
@@ -225,6 +225,12 @@ func (c *compiler) compile(path *field.Path, expression string, want *cel.Type) 
 	if issues.Err() != nil {
 		return refuse(oneLine(issues.Err().Error()))
 	}
+	expr := checked.NativeRep().Expr()
+	for _, name := range variablesIn(expr) {
+		if !c.variables[name] {
+			return refuse(fmt.Sprintf("there is no variable %q before it: add it to variables, or correct the name", name))
+		}
+	}
 	if got := checked.OutputType(); want != nil && !got.IsExactType(want) && !got.IsExactType(cel.DynType) {
 		return refuse(fmt.Sprintf("the expression must yield %s, not %s", want, got))
 	}
@@ -240,7 +246,7 @@ func (c *compiler) compile(path *field.Path, expression string, want *cel.Type) 
 	if err != nil {
 		return refuse(err.Error())
 	}
-	return &program{run, checked.NativeRep().Expr()}
+	return &program{run, expr}
 }
 
 // analyze finds out which variables are shared, which fields the expressions of a rule about so many kinds read, and what else they
@@ -256,7 +262,8 @@ func (p *programs) analyze(kinds int) {
 	own := map[string]bool{}
 	for i := range p.variables {
 		v := &p.variables[i]
-		v.shared = !mentions(v.expression, varObject) && !mentions(v.expression, varObjects) && !usesAny(v.expression, own)
+		v.shared = !mentions(v.expression, varObject) && !mentions(v.expression, varObjects) &&
+			!slices.ContainsFunc(variablesIn(v.expression), func(name string) bool { return own[name] })
 		own[v.name] = !v.shared
 		all = append(all, v.expression)
 	}
@@ -270,15 +277,20 @@ func (p *programs) analyze(kinds int) {
 	}
 }
 
-// usesAny reports whether an expression uses one of these variables of its rule.
-func usesAny(expr ast.Expr, names map[string]bool) bool {
-	found := false
+// variablesIn are the names of the rule's variables that an expression uses.
+func variablesIn(expr ast.Expr) []string {
+	var names []string
 	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
-		if e.Kind() == ast.SelectKind && isIdent(e.AsSelect().Operand(), varVariables) && names[e.AsSelect().FieldName()] {
-			found = true
+		switch {
+		case e.Kind() == ast.SelectKind && isIdent(e.AsSelect().Operand(), varVariables):
+			names = append(names, e.AsSelect().FieldName())
+		case e.Kind() == ast.CallKind && len(e.AsCall().Args()) == 2 && isIdent(e.AsCall().Args()[0], varVariables):
+			if key, ok := e.AsCall().Args()[1].AsLiteral().(types.String); ok {
+				names = append(names, string(key))
+			}
 		}
 	}))
-	return found
+	return names
 }
 
 // mentions reports whether an expression uses a variable of the environment.

@@ -32,10 +32,10 @@ func TestCompileNamesFieldAndMistake(t *testing.T) {
 		"an expression of another type":  {v1alpha1.Rule{Expression: "object.a.size()"}, ProfileScope, "spec.rule.expression", "must yield bool, not int"},
 		"a message of another type":      {v1alpha1.Rule{Expression: "true", MessageExpression: "1"}, ProfileScope, "spec.rule.messageExpression", "must yield string, not int"},
 		"a mistake in match":             {v1alpha1.Rule{Expression: "true", Match: "object."}, ProfileScope, "spec.rule.match", "Syntax error"},
-		"a list's match and variables":   {v1alpha1.Rule{ListExpression: "true", Match: "variables.a == 1", Variables: []v1alpha1.Variable{{Name: "a", Expression: "1"}}}, ProfileScope, "spec.rule.match", "undefined field 'a'"},
+		"a list's match and variables":   {v1alpha1.Rule{ListExpression: "true", Match: "variables.a == 1", Variables: []v1alpha1.Variable{{Name: "a", Expression: "1"}}}, ProfileScope, "spec.rule.match", "there is no variable \"a\""},
 		"a mistake in a variable":        {v1alpha1.Rule{Expression: "true", Variables: []v1alpha1.Variable{{Name: "a", Expression: "object."}}}, ProfileScope, "spec.rule.variables[0].expression", "Syntax error"},
-		"a variable that does not exist": {v1alpha1.Rule{Expression: "variables.b == 1", Variables: []v1alpha1.Variable{{Name: "a", Expression: "1"}}}, ProfileScope, "spec.rule.expression", "undefined field 'b'"},
-		"a variable before its value":    {v1alpha1.Rule{Expression: "true", Variables: []v1alpha1.Variable{{Name: "a", Expression: "variables.b"}, {Name: "b", Expression: "1"}}}, ProfileScope, "spec.rule.variables[0].expression", "undefined field 'b'"},
+		"a variable that does not exist": {v1alpha1.Rule{Expression: "variables.b == 1", Variables: []v1alpha1.Variable{{Name: "a", Expression: "1"}}}, ProfileScope, "spec.rule.expression", "there is no variable \"b\""},
+		"a variable before its value":    {v1alpha1.Rule{Expression: "true", Variables: []v1alpha1.Variable{{Name: "a", Expression: "variables.b"}, {Name: "b", Expression: "1"}}}, ProfileScope, "spec.rule.variables[0].expression", "there is no variable \"b\""},
 		"loops in each other":            {v1alpha1.Rule{Expression: deep}, CheckScope, "spec.rule.expression", "costs too much"},
 	} {
 		t.Run(name, func(t *testing.T) {

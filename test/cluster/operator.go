@@ -130,6 +130,15 @@ func (o *Operator) Ready(ctx context.Context) (bool, string) {
 	return response.StatusCode == http.StatusOK, string(said)
 }
 
+// ReadyCheck returns what one of the checks at /readyz answers.
+func (o *Operator) ReadyCheck(ctx context.Context, name string) string {
+	said, err := get(ctx, o.ready+"/"+name)
+	if err != nil {
+		return err.Error()
+	}
+	return said
+}
+
 // PID is the operator's process.
 func (o *Operator) PID() int { return o.process.Process.Pid }
 

@@ -63,7 +63,12 @@ func (o *Operator) Wait() (*os.ProcessState, error) {
 func (o *Operator) Scrape(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.Metrics, nil)
+	return get(ctx, o.Metrics)
+}
+
+// get returns what an address answers, with whatever status.
+func get(ctx context.Context, url string) (string, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err
 	}

@@ -19,8 +19,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// TestInstallUpgradeUninstall installs the chart on a real API server with every option switched on, upgrades it over CRDs
-// of an older release, and removes it with the commands of docs/install.md: the cluster is then as it was before.
+// TestInstallUpgradeUninstall installs an older chart on a real API server, upgrades it with every option switched on, and
+// removes it with the commands of docs/install.md: the cluster is then as it was before.
 func TestInstallUpgradeUninstall(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -35,7 +35,21 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	awaitGone(ctx, t, c, nil) // what the control plane makes by itself is there
 	before := everythingIn(ctx, t, c)
 
-	onCluster(t, c, "install", "platformprofile", chart, "--namespace", cluster.Namespace, "--create-namespace", "-f", everything)
+	install := []string{"install", "platformprofile", chart, "--namespace", cluster.Namespace, "--create-namespace", "-f", everything, "--kubeconfig", c.Kubeconfig}
+	if _, errOut, err := helm(install...); err == nil || !strings.Contains(errOut, "ensure CRDs are installed first") {
+		t.Fatalf("values with profiles are installed where the CRDs are not there: %v\n%s", err, errOut)
+	}
+	awaitGone(ctx, t, c, before)
+	install[2] = olderChart(t)
+	if _, _, err := helm(append(install, "--set", "profiles=null", "--set", "definitions=null")...); err != nil {
+		t.Fatal(err)
+	}
+	if got := crdOf(ctx, t, c); got.GetAnnotations()[revision] != "older" || knowsSuspend(t, got) {
+		t.Fatalf("the chart did not install its CRDs: %v", got.GetAnnotations())
+	}
+
+	upgrade := slices.Concat(strings.Fields(documented(t, "upgrade")[0])[1:], []string{"-f", everything, "--set", "profiles.minimal.suspend=true"})
+	onCluster(t, c, upgrade...)
 	for _, object := range rendered(t, "-f", everything) {
 		got := &unstructured.Unstructured{}
 		got.SetGroupVersionKind(object.GroupVersionKind())
@@ -43,10 +57,28 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 			t.Errorf("%s is not there: %v", id(object), err)
 		}
 	}
-	t.Run("upgrade", func(t *testing.T) { upgrades(ctx, t, c) })
+	if got := crdOf(ctx, t, c); got.GetAnnotations()[revision] == "older" || !knowsSuspend(t, got) {
+		t.Errorf("the upgrade left the CRD as it was: %v", got.GetAnnotations())
+	}
+	if out, err := c.Kubectl(ctx, "get", "platformprofile", "minimal", "-o", "jsonpath={.spec.suspend}"); err != nil || out != "true" {
+		t.Errorf("the new field did not arrive: %v %s", err, out)
+	}
 	t.Run("strict", func(t *testing.T) { strict(ctx, t, c) })
 
-	for _, line := range documented(t, "uninstall") {
+	own := filepath.Join(cluster.Root(), "config", "samples", "production.yaml")
+	if out, err := c.Kubectl(ctx, "apply", "-f", own); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	onCluster(t, c, append(slices.Clone(upgrade), "--set", "crds.enabled=false")...)
+	uninstall := documented(t, "uninstall")
+	onCluster(t, c, strings.Fields(uninstall[0])[1:]...)
+	if out, err := c.Kubectl(ctx, "get", "-f", own); err != nil {
+		t.Errorf("a profile went with the release: %v: %s", err, out)
+	}
+	// A release of the same name takes up the CRDs that the one before it left.
+	onCluster(t, c, "install", "platformprofile", chart, "--namespace", cluster.Namespace, "-f", everything)
+
+	for _, line := range uninstall {
 		args := strings.Fields(line)
 		if args[0] == "helm" {
 			onCluster(t, c, args[1:]...)
@@ -57,32 +89,57 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	awaitGone(ctx, t, c, before)
 }
 
-// upgrades shows that the documented command brings the CRDs of an older release up to date, and that the release then is.
-func upgrades(ctx context.Context, t *testing.T, c *cluster.Cluster) {
-	const name = "crd/platformprofiles.platformprofile.dev"
-	older := `[{"op":"remove","path":"/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/suspend"}]`
-	if out, err := c.Kubectl(ctx, "patch", name, "--type=json", "-p", older); err != nil {
-		t.Fatalf("%v: %s", err, out)
+const revision = "platformprofile.dev/schema-revision"
+
+// olderChart is a copy of the chart whose profiles cannot be suspended yet.
+func olderChart(t *testing.T) string {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), "chart")
+	if err := os.CopyFS(folder, os.DirFS(chart)); err != nil {
+		t.Fatal(err)
 	}
-	lines := documented(t, "upgrade")
-	if len(lines) != 2 || lines[0] != "helm show crds config/chart | kubectl apply --server-side --force-conflicts -f -" {
-		t.Fatalf("docs/install.md says to upgrade by %q", lines)
-	}
-	crds, _, err := helm("show", "crds", "config/chart")
+	file := filepath.Join(folder, "files", "crds", "platformprofile.dev_platformprofiles.yaml")
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	file := filepath.Join(t.TempDir(), "crds.yaml")
-	if err := os.WriteFile(file, []byte(crds), 0o600); err != nil {
+	older := parsed(t, string(data))[0]
+	older.SetAnnotations(map[string]string{revision: "older"})
+	delete(specOf(t, older), "suspend")
+	if err := os.WriteFile(file, []byte(text(older)), 0o600); err != nil { // JSON is YAML
 		t.Fatal(err)
 	}
-	if out, err := c.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-f", file); err != nil {
-		t.Fatalf("%v: %s", err, out)
+	return folder
+}
+
+// crdOf is the CRD of profiles as the API server has it.
+func crdOf(ctx context.Context, t *testing.T, c *cluster.Cluster) *unstructured.Unstructured {
+	t.Helper()
+	got := &unstructured.Unstructured{}
+	got.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
+	if err := c.Client.Get(ctx, client.ObjectKey{Name: "platformprofiles.platformprofile.dev"}, got); err != nil {
+		t.Fatal(err)
 	}
-	onCluster(t, c, append(strings.Fields(lines[1])[1:], "-f", everything, "--set", "profiles.minimal.suspend=true")...)
-	if out, err := c.Kubectl(ctx, "get", "platformprofile", "minimal", "-o", "jsonpath={.spec.suspend}"); err != nil || out != "true" {
-		t.Errorf("the new field did not arrive: %v %s", err, out)
+	return got
+}
+
+func knowsSuspend(t *testing.T, crd *unstructured.Unstructured) bool {
+	t.Helper()
+	return specOf(t, crd)["suspend"] != nil
+}
+
+// specOf are the fields of a profile's spec, as its CRD has them.
+func specOf(t *testing.T, crd *unstructured.Unstructured) map[string]any {
+	t.Helper()
+	versions, ok := crd.Object["spec"].(map[string]any)["versions"].([]any)
+	if !ok {
+		t.Fatal("the CRD has no versions")
 	}
+	fields, found, err := unstructured.NestedFieldNoCopy(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties")
+	if err != nil || !found {
+		t.Fatalf("the CRD has no spec: %v", err)
+	}
+	return fields.(map[string]any)
 }
 
 // strict has the server try each object by server-side apply, which refuses fields that it does not know.

@@ -17,19 +17,40 @@ import (
 var differences = map[string]func(*unstructured.Unstructured) *unstructured.Unstructured{
 	// A release is stored in its namespace, which therefore is there before the chart is: helm install --create-namespace.
 	"Namespace /platformprofile-system": func(*unstructured.Unstructured) *unstructured.Unstructured { return nil },
-	// Helm applies the files below crds as they are, before it renders anything, so they cannot get the common label.
-	"CustomResourceDefinition /platformprofiles.platformprofile.dev":   withoutLabels,
-	"CustomResourceDefinition /platformcomponents.platformprofile.dev": withoutLabels,
+	// Helm would delete the CRDs, and with them every profile, when the release is removed.
+	"CustomResourceDefinition /platformprofiles.platformprofile.dev":   keptByHelm,
+	"CustomResourceDefinition /platformcomponents.platformprofile.dev": keptByHelm,
 }
 
-func withoutLabels(o *unstructured.Unstructured) *unstructured.Unstructured {
-	unstructured.RemoveNestedField(o.Object, "metadata", "labels")
+func keptByHelm(o *unstructured.Unstructured) *unstructured.Unstructured {
+	annotations := o.GetAnnotations()
+	annotations["helm.sh/resource-policy"] = "keep"
+	o.SetAnnotations(annotations)
 	return o
 }
 
 // TestTheChartIsTheKustomization compares both ways to install, object by object.
 func TestTheChartIsTheKustomization(t *testing.T) {
 	sameObjects(t, rendered(t), kustomized(t, "default"))
+}
+
+// TestTheChartsCRDs shows that the CRDs can be left out, and left to be deleted with the release.
+func TestTheChartsCRDs(t *testing.T) {
+	crds := func(set string) []*unstructured.Unstructured {
+		return slices.DeleteFunc(rendered(t, "--set", set), func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
+	}
+	if found := crds("crds.enabled=false"); len(found) != 0 {
+		t.Errorf("with crds.enabled=false there are %d CRDs", len(found))
+	}
+	unkept := crds("crds.keep=false")
+	if len(unkept) != 2 {
+		t.Errorf("with crds.keep=false there are %d CRDs", len(unkept))
+	}
+	for _, o := range unkept {
+		if policy, there := o.GetAnnotations()["helm.sh/resource-policy"]; there {
+			t.Errorf("with crds.keep=false %s has the policy %s", o.GetName(), policy)
+		}
+	}
 }
 
 // TestTheChartsMonitoringIsTheKustomizations compares what the chart adds for Prometheus and Grafana.
@@ -146,6 +167,8 @@ func TestBadValues(t *testing.T) {
 	for set, says := range map[string]string{
 		"replicas=two":                             "replicas",
 		"replica=3":                                "replica",
+		"crds.enabled=sometimes":                   "crds",
+		"crds.install=true":                        "install",
 		"image.digest=sha256:abc":                  "digest",
 		"image.pullPolicy=Sometimes":               "pullPolicy",
 		"imagePullSecrets[0]=registry":             "imagePullSecrets",

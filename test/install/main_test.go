@@ -35,10 +35,10 @@ func helm(args ...string) (string, string, error) {
 	return out.String(), errOut.String(), err
 }
 
-// rendered is the chart with the given values, with its CRDs.
+// rendered is the chart with the given values.
 func rendered(t *testing.T, args ...string) []*unstructured.Unstructured {
 	t.Helper()
-	out, _, err := helm(append([]string{"template", "platformprofile", chart, "--namespace", cluster.Namespace, "--include-crds"}, args...)...)
+	out, _, err := helm(append([]string{"template", "platformprofile", chart, "--namespace", cluster.Namespace}, args...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,7 +139,7 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 		"* authorization.k8s.io/subjectaccessreviews":                           {"create"},
 		"* platformprofile.dev/platformcomponents/status":                       {"patch"},
 		"* platformprofile.dev/platformprofiles/status":                         {"patch"},
-		"default events.k8s.io/events":                                          {"create"},
+		"default events.k8s.io/events":                                          {"create", "patch"},
 		"platformprofile-system events":                                         {"create", "patch"},
 		"platformprofile-system coordination.k8s.io/leases":                     {"create"},
 		"platformprofile-system coordination.k8s.io/leases#platformprofile.dev": {"get", "update"},

@@ -1,5 +1,5 @@
-// Package upgrade runs the operator against what another version of it left behind: an old status, an older CRD, a newer
-// one with what only a newer version knows, and CRDs that change while it runs.
+// Package upgrade runs the operator against what another version of it left behind: an old status, and CRDs that are not its
+// own.
 package upgrade
 
 import (
@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -38,30 +37,25 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// start starts the operator; it ends with the returned function, or with the test.
-func start(t *testing.T) func() {
+// revision is the annotation that a generated CRD has.
+const revision = "platformprofile.dev/schema-revision"
+
+// launch starts the operator, which ends with the test, and waits for nothing.
+func launch(t *testing.T) *cluster.Operator {
 	t.Helper()
 	env.started++
 	o, err := env.Replica(context.Background(), fmt.Sprintf("operator-%d", env.started), env.program, "", "--verbosity", "1")
 	must(t, err)
-	ended := false
-	stop := func() {
-		if !ended {
-			ended = true
-			_ = o.Signal(syscall.SIGTERM)
-			_, _ = o.Wait()
-		}
-	}
 	t.Cleanup(func() {
-		stop()
+		_ = o.Signal(syscall.SIGTERM)
+		_, _ = o.Wait()
 		if t.Failed() {
 			said, _ := os.ReadFile(o.Log)
 			const tail = 3000
 			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-tail):])
 		}
 	})
-	must(t, o.AwaitReady(context.Background()))
-	return stop
+	return o
 }
 
 // crd is today's CRD of a resource.
@@ -95,24 +89,16 @@ func field(t *testing.T, crd *unstructured.Unstructured, path ...string) map[str
 	return at
 }
 
-// install installs a CRD for as long as the test runs, and today's after it.
+// install puts a CRD in place of another.
 func install(t *testing.T, wanted *unstructured.Unstructured) {
-	t.Helper()
-	replace(t, wanted)
-	plural, _, _ := strings.Cut(wanted.GetName(), ".")
-	t.Cleanup(func() { replace(t, crd(t, plural)) })
-}
-
-// replace puts a CRD in place of another, and waits until the API server serves it.
-func replace(t *testing.T, wanted *unstructured.Unstructured) {
 	t.Helper()
 	ctx := context.Background()
 	there := &unstructured.Unstructured{}
 	there.SetGroupVersionKind(wanted.GroupVersionKind())
 	must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(wanted), there))
 	there.Object["spec"] = wanted.DeepCopy().Object["spec"]
+	there.SetAnnotations(wanted.GetAnnotations())
 	must(t, env.Client.Update(ctx, there))
-	time.Sleep(2 * time.Second) // the API server takes it in behind its answer
 }
 
 // stored is an object as the API server has it, with all that it holds.
@@ -132,6 +118,16 @@ func create(t *testing.T, text string) *unstructured.Unstructured {
 	must(t, env.Client.Create(context.Background(), objects[0]))
 	t.Cleanup(func() { must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), objects[0]))) })
 	return objects[0]
+}
+
+// await waits until something is so.
+func await(t *testing.T, what string, met func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); !met(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within 40 seconds", what)
+		}
+	}
 }
 
 // profile waits until the status of a profile meets a condition.

@@ -38,9 +38,6 @@ type Figures struct {
 	// SlowRuleMicroseconds how long 99 of 100 evaluations of one rule took at most.
 	RuleMicroseconds     *float64 `json:"certificate_rules_us"`
 	SlowRuleMicroseconds *float64 `json:"certificate_rule_p99_us"`
-	// RuledEvaluationMicroseconds is that of a profile after a change of one Certificate: the middle one and the mean.
-	RuledEvaluationMicroseconds     *float64 `json:"certificate_evaluation_us"`
-	MeanRuledEvaluationMicroseconds *float64 `json:"mean_certificate_evaluation_us"`
 
 	IdleRequestsPerMinute *float64 `json:"idle_requests_per_minute"`
 	// IdleRequests are all requests of the quiet span, those for watches and the lease too.

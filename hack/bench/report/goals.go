@@ -37,7 +37,6 @@ func (f *Figures) Judge() {
 		// The second is that of a change that came while a write waited.
 		atMost("evaluations for one change", f.EvaluationsPerChange, 2, "%.2f"),
 		atMost("rules after a change of a Certificate, mean", f.RuleMicroseconds, 500, "%.0f µs"),
-		atMost("evaluation after a change of a Certificate, p50", f.RuledEvaluationMicroseconds, 200, "%.0f µs"),
 		atMost(storm+": right after the last change", f.StormSeconds, 2, "%.2f s"),
 		atMost(storm+": status writes of one profile", f.StormWritesPerSecond, 5, "%.0f a second"),
 		atMost("heartbeats, leases, Events: evaluations", f.HeartbeatEvaluations, 0, "%.0f"),

@@ -32,8 +32,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
 	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
 	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend), Flapping (requirements keep turning) and SchemaOutdated (the
-	// CustomResourceDefinition is older than the operator) are there only while True.
+	// (the spec has a mistake that no retry can mend) and Flapping (requirements keep turning) are there only while True.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -16,7 +16,7 @@ type RequirementStatusApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
-	// Severity of the requirement, as declared.
+	// Severity of the requirement where it is Recommended; absent where it is Required.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
 	// The component that the verdict is about.
 	Component *string `json:"component,omitempty"`
@@ -26,14 +26,15 @@ type RequirementStatusApplyConfiguration struct {
 	Health *apiv1alpha1.Health `json:"health,omitempty"`
 	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
 	Namespace *string `json:"namespace,omitempty"`
-	// What was found, where, since when, and what is wrong with it.
+	// What was found, where, since when, and what is wrong with it; absent where a healthy component satisfies the requirement, of
+	// which component, version and namespace say it all.
 	Message *string `json:"message,omitempty"`
 	// What to do about it; empty while the requirement holds.
 	Remediation *string `json:"remediation,omitempty"`
 	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
 	// for instance the objects that fail a rule.
 	Evidence []EvidenceApplyConfiguration `json:"evidence,omitempty"`
-	// When the verdict last changed.
+	// When the verdict last changed; absent while a requirement holds since it was first evaluated.
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`
 	// Since when the requirement does not hold, whatever the verdict was in between.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
