@@ -10,8 +10,8 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
-	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 func newCatalog(streams genericclioptions.IOStreams) *cobra.Command {
@@ -86,11 +86,10 @@ patterns that can never match or that match across products, and proofs that two
 included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			dump, err := observe.Files(file, streams.In)
+			dump, err := files.Read(file, streams.In)
 			if err != nil {
 				return err
 			}
-			dump.Close()
 			problems, err := lint(dump.Definitions)
 			if err != nil {
 				return err

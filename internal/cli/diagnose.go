@@ -11,8 +11,9 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 func newDiagnose(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
@@ -75,29 +76,28 @@ func (s *source) diagnose(ctx context.Context) (report.Diagnoses, error) {
 
 // trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
 // holds there.
-func (s *source) trouble(ctx context.Context, now time.Time) (*observe.Troubled, *catalog.Catalog, error) {
+func (s *source) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
 	namespace := ""
 	if s.flags.Namespace != nil {
 		namespace = *s.flags.Namespace
 	}
 	if s.from != "" {
-		dump, err := observe.Files(s.from, s.streams.In)
+		dump, err := files.Read(s.from, s.streams.In)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading --from: %w", err)
 		}
-		defer dump.Close()
 		c, err := s.catalog(dump.Definitions)
 		if err != nil {
 			return nil, nil, err
 		}
-		troubled, err := dump.Trouble(namespace)
+		troubled, err := podcases.OfDump(dump, namespace)
 		return troubled, c, err
 	}
 	clients, err := s.connect()
 	if err != nil {
 		return nil, nil, err
 	}
-	troubled, err := observe.Trouble(ctx, clients, namespace, now)
+	troubled, err := podcases.OfCluster(ctx, clients.Typed, namespace, now)
 	if err != nil {
 		return nil, nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
 	}

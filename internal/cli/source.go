@@ -16,8 +16,10 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 // source is where a one-shot command looks: a cluster, or files.
@@ -67,7 +69,7 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	if err := observe.Once(ctx, clients, i, instances); err != nil {
 		return nil, nil, unreachable(err)
 	}
-	if err := observe.Diagnose(ctx, clients, i, time.Now()); err != nil {
+	if err := podcases.Diagnose(ctx, clients.Typed, i, time.Now()); err != nil {
 		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
 	}
 	return i.Snapshot(), compiled, nil
@@ -101,11 +103,10 @@ func (s *source) connect() (observe.Clients, error) {
 }
 
 func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
-	dump, err := observe.Files(s.from, s.streams.In)
+	dump, err := files.Read(s.from, s.streams.In)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
-	defer dump.Close()
 	c, err := s.catalog(dump.Definitions)
 	if err != nil {
 		return nil, nil, err
@@ -119,7 +120,7 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 	if err := dump.Feed(i, instances); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
-	if err := dump.Diagnose(i, now); err != nil {
+	if err := podcases.DiagnoseDump(dump, i, now); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	return i.Snapshot(), compiled, nil

@@ -20,7 +20,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 // fixture is the first document of a file below testdata/health: what is asked of the objects behind it, and what must
@@ -37,8 +37,8 @@ type fixture struct {
 // way in which it is not.
 func TestHealthFixtures(t *testing.T) {
 	const root = "../catalog/testdata/health"
-	files, err := filepath.Glob(root + "/*/*.yaml")
-	if err != nil || len(files) == 0 {
+	paths, err := filepath.Glob(root + "/*/*.yaml")
+	if err != nil || len(paths) == 0 {
 		t.Fatalf("no fixtures below %s: %v", root, err)
 	}
 	components, err := catalog.Builtin()
@@ -46,7 +46,7 @@ func TestHealthFixtures(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := catalog.New(components...)
-	for _, file := range files {
+	for _, file := range paths {
 		name, _ := filepath.Rel(root, file)
 		t.Run(strings.TrimSuffix(name, ".yaml"), func(t *testing.T) {
 			data, err := os.ReadFile(file)
@@ -77,7 +77,7 @@ func TestHealthFixtures(t *testing.T) {
 
 func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) v1alpha1.RequirementStatus {
 	t.Helper()
-	dump, err := observe.Files("-", bytes.NewReader(objects))
+	dump, err := files.Read("-", bytes.NewReader(objects))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) 
 
 // Each ready-made profile is one that no mistake stalls, and asks for something: on a cluster of nothing it does not hold.
 func TestReadyMadeProfiles(t *testing.T) {
-	files, err := filepath.Glob("../../config/samples/*.yaml")
+	paths, err := filepath.Glob("../../config/samples/*.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestReadyMadeProfiles(t *testing.T) {
 	}
 	c := catalog.New(components...)
 	names := map[string]bool{}
-	for _, file := range files {
+	for _, file := range paths {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestReadyMadeProfiles(t *testing.T) {
 			}
 			now := time.Date(2026, 11, 20, 12, 0, 0, 0, time.UTC)
 			i := inventory.New(c, func() time.Time { return now })
-			dump, err := observe.Files("-", strings.NewReader("apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {kubeletVersion: v1.34.1}}\n"))
+			dump, err := files.Read("-", strings.NewReader("apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {kubeletVersion: v1.34.1}}\n"))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,11 +169,11 @@ func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 		"files, in the middle of": {"", []string{"v1.36.0", "v1.37.0"}, v1alpha1.VerdictSatisfied, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := ""
+			nodes := ""
 			for n, kubelet := range test.kubelets {
-				files += fmt.Sprintf("---\napiVersion: v1\nkind: Node\nmetadata: {name: node-%d}\nstatus: {nodeInfo: {kubeletVersion: %s}}\n", n, kubelet)
+				nodes += fmt.Sprintf("---\napiVersion: v1\nkind: Node\nmetadata: {name: node-%d}\nstatus: {nodeInfo: {kubeletVersion: %s}}\n", n, kubelet)
 			}
-			dump, err := observe.Files("-", strings.NewReader(files))
+			dump, err := files.Read("-", strings.NewReader(nodes))
 			if err != nil {
 				t.Fatal(err)
 			}

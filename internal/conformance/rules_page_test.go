@@ -12,7 +12,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 const goodObjects = `
@@ -64,11 +64,10 @@ func TestTheFiveRulesOfTheRulesPage(t *testing.T) {
 		if len(compiled.Errors) > 0 {
 			t.Fatal(compiled.Errors.ToAggregate())
 		}
-		dump, err := observe.Files("-", strings.NewReader(objects))
+		dump, err := files.Read("-", strings.NewReader(objects))
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer dump.Close()
 		i := inventory.New(c, func() time.Time { return now })
 		if err := dump.Feed(i, slices.Concat(c.Instances(), compiled.Instances())); err != nil {
 			t.Fatal(err)

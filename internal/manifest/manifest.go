@@ -3,7 +3,6 @@
 package manifest
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -71,10 +70,9 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	return profiles, nil
 }
 
-// Documents reads a stream document by document. The library loses a last line that no line break ends where its length is a
-// multiple of its buffer's, and with it all of a JSON file that is one line: hence the line break.
+// Documents reads a stream document by document.
 func Documents(input io.Reader) *DocumentReader {
-	return &DocumentReader{yamlutil.NewYAMLReader(bufio.NewReader(io.MultiReader(input, strings.NewReader("\n"))))}
+	return &DocumentReader{yamlutil.NewYAMLReader(withLineEnd(input))}
 }
 
 // DocumentReader reads the documents of a stream one by one.
@@ -93,10 +91,7 @@ func (d *DocumentReader) Read() ([]byte, error) {
 func readable(err error) error { return errors.New(strings.ToValidUTF8(err.Error(), "�")) }
 
 // Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
-func Decode(document []byte, into *map[string]any) error { return decode(document, into) }
-
-// decode reads a mapping or a list.
-func decode(document []byte, into any) error {
+func Decode(document []byte, into *map[string]any) error {
 	if at := bytes.IndexByte(document, 0); at >= 0 {
 		// To YAML it ends the stream: what comes after it would silently be missing.
 		return fmt.Errorf("it is no UTF-8 text: byte %d is NUL: write it as UTF-8", at)

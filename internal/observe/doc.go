@@ -1,6 +1,5 @@
 // Package observe feeds an inventory: Live from an API server by watches, Once from an API server by one paged list of
-// each kind, Files from manifests and dumps. It is the only package that reads a cluster for the inventory, and it only
-// reads: it lists and watches, and asks whether it may.
+// each kind. It only reads: it lists and watches, and asks whether it may.
 //
 // It reads no Secret and watches no Pod, and what it is not allowed to see it reports as out of sight.
 package observe

@@ -11,6 +11,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -238,7 +239,7 @@ func (l *Live) keepDiagnoses(ctx context.Context) {
 			case <-time.After(diagnoseSoon):
 			}
 			told = l.inventory.Snapshot().ToDiagnose()
-			if err := Diagnose(ctx, l.clients, l.inventory, time.Now()); err != nil && ctx.Err() == nil {
+			if err := podcases.Diagnose(ctx, l.clients.Typed, l.inventory, time.Now()); err != nil && ctx.Err() == nil {
 				l.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
 			}
 		}

@@ -1,4 +1,5 @@
-package observe
+// Package files reads manifests and dumps, and feeds an inventory from them.
+package files
 
 import (
 	"bufio"
@@ -16,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/json"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -26,25 +28,33 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
+// The sources that files are treated specially for.
+const (
+	configMapSource = "configmaps"
+	nodeSource      = "nodes"
+)
+
 // Dump is what was read from files.
 type Dump struct {
 	// Definitions are the PlatformComponents among the objects; they extend the catalog as they would in the cluster.
 	Definitions []*v1alpha1.PlatformComponent
 
 	facts   map[string][]facts.Fact     // by source
-	objects store                       // all that was read, but for definitions and Secrets
+	objects []object                    // all that was read, but for definitions and Secrets
 	plural  map[schema.GroupKind]string // what CRDs among the files call their kinds
 }
 
-// Close gives back what a large dump takes on the disk.
-func (d *Dump) Close() { d.objects.close() }
+// object is an object as JSON: as maps it would take several times as much.
+type object struct {
+	kind schema.GroupKind
+	json []byte
+}
 
-// Files reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart.
-// An error names the file and the document in it. What it returns is to be closed.
-func Files(from string, stdin io.Reader) (*Dump, error) {
+// Read reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart.
+// An error names the file and the document in it.
+func Read(from string, stdin io.Reader) (*Dump, error) {
 	d := &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
 	if err := d.readAll(from, stdin); err != nil {
-		d.Close()
 		return nil, err
 	}
 	return d, nil
@@ -109,27 +119,18 @@ func (d *Dump) read(name string, input io.Reader) error {
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
 		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
 	}
-	reader := manifest.Objects(buffered)
-	for {
-		object, err := reader.Read()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		if object.Document != nil && ours(object.Content) {
-			if err := manifest.Unambiguous(object.Document); err != nil {
-				return fmt.Errorf("%s: %s: %w", name, object.Where, err)
+	err := manifest.EachObject(buffered, func(o manifest.Object) error {
+		if ours(o.Content) {
+			if err := manifest.Unambiguous(o.Text); err != nil {
+				return err
 			}
 		}
-		if len(object.Content) == 0 {
-			continue // comments alone
-		}
-		if err := d.take(&unstructured.Unstructured{Object: object.Content}); err != nil {
-			return fmt.Errorf("%s: %s: %w", name, object.Where, err)
-		}
+		return d.take(&unstructured.Unstructured{Object: o.Content})
+	})
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
+	return nil
 }
 
 // ours tells whether a document is one of the project's own kinds. Of others a field that is there twice is what the API server
@@ -175,7 +176,18 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	return d.objects.add(object)
+	return d.keep(object)
+}
+
+// keep keeps an object for rules and diagnosis. Facts are all that need to know who wrote which field.
+func (d *Dump) keep(o *unstructured.Unstructured) error {
+	unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
+	text, err := json.Marshal(o.Object)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	d.objects = append(d.objects, object{o.GroupVersionKind().GroupKind(), text})
+	return nil
 }
 
 // sources are the kinds that facts are kept of, with the source that each feeds.
@@ -184,16 +196,16 @@ var sources = map[schema.GroupKind]string{
 	{Group: "apps", Kind: "DaemonSet"}:                                              "daemonsets.apps",
 	{Group: "apps", Kind: "StatefulSet"}:                                            "statefulsets.apps",
 	{Kind: "Node"}:                                                                  nodeSource,
-	{Kind: "ConfigMap"}:                                                             "configmaps",
+	{Kind: "ConfigMap"}:                                                             configMapSource,
 	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                 "storageclasses.storage.k8s.io",
 	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                    "csidrivers.storage.k8s.io",
 	{Group: "networking.k8s.io", Kind: "IngressClass"}:                              "ingressclasses.networking.k8s.io",
 	{Group: "node.k8s.io", Kind: "RuntimeClass"}:                                    "runtimeclasses.node.k8s.io",
 	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}: "validatingwebhookconfigurations.admissionregistration.k8s.io",
 	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:   "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:               crdSource,
+	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:               "customresourcedefinitions.apiextensions.k8s.io",
 	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                           "apiservices.apiregistration.k8s.io",
-	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:                      gatewayClassSource,
+	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:                      "gatewayclasses.gateway.networking.k8s.io",
 }
 
 // factOf takes the facts out of an object of a file, through its Go type where there is one.
@@ -225,30 +237,39 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 	}
 }
 
-// each calls a function with every object that was read of some resources, in the order in which they were read. It is asked
-// once all files were read: only then all CRDs are known.
-func (d *Dump) each(wanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
+// Each calls a function with the objects of a resource, in the order in which they were read.
+func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
+	return d.each(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
+}
+
+// each calls a function with every object that was read of some resources. It is called once all files were read: only then
+// all CRDs are known.
+func (d *Dump) each(isWanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
 	resources := map[schema.GroupKind][]rule.Resource{}
-	of := func(kind schema.GroupKind) []rule.Resource {
-		found, known := resources[kind]
+	for _, o := range d.objects {
+		wanted, known := resources[o.kind]
 		if !known {
-			for _, plural := range d.plurals(kind) {
-				if resource := (rule.Resource{Group: kind.Group, Resource: plural}); wanted(resource) {
-					found = append(found, resource)
+			for _, plural := range d.plurals(o.kind) {
+				if resource := (rule.Resource{Group: o.kind.Group, Resource: plural}); isWanted(resource) {
+					wanted = append(wanted, resource)
 				}
 			}
-			resources[kind] = found
+			resources[o.kind] = wanted
 		}
-		return found
-	}
-	return d.objects.each(func(kind schema.GroupKind) bool { return len(of(kind)) > 0 }, func(object *unstructured.Unstructured) error {
-		for _, resource := range of(object.GroupVersionKind().GroupKind()) {
-			if err := do(resource, object); err != nil {
+		if len(wanted) == 0 {
+			continue
+		}
+		content := &unstructured.Unstructured{}
+		if err := json.Unmarshal(o.json, &content.Object); err != nil {
+			return err
+		}
+		for _, resource := range wanted {
+			if err := do(resource, content); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // plurals are the resources that a kind may be called: the one that its CRD says where the files hold it, and otherwise
@@ -266,8 +287,10 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // Feed feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
 func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
-	for _, k := range kinds() {
-		source := k.resource.String()
+	for _, source := range sources {
+		if source == configMapSource {
+			continue // one by one, below
+		}
 		if source == nodeSource && len(d.facts[source]) == 0 {
 			// Every cluster has nodes, and no manifest does: what they would show is out of sight.
 			i.Feed(source).Lose(facts.Unreadable, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")

@@ -1,4 +1,4 @@
-package observe
+package files
 
 import (
 	"bytes"
@@ -10,6 +10,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
 // FuzzDump reads whatever anybody may give to --from, and looks for components and for pods in trouble in it. What is
@@ -34,7 +35,7 @@ func FuzzDump(f *testing.F) {
 	known := catalog.New(components...)
 	now := time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
 	look := func(t *testing.T, data []byte) (string, bool) {
-		dump, err := Files("-", bytes.NewReader(data))
+		dump, err := Read("-", bytes.NewReader(data))
 		if err != nil {
 			if text := err.Error(); !utf8.ValidString(text) || !strings.HasPrefix(text, "standard input: document ") {
 				t.Fatalf("the error does not name file and document, or cannot be read: %q", text)
@@ -45,7 +46,7 @@ func FuzzDump(f *testing.F) {
 		if err := dump.Feed(i, known.Instances()); err != nil {
 			t.Fatal(err)
 		}
-		if err := dump.Diagnose(i, now); err != nil {
+		if err := podcases.DiagnoseDump(dump, i, now); err != nil {
 			return "", false
 		}
 		text := ""
@@ -61,7 +62,7 @@ func FuzzDump(f *testing.F) {
 				}
 			}
 		}
-		troubled, err := dump.Trouble("")
+		troubled, err := podcases.OfDump(dump, "")
 		if err != nil {
 			return "", false
 		}

@@ -1,4 +1,4 @@
-package observe
+package files
 
 import (
 	"bytes"
@@ -65,7 +65,7 @@ func TestBombsInFiles(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
 			start := time.Now()
-			dump, err := Files("-", strings.NewReader(test.content))
+			dump, err := Read("-", strings.NewReader(test.content))
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
 			allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
@@ -109,7 +109,7 @@ func TestWhatIsNoFile(t *testing.T) {
 			}
 			done := make(chan error, 1)
 			go func() {
-				_, err := Files(folder, nil)
+				_, err := Read(folder, nil)
 				done <- err
 			}()
 			select {
@@ -124,7 +124,7 @@ func TestWhatIsNoFile(t *testing.T) {
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
-			if dump, err := Files(folder, nil); err != nil || len(dump.facts["daemonsets.apps"]) != 1 {
+			if dump, err := Read(folder, nil); err != nil || len(dump.facts["daemonsets.apps"]) != 1 {
 				t.Errorf("without it the folder is not read: %v", err)
 			}
 		})

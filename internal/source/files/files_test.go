@@ -1,4 +1,4 @@
-package observe
+package files
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -60,9 +61,9 @@ func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapsh
 	return i.Snapshot()
 }
 
-func read(t *testing.T, text string) *Dump {
+func mustRead(t *testing.T, text string) *Dump {
 	t.Helper()
-	d, err := Files("-", strings.NewReader(text))
+	d, err := Read("-", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +105,7 @@ func TestFilesOfEveryForm(t *testing.T) {
 		"a node":                              {"apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {containerRuntimeVersion: 'widgetd://1.2.3'}}\n", "  Healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := summary(looked(t, read(t, test.text))); got != test.want {
+			if got := summary(looked(t, mustRead(t, test.text))); got != test.want {
 				t.Errorf("found %q, want %q", got, test.want)
 			}
 		})
@@ -112,7 +113,7 @@ func TestFilesOfEveryForm(t *testing.T) {
 }
 
 func TestTracesInFiles(t *testing.T) {
-	s := looked(t, read(t, `
+	s := looked(t, mustRead(t, `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: gears.corp.dev}
@@ -151,7 +152,7 @@ func TestAFolderIsReadToItsDepths(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	d, err := Files(folder, nil)
+	d, err := Read(folder, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,17 +164,17 @@ func TestAFolderIsReadToItsDepths(t *testing.T) {
 	if err := os.WriteFile(path, []byte(deployment("c", "v1.0.0")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = Files(path, nil); err != nil || summary(looked(t, d)) != "c 1.0.0 NotObserved" {
+	if d, err = Read(path, nil); err != nil || summary(looked(t, d)) != "c 1.0.0 NotObserved" {
 		t.Errorf("a file alone: %v", err)
 	}
 }
 
 func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 	folder := t.TempDir()
-	if _, err := Files(folder, nil); err == nil || !strings.Contains(err.Error(), "holds no .yaml, .yml or .json file") {
+	if _, err := Read(folder, nil); err == nil || !strings.Contains(err.Error(), "holds no .yaml, .yml or .json file") {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if _, err := Files(filepath.Join(folder, "nowhere"), nil); err == nil {
+	if _, err := Read(filepath.Join(folder, "nowhere"), nil); err == nil {
 		t.Error("a folder that is not there is read")
 	}
 	for name, test := range map[string]struct{ text, says string }{
@@ -190,13 +191,13 @@ func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 			if err := os.WriteFile(path, []byte(deployment("a", "v1")+"---\n"+test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			_, err := Files(folder, nil)
+			_, err := Read(folder, nil)
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("got %v, want it to name %s and say %q", err, path, test.says)
 			}
 		})
 	}
-	if _, err := Files("-", strings.NewReader("a: [")); err == nil || !strings.Contains(err.Error(), "standard input: document 1") {
+	if _, err := Read("-", strings.NewReader("a: [")); err == nil || !strings.Contains(err.Error(), "standard input: document 1") {
 		t.Errorf("standard input: %v", err)
 	}
 }
@@ -212,7 +213,7 @@ func seven(resource rule.Resource) rule.Instance {
 func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
 	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
-	s := looked(t, read(t, object+"---\n"+crd), gears)
+	s := looked(t, mustRead(t, object+"---\n"+crd), gears)
 	if got := s.Resource(gears); got.State != facts.Synced || got.Objects != 1 {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
@@ -220,21 +221,21 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	if got := s.Outcome(seven(gears).Key); !got.Holds || got.Satisfied != 1 {
 		t.Errorf("seven is read as another number: %+v", got)
 	}
-	s = looked(t, read(t, deployment("a", "v1")), gears, classes)
+	s = looked(t, mustRead(t, deployment("a", "v1")), gears, classes)
 	if got := s.Resource(gears); got.State != facts.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
 		t.Errorf("of a resource that the files may leave out: %+v", got)
 	}
 	if got := s.Resource(classes); got.State != facts.Synced || got.Objects != 0 {
 		t.Errorf("of a resource that every cluster has: %+v", got)
 	}
-	s = looked(t, read(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
+	s = looked(t, mustRead(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
 	if got := s.Resource(classes); got.Objects != 1 {
 		t.Errorf("one StorageClass is seen as %+v", got)
 	}
 }
 
 func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
-	d := read(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
+	d := mustRead(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
 	if len(d.Definitions) != 1 || d.Definitions[0].Name != "mine" || d.Definitions[0].Spec.Signals.CRDs[0].Role != v1alpha1.RoleSupport {
 		t.Errorf("%+v", d.Definitions)
 	}
@@ -242,8 +243,37 @@ func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
 
 func TestSecretsInFilesAreNeverRead(t *testing.T) {
 	secrets := rule.Resource{Resource: "secrets"}
-	s := looked(t, read(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
+	s := looked(t, mustRead(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
 	if got := s.Resource(secrets); got.Objects > 0 {
 		t.Errorf("a rule would see %d", got.Objects)
+	}
+}
+
+func TestFilesFeedEverySourceOfACluster(t *testing.T) {
+	fed := map[string]bool{}
+	for _, source := range sources {
+		fed[source] = true
+	}
+	delete(fed, configMapSource) // one source for each, in a cluster
+	for _, resource := range observe.Sources() {
+		if !fed[resource.String()] {
+			t.Errorf("files do not feed %s", resource)
+		}
+		delete(fed, resource.String())
+	}
+	if len(fed) > 0 {
+		t.Errorf("no cluster feeds %v", fed)
+	}
+}
+
+// Two of a key would leave one of the values out, wherever the object is.
+func TestKeysTwiceInAListInJSON(t *testing.T) {
+	list := func(item string) string { return `{"apiVersion":"v1","items":[` + item + `],"kind":"List"}` }
+	_, err := Read("-", strings.NewReader(list(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformComponent","metadata":{"name":"x"},"spec":{"layer":"a","layer":"b"}}`)))
+	if err == nil || !strings.Contains(err.Error(), "standard input: document 1, item 1: ") || !strings.Contains(err.Error(), "already set") {
+		t.Errorf("of the project's own kind: %v", err)
+	}
+	if _, err := Read("-", strings.NewReader(list(`{"apiVersion":"v1","kind":"Pod","kind":"Pod"}`))); err != nil {
+		t.Errorf("of another: %v", err)
 	}
 }

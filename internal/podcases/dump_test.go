@@ -1,0 +1,95 @@
+package podcases_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/platformprofile/platformprofile/internal/podcases"
+	"github.com/platformprofile/platformprofile/internal/source/files"
+)
+
+const objects = `
+apiVersion: v1
+kind: Pod
+metadata: {name: broken, namespace: a, uid: u}
+spec: {nodeName: gone, containers: [{name: c}], volumes: [{name: v, persistentVolumeClaim: {claimName: claim}}]}
+status: {phase: Pending, conditions: [{type: PodScheduled, status: "False", reason: Unschedulable, message: none fits}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: fine, namespace: a}
+status: {phase: Running, conditions: [{type: Ready, status: "True"}]}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: claim, namespace: a}
+spec: {storageClassName: fast}
+---
+apiVersion: storage.k8s.io/v1
+kind: StorageClass
+metadata: {name: fast}
+provisioner: x
+---
+apiVersion: v1
+kind: Node
+metadata: {name: here}
+---
+apiVersion: v1
+kind: Event
+metadata: {name: e1, namespace: a}
+involvedObject: {kind: Pod, namespace: a, name: broken, uid: u}
+reason: FailedScheduling
+---
+apiVersion: v1
+kind: Event
+metadata: {name: e2, namespace: a}
+involvedObject: {kind: Pod, namespace: a, name: other}
+---
+apiVersion: v1
+kind: Event
+metadata: {name: e3, namespace: a}
+involvedObject: {kind: StatefulSet, namespace: a, name: refused}
+reason: FailedCreate
+message: exceeded quota
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: stuck, namespace: a}
+status: {conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: exceeded quota}]}
+`
+
+func inDump(t *testing.T, text, namespace string) *podcases.Pods {
+	t.Helper()
+	dump, err := files.Read("-", strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods, err := podcases.OfDump(dump, namespace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pods
+}
+
+func TestPodsInTroubleOfADump(t *testing.T) {
+	pods := inDump(t, objects, "")
+	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unread) > 0 {
+		t.Fatalf("%d pods in trouble, %d workloads without pods, unread %v", len(pods.Cases), len(pods.Uncreated), pods.Unread)
+	}
+	c := pods.Cases[0]
+	if c.Pod.Name != "broken" || !c.NodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].Unread {
+		t.Errorf("the case is %+v", c)
+	}
+	if pods := inDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
+		t.Errorf("in another namespace there are %+v", pods)
+	}
+}
+
+// A dump without nodes and claims does not say that those of a pod are gone.
+func TestADumpOfPodsAlone(t *testing.T) {
+	pod, _, _ := strings.Cut(objects, "---")
+	pods := inDump(t, pod, "")
+	if len(pods.Cases) != 1 || pods.Cases[0].NodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].Unread || len(pods.Unread) > 0 {
+		t.Errorf("%+v", pods)
+	}
+}
