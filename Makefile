@@ -59,13 +59,14 @@ promtool: $(BIN)/promtool $(BIN)/queries ## Build promtool, which the tests of a
 .PHONY: monitoring
 monitoring: $(BIN)/kube-state-metrics $(BIN)/monitoring-crds ## Build kube-state-metrics and the Prometheus Operator's CRDs, which read config/prometheus in tests
 
-# A real node needs root, Linux, and runc, which Debian has as a package. Without root it is left out, and so are its tests.
+# A real node needs root, Linux, and runc; the test of the Dockerfile needs buildah. Debian has both as packages. Without root
+# they are left out, and so are their tests.
 .PHONY: node-parts
 node-parts: controlplane
 	@if [ "$$(uname)" != Linux ] || [ "$$(id -u)" != 0 ]; then \
 		echo "Not root on Linux: no real node is built, and the tests that need one are skipped." >&2; \
 	else \
-		command -v runc >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends runc; }; \
+		{ command -v runc && command -v buildah; } >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends runc buildah; }; \
 		$(CONTROLPLANE) build --out $(K8S) --node; \
 	fi
 

@@ -183,6 +183,9 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluate
 func (r *PlatformProfileReconciler) entry(profile *v1alpha1.PlatformProfile) *evaluated {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.profiles == nil {
+		r.profiles = map[string]*evaluated{}
+	}
 	kept := r.profiles[profile.Name]
 	if kept == nil || kept.uid != profile.UID {
 		kept = &evaluated{uid: profile.UID}
@@ -264,7 +267,6 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.profiles = map[string]*evaluated{}
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).

@@ -211,7 +211,7 @@ func TestKubectl(t *testing.T) {
 	}
 	for args, says := range map[string]string{
 		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
-		"explain platformprofile.spec.gracePeriod":                   "Verdicts turn at once",
+		"explain platformprofile.spec.gracePeriod":                   "Verdicts change at once",
 		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
 		"explain platformcomponent.spec.signals.workloads.images":    "path boundary",
 		"get pprofile shown":         "CONFORMANT   SCORE   REASON   AGE",
