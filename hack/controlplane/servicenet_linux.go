@@ -18,7 +18,9 @@ import (
 func (in *instance) startServiceNetwork(ctx context.Context) error {
 	bridge := in.bridge()
 	for _, args := range [][]string{
-		{"link", "add", bridge, "type", "bridge"},
+		// Without an address of its own the bridge takes one of the pods', and another one when a pod comes or goes: until
+		// the pods notice, for some seconds, they reach nothing.
+		{"link", "add", bridge, "address", "0a:58:00:00:00:01", "type", "bridge"},
 		{"address", "add", in.subnet(1) + "/24", "dev", bridge},
 		{"address", "add", kubernetesServiceIP + "/32", "dev", bridge},
 		{"link", "set", bridge, "up"},
