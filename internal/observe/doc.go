@@ -2,4 +2,6 @@
 // each kind. It only reads: it lists and watches, and asks whether it may.
 //
 // It reads no Secret and watches no Pod, and what it is not allowed to see it reports as out of sight.
+//
+// Locks are taken in this order: Live.reading, watcher.telling, Live.mu, watcher.mu, and then those of the evaluator or the inventory.
 package observe
