@@ -18,7 +18,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -148,7 +147,7 @@ func mistakes(compiled *definition) string {
 func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(changed)).
 		WatchesRawSource(source.Func(r.onChange)).
 		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: syncTimeout}).
 		Complete(r)

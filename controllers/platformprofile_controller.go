@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -269,7 +270,7 @@ func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *ev
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(changed)).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
 			RateLimiter:           retries(),
@@ -282,6 +283,12 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		}).
 		Complete(r)
 }
+
+// changed passes what has another spec, and what is another object of the same name: one that was deleted and created again
+// while the watch was broken comes as an update, of the same generation.
+var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
+	UpdateFunc: func(e ctrlevent.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
+})
 
 // syncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
 // because the API server does: until then it is not ready, and says so.

@@ -225,6 +225,30 @@ func TestAnySequence(t *testing.T) {
 	}
 }
 
+// TestRecreatedUnseen deletes a definition and a profile while nobody watches them, and creates others of the same names. They come
+// as updates of objects whose generation is the same.
+func TestRecreatedUnseen(t *testing.T) {
+	g := enter(t)
+	r := g.newRig(t)
+	ctx := context.Background()
+	recreated := "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: recreated}, spec: {layers: [{name: apps, requirements: [{name: app, anyOf: [{component: %s}]}]}]}}"
+	must(t, g.apply(ctx, object(fmt.Sprintf(recreated, "acme-app"))))
+	g.agrees(t)
+	for n, kind := range []string{"/platformcomponents", "/platformprofiles"} {
+		r.door.set(fmt.Sprint("list", n), fault{path: kind, list: true, status: http.StatusServiceUnavailable})
+		r.door.set(fmt.Sprint("watch", n), fault{path: kind, watch: true, expired: true})
+	}
+	for _, text := range []string{definition("acme-app", "acme/app2"), fmt.Sprintf(recreated, "acme-agent")} {
+		must(t, g.remove(ctx, object(text)))
+		must(t, g.apply(ctx, object(text)))
+	}
+	r.mend()
+	g.agrees(t)
+	must(t, g.remove(ctx, object(fmt.Sprintf(recreated, "acme-agent"))))
+	must(t, g.restore(ctx))
+	g.agrees(t)
+}
+
 // sequence tries a random sequence, ends its faults, and waits until all profiles are right.
 func (r *rig) sequence(rt *rapid.T, some *tally) {
 	ctx, d := context.Background(), bySequence{rt}
