@@ -4,9 +4,6 @@ package reconcile
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -37,30 +34,10 @@ import (
 var env *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "reconcile:", err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	c, err := cluster.Start("--without", "kwok", "--without", "controllers", "--without", "scheduler")
-	if err != nil {
-		return 1, err
-	}
-	defer c.Stop()
-	env = c
-	if _, err := c.Apply(ctx, filepath.Join(cluster.Root(), "config", "crd", "bases"), ""); err != nil {
-		return 1, err
-	}
-	if _, err := c.Kubectl(ctx, "wait", "--for=condition=Established", "crd/platformprofiles.platformprofile.dev", "crd/platformcomponents.platformprofile.dev", "--timeout=30s"); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	cluster.Main(m, []string{"--without", "kwok", "--without", "controllers", "--without", "scheduler"}, func(_ context.Context, c *cluster.Cluster) (func(bool), error) {
+		env = c
+		return nil, nil
+	})
 }
 
 // reader has the inventory evaluate what it is asked to, as observe.Live does. The tests feed the objects.
