@@ -3,5 +3,6 @@
 //
 // It reads no Secret and watches no Pod, and what it is not allowed to see it reports as out of sight.
 //
-// Locks are taken in this order: Live.reading, watcher.telling, Live.mu, watcher.mu, and then those of the evaluator or the inventory.
+// Locks are taken in this order: Live.reading, watcher.telling, Live.mu, watcher.mu, and then those of the evaluator
+// and the inventory; CONTRIBUTING.md has all of them.
 package observe
