@@ -41,7 +41,7 @@ const (
 	lookAgain = 20 * time.Millisecond
 )
 
-// Reader evaluates instances of rules, and reads what they and definitions need read. observe.Live is one.
+// Reader evaluates instances of rules, and reads what they and definitions need read. source.Sources is one.
 type Reader interface {
 	Read(instances []rule.Instance, configMaps []catalog.ConfigMap)
 }

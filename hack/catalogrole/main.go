@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -47,7 +47,7 @@ func write() error {
 		for _, resource := range resourcesOf(component) {
 			// The operator's own role grants these. Granted twice, taking one away would take nothing away.
 			resource.Version = ""
-			if slices.Contains(observe.Sources(), resource) {
+			if slices.Contains(source.Resources(), resource) {
 				continue
 			}
 			if groups[resource.Group] == nil {

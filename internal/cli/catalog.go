@@ -34,7 +34,7 @@ health come from, which checks it offers, and what to do when it is missing.`,
 			if len(args) == 1 {
 				return explain(streams.Out, args[0], output)
 			}
-			return list(streams.Out, output)
+			return writeCatalog(streams.Out, output)
 		},
 	}
 	command.Flags().StringVarP(&output, "output", "o", "", "yaml with a NAME; markdown without one")
@@ -44,7 +44,7 @@ health come from, which checks it offers, and what to do when it is missing.`,
 	return command
 }
 
-func list(w io.Writer, output string) error {
+func writeCatalog(w io.Writer, output string) error {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return err

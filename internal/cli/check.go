@@ -16,7 +16,7 @@ import (
 
 // checkOptions are what check is asked.
 type checkOptions struct {
-	from    *source
+	from    *input
 	pick    pick
 	write   conformanceWriter
 	wait    bool
@@ -24,7 +24,7 @@ type checkOptions struct {
 }
 
 func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &source{flags: flags, streams: streams}
+	from := &input{flags: flags, streams: streams}
 	o := &checkOptions{from: from, pick: pick{from: from}}
 	output := ""
 	command := &cobra.Command{

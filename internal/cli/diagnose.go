@@ -17,7 +17,7 @@ import (
 )
 
 func newDiagnose(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &source{flags: flags, streams: streams}
+	from := &input{flags: flags, streams: streams}
 	output := ""
 	command := &cobra.Command{
 		Use:   "diagnose",
@@ -62,7 +62,7 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 }
 
 // diagnose says what is wrong with pods where the command looks.
-func (s *source) diagnose(ctx context.Context) (report.Diagnoses, error) {
+func (s *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
 	now, err := s.now()
 	if err != nil {
 		return report.Diagnoses{}, err
@@ -76,7 +76,7 @@ func (s *source) diagnose(ctx context.Context) (report.Diagnoses, error) {
 
 // trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
 // holds there.
-func (s *source) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
+func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
 	namespace := ""
 	if s.flags.Namespace != nil {
 		namespace = *s.flags.Namespace

@@ -14,7 +14,7 @@ import (
 )
 
 func newDiscover(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &source{flags: flags, streams: streams}
+	from := &input{flags: flags, streams: streams}
 	output := ""
 	command := &cobra.Command{
 		Use:   "discover",

@@ -17,7 +17,7 @@ import (
 var explanationFormats = []string{"text", "json", "yaml"}
 
 func newExplain(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &source{flags: flags, streams: streams}
+	from := &input{flags: flags, streams: streams}
 	picked := &pick{from: from}
 	output := ""
 	command := &cobra.Command{

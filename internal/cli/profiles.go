@@ -16,13 +16,13 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/manifest"
-	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/source/list"
 )
 
 // pick says which profiles a command is about: those of a file, or those of the cluster.
 type pick struct {
-	from     *source
+	from     *input
 	file     string
 	selector string
 	names    []string
@@ -86,7 +86,7 @@ func (p *pick) read(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
 	if err != nil {
 		return nil, err
 	}
-	profiles, err := observe.Profiles(ctx, clients, p.selector)
+	profiles, err := list.Profiles(ctx, clients, p.selector)
 	if err != nil {
 		return nil, unreachable(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source"
 )
 
 // await watches the cluster and evaluates when it changes, until all profiles are conformant, one of them never can be, or
@@ -29,14 +29,14 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 	compiled, instances := compile(c, profiles)
 	found := inventory.New(c, time.Now)
 	changed := found.Changes()
-	live := observe.NewLive(clients, found, logr.Discard())
-	live.Read(instances, c.ConfigMaps())
+	sources := source.New(clients, found, logr.Discard())
+	sources.Read(instances, c.ConfigMaps())
 
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = live.Run(ctx) // it ends with its context, and with no other error
+		_ = sources.Run(ctx) // it ends with its context, and with no other error
 	}()
 	defer func() {
 		cancel()

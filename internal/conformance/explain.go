@@ -37,7 +37,7 @@ type Explanation struct {
 // ExplainedSource is one source of facts or of objects.
 type ExplainedSource struct {
 	Name    string `json:"name"`
-	Sight   string `json:"sight"`
+	State   string `json:"state"`
 	Objects int    `json:"objects"`
 	Reason  string `json:"reason,omitempty"`
 }
@@ -213,7 +213,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 		}
 		for _, source := range component.Definition.ProofSources() {
 			at := s.Source(source)
-			seen[source] = ExplainedSource{Name: source, Sight: at.State.String(), Objects: at.Objects, Reason: at.Reason}
+			seen[source] = ExplainedSource{Name: source, State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
 	for _, c := range r.choices {
@@ -227,7 +227,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 	read := func(resources []rule.Resource) {
 		for _, resource := range resources {
 			at := s.Resource(resource)
-			seen[resource.String()] = ExplainedSource{Name: resource.String(), Sight: at.State.String(), Objects: at.Objects, Reason: at.Reason}
+			seen[resource.String()] = ExplainedSource{Name: resource.String(), State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
 	if r.rule != nil {

@@ -99,7 +99,7 @@ func judgeOutcome(r *rule.Rule, came *rule.Outcome) outcome {
 			reason = resourceNames(r) + " were not read yet"
 		}
 		return outcome{verdict: v1alpha1.VerdictUnknown, message: reason}
-	case came.State == facts.Unreadable:
+	case came.State.IsUnreadable():
 		return blind([]string{came.Reason})
 	case errors.Is(came.Err, rule.ErrTooCostly):
 		return outcome{
@@ -341,7 +341,7 @@ func (j *judging) named(c check, component *catalog.Component) outcome {
 		o.message = label + " does not hold: " + came.Explain(c.Rule, c.Message)
 	case o.verdict == v1alpha1.VerdictSatisfied:
 		o.message = label + " holds"
-	case came.State != facts.Unreadable:
+	case !came.State.IsUnreadable():
 		o.message = label + ": " + o.message
 	}
 	return o

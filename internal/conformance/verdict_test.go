@@ -22,10 +22,10 @@ var (
 func TestVerdicts(t *testing.T) {
 	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
-		w.inventory.Feed("deployments.apps").Lose(facts.Unreadable, "no permission to list deployments.apps")
+		w.inventory.Feed("deployments.apps").Lose(facts.Failing, "no permission to list deployments.apps")
 	}
 	blindToEpsilon := func(w *world) {
-		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(facts.Unreadable, "no permission to list CRDs")
+		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(facts.Failing, "no permission to list CRDs")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -198,7 +198,7 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictMissing, says: "the cluster serves no storageclasses.storage.k8s.io",
 		},
 		"a check over what the operator may not see": {
-			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.Unreadable, "no permission for classes") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.Failing, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
 		"a check over what was not read yet": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
@@ -230,7 +230,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a named check that the operator may not look at": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.Unreadable, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			given: func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
 		"a named check of one choice does not bind the other": {
 			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/beta:v1.0.0")},

@@ -1,19 +1,13 @@
 package facts
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
 	admissionv1 "k8s.io/api/admissionregistration/v1"
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
-	networkingv1 "k8s.io/api/networking/v1"
-	nodev1 "k8s.io/api/node/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -160,52 +154,6 @@ func (w *Workload) HasLabel(key, value string) bool {
 	return false
 }
 
-// Of takes the facts out of an object. observed says whether the object comes from an API server, where a missing status
-// means that no controller has looked at it yet, or from a file, where it means nothing.
-// It returns an error for a kind of which no facts are kept.
-func Of(object any, observed bool) (Fact, error) {
-	switch o := object.(type) {
-	case Fact:
-		return o, nil
-	case *appsv1.Deployment:
-		return workload(o, "Deployment", o.Spec.Template, deploymentRollout(o, observed)), nil
-	case *appsv1.DaemonSet:
-		return workload(o, "DaemonSet", o.Spec.Template, daemonSetRollout(o, observed)), nil
-	case *appsv1.StatefulSet:
-		return workload(o, "StatefulSet", o.Spec.Template, statefulSetRollout(o, observed)), nil
-	case *corev1.Node:
-		return node(o), nil
-	case *corev1.ConfigMap:
-		return &ConfigMap{Ref: ref("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}, nil
-	case *storagev1.StorageClass:
-		return named("storage.k8s.io/v1", "StorageClass", o, StorageProvisioner, o.Provisioner), nil
-	case *storagev1.CSIDriver:
-		return named("storage.k8s.io/v1", "CSIDriver", o, CSIDriverName, o.Name), nil
-	case *networkingv1.IngressClass:
-		return named("networking.k8s.io/v1", "IngressClass", o, IngressController, o.Spec.Controller), nil
-	case *nodev1.RuntimeClass:
-		return named("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler), nil
-	case *admissionv1.ValidatingWebhookConfiguration:
-		hooks := make([]webhook, 0, len(o.Webhooks))
-		for _, hook := range o.Webhooks {
-			hooks = append(hooks, webhook{hook.Name, hook.ClientConfig})
-		}
-		return webhooks("ValidatingWebhookConfiguration", o, hooks), nil
-	case *admissionv1.MutatingWebhookConfiguration:
-		hooks := make([]webhook, 0, len(o.Webhooks))
-		for _, hook := range o.Webhooks {
-			hooks = append(hooks, webhook{hook.Name, hook.ClientConfig})
-		}
-		return webhooks("MutatingWebhookConfiguration", o, hooks), nil
-	case *metav1.PartialObjectMetadata:
-		// CRDs alone are watched by their metadata: their names say all. Items of such a list do not even name their kind.
-		return crd(o), nil
-	case *unstructured.Unstructured:
-		return fromUnstructured(o)
-	}
-	return nil, fmt.Errorf("no facts are kept of %T", object)
-}
-
 func workload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
 	w := &Workload{Ref: ref("apps/v1", kind, o), UID: o.GetUID(), Labels: LabelsOf(o.GetLabels()), Rollout: rollout}
 	for _, l := range LabelsOf(template.Labels) {
@@ -262,49 +210,20 @@ func crd(o metav1.Object) *Named {
 	return n
 }
 
-// webhook is what the two kinds of webhook configuration have in common.
-type webhook struct {
-	name   string
-	client admissionv1.WebhookClientConfig
-}
-
-func webhooks(kind string, o metav1.Object, hooks []webhook) *Named {
-	names := make([]string, 0, len(hooks))
+// webhooks takes the fact of a webhook configuration of so many webhooks: their names, and the namespace of the first Service.
+func webhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionv1.WebhookClientConfig)) *Named {
+	var names []string
 	service := ""
-	for _, hook := range hooks {
-		names = append(names, hook.name)
-		if hook.client.Service != nil && service == "" {
-			service = intern(hook.client.Service.Namespace)
+	for i := range count {
+		name, client := at(i)
+		names = append(names, name)
+		if client.Service != nil && service == "" {
+			service = intern(client.Service.Namespace)
 		}
 	}
 	n := named("admissionregistration.k8s.io/v1", kind, o, WebhookName, names...)
 	n.Service = service
 	return n
-}
-
-// fromUnstructured takes the facts out of kinds that are read without their Go types.
-func fromUnstructured(o *unstructured.Unstructured) (Fact, error) {
-	kind := o.GroupVersionKind()
-	switch kind.Group + "/" + kind.Kind {
-	case "apiregistration.k8s.io/APIService":
-		// Without a Service the API server itself answers for the group, and the object says nothing about a component.
-		service, aggregated, _ := unstructured.NestedMap(o.Object, "spec", "service")
-		if !aggregated || service == nil {
-			return named(kind.GroupVersion().String(), kind.Kind, o, APIServiceName), nil
-		}
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-		n := named(kind.GroupVersion().String(), kind.Kind, o, APIServiceName, group, o.GetName())
-		if namespace, ok := service["namespace"].(string); ok {
-			n.Service = intern(namespace)
-		}
-		return n, nil
-	case "gateway.networking.k8s.io/GatewayClass":
-		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
-		return named(kind.GroupVersion().String(), kind.Kind, o, GatewayController, controller), nil
-	case "apiextensions.k8s.io/CustomResourceDefinition":
-		return crd(o), nil
-	}
-	return nil, fmt.Errorf("no facts are kept of %s", kind)
 }
 
 func ref(apiVersion, kind string, o metav1.Object) Ref {

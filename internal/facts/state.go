@@ -9,21 +9,18 @@ const (
 	Pending SourceState = iota
 	// Synced says that the source is watched, or was read completely.
 	Synced
-	// NotServed says that the cluster does not serve the resource: nothing of it can exist.
+	// NotServed says that the cluster does not serve the resource: no object of it can exist.
 	NotServed
-	// Unreadable says that the source cannot be read; a reason says why and what would help.
-	Unreadable
+	// Failing says that the source does not answer; a reason says since when, and why.
+	Failing
+	// Forbidden says that permission is missing; a reason says which.
+	Forbidden
 )
 
-// String names the state as people read it.
+// IsUnreadable reports whether objects may exist that cannot be read.
+func (s SourceState) IsUnreadable() bool { return s == Failing || s == Forbidden }
+
+// String returns the name of the state, as metrics have it.
 func (s SourceState) String() string {
-	switch s {
-	case Synced:
-		return "Seen"
-	case NotServed:
-		return "NotServed"
-	case Unreadable:
-		return "Blind"
-	}
-	return "Pending"
+	return [...]string{"Pending", "Synced", "NotServed", "Failing", "Forbidden"}[s]
 }

@@ -78,7 +78,7 @@ func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, o
 		switch {
 		case s == nil || s.state == facts.Pending:
 			blind = append(blind, name+" were not read yet")
-		case s.state == facts.Unreadable:
+		case s.state.IsUnreadable():
 			blind = append(blind, s.reason)
 		default:
 			continue
@@ -400,7 +400,7 @@ func (i *Inventory) judgeRule(health *catalog.HealthRule) (v1alpha1.Health, stri
 	switch {
 	case outcome == nil || outcome.State == facts.NotServed || outcome.State == facts.Pending:
 		return v1alpha1.HealthHealthy, ""
-	case outcome.State == facts.Unreadable:
+	case outcome.State.IsUnreadable():
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot look: " + outcome.Reason
 	case outcome.Err != nil:
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " could not be evaluated: " + outcome.Err.Error()

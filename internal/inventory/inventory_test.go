@@ -311,9 +311,9 @@ func TestHealthOfACopy(t *testing.T) {
 		"a rule over its resources holds":                       {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.replace(ok) }, want: v1alpha1.HealthHealthy},
 		"a rule over what is not served says nothing":           {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.lose(facts.NotServed, "") }, want: v1alpha1.HealthHealthy},
 		"a rule over what was not read yet says nothing":        {sees: []facts.Fact{alpha}, want: v1alpha1.HealthHealthy},
-		"a rule that cannot look knows nothing":                 {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.lose(facts.Unreadable, "no permission for clusters") }, want: v1alpha1.HealthUnknown, says: "rule fit cannot look: no permission for clusters"},
+		"a rule that cannot look knows nothing":                 {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.lose(facts.Failing, "no permission for clusters") }, want: v1alpha1.HealthUnknown, says: "rule fit cannot look: no permission for clusters"},
 		"a rule that trips knows nothing":                       {sees: []facts.Fact{alpha}, clusters: func(f resourceFeed) { f.put("x", map[string]any{}); f.replace(map[string]map[string]any{"x": {}}) }, want: v1alpha1.HealthUnknown, says: "no such key: ok"},
-		"what is known to be broken outweighs what is unknown":  {sees: []facts.Fact{deployment("a", "alpha", "example/alpha:v1", available(0))}, clusters: func(f resourceFeed) { f.lose(facts.Unreadable, "x") }, want: v1alpha1.HealthDegraded, says: "0 of 2"},
+		"what is known to be broken outweighs what is unknown":  {sees: []facts.Fact{deployment("a", "alpha", "example/alpha:v1", available(0))}, clusters: func(f resourceFeed) { f.lose(facts.Failing, "x") }, want: v1alpha1.HealthDegraded, says: "0 of 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -493,7 +493,7 @@ func TestBlindSources(t *testing.T) {
 	before := w.Snapshot()
 	w.heard = nil
 
-	w.Feed(deployments).Lose(facts.Unreadable, "no permission to list deployments.apps")
+	w.Feed(deployments).Lose(facts.Failing, "no permission to list deployments.apps")
 	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.Blind, []string{"no permission to list deployments.apps"}) {
 		t.Errorf("out of sight, alpha is %+v", got)
 	}
@@ -501,7 +501,7 @@ func TestBlindSources(t *testing.T) {
 		t.Errorf("what nodes prove became blind: %v", got)
 	}
 	w.wantHeard("alpha+beta")
-	w.Feed(deployments).Lose(facts.Unreadable, "no permission to list deployments.apps")
+	w.Feed(deployments).Lose(facts.Failing, "no permission to list deployments.apps")
 	w.wantHeard()
 
 	w.Feed(deployments).Replace([]facts.Fact{deployment("a", "alpha", "example/alpha:v1.0.0")})
@@ -517,7 +517,7 @@ func TestBlindSources(t *testing.T) {
 
 	// What the cluster does not serve hides nothing. CRDs only support, so their loss blinds nobody.
 	w.Feed(daemonsets).Lose(facts.NotServed, "")
-	w.Feed(crds).Lose(facts.Unreadable, "no permission to list crds")
+	w.Feed(crds).Lose(facts.Failing, "no permission to list crds")
 	if got := w.Snapshot().Component("alpha").Blind; len(got) > 0 {
 		t.Errorf("alpha is blind: %v", got)
 	}
@@ -529,7 +529,7 @@ func TestSettledWaitsForEverySource(t *testing.T) {
 	if w.Settled() {
 		t.Error("settled before the resource was read")
 	}
-	w.resourceFeed(t, clusters).lose(facts.Unreadable, "no")
+	w.resourceFeed(t, clusters).lose(facts.Failing, "no")
 	if !w.Settled() {
 		t.Error("a look in vain is a look")
 	}
@@ -624,7 +624,7 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.resourceFeed(t, clusters).replace(nil)
 	w.resourceFeed(t, clusters).replace(nil)
 	w.wantHeard("/rule")
-	w.resourceFeed(t, clusters).lose(facts.Unreadable, "no")
+	w.resourceFeed(t, clusters).lose(facts.Failing, "no")
 	w.resourceFeed(t, clusters).replace(nil)
 	w.wantHeard("alpha/rule", "alpha/rule")
 }
@@ -635,7 +635,7 @@ func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 		"Put":     func(f *Feed) { f.Put(was) },
 		"Drop":    func(f *Feed) { f.Drop(is.Object()) },
 		"Replace": func(f *Feed) { f.Replace([]facts.Fact{was}) },
-		"Lose":    func(f *Feed) { f.Lose(facts.Unreadable, "late") },
+		"Lose":    func(f *Feed) { f.Lose(facts.Failing, "late") },
 		"Close":   func(f *Feed) { f.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -99,7 +99,7 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 			},
 			"a source goes out of sight": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Unreadable, facts.NotServed, facts.Pending}).Draw(t, "sight")
+				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Failing, facts.NotServed, facts.Pending}).Draw(t, "sight")
 				feeds[source].Lose(sights[source], sights[source].String())
 			},
 			"a feed is closed and opened again": func(t *rapid.T) {

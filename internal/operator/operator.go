@@ -32,7 +32,7 @@ import (
 	"github.com/platformprofile/platformprofile/controllers"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/inventory"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/version"
 )
 
@@ -92,7 +92,7 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
 	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
-	f.DurationVar(&o.watchSilence, "watch-silence", observe.DefaultSilence, "how long a watch may say nothing before it counts as hung and is opened anew; the API server has a word for each every minute")
+	f.DurationVar(&o.watchSilence, "watch-silence", source.DefaultWatchSilence, "restart a watch that received no event or bookmark for this long; the API server sends a bookmark every minute")
 	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long the lease of a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
@@ -124,13 +124,11 @@ func (o *options) run(ctx context.Context) error {
 	// Between the operator and its API server there is a cluster's network: packing lists costs both more than it saves.
 	config.DisableCompression = true
 	noticeDeadConnections()
-	clients, err := observe.NewClients(config)
+	clients, err := source.NewClients(config)
 	if err != nil {
 		return err
 	}
-	clients.Contact.Silence = o.watchSilence
-	// What the manager itself asks and watches is listened to as well.
-	config.Wrap(clients.Contact.Wrap)
+	clients.WatchSilence = o.watchSilence
 	scheme := runtime.NewScheme()
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
@@ -220,13 +218,13 @@ func serving(c *tls.Config) {
 }
 
 // setUp wires the parts together, and returns the check that tells whether the operator is ready.
-func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
+func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
 	found := inventory.New(catalog.New(builtin...), time.Now)
-	live := observe.NewLive(clients, found, mgr.GetLogger().WithName("observe"))
+	sources := source.New(clients, found, mgr.GetLogger().WithName("source"))
 	crds, err := metadata.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -241,17 +239,17 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		return nil, err
 	}
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas, Recorder: recorder,
-		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
+		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: sources, Schemas: schemas, Recorder: recorder,
+		Elected: mgr.Elected(), Settled: sources.HasRecovered, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
-		mgr.Add(live), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
+		mgr.Add(sources), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
-		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSightMetrics(live, found),
+		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSourceMetrics(sources, found),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
 	}
@@ -262,7 +260,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		if !found.Settled() {
 			return errors.New("the first look at the cluster is not over")
 		}
-		if last := live.LastContact(); time.Since(last) > contactLimit {
+		if last := sources.LastContact(); time.Since(last) > contactLimit {
 			return fmt.Errorf("the API server has not answered since %s: what is written is as old as that", last.UTC().Format(time.RFC3339))
 		}
 		return nil

@@ -53,8 +53,8 @@ func Explanation(w io.Writer, e *conformance.Explanation) error {
 }
 
 func sourceText(s conformance.ExplainedSource) string {
-	switch s.Sight {
-	case "Seen":
+	switch s.State {
+	case "Synced":
 		if s.Objects == 1 {
 			return s.Name + ": 1 object"
 		}
@@ -66,7 +66,7 @@ func sourceText(s conformance.ExplainedSource) string {
 	if reason == "" {
 		reason = "it was not read yet"
 	}
-	return s.Name + ": could not be looked at: " + reason
+	return s.Name + ": cannot be read: " + reason
 }
 
 // explainComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.

@@ -311,8 +311,8 @@ func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
 			}
 			return facts.Pending, reason
 		}
-		if known.state == facts.Unreadable {
-			return facts.Unreadable, known.reason
+		if known.state.IsUnreadable() {
+			return known.state, known.reason
 		}
 		served = served || i < len(r.Resources) && known.state == facts.Synced
 	}

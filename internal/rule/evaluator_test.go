@@ -60,7 +60,7 @@ func TestOutcomesFollowChanges(t *testing.T) {
 				h.state, h.objects = facts.Synced, map[string]map[string]any{"shop/" + name: object}
 				c.has(resource, Everything(), object)
 			case 1:
-				h.state = rapid.SampledFrom([]facts.SourceState{facts.NotServed, facts.Unreadable, facts.Pending}).Draw(rt, "state")
+				h.state = rapid.SampledFrom([]facts.SourceState{facts.NotServed, facts.Failing, facts.Pending}).Draw(rt, "state")
 				h.objects = map[string]map[string]any{}
 				feed.Lose(h.state, "why")
 			case 2:
@@ -167,7 +167,7 @@ func TestAClosedFeedDeliversNothing(t *testing.T) {
 		"Put":     func() { old.Put(c.keep(Everything(), widget("b", nil))) },
 		"Drop":    func() { old.Drop("shop/a") },
 		"Replace": func() { old.Replace(nil) },
-		"Lose":    func() { old.Lose(facts.Unreadable, "late") },
+		"Lose":    func() { old.Lose(facts.Failing, "late") },
 		"Close":   func() { old.Close() },
 	} {
 		late()

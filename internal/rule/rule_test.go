@@ -198,8 +198,8 @@ func TestOneRuleForSeveralKinds(t *testing.T) {
 	if got := c.outcome(instance); got.Holds || got.Explain(instance.Rule, "") != "1 of 2 widgets and gadgets fail: shop/same: this Gadget is not" {
 		t.Errorf("with an object of the same name in both: %s", got)
 	}
-	c.Feed(gadgets).Lose(facts.Unreadable, "no permission")
-	if got := c.outcome(instance); got.State != facts.Unreadable || got.Reason != "no permission" {
+	c.Feed(gadgets).Lose(facts.Failing, "no permission")
+	if got := c.outcome(instance); got.State != facts.Failing || got.Reason != "no permission" {
 		t.Errorf("where the second kind cannot be read: %s", got)
 	}
 	c.Feed(gadgets).Lose(facts.NotServed, "")

@@ -37,7 +37,7 @@ func TestAPIServerRestarts(t *testing.T) {
 				if age := contactAge(o); age < down-5*time.Second {
 					t.Errorf("the API server is gone for %s, and the operator says that it answered %s ago", time.Since(killed), age)
 				}
-				sight := metric(o, `platformprofile_source_sight{sight="Blind",source="deployments.apps"}`)
+				sight := metric(o, `platformprofile_source_state{source="deployments.apps",state="Failing"}`)
 				verdict := metric(o, `platformprofile_requirement_verdict{component="",layer="storage",profile="faults",requirement="classes",severity="Required",verdict="Unknown"}`)
 				if sight != 1 || verdict != 1 {
 					t.Errorf("metrics do not tell that nothing can be seen: sight %v, verdict %v", sight, verdict)

@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// reader has the inventory evaluate what it is asked to, as observe.Live does. The tests feed the objects.
+// reader has the inventory evaluate what it is asked to, as source.Sources does. The tests feed the objects.
 type reader struct {
 	rules *rule.Evaluator
 

@@ -25,7 +25,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
-	"github.com/platformprofile/platformprofile/internal/observe"
+	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -95,7 +95,7 @@ func mustRead(profileFile string) ([]rule.Resource, error) {
 	c := catalog.New(components...)
 	seen := map[string]bool{}
 	var resources []rule.Resource
-	wanted := observe.Sources()
+	wanted := source.Resources()
 	for _, instance := range append(slices.Clone(c.Instances()), conformance.Compile(&profile.Spec, c).Instances()...) {
 		wanted = append(wanted, instance.ReadResources()...)
 	}

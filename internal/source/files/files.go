@@ -29,10 +29,7 @@ import (
 )
 
 // The sources that files are treated specially for.
-const (
-	configMapSource = "configmaps"
-	nodeSource      = "nodes"
-)
+const ()
 
 // Dump is what was read from files.
 type Dump struct {
@@ -166,11 +163,12 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	case kind.Kind == "CustomResourceDefinition":
 		d.learn(object)
 	}
-	if source, ok := sources[kind.GroupKind()]; ok {
-		fact, err := factOf(object)
+	if k, ok := facts.KindOf(kind.GroupKind()); ok {
+		fact, err := facts.Of(object, false)
 		if err != nil {
 			return err
 		}
+		source := k.Source()
 		if kind.Kind == "ConfigMap" {
 			source = catalog.ConfigMapSource(object.GetNamespace(), object.GetName())
 		}
@@ -188,36 +186,6 @@ func (d *Dump) keep(o *unstructured.Unstructured) error {
 	}
 	d.objects = append(d.objects, object{o.GroupVersionKind().GroupKind(), text})
 	return nil
-}
-
-// sources are the kinds that facts are kept of, with the source that each feeds.
-var sources = map[schema.GroupKind]string{
-	{Group: "apps", Kind: "Deployment"}:                                             "deployments.apps",
-	{Group: "apps", Kind: "DaemonSet"}:                                              "daemonsets.apps",
-	{Group: "apps", Kind: "StatefulSet"}:                                            "statefulsets.apps",
-	{Kind: "Node"}:                                                                  nodeSource,
-	{Kind: "ConfigMap"}:                                                             configMapSource,
-	{Group: "storage.k8s.io", Kind: "StorageClass"}:                                 "storageclasses.storage.k8s.io",
-	{Group: "storage.k8s.io", Kind: "CSIDriver"}:                                    "csidrivers.storage.k8s.io",
-	{Group: "networking.k8s.io", Kind: "IngressClass"}:                              "ingressclasses.networking.k8s.io",
-	{Group: "node.k8s.io", Kind: "RuntimeClass"}:                                    "runtimeclasses.node.k8s.io",
-	{Group: "admissionregistration.k8s.io", Kind: "ValidatingWebhookConfiguration"}: "validatingwebhookconfigurations.admissionregistration.k8s.io",
-	{Group: "admissionregistration.k8s.io", Kind: "MutatingWebhookConfiguration"}:   "mutatingwebhookconfigurations.admissionregistration.k8s.io",
-	{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition"}:               "customresourcedefinitions.apiextensions.k8s.io",
-	{Group: "apiregistration.k8s.io", Kind: "APIService"}:                           "apiservices.apiregistration.k8s.io",
-	{Group: "gateway.networking.k8s.io", Kind: "GatewayClass"}:                      "gatewayclasses.gateway.networking.k8s.io",
-}
-
-// factOf takes the facts out of an object of a file, through its Go type where there is one.
-func factOf(object *unstructured.Unstructured) (facts.Fact, error) {
-	typed, err := clientscheme.Scheme.New(object.GroupVersionKind())
-	if err != nil {
-		return facts.Of(object, false) // a kind that is read without its type
-	}
-	if err := convert(object, typed); err != nil {
-		return nil, err
-	}
-	return facts.Of(typed, false)
 }
 
 func convert(object *unstructured.Unstructured, into any) error {
@@ -287,13 +255,11 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // Feed feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
 func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
-	for _, source := range sources {
-		if source == configMapSource {
-			continue // one by one, below
-		}
-		if source == nodeSource && len(d.facts[source]) == 0 {
-			// Every cluster has nodes, and no manifest does: what they would show is out of sight.
-			i.Feed(source).Lose(facts.Unreadable, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+	for _, k := range facts.Kinds() {
+		source := k.Source()
+		if k.Kind == "Node" && len(d.facts[source]) == 0 {
+			// Every cluster has nodes, and no manifest does.
+			i.Feed(source).Lose(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
 			continue
 		}
 		i.Feed(source).Replace(d.facts[source])

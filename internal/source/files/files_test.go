@@ -14,7 +14,6 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
-	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -246,23 +245,6 @@ func TestSecretsInFilesAreNeverRead(t *testing.T) {
 	s := looked(t, mustRead(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
 	if got := s.Resource(secrets); got.Objects > 0 {
 		t.Errorf("a rule would see %d", got.Objects)
-	}
-}
-
-func TestFilesFeedEverySourceOfACluster(t *testing.T) {
-	fed := map[string]bool{}
-	for _, source := range sources {
-		fed[source] = true
-	}
-	delete(fed, configMapSource) // one source for each, in a cluster
-	for _, resource := range observe.Sources() {
-		if !fed[resource.String()] {
-			t.Errorf("files do not feed %s", resource)
-		}
-		delete(fed, resource.String())
-	}
-	if len(fed) > 0 {
-		t.Errorf("no cluster feeds %v", fed)
 	}
 }
 

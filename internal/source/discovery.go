@@ -1,4 +1,4 @@
-package observe
+package source
 
 import (
 	"context"
@@ -14,12 +14,12 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// errNotServed says that the cluster serves no such resource. It is absence, not blindness.
+// errNotServed says that the cluster serves no such resource, so that no object of it can exist.
 var errNotServed = errors.New("the cluster does not serve the resource")
 
-// serve finds the version in which a resource is served: the one asked for, or the one that the API server prefers. It
-// asks for the one group, so that an aggregated API that does not answer hides no other.
-func serve(ctx context.Context, c Clients, resource rule.Resource) (schema.GroupVersionResource, error) {
+// discover finds the version in which a resource is served: the one asked for, or the one that the API server prefers. It
+// asks for one group, so that an aggregated API that does not answer hides no other.
+func discover(ctx context.Context, c Clients, resource rule.Resource) (schema.GroupVersionResource, error) {
 	if resource.Group == "" {
 		return schema.GroupVersionResource{Version: "v1", Resource: resource.Resource}, nil
 	}
@@ -61,8 +61,8 @@ func notServed(err error) error {
 	return err
 }
 
-// refused says in words which permission is missing for a source.
-func refused(resource rule.Resource, source string) string {
+// forbidden says which permission is missing for a source.
+func forbidden(resource rule.Resource, source string) string {
 	group := resource.Group
 	if group == "" {
 		group = `""`
@@ -70,7 +70,7 @@ func refused(resource rule.Resource, source string) string {
 	return fmt.Sprintf("no permission to list and watch %s: grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
 }
 
-// unanswered says in words that a source could not be read, since when, and what to look at.
+// unanswered says that a source cannot be read, since when, and what to look at.
 func unanswered(source string, since time.Time, cause string) string {
 	const enough = 200 // of a cause that nobody reads to its end
 	return fmt.Sprintf("the API server has not answered for %s since %s: %s; see whether it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, whether its APIService is Available (kubectl get apiservices)",

@@ -15,28 +15,29 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
-	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/source/files"
+	"github.com/platformprofile/platformprofile/internal/source/list"
 )
 
-// source is where a one-shot command looks: a cluster, or files.
-type source struct {
+// input is what a one-shot command reads: a cluster, or files.
+type input struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericclioptions.IOStreams
 	from    string
 	at      string
 }
 
-func (s *source) addFlags(flags *pflag.FlagSet) {
+func (s *input) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
 	flags.StringVar(&s.at, "at", "", "when the files of --from were taken from the cluster, as 2026-11-25T12:00:00Z; what is old or late is judged by that time, and by the present one where it is left out")
 }
 
 // now is the time by which the command judges.
-func (s *source) now() (time.Time, error) {
+func (s *input) now() (time.Time, error) {
 	if s.at == "" {
 		return time.Now(), nil
 	}
@@ -52,7 +53,7 @@ func (s *source) now() (time.Time, error) {
 
 // look reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
 // same order.
-func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+func (s *input) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
 	if s.from != "" {
 		return s.lookAtFiles(profiles)
 	}
@@ -66,7 +67,7 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 	}
 	compiled, instances := compile(c, profiles)
 	i := inventory.New(c, time.Now)
-	if err := observe.Once(ctx, clients, i, instances); err != nil {
+	if err := list.Read(ctx, clients, i, instances); err != nil {
 		return nil, nil, unreachable(err)
 	}
 	if err := podcases.Diagnose(ctx, clients.Typed, i, time.Now()); err != nil {
@@ -76,8 +77,8 @@ func (s *source) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile
 }
 
 // clusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
-func (s *source) clusterCatalog(ctx context.Context, clients observe.Clients) (*catalog.Catalog, error) {
-	definitions, err := observe.Definitions(ctx, clients)
+func (s *input) clusterCatalog(ctx context.Context, clients source.Clients) (*catalog.Catalog, error) {
+	definitions, err := list.Definitions(ctx, clients)
 	if err != nil {
 		s.warn("%v; only the built-in definitions are used", err)
 	}
@@ -94,15 +95,15 @@ func unreachable(err error) error {
 }
 
 // connect connects to the cluster that the flags choose.
-func (s *source) connect() (observe.Clients, error) {
+func (s *input) connect() (source.Clients, error) {
 	config, err := s.flags.ToRESTConfig()
 	if err != nil {
-		return observe.Clients{}, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
+		return source.Clients{}, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
 	}
-	return observe.NewClients(config)
+	return source.NewClients(config)
 }
 
-func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+func (s *input) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
 	dump, err := files.Read(s.from, s.streams.In)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
@@ -128,7 +129,7 @@ func (s *source) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.S
 
 // catalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
 // out, as the operator does.
-func (s *source) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
+func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
@@ -145,7 +146,7 @@ func (s *source) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Ca
 	return catalog.New(components...), nil
 }
 
-func (s *source) warn(format string, args ...any) {
+func (s *input) warn(format string, args ...any) {
 	_, _ = fmt.Fprintln(s.streams.ErrOut, report.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 

@@ -1,0 +1,175 @@
+package source
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+)
+
+const (
+	// versionInterval is how often the API server is asked for its version while all goes well: an upgrade of the control plane changes it.
+	versionInterval = 10 * time.Minute
+	// quiet is how long nothing may be heard from the API server before it is asked whether it is there.
+	quiet = 15 * time.Second
+	// checkInterval is how often that is checked, and how often an API server is asked that does not answer.
+	checkInterval = 5 * time.Second
+	// recovery is how long the sources may take at most to be read again once the API server is back: each waits until it is tried again, and
+	// an API server that has just started refuses everybody for a moment.
+	recovery = 10 * time.Second
+)
+
+// connection knows whether the API server answers, and in which version.
+type connection struct {
+	sources   *Sources
+	feed      *inventory.Feed // of the API server's version
+	suspected chan struct{}
+
+	mu         sync.Mutex
+	answeredAt time.Time // when it last answered a request for its version
+	isAway     bool
+	backAt     time.Time // when it answered again; zero where it never was away
+}
+
+func newConnection(s *Sources) *connection {
+	return &connection{sources: s, feed: s.inventory.Feed(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
+}
+
+// suspect has the API server asked at once, because a source is read again: what answers may be another API server than before.
+func (c *connection) suspect() {
+	select {
+	case c.suspected <- struct{}{}:
+	default:
+	}
+}
+
+// watch asks the API server for its version while nothing is heard from it, or a source fails. When it answers again, all sources that
+// wait for it are read at once.
+func (c *connection) watch(ctx context.Context) {
+	var askedAt, failingSince time.Time
+	isKnown, isReported := false, false
+	pause := 200 * time.Millisecond // until it first answers
+	for {
+		if time.Since(askedAt) > versionInterval || !failingSince.IsZero() || c.isInDoubt() {
+			startedAt := time.Now()
+			name, err := c.version(ctx)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err == nil:
+				c.answered()
+				c.feed.Replace([]facts.Fact{facts.APIServerOf(name)})
+				if !failingSince.IsZero() {
+					for _, w := range c.sources.all() {
+						w.post(APIServerIsBack)
+					}
+				}
+				askedAt, failingSince, isKnown, isReported, pause = time.Now(), time.Time{}, true, false, checkInterval
+			default:
+				c.failed()
+				if failingSince.IsZero() {
+					failingSince = startedAt
+				}
+				if !isReported && (!isKnown || time.Since(failingSince) > patience) {
+					isReported = true
+					c.feed.Lose(facts.Failing, unanswered(catalog.APIServerSource, failingSince, err.Error()))
+				}
+				pause = min(2*pause, checkInterval)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-c.suspected:
+			askedAt = time.Time{}
+			for _, w := range c.sources.all() {
+				w.post(APIServerIsBack)
+			}
+		case <-time.After(pause):
+		}
+	}
+}
+
+// isInDoubt reports whether to ask: nothing was heard for a while, or a source fails and its consumers are about to learn of it.
+func (c *connection) isInDoubt() bool {
+	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *watched) bool {
+		state := w.state.Load()
+		return !state.FailingSince.IsZero() && state.Known != facts.Failing
+	})
+}
+
+func (c *connection) answered() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.answeredAt = time.Now()
+	if c.isAway {
+		c.isAway, c.backAt = false, c.answeredAt
+	}
+}
+
+func (c *connection) failed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.isAway = true
+}
+
+// version asks the API server for its version.
+func (c *connection) version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, checkInterval)
+	defer cancel()
+	data, err := c.sources.clients.Typed.Discovery().RESTClient().Get().AbsPath("/version").MaxRetries(0).Do(ctx).Raw()
+	if err != nil {
+		return "", err
+	}
+	info := version.Info{}
+	if err := json.Unmarshal(data, &info); err != nil {
+		return "", fmt.Errorf("reading the API server's version: %w", err)
+	}
+	return info.GitVersion, nil
+}
+
+// HasRecovered reports whether what is known of the sources is what the API server has: it answers, and every source was read again since
+// it was away, or had time enough for that.
+func (s *Sources) HasRecovered() bool {
+	s.connection.mu.Lock()
+	isAway, backAt := s.connection.isAway, s.connection.backAt
+	s.connection.mu.Unlock()
+	if isAway || backAt.IsZero() {
+		return !isAway
+	}
+	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *watched) bool { return w.state.Load().IsUnsettled() })
+}
+
+// LastContact is when the API server last answered a request for its version or a list, or sent something to a watch, as far as that is
+// noted; zero for never. It is at most twenty seconds old while the API server answers.
+func (s *Sources) LastContact() time.Time {
+	s.connection.mu.Lock()
+	last := s.connection.answeredAt
+	s.connection.mu.Unlock()
+	for _, heard := range s.LastHeard() {
+		if heard.After(last) {
+			last = heard
+		}
+	}
+	return last
+}
+
+// LastHeard is when each source was last listed, or its watch last sent an event or a bookmark, by the name of the source; zero for never.
+// A watch sends a bookmark every minute.
+func (s *Sources) LastHeard() map[string]time.Time {
+	heard := map[string]time.Time{}
+	for _, w := range s.all() {
+		if last := w.state.Load().LastHeard; last.After(heard[w.kind.name()]) || heard[w.kind.name()].IsZero() {
+			heard[w.kind.name()] = last
+		}
+	}
+	return heard
+}

@@ -1,0 +1,16 @@
+// Package source feeds an inventory from an API server by watches. It only reads: it lists and watches, and asks whether it may.
+//
+// Each resource is one source, however many facts and rules are taken from it. State says what is known of it, and what is done next:
+//
+//	            +-- Answered, Listed --+
+//	            v                      |
+//	Waiting -> Reading ----------------+-> WatchOpened -> Watching
+//	   ^          |                                          |
+//	   +----------+---- WatchEnded, an error ----------------+
+//
+// Consumers are told Synced, Failing since when, Forbidden or NotServed. Package list does the same with one list, and package files with
+// files. No Secret is read and no Pod is watched.
+//
+// Locks are taken in this order: Sources.reading, Sources.mu, and then those of the evaluator and the inventory; CONTRIBUTING.md has all of
+// them.
+package source

@@ -1,0 +1,70 @@
+package source
+
+import (
+	"context"
+	"time"
+
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
+)
+
+// Listing is a source that is listed once.
+type Listing struct {
+	kind      kind
+	consumers *consumers
+}
+
+// Listings returns what is to be listed for an inventory and for instances of rules: each resource once.
+func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
+	listings := map[string]*Listing{}
+	listing := func(k kind, name string) *consumers {
+		if listings[name] == nil {
+			listings[name] = &Listing{consumers: &consumers{}}
+		}
+		listings[name].kind = k
+		return listings[name].consumers
+	}
+	for _, k := range facts.Kinds() {
+		listing(kindOf(k), k.Source()).facts = &factConsumer{feed: i.Feed(k.Source())}
+	}
+	for _, c := range i.Catalog().ConfigMaps() {
+		name := catalog.ConfigMapSource(c.Namespace, c.Name)
+		listing(kindOfConfigMap(c), name).facts = &factConsumer{feed: i.Feed(name)}
+	}
+	for name, source := range rulesBySource(instances, i.Rules) {
+		listing(source.kind, name).rules = source.rules
+	}
+	var all []Listing
+	for _, one := range listings {
+		all = append(all, *one)
+	}
+	return all
+}
+
+// List lists the resource, and hands what came of it to the inventory and to the rules: the objects, or why they cannot be read. It returns
+// an error only where the context ends.
+func (r Listing) List(ctx context.Context, clients Clients) error {
+	gvr, err := r.kind.resolve(ctx, clients)
+	var found []*stripped
+	if err == nil {
+		found, _, err = list(ctx, r.kind.client(clients, gvr), r.consumers.strip, func() {})
+	}
+	switch {
+	case err == nil:
+		r.consumers.replace(found)
+	case ctx.Err() != nil:
+		return ctx.Err()
+	default:
+		switch typeOf(err) {
+		case FoundNotServed, FoundNothing:
+			r.consumers.lose(facts.NotServed, "")
+		case Refused:
+			r.consumers.lose(facts.Forbidden, forbidden(r.kind.resource, r.kind.name()))
+		default:
+			r.consumers.lose(facts.Failing, unanswered(r.kind.name(), time.Now(), err.Error()))
+		}
+	}
+	return nil
+}
