@@ -11,7 +11,7 @@ import (
 
 var (
 	contactDesc = prometheus.NewDesc("platformprofile_api_server_last_contact_timestamp_seconds",
-		"When the API server last answered the operator, in seconds since 1970; 0 for never. It is at most 20 s old while the API server answers.", nil, nil)
+		"When the API server last answered the operator, in seconds since 1970; 0 for never. While the API server answers, that is at most 80 s ago.", nil, nil)
 	heardDesc = prometheus.NewDesc("platformprofile_source_last_heard_timestamp_seconds",
 		"When a watched resource was last listed, or its watch last sent an event or a bookmark, in seconds since 1970; 0 for never. A watch sends a bookmark every minute.", []string{"source"}, nil)
 	stateDesc = prometheus.NewDesc("platformprofile_source_state",

@@ -260,16 +260,15 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 		if !found.Settled() {
 			return errors.New("the first look at the cluster is not over")
 		}
-		if last := sources.LastContact(); time.Since(last) > contactLimit {
-			return fmt.Errorf("the API server has not answered since %s: what is written is as old as that", last.UTC().Format(time.RFC3339))
+		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > awayLimit {
+			return fmt.Errorf("the API server has not answered since %s: statuses may be out of date since then", since.UTC().Format(time.RFC3339))
 		}
 		return nil
 	}, nil
 }
 
-// contactLimit is how long the API server may not have answered before the operator is not ready any more. While it
-// answers, something is heard of it every twenty seconds at least.
-const contactLimit = time.Minute
+// awayLimit is how long the API server may not answer before the operator is not ready.
+const awayLimit = 45 * time.Second
 
 // noticeDeadConnections has connections asked every ten seconds whether they live, rather than every thirty, and given up
 // after ten more. Variables that are set win.

@@ -18,8 +18,9 @@ import (
 const (
 	// versionInterval is how often the API server is asked for its version while all goes well: an upgrade of the control plane changes it.
 	versionInterval = 10 * time.Minute
-	// quiet is how long nothing may be heard from the API server before it is asked whether it is there.
-	quiet = 15 * time.Second
+	// quiet is how long nothing may be heard from the API server before it is asked whether it is there. Every watch is sent a bookmark
+	// every minute, so that this is seldom.
+	quiet = 75 * time.Second
 	// checkInterval is how often that is checked, and how often an API server is asked that does not answer.
 	checkInterval = 5 * time.Second
 	// recovery is how long the sources may take at most to be read again once the API server is back: each waits until it is tried again, and
@@ -35,7 +36,7 @@ type connection struct {
 
 	mu         sync.Mutex
 	answeredAt time.Time // when it last answered a request for its version
-	isAway     bool
+	awaySince  time.Time // when it was first asked in vain; zero while it answers
 	backAt     time.Time // when it answered again; zero where it never was away
 }
 
@@ -54,11 +55,12 @@ func (c *connection) suspect() {
 // watch asks the API server for its version while nothing is heard from it, or a source fails. When it answers again, all sources that
 // wait for it are read at once.
 func (c *connection) watch(ctx context.Context) {
-	var askedAt, failingSince time.Time
+	var askedAt time.Time
 	isKnown, isReported := false, false
 	pause := 200 * time.Millisecond // until it first answers
 	for {
-		if time.Since(askedAt) > versionInterval || !failingSince.IsZero() || c.isInDoubt() {
+		isAway := !c.sources.AwaySince().IsZero()
+		if isAway || time.Since(askedAt) > versionInterval || c.isInDoubt() {
 			startedAt := time.Now()
 			name, err := c.version(ctx)
 			switch {
@@ -67,20 +69,15 @@ func (c *connection) watch(ctx context.Context) {
 			case err == nil:
 				c.answered()
 				c.feed.Replace([]facts.Fact{facts.APIServerOf(name)})
-				if !failingSince.IsZero() {
-					for _, w := range c.sources.all() {
-						w.post(APIServerIsBack)
-					}
+				if isAway {
+					c.retryAll()
 				}
-				askedAt, failingSince, isKnown, isReported, pause = time.Now(), time.Time{}, true, false, checkInterval
+				askedAt, isKnown, isReported, pause = time.Now(), true, false, checkInterval
 			default:
-				c.failed()
-				if failingSince.IsZero() {
-					failingSince = startedAt
-				}
-				if !isReported && (!isKnown || time.Since(failingSince) > patience) {
+				since := c.failed(startedAt)
+				if !isReported && (!isKnown || time.Since(since) > patience) {
 					isReported = true
-					c.feed.Lose(facts.Failing, unanswered(catalog.APIServerSource, failingSince, err.Error()))
+					c.feed.Lose(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
 				}
 				pause = min(2*pause, checkInterval)
 			}
@@ -90,11 +87,16 @@ func (c *connection) watch(ctx context.Context) {
 			return
 		case <-c.suspected:
 			askedAt = time.Time{}
-			for _, w := range c.sources.all() {
-				w.post(APIServerIsBack)
-			}
+			c.retryAll()
 		case <-time.After(pause):
 		}
+	}
+}
+
+// retryAll has all sources that fail read at once.
+func (c *connection) retryAll() {
+	for _, w := range c.sources.all() {
+		w.post(APIServerIsBack)
 	}
 }
 
@@ -110,15 +112,19 @@ func (c *connection) answered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answeredAt = time.Now()
-	if c.isAway {
-		c.isAway, c.backAt = false, c.answeredAt
+	if !c.awaySince.IsZero() {
+		c.awaySince, c.backAt = time.Time{}, c.answeredAt
 	}
 }
 
-func (c *connection) failed() {
+// failed notes that the API server did not answer, and returns since when.
+func (c *connection) failed(askedAt time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.isAway = true
+	if c.awaySince.IsZero() {
+		c.awaySince = askedAt
+	}
+	return c.awaySince
 }
 
 // version asks the API server for its version.
@@ -136,11 +142,18 @@ func (c *connection) version(ctx context.Context) (string, error) {
 	return info.GitVersion, nil
 }
 
+// AwaySince is when the API server ceased to answer; zero while it answers.
+func (s *Sources) AwaySince() time.Time {
+	s.connection.mu.Lock()
+	defer s.connection.mu.Unlock()
+	return s.connection.awaySince
+}
+
 // HasRecovered reports whether what is known of the sources is what the API server has: it answers, and every source was read again since
 // it was away, or had time enough for that.
 func (s *Sources) HasRecovered() bool {
 	s.connection.mu.Lock()
-	isAway, backAt := s.connection.isAway, s.connection.backAt
+	isAway, backAt := !s.connection.awaySince.IsZero(), s.connection.backAt
 	s.connection.mu.Unlock()
 	if isAway || backAt.IsZero() {
 		return !isAway
@@ -148,8 +161,8 @@ func (s *Sources) HasRecovered() bool {
 	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *watched) bool { return w.state.Load().IsUnsettled() })
 }
 
-// LastContact is when the API server last answered a request for its version or a list, or sent something to a watch, as far as that is
-// noted; zero for never. It is at most twenty seconds old while the API server answers.
+// LastContact is when the API server last answered a request for its version or a list, or sent something to a watch; zero for never.
+// While the API server answers that is at most 80 seconds ago.
 func (s *Sources) LastContact() time.Time {
 	s.connection.mu.Lock()
 	last := s.connection.answeredAt
