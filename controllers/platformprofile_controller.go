@@ -241,7 +241,7 @@ func (r *PlatformProfileReconciler) forget(name string) {
 // operator that starts, or a rule that is new, shows no passing Unknown. A spec that waits for long says so by the condition
 // Reconciling.
 func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (time.Duration, error) {
-	if r.Inventory.SettledFor(kept.compiled) {
+	if r.Inventory.HasSyncedFor(kept.compiled) {
 		kept.waitingSince = time.Time{}
 		return 0, nil
 	}

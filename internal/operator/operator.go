@@ -259,7 +259,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 		if !definitions.Ready() {
 			return errors.New("the PlatformComponents were not read yet")
 		}
-		if !found.Settled() {
+		if !found.HasSynced() {
 			return errors.New("the first look at the cluster is not over")
 		}
 		if last := live.LastContact(); time.Since(last) > contactLimit {
