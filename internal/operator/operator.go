@@ -242,7 +242,7 @@ func setUp(mgr ctrl.Manager, clients observe.Clients) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: live, Schemas: schemas, Recorder: recorder,
-		Elected: mgr.Elected(), Settled: live.Settled, Now: time.Now,
+		Elected: mgr.Elected(), HasRecovered: live.Settled, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
