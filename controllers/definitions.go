@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -31,7 +30,7 @@ type Definitions struct {
 	inventory *inventory.Inventory
 	builtin   map[string]*catalog.Component
 
-	ready   atomic.Bool
+	ready   chan struct{} // closed once the catalog is complete
 	changed chan struct{}
 
 	mu      sync.Mutex
@@ -53,7 +52,7 @@ func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, erro
 	if err != nil {
 		return nil, err
 	}
-	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, changed: make(chan struct{}, 1), applied: map[string]*definition{}}
+	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, ready: make(chan struct{}), changed: make(chan struct{}, 1), applied: map[string]*definition{}}
 	for _, component := range components {
 		d.builtin[component.Name] = component
 	}
@@ -80,7 +79,7 @@ func (d *Definitions) Start(ctx context.Context) error {
 		}
 	}
 	d.rebuild()
-	d.ready.Store(true)
+	close(d.ready)
 	for {
 		select {
 		case <-ctx.Done():
@@ -108,7 +107,7 @@ func (d *Definitions) readAll(ctx context.Context) error {
 }
 
 // Ready tells whether the catalog is complete: the built-in definitions and those of the cluster.
-func (d *Definitions) Ready() bool { return d.ready.Load() }
+func (d *Definitions) Ready() bool { return isClosed(d.ready) }
 
 // put takes in a definition, new or changed, and returns what came of compiling it.
 func (d *Definitions) put(object *v1alpha1.PlatformComponent) *definition {

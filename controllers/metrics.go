@@ -92,30 +92,17 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 func (c *collector) Collect(series chan<- prometheus.Metric) {
 	s := showing(series)
 	s.show(buildDesc, 1, c.version, runtime.Version())
-	for name, kept := range c.reconciler.known() {
-		if kept.shown != nil {
-			s.profile(name, kept)
-			s.status(name, kept.shown)
+	if isClosed(c.reconciler.Elected) { // so that no two replicas contradict each other
+		for name, state := range c.reconciler.states() {
+			if known := state.writer.metrics.Load(); known != nil {
+				s.profile(name, state.compiled.Load(), known.observedGeneration)
+				s.status(name, known.status)
+			}
 		}
 	}
 	for _, found := range c.reconciler.Inventory.Snapshot().Found() {
 		s.component(found)
 	}
-}
-
-// known are the profiles as they are kept at this moment; none in a replica that does not lead, so that no two replicas
-// contradict each other. Neither a kept spec nor a shown status is changed in place.
-func (r *PlatformProfileReconciler) known() map[string]evaluated {
-	if !isClosed(r.Elected) {
-		return nil
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	known := make(map[string]evaluated, len(r.profiles))
-	for name, kept := range r.profiles {
-		known[name] = evaluated{generation: kept.generation, spec: kept.spec, shown: kept.shown, observed: kept.observed}
-	}
-	return known
 }
 
 // showing sends series.
@@ -125,14 +112,11 @@ func (s showing) show(desc *prometheus.Desc, value float64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
-func (s showing) profile(name string, kept evaluated) {
-	if kept.spec == nil {
-		return
-	}
-	s.show(profileDesc, 1, name, strconv.FormatBool(kept.spec.Suspend), string(kept.spec.Undeclared))
-	s.show(generationDesc, float64(kept.generation), name)
-	s.show(observedGenerationDesc, float64(kept.observed), name)
-	for _, layer := range kept.spec.Layers {
+func (s showing) profile(name string, profile *compiledProfile, observedGeneration int64) {
+	s.show(profileDesc, 1, name, strconv.FormatBool(profile.spec.Suspend), string(profile.spec.Undeclared))
+	s.show(generationDesc, float64(profile.generation), name)
+	s.show(observedGenerationDesc, float64(observedGeneration), name)
+	for _, layer := range profile.spec.Layers {
 		for _, r := range layer.Requirements {
 			if r.Attestation != nil && r.Attestation.Expires != nil {
 				s.show(attestationDesc, float64(r.Attestation.Expires.Unix()), name, layer.Name, r.Name)

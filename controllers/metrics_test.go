@@ -40,7 +40,7 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	found.Feed("deployments.apps").Replace(workloads)
 	elected := make(chan struct{})
 	close(elected)
-	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected, profiles: map[string]*evaluated{}}, prometheus.NewPedanticRegistry()}
+	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
 	if err := m.registry.Register(&collector{m.PlatformProfileReconciler, "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
@@ -90,20 +90,21 @@ func deployment(namespace string, ready int32) *facts.Workload {
 func TestSeriesOfAProfile(t *testing.T) {
 	m := newMetered(t)
 	expires := metav1.NewTime(time.Unix(1_800_000_000, 0))
-	m.profiles["edge"] = &evaluated{
-		generation: 3, observed: 2,
+	state := m.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
+	state.compiled.Store(&compiledProfile{
+		generation: 3,
 		spec: &v1alpha1.PlatformProfileSpec{Suspend: true, Undeclared: v1alpha1.UndeclaredReport, Layers: []v1alpha1.Layer{{Name: "ci", Requirements: []v1alpha1.Requirement{
 			{Name: "runners", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
 			{Name: "for-ever", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside"}},
 		}}}},
-		shown: &v1alpha1.PlatformProfileStatus{
-			ObservedGeneration: 2,
-			Conditions:         []metav1.Condition{{Type: "Conformant", Status: metav1.ConditionFalse}},
-			Layers: []v1alpha1.LayerStatus{{Name: "ci", Requirements: []v1alpha1.RequirementStatus{
-				{Name: "runners", Severity: v1alpha1.SeverityRequired, Verdict: v1alpha1.VerdictExpired},
-			}}},
-		},
-	}
+	})
+	state.writer.setMetrics(&v1alpha1.PlatformProfileStatus{
+		ObservedGeneration: 2,
+		Conditions:         []metav1.Condition{{Type: "Conformant", Status: metav1.ConditionFalse}},
+		Layers: []v1alpha1.LayerStatus{{Name: "ci", Requirements: []v1alpha1.RequirementStatus{
+			{Name: "runners", Severity: v1alpha1.SeverityRequired, Verdict: v1alpha1.VerdictExpired},
+		}}},
+	}, 2)
 	shown := m.series(t)
 	wanted := []string{
 		"platformprofile_profile_info{profile=edge,suspended=true,undeclared=Report} 1",

@@ -74,7 +74,7 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 		return reconcile.Result{}, nil
 	}
 	if err := writeDefinitionStatus(ctx, r.Client, object, status); err != nil {
-		return outdated(err)
+		return retryConflict(err)
 	}
 	statusWrites.WithLabelValues("PlatformComponent").Inc()
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
@@ -149,7 +149,7 @@ func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(changed)).
 		WatchesRawSource(source.Func(r.onChange)).
-		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: syncTimeout}).
+		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: cacheSyncTimeout}).
 		Complete(r)
 }
 

@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -31,14 +29,12 @@ import (
 const (
 	// writeGap is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
 	writeGap = 200 * time.Millisecond
-	// firstLook is how long an evaluation waits at most for the first look at what its profile depends on. What fails, or is
-	// not answered, is out of sight long before that; what is left then is a list that is on its way, and who judged and wrote
+	// maxSyncWait is how long an evaluation waits at most for what its profile depends on to sync. What fails, or is not
+	// answered, is unreadable long before that; what is left then is a list that is on its way, and who evaluated and wrote
 	// meanwhile would take the API server's time from it.
-	firstLook = time.Minute
-	// saysThatItLooks is how long that goes on before the status of a new spec says so.
-	saysThatItLooks = time.Second
-	// lookAgain is how often an evaluation asks that begins to wait; one that waits for long asks less often.
-	lookAgain = 20 * time.Millisecond
+	maxSyncWait = time.Minute
+	// syncReportDelay is how long that goes on before the status of a new spec says so.
+	syncReportDelay = time.Second
 )
 
 // Reader evaluates instances of rules, and reads what they and definitions need read. source.Sources is one.
@@ -48,7 +44,7 @@ type Reader interface {
 
 // PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status. It
 // runs in every replica; the leader alone evaluates and writes. A standby compiles the profiles and has read what their
-// rules read, so that it takes over with nothing left to look at.
+// rules read, so that it takes over with nothing left to read.
 type PlatformProfileReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
@@ -59,32 +55,15 @@ type PlatformProfileReconciler struct {
 	Recorder events.EventRecorder
 	// Elected is closed once this replica leads.
 	Elected <-chan struct{}
-	// Settled tells whether the API server answers, and what was out of sight while it did not is seen again; nil where nobody
-	// knows.
-	Settled func() bool
+	// HasRecovered reports whether the API server answers, and what was unreadable while it did not was read again; nil where
+	// nobody knows.
+	HasRecovered func() bool
 	// Now is the clock.
 	Now func() time.Time
 
-	reading  sync.Mutex // one who finds out what to read, and asks for it, at a time
-	mu       sync.Mutex
-	profiles map[string]*evaluated
-}
-
-// evaluated is what is kept of a profile between evaluations.
-type evaluated struct {
-	uid        types.UID
-	generation int64
-	catalog    *catalog.Catalog
-	compiled   *conformance.Profile
-	spec       *v1alpha1.PlatformProfileSpec
-	// waitingSince is when the evaluation of this generation began to wait for the first look.
-	waitingSince time.Time
-	status       lastStatus
-	wrote        time.Time
-	// shown is what metrics show: the status as it stands, or as it is to be where it could not be written. observed is the
-	// generation that the written one is about.
-	shown    *v1alpha1.PlatformProfileStatus
-	observed int64
+	reading  sync.Mutex               // held while it is found out what to read, and asked for: see read
+	mu       sync.Mutex               // guards profiles, not the states in it
+	profiles map[string]*profileState // by the profiles' names
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
@@ -108,8 +87,7 @@ type evaluated struct {
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
 
-// Reconcile evaluates one profile, writes its status where it differs, and then
-// publishes an event for each transition.
+// Reconcile evaluates one profile, writes its status where it differs, and then publishes an event for each transition.
 func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	profile := &v1alpha1.PlatformProfile{}
 	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
@@ -121,149 +99,98 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 	if !profile.DeletionTimestamp.IsZero() {
 		return reconcile.Result{}, nil
 	}
-	kept := r.entry(profile)
-	if !r.Schemas.match() {
-		return reconcile.Result{}, nil // once the CRDs match, every known profile is queued again
+	state := r.stateOf(profile)
+	if !r.Schemas.match() || !r.Definitions.Ready() {
+		return reconcile.Result{}, nil // once the CRDs match, and once the definitions are read, every known profile is queued again
 	}
-	if !r.Definitions.Ready() {
-		return reconcile.Result{RequeueAfter: lookAgain}, nil
-	}
-	r.compile(kept, profile)
+	r.compile(state, profile)
 	if !isClosed(r.Elected) {
 		return reconcile.Result{}, nil // once it leads, every profile is queued again
 	}
-	before, version := kept.status.newest(profile)
-	// What is written follows the status that it was computed from, whatever the cache has seen since.
-	profile.ResourceVersion = version
-	if kept.shown == nil {
-		r.show(kept, before) // what the leader before wrote stands until something else is found
-	}
-	return r.evaluate(ctx, kept, profile, before)
+	return r.evaluate(ctx, state, profile)
 }
 
-// evaluate evaluates a profile of which before is the status, and writes the status where it differs.
-func (r *PlatformProfileReconciler) evaluate(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (reconcile.Result, error) {
+// evaluate evaluates a profile, and writes the status where it differs from the one before.
+func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile) (reconcile.Result, error) {
+	// What is written follows the status that it was computed from, whatever the cache has seen since.
+	before := state.writer.newest(profile)
 	if profile.Spec.Suspend {
-		status, changed := conformance.Suspended(before, profile.Generation, r.Now())
-		r.show(kept, before)
-		return outdated(r.writeIf(ctx, changed, kept, profile, status))
+		return r.suspend(ctx, state, profile, before)
 	}
-	if wait, err := r.awaitFirstLook(ctx, kept, profile, before); err != nil {
-		return outdated(err)
-	} else if wait > 0 {
-		return reconcile.Result{RequeueAfter: wait}, nil
+	if state.writer.metrics.Load() == nil {
+		state.writer.setMetrics(before.status, before.status.ObservedGeneration) // that of the leader before, until something else is found
 	}
-	if wait := writeGap - time.Since(kept.wrote); wait > 0 {
+	if wait := r.syncWait(state); wait > 0 {
+		return r.reportWait(ctx, state, profile, before, wait)
+	}
+	if wait := writeGap - time.Since(state.writer.lastWriteTime); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	start := time.Now()
-	result := conformance.Evaluate(kept.compiled, r.Inventory.Snapshot(), before, profile.Generation, r.Now())
+	result := conformance.Evaluate(state.compiled.Load().Profile, r.Inventory.Snapshot(), before.status, profile.Generation, r.Now())
 	evaluationSeconds.Observe(time.Since(start).Seconds())
 	if !result.Changed {
-		r.show(kept, before)
+		state.writer.setMetrics(before.status, before.status.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: result.Again}, nil
 	}
-	if r.Settled != nil && !r.Settled() {
-		// After an outage everything is out of sight for a moment. Who wrote then would tell of a failure that is over. While it
+	// What is alarmed on is what was found, be it written or not.
+	state.writer.setMetrics(&result.Status, before.status.ObservedGeneration)
+	if r.HasRecovered != nil && !r.HasRecovered() {
+		// After an outage everything is unreadable for a moment. Who wrote then would report a failure that is over. While it
 		// lasts, nothing could be written anyway.
-		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
-	if err := r.writeIf(ctx, true, kept, profile, result.Status); err != nil {
-		// What is alarmed on is what was found, be it written or not.
-		r.showUnwritten(kept, &result.Status, before.ObservedGeneration)
-		return outdated(err)
+	if err := state.writer.write(ctx, r.Client, profile, before.resourceVersion, &result.Status); err != nil {
+		return retryConflict(err)
 	}
-	for _, e := range eventsOf(before, &result) {
+	for _, e := range eventsOf(before.status, &result) {
 		r.Recorder.Eventf(profile, nil, e.kind, e.reason, e.action, "%s", e.note)
 	}
 	return reconcile.Result{RequeueAfter: result.Again}, nil
 }
 
-// entry returns what is kept of a profile.
-func (r *PlatformProfileReconciler) entry(profile *v1alpha1.PlatformProfile) *evaluated {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.profiles == nil {
-		r.profiles = map[string]*evaluated{}
+// suspend writes that a profile is suspended, where its status does not say so.
+func (r *PlatformProfileReconciler) suspend(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus) (reconcile.Result, error) {
+	state.writer.setMetrics(before.status, before.status.ObservedGeneration)
+	status, isChanged := conformance.Suspended(before.status, profile.Generation, r.Now())
+	if !isChanged {
+		return reconcile.Result{}, nil
 	}
-	kept := r.profiles[profile.Name]
-	if kept == nil || kept.uid != profile.UID {
-		kept = &evaluated{uid: profile.UID}
-		r.profiles[profile.Name] = kept
-	}
-	return kept
+	return retryConflict(state.writer.write(ctx, r.Client, profile, before.resourceVersion, &status))
 }
 
-// compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
-func (r *PlatformProfileReconciler) compile(kept *evaluated, profile *v1alpha1.PlatformProfile) {
-	current := r.Inventory.Catalog()
-	if kept.compiled != nil && kept.generation == profile.Generation && kept.catalog == current {
-		return
+// syncWait returns how long the evaluation waits at most for what the profile depends on to sync, so that an operator that
+// starts, or a rule that is new, shows no passing Unknown. Nothing is left of it where all has synced.
+func (r *PlatformProfileReconciler) syncWait(state *profileState) time.Duration {
+	now := time.Now()
+	state.waitingSince.CompareAndSwap(nil, &now) // before it is checked: what syncs after the check queues the profile
+	if r.Inventory.HasSyncedFor(state.compiled.Load()) {
+		state.waitingSince.Store(nil)
+		return 0
 	}
-	spec := profile.Spec.DeepCopy()
-	compiled := conformance.Compile(spec, current)
-	r.mu.Lock()
-	kept.spec, kept.compiled, kept.generation, kept.catalog = spec, compiled, profile.Generation, current
-	kept.waitingSince = time.Time{}
-	r.mu.Unlock()
-	r.read(current)
+	return maxSyncWait - now.Sub(*state.waitingSince.Load())
 }
 
-// read has the resources read that profiles and definitions ask for. It must not be called under the lock: the reader
-// changes the inventory, and that calls back. What is asked for last is what was found out last: else a profile that was
-// compiled meanwhile would have nothing read for it.
-func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
-	instances := slices.Clone(c.Instances())
-	r.mu.Lock()
-	for _, kept := range r.profiles {
-		if kept.compiled != nil && !kept.spec.Suspend {
-			instances = append(instances, kept.compiled.Instances()...)
+// reportWait writes that the evaluation of a new spec waits, once that takes long. What it waits for queues the profile; a
+// call after a delay is needed for this report, and for the end of the wait.
+func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus, wait time.Duration) (reconcile.Result, error) {
+	if before.status.ObservedGeneration == profile.Generation {
+		return reconcile.Result{RequeueAfter: wait}, nil
+	}
+	if delay := wait - (maxSyncWait - syncReportDelay); delay > 0 {
+		return reconcile.Result{RequeueAfter: delay}, nil
+	}
+	status := before.status.DeepCopy()
+	status.Conditions = conformance.Own(status.Conditions)
+	if meta.SetStatusCondition(&status.Conditions, metav1.Condition{
+		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: profile.Generation,
+		Message: "waiting for everything that the profile asks for to be read for the first time",
+	}) {
+		if err := state.writer.write(ctx, r.Client, profile, before.resourceVersion, status); err != nil {
+			return retryConflict(err)
 		}
 	}
-	r.mu.Unlock()
-	r.Reader.Read(instances, c.ConfigMaps())
-}
-
-func (r *PlatformProfileReconciler) forget(name string) {
-	r.mu.Lock()
-	_, known := r.profiles[name]
-	delete(r.profiles, name)
-	r.mu.Unlock()
-	if known {
-		r.read(r.Inventory.Catalog())
-	}
-}
-
-// awaitFirstLook tells how long to wait for what was not looked at yet before asking again, 0 where all was: so that an
-// operator that starts, or a rule that is new, shows no passing Unknown. A spec that waits for long says so by the condition
-// Reconciling.
-func (r *PlatformProfileReconciler) awaitFirstLook(ctx context.Context, kept *evaluated, profile *v1alpha1.PlatformProfile, before *v1alpha1.PlatformProfileStatus) (time.Duration, error) {
-	if r.Inventory.SettledFor(kept.compiled) {
-		kept.waitingSince = time.Time{}
-		return 0, nil
-	}
-	now := time.Now()
-	if kept.waitingSince.IsZero() {
-		kept.waitingSince = now
-	}
-	waited := now.Sub(kept.waitingSince)
-	if waited > firstLook {
-		return 0, nil
-	}
-	wait := min(max(waited/10, lookAgain), 10*lookAgain)
-	if waited < saysThatItLooks || before.ObservedGeneration == profile.Generation {
-		return wait, nil
-	}
-	status := *before.DeepCopy()
-	status.Conditions = conformance.Own(status.Conditions)
-	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "FirstLook", ObservedGeneration: profile.Generation,
-		Message: "waiting for the first look at everything that the profile asks for",
-	})
-	return wait, r.writeIf(ctx, changed, kept, profile, status)
+	return reconcile.Result{RequeueAfter: wait}, nil
 }
 
 // SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
@@ -274,7 +201,7 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
 			RateLimiter:           retries(),
-			CacheSyncTimeout:      syncTimeout,
+			CacheSyncTimeout:      cacheSyncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
 			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
 			// those of the others. More at once would each take longer, and tell what was found longer ago.
@@ -290,51 +217,45 @@ var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Fun
 	UpdateFunc: func(e ctrlevent.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
 })
 
-// syncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
+// cacheSyncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
 // because the API server does: until then it is not ready, and says so.
-const syncTimeout = 24 * time.Hour
+const cacheSyncTimeout = 24 * time.Hour
 
 // retries must not outlast an outage by minutes.
 func retries() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 5*time.Second)
 }
 
-// onInventory queues the profiles that a change of the inventory concerns, and no others.
+// onInventory queues the profiles that a change of the inventory concerns, and no others; and all of them once the CRDs
+// match, the definitions are read, and this replica leads.
 func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	r.Inventory.OnChange(func(change inventory.Change) {
-		if ctx.Err() != nil {
-			return
-		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		if !change.Catalog && !isClosed(r.Elected) {
-			return // a standby evaluates nothing; it compiles
-		}
-		for name, kept := range r.profiles {
-			if kept.compiled == nil || concerns(kept.compiled, change) {
+	add := func(isQueued func(*profileState) bool) {
+		for name, state := range r.states() {
+			if ctx.Err() == nil && isQueued(state) {
 				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 			}
 		}
-	})
-	all := func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		for name := range r.profiles {
-			queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
-		}
 	}
-	r.Schemas.onChange(all)
-	go func() {
-		select {
-		case <-ctx.Done():
-		case <-r.Elected:
-			all()
+	addAll := func() { add(func(*profileState) bool { return true }) }
+	r.Inventory.OnChange(func(change inventory.Change) {
+		if change.Catalog || isClosed(r.Elected) { // a standby evaluates nothing; it compiles
+			add(func(state *profileState) bool { return state.isConcerned(change) })
 		}
-	}()
+	})
+	r.Schemas.onChange(addAll)
+	for _, signal := range []<-chan struct{}{r.Definitions.ready, r.Elected} {
+		go func() {
+			select {
+			case <-ctx.Done():
+			case <-signal:
+				addAll()
+			}
+		}()
+	}
 	return nil
 }
 
-// isClosed tells whether a channel that nothing is sent to is closed.
+// isClosed reports whether a channel that nothing is sent to is closed.
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -342,44 +263,4 @@ func isClosed(c <-chan struct{}) bool {
 	default:
 		return false
 	}
-}
-
-func concerns(p *conformance.Profile, change inventory.Change) bool {
-	if change.Catalog {
-		return true
-	}
-	for _, component := range change.Components {
-		if p.Concerns(component) {
-			return true
-		}
-	}
-	return slices.ContainsFunc(p.RuleKeys(), func(key string) bool { return slices.Contains(change.Rules, key) })
-}
-
-// show has metrics show a status that is written.
-func (r *PlatformProfileReconciler) show(kept *evaluated, status *v1alpha1.PlatformProfileStatus) {
-	r.showUnwritten(kept, status, status.ObservedGeneration)
-}
-
-// showUnwritten has metrics show a status while the written one is still about another generation.
-func (r *PlatformProfileReconciler) showUnwritten(kept *evaluated, status *v1alpha1.PlatformProfileStatus, observed int64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kept.shown, kept.observed = status, observed
-}
-
-func (r *PlatformProfileReconciler) writeIf(ctx context.Context, changed bool, kept *evaluated, profile *v1alpha1.PlatformProfile, status v1alpha1.PlatformProfileStatus) error {
-	if !changed {
-		return nil
-	}
-	written, err := writeProfileStatus(ctx, r.Client, profile, &status)
-	if err != nil {
-		return err
-	}
-	kept.wrote = time.Now()
-	statusWrites.WithLabelValues("PlatformProfile").Inc()
-	kept.status = lastStatus{resourceVersion: written, status: &status}
-	r.show(kept, &status)
-	log.FromContext(ctx).Info("wrote the status", "score", status.Score, "reason", status.Reason)
-	return nil
 }

@@ -6,9 +6,13 @@ import (
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -38,14 +42,13 @@ func (s *slowReader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 	c := catalog.New()
 	reader := &slowReader{called: make(chan struct{}, 1), over: make(chan struct{})}
-	r := &PlatformProfileReconciler{Reader: reader, profiles: map[string]*evaluated{}}
+	r := &PlatformProfileReconciler{Reader: reader}
 	add := func(resource string) {
 		spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
 			Name: "it", Rule: &v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Resource: resource}, ListExpression: "objects.size() > 0", Message: "there is one"},
 		}}}}}
-		r.mu.Lock()
-		r.profiles[resource] = &evaluated{spec: spec, compiled: conformance.Compile(spec, c)}
-		r.mu.Unlock()
+		state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: resource}})
+		state.compiled.Store(&compiledProfile{Profile: conformance.Compile(spec, c), spec: spec})
 		r.read(c)
 	}
 	done := make(chan struct{})
@@ -64,4 +67,53 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 			t.Errorf("what is read in the end is not all that is asked for: %s", fmt.Sprint(reader.last))
 		}
 	}
+}
+
+// TestQueue shows what queues a profile that is known, at each step to its first evaluation.
+func TestQueue(t *testing.T) {
+	elected := make(chan struct{})
+	r := &PlatformProfileReconciler{
+		Inventory: inventory.New(catalog.New(), time.Now), Definitions: &Definitions{ready: make(chan struct{})},
+		Schemas: &Schemas{mismatch: "not read"}, Elected: elected,
+	}
+	state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
+	queue := workqueue.NewTypedRateLimitingQueue(retries())
+	defer queue.ShutDown()
+	if err := r.onInventory(t.Context(), queue); err != nil {
+		t.Fatal(err)
+	}
+	expectQueued := func(cause string) {
+		t.Helper()
+		for end := time.Now().Add(10 * time.Second); queue.Len() == 0; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("the profile is not queued: %s", cause)
+			}
+		}
+		request, _ := queue.Get()
+		queue.Done(request)
+	}
+	expectNotQueued := func(cause string) {
+		t.Helper()
+		if queue.Len() > 0 {
+			t.Fatalf("the profile is queued: %s", cause)
+		}
+	}
+	r.Schemas.set("")
+	expectQueued("the CRDs match")
+	close(r.Definitions.ready)
+	expectQueued("the definitions are read")
+	state.compiled.Store(&compiledProfile{Profile: conformance.Compile(&v1alpha1.PlatformProfileSpec{}, catalog.New())})
+	now := time.Now()
+	state.waitingSince.Store(&now)
+	r.Inventory.Feed("nodes").Replace(nil)
+	expectNotQueued("a source has synced, in a standby")
+	close(elected)
+	expectQueued("the replica leads")
+	r.Inventory.Feed("nodes").Replace(nil)
+	expectNotQueued("nothing has changed")
+	r.Inventory.Feed("daemonsets.apps").Replace(nil)
+	expectQueued("a source has synced")
+	state.waitingSince.Store(nil)
+	r.Inventory.Feed("deployments.apps").Replace(nil)
+	expectNotQueued("a source has synced, and the profile does not wait")
 }

@@ -4,10 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -18,39 +21,62 @@ import (
 // can be removed.
 const fieldOwner = client.FieldOwner("platformprofile")
 
-// lastStatus is the status that was written last. The cache of profiles lags behind the API server: an evaluation that
-// took its status from there would see the one before, and date the same transition anew.
-type lastStatus struct {
-	resourceVersion string
+// storedStatus is a status and the resource version of the profile that has it.
+type storedStatus struct {
 	status          *v1alpha1.PlatformProfileStatus
+	resourceVersion string
 }
 
-// newest is the written status while the cached profile is older, and the cached one from then on; with the resource
-// version that it is of.
-func (l lastStatus) newest(profile *v1alpha1.PlatformProfile) (*v1alpha1.PlatformProfileStatus, string) {
-	if l.status == nil {
-		return &profile.Status, profile.ResourceVersion
-	}
-	order, err := resourceversion.CompareResourceVersion(profile.ResourceVersion, l.resourceVersion)
-	if err == nil && order < 0 {
-		return l.status, l.resourceVersion
-	}
-	return &profile.Status, profile.ResourceVersion
+// statusWriter writes the status of one profile. It belongs to the worker of the profile's key, of which controller-runtime
+// runs one at a time, so that it needs no lock.
+type statusWriter struct {
+	// lastWrite is the status that was written last, if any, and lastWriteTime is when. The worker alone uses them.
+	lastWrite     storedStatus
+	lastWriteTime time.Time
+	// metrics is nil before the first status is known. The worker stores it; metrics are collected by others, who load it.
+	metrics atomic.Pointer[metricsStatus]
 }
 
-// writeProfileStatus writes a status by server-side apply, and returns the resource version that this made. The profile's
-// own resource version is that of the status before: where somebody wrote since, the API server refuses with a conflict. So
-// a leader that was paused past its lease writes nothing over what its successor wrote, and publishes no event for it.
-func writeProfileStatus(ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, status *v1alpha1.PlatformProfileStatus) (string, error) {
+// metricsStatus is the status that metrics show: the one that is written, or is to be where it could not be. It is immutable.
+type metricsStatus struct {
+	status *v1alpha1.PlatformProfileStatus
+	// observedGeneration is the generation that the written one is about.
+	observedGeneration int64
+}
+
+// newest returns the written status while the cached profile is older, and the cached one from then on. The cache lags behind
+// the API server: an evaluation of a status from there would see the one before, and date the same transition anew.
+func (w *statusWriter) newest(profile *v1alpha1.PlatformProfile) storedStatus {
+	if w.lastWrite.status != nil {
+		if order, err := resourceversion.CompareResourceVersion(profile.ResourceVersion, w.lastWrite.resourceVersion); err == nil && order < 0 {
+			return w.lastWrite
+		}
+	}
+	return storedStatus{&profile.Status, profile.ResourceVersion}
+}
+
+// write writes a status by server-side apply. The resource version is that of the status before: where somebody wrote since,
+// the API server refuses with a conflict. So a leader that was paused past its lease writes nothing over what its successor
+// wrote, and publishes no event for it.
+func (w *statusWriter) write(ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, resourceVersion string, status *v1alpha1.PlatformProfileStatus) error {
 	// The UID keeps the status from landing on another profile of the same name.
-	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(profile.ResourceVersion).WithStatus(apply.PlatformProfileStatus())
+	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(resourceVersion).WithStatus(apply.PlatformProfileStatus())
 	if err := convert(status, configuration.Status); err != nil {
-		return "", err
+		return err
 	}
 	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
-		return "", fmt.Errorf("writing the status of PlatformProfile %s: %w", profile.Name, err)
+		return fmt.Errorf("writing the status of PlatformProfile %s: %w", profile.Name, err)
 	}
-	return resourceVersionOf(configuration.ResourceVersion), nil
+	w.lastWrite, w.lastWriteTime = storedStatus{status, *configuration.ResourceVersion}, time.Now()
+	w.setMetrics(status, status.ObservedGeneration)
+	statusWrites.WithLabelValues("PlatformProfile").Inc()
+	log.FromContext(ctx).Info("wrote the status", "score", status.Score, "reason", status.Reason)
+	return nil
+}
+
+// setMetrics sets the status that metrics show, which must not change any more, and the generation that the written one is about.
+func (w *statusWriter) setMetrics(status *v1alpha1.PlatformProfileStatus, observedGeneration int64) {
+	w.metrics.Store(&metricsStatus{status, observedGeneration})
 }
 
 // writeDefinitionStatus writes the status of a definition by server-side apply, unless somebody wrote since it was read.
@@ -75,18 +101,11 @@ func convert(status, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// outdated turns a write that was refused because somebody else wrote first into another try, once the cache has seen that.
-// One to an object that is gone needs none.
-func outdated(err error) (reconcile.Result, error) {
+// retryConflict turns a write that was refused because somebody else wrote first into another try, once the cache has seen
+// that. One to an object that is gone needs none.
+func retryConflict(err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
 		return reconcile.Result{RequeueAfter: writeGap}, nil
 	}
 	return reconcile.Result{}, client.IgnoreNotFound(err)
-}
-
-func resourceVersionOf(version *string) string {
-	if version == nil {
-		return ""
-	}
-	return *version
 }

@@ -56,8 +56,7 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile, found *inventory.Inventory, changed <-chan struct{}, shown *progress) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	var again time.Time // when time alone changes an outcome
-	evaluated := false
+	var again time.Time // when time alone changes an outcome; zero until everything has synced
 	evaluate := func() bool {
 		now := time.Now()
 		var transitions []conformance.Transition
@@ -68,12 +67,12 @@ func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled [
 			transitions = append(transitions, result.Transitions...)
 			wait = min(wait, result.Again)
 		}
-		again, evaluated = now.Add(wait), true
+		again = now.Add(wait)
 		shown.turned(profiles, transitions)
 		return decided(profiles)
 	}
 	for {
-		if found.Settled() && evaluate() {
+		if found.HasSynced() && evaluate() {
 			return
 		}
 		for waiting := true; waiting; {
@@ -85,7 +84,7 @@ func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled [
 				waiting = false
 			case <-tick.C:
 				shown.tick(profiles)
-				waiting = evaluated && time.Now().Before(again) // the first look may be over without a change
+				waiting = again.IsZero() || time.Now().Before(again)
 			}
 		}
 	}

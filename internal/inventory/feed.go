@@ -91,10 +91,11 @@ func (f *Feed) Drop(ref facts.Ref) {
 	})
 }
 
-// Replace takes in all objects of the source at once; those it does not name are gone. The source is Seen from then on.
+// Replace takes in all objects of the source at once; those it does not name are gone. The source is Synced from then on.
 func (f *Feed) Replace(all []facts.Fact) {
 	f.update(func(t *touched, s *source) {
 		if s.state != facts.Synced {
+			t.recordState(s.state, facts.Synced)
 			s.state, s.reason = facts.Synced, ""
 			f.inventory.touchReaders(t, f.name)
 		}
@@ -120,6 +121,7 @@ func (f *Feed) Lose(state facts.SourceState, reason string) {
 		if s.state == state && s.reason == reason {
 			return
 		}
+		t.recordState(s.state, state)
 		s.state, s.reason = state, reason
 		for ref, old := range s.records {
 			f.inventory.expel(old)
@@ -133,7 +135,10 @@ func (f *Feed) Lose(state facts.SourceState, reason string) {
 // Close forgets a source that nobody asks for any more.
 func (f *Feed) Close() {
 	f.Lose(facts.Pending, "")
-	f.update(func(*touched, *source) { delete(f.inventory.sources, f.name) })
+	f.update(func(t *touched, _ *source) {
+		delete(f.inventory.sources, f.name)
+		t.synced = true
+	})
 }
 
 func touchMatches(t *touched, r *record) {

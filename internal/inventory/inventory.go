@@ -20,6 +20,9 @@ type Change struct {
 	Rules []string
 	// Catalog says that definitions came, went or changed.
 	Catalog bool
+	// Synced says that a source, or a resource or rule, is Pending no more: it was read for the first time, or could not be,
+	// or is gone. HasSynced and HasSyncedFor become true with such a change, or with one of the catalog.
+	Synced bool
 }
 
 // Inventory is what is found in one cluster. It is safe for concurrent use.
@@ -118,13 +121,19 @@ type touched struct {
 	rules      []string
 	states     bool // of resources that rules read
 	catalog    bool
+	synced     bool
 }
 
 func newTouched() *touched {
 	return &touched{components: map[string]bool{}}
 }
 
-// update runs a change under the lock, recomputes the components that it touched, and tells the listeners what differs.
+// recordState notes that something went from one state to another.
+func (t *touched) recordState(before, after facts.SourceState) {
+	t.synced = t.synced || before == facts.Pending && after != facts.Pending
+}
+
+// update runs a change under the lock, recomputes the components that it touched, and calls the listeners with what differs.
 func (i *Inventory) update(change func(*touched)) {
 	i.mu.Lock()
 	t := newTouched()
@@ -135,14 +144,14 @@ func (i *Inventory) update(change func(*touched)) {
 			t.components[name] = true
 		}
 	}
-	said := Change{Catalog: t.catalog, Rules: t.rules}
+	difference := Change{Catalog: t.catalog, Rules: t.rules, Synced: t.synced}
 	for name := range t.components {
 		if i.recompute(name) {
-			said.Components = append(said.Components, name)
+			difference.Components = append(difference.Components, name)
 		}
 	}
-	slices.Sort(said.Components)
-	changed := len(said.Components) > 0 || len(said.Rules) > 0 || said.Catalog
+	slices.Sort(difference.Components)
+	changed := len(difference.Components) > 0 || len(difference.Rules) > 0 || difference.Catalog || difference.Synced
 	if changed || t.states {
 		i.snapshot = nil
 	}
@@ -153,7 +162,7 @@ func (i *Inventory) update(change func(*touched)) {
 	listeners := i.listeners
 	i.mu.Unlock()
 	for _, listener := range listeners {
-		listener(said)
+		listener(difference)
 	}
 }
 
@@ -256,8 +265,8 @@ type Dependent interface {
 	RuleKeys() []string
 }
 
-// SettledFor tells whether all that somebody depends on had its first look, be it in vain.
-func (i *Inventory) SettledFor(d Dependent) bool {
+// HasSyncedFor reports whether everything that a dependent depends on was read, or could not be.
+func (i *Inventory) HasSyncedFor(d Dependent) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for name, s := range i.sources {
@@ -266,21 +275,23 @@ func (i *Inventory) SettledFor(d Dependent) bool {
 		}
 	}
 	for _, instance := range i.catalog.Instances() {
-		if i.pending(instance.Key) && slices.ContainsFunc(i.catalog.DecidedBy(instance.Key), d.Concerns) {
+		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.DecidedBy(instance.Key), d.Concerns) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(d.RuleKeys(), i.pending)
+	return !slices.ContainsFunc(d.RuleKeys(), func(key string) bool { return i.stateOf(key) == facts.Pending })
 }
 
-// pending reports whether a rule instance was not evaluated yet. The caller holds the lock.
-func (i *Inventory) pending(key string) bool {
-	outcome := i.outcomes[key]
-	return outcome == nil || outcome.State == facts.Pending
+// stateOf is the state of what a rule instance reads; Pending before it was evaluated. The caller holds the lock.
+func (i *Inventory) stateOf(key string) facts.SourceState {
+	if outcome := i.outcomes[key]; outcome != nil {
+		return outcome.State
+	}
+	return facts.Pending
 }
 
-// Settled tells whether every source had its first look, be it in vain.
-func (i *Inventory) Settled() bool {
+// HasSynced reports whether every source, and every resource that rules read, was read, or could not be.
+func (i *Inventory) HasSynced() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for _, s := range i.sources {
@@ -304,15 +315,17 @@ func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
 		t.rules = append(t.rules, key)
 		if outcome == nil {
 			delete(i.outcomes, key)
-		} else {
-			i.outcomes[key] = outcome
+			return
 		}
+		t.recordState(i.stateOf(key), outcome.State)
+		i.outcomes[key] = outcome
 	})
 }
 
 // RecordResource implements rule.Recorder.
 func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceState, reason string, objects int) {
 	i.update(func(t *touched) {
+		t.recordState(i.resources[resource].State, state)
 		i.resources[resource], t.states = Source{state, reason, objects}, true
 	})
 }
@@ -321,6 +334,6 @@ func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceSta
 func (i *Inventory) ForgetResource(resource rule.Resource) {
 	i.update(func(t *touched) {
 		delete(i.resources, resource)
-		t.states = true
+		t.states, t.synced = true, true
 	})
 }

@@ -126,6 +126,9 @@ func (w *world) wantHeard(want ...string) {
 		if c.Catalog {
 			text += "!"
 		}
+		if c.Synced {
+			text += "*"
+		}
 		got = append(got, text)
 	}
 	if !slices.Equal(got, want) {
@@ -523,23 +526,25 @@ func TestBlindSources(t *testing.T) {
 	}
 }
 
-func TestSettledWaitsForEverySource(t *testing.T) {
+func TestHasSyncedWaitsForEverySource(t *testing.T) {
 	w := newWorld(t)
 	w.resourceFeed(t, clusters)
-	if w.Settled() {
-		t.Error("settled before the resource was read")
+	if w.HasSynced() {
+		t.Error("synced before the resource was read")
 	}
 	w.resourceFeed(t, clusters).lose(facts.Failing, "no")
-	if !w.Settled() {
-		t.Error("a look in vain is a look")
+	if !w.HasSynced() {
+		t.Error("a source that cannot be read is waited for")
 	}
 	w.Feed("nodes").Lose(facts.Pending, "")
-	if w.Settled() {
-		t.Error("settled with nodes unread")
+	if w.HasSynced() {
+		t.Error("synced with nodes unread")
 	}
+	w.heard = nil
 	w.Feed("nodes").Close()
+	w.wantHeard("*")
 	w.resourceFeed(t, clusters).close()
-	if !w.Settled() {
+	if !w.HasSynced() {
 		t.Error("a source that is closed is still waited for")
 	}
 }
@@ -553,7 +558,7 @@ type dependent struct {
 func (d dependent) Concerns(component string) bool { return d.component == component }
 func (d dependent) RuleKeys() []string             { return d.rules }
 
-func TestSettledForWaitsForWhatIsDependedOnAlone(t *testing.T) {
+func TestHasSyncedForWaitsForWhatIsDependedOnAlone(t *testing.T) {
 	w := newWorld(t)
 	other := rule.Resource{Group: "c.dev", Resource: "others"}
 	reads := func(resource rule.Resource) rule.Instance {
@@ -562,25 +567,27 @@ func TestSettledForWaitsForWhatIsDependedOnAlone(t *testing.T) {
 	}
 	w.Rules.SetInstances(append(w.Catalog().Instances(), reads(other)))
 	w.Rules.Flush()
-	if w.Feed(daemonsets).Lose(facts.Pending, ""); w.SettledFor(dependent{component: "alpha"}) {
-		t.Error("settled for a component that an unread source proves")
+	if w.Feed(daemonsets).Lose(facts.Pending, ""); w.HasSyncedFor(dependent{component: "alpha"}) {
+		t.Error("synced for a component that an unread source proves")
 	}
-	if w.Feed(daemonsets).Replace(nil); w.SettledFor(dependent{component: "alpha"}) {
-		t.Error("settled for a component whose health follows from a resource that was not read")
+	if w.Feed(daemonsets).Replace(nil); w.HasSyncedFor(dependent{component: "alpha"}) {
+		t.Error("synced for a component whose health follows from a resource that was not read")
 	}
-	if w.resourceFeed(t, clusters).replace(nil); !w.SettledFor(dependent{component: "alpha"}) {
+	w.heard = nil
+	if w.resourceFeed(t, clusters).replace(nil); !w.HasSyncedFor(dependent{component: "alpha"}) {
 		t.Error("waits for a component of which all was read")
 	}
-	if !w.SettledFor(dependent{component: "nothing"}) {
+	w.wantHeard("*", "/rule*") // alpha, which is not installed, stays as it is
+	if !w.HasSyncedFor(dependent{component: "nothing"}) {
 		t.Error("waits for a source that proves nothing of what is asked for")
 	}
-	if w.SettledFor(dependent{rules: []string{reads(other).Key}}) {
-		t.Error("settled for a rule whose resource was not read")
+	if w.HasSyncedFor(dependent{rules: []string{reads(other).Key}}) {
+		t.Error("synced for a rule whose resource was not read")
 	}
-	if w.SettledFor(dependent{rules: []string{reads(clusters).Key}}) {
-		t.Error("settled for a rule that nobody has evaluated")
+	if w.HasSyncedFor(dependent{rules: []string{reads(clusters).Key}}) {
+		t.Error("synced for a rule that nobody has evaluated")
 	}
-	if w.resourceFeed(t, other).replace(nil); !w.SettledFor(dependent{rules: []string{reads(other).Key}}) {
+	if w.resourceFeed(t, other).replace(nil); !w.HasSyncedFor(dependent{rules: []string{reads(other).Key}}) {
 		t.Error("waits for what was read")
 	}
 }

@@ -63,6 +63,8 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 		i := inventory.New(catalogs[used], now)
 		is := cluster{}
 		feeds, sights := map[string]*inventory.Feed{}, map[string]facts.SourceState{}
+		isWaiting := false // somebody who saw that not everything has synced, and was not woken since
+		i.OnChange(func(c inventory.Change) { isWaiting = isWaiting && !c.Synced && !c.Catalog })
 		for _, source := range sources {
 			is[source] = map[facts.Ref]facts.Fact{}
 			feeds[source] = i.Feed(source)
@@ -115,6 +117,10 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				i.SetCatalog(catalogs[used])
 			},
 			"": func(t *rapid.T) {
+				if isWaiting && i.HasSynced() {
+					t.Fatal("everything has synced, and no change says so")
+				}
+				isWaiting = !i.HasSynced()
 				anew := inventory.New(catalogs[used], now)
 				for _, source := range sources {
 					feed := anew.Feed(source)

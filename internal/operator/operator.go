@@ -240,7 +240,7 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 	}
 	profiles := &controllers.PlatformProfileReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: sources, Schemas: schemas, Recorder: recorder,
-		Elected: mgr.Elected(), Settled: sources.HasRecovered, Now: time.Now,
+		Elected: mgr.Elected(), HasRecovered: sources.HasRecovered, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
 		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
@@ -257,7 +257,7 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 		if !definitions.Ready() {
 			return errors.New("the PlatformComponents were not read yet")
 		}
-		if !found.Settled() {
+		if !found.HasSynced() {
 			return errors.New("the first look at the cluster is not over")
 		}
 		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > awayLimit {

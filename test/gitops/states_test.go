@@ -44,7 +44,7 @@ func states(t *testing.T) map[string]state {
 	fresh.Status = v1alpha1.PlatformProfileStatus{}
 	looking := judged(holding)
 	looking.Status = v1alpha1.PlatformProfileStatus{Conditions: []metav1.Condition{
-		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "FirstLook", ObservedGeneration: 3},
+		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: 3},
 	}}
 	suspend := func(generation int64) *v1alpha1.PlatformProfile {
 		profile := judged(holding)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,8 +20,10 @@ import (
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -92,7 +95,26 @@ func start(t *testing.T) *operator {
 	return o
 }
 
+// startStandby returns an operator that does not lead, once it knows the definitions and the CRDs.
 func startStandby(t *testing.T) *operator {
+	t.Helper()
+	o := newOperator(t)
+	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
+	await(t, 30*time.Second, "the definitions are read", o.profiles.Definitions.Ready)
+	return o
+}
+
+// await waits until a condition holds, and ends the test where it does not in time.
+func await(t *testing.T, timeout time.Duration, text string, condition func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, timeout, true, func(context.Context) (bool, error) { return condition(), nil })
+	if err != nil {
+		t.Fatal("it is not true in time that", text)
+	}
+}
+
+// newOperator returns an operator that does not lead and knows no definitions, once it knows the CRDs.
+func newOperator(t *testing.T) *operator {
 	t.Helper()
 	found := inventory.New(catalog.New(), time.Now)
 	recorder := events.NewFakeRecorder(100)
@@ -109,14 +131,8 @@ func startStandby(t *testing.T) *operator {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = definitions.Start(t.Context()) }()
 	go func() { _ = schemas.Start(t.Context()) }()
-	err = wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
-		return definitions.Ready() && schemas.Ready(nil) == nil, nil
-	})
-	if err != nil {
-		t.Fatal("the definitions or the CRDs are not ready:", schemas.Ready(nil))
-	}
+	await(t, 30*time.Second, "the CRDs match", func() bool { return schemas.Ready(nil) == nil })
 	reads := &reader{rules: found.Rules}
 	return &operator{
 		t: t, inventory: found, reader: reads, recorder: recorder, elect: func() { close(elected) },
@@ -248,7 +264,7 @@ func TestFirstSync(t *testing.T) {
 	create(t, "first")
 	result, err := o.reconcile("first")
 	if err != nil || result.RequeueAfter == 0 {
-		t.Fatalf("Reconcile does not wait for the first look: %v, %v", result, err)
+		t.Fatalf("Reconcile does not wait for what was not read yet: %v, %v", result, err)
 	}
 	if status := stored(t, "first").Status; status.ObservedGeneration != 0 || len(status.Conditions) > 0 {
 		t.Errorf("a status is written before anything was looked at: %+v", status)
@@ -280,6 +296,67 @@ func TestFirstSync(t *testing.T) {
 	if again := stored(t, "first"); again.ResourceVersion != written.ResourceVersion || len(o.events()) > 0 {
 		t.Error("something is written or told where nothing changed")
 	}
+}
+
+// TestSync has a manager call Reconcile: a profile that waits is reconciled when what it waits for is there, and not before.
+func TestSync(t *testing.T) {
+	const component = "knative-serving" // its health follows from a rule
+	o := newOperator(t)
+	var calls atomic.Int32
+	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
+	deployments := o.inventory.Feed("deployments.apps")
+	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.profiles.SetupWithManager(manager); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = manager.Start(t.Context()) }()
+	o.elect()
+	profile := &v1alpha1.PlatformProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: "syncing"},
+		Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
+			Name: "serverless", AnyOf: []v1alpha1.ComponentChoice{{Component: component}},
+		}}}}},
+	}
+	if err := env.Client.Create(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), profile) })
+	expectWaiting := func(what string) {
+		t.Helper()
+		time.Sleep(100 * time.Millisecond) // what is queued already is over then
+		before := calls.Load()
+		time.Sleep(500 * time.Millisecond)
+		if again := calls.Load() - before; again > 0 {
+			t.Errorf("a profile that waits for %s is reconciled %d times in half a second", what, again)
+		}
+		if stored(t, "syncing").Status.ObservedGeneration != 0 {
+			t.Errorf("a profile that waits for %s is evaluated", what)
+		}
+	}
+
+	await(t, 10*time.Second, "the profile is reconciled", func() bool { return calls.Load() > 0 })
+	expectWaiting("the definitions")
+	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
+	// From here on, time alone has it reconciled after a minute.
+	await(t, 10*time.Second, "the status says that the profile waits", func() bool {
+		return meta.IsStatusConditionTrue(stored(t, "syncing").Status.Conditions, v1alpha1.ConditionReconciling)
+	})
+	expectWaiting("a source")
+	deployments.Replace(nil)
+	expectWaiting("a rule")
+	for _, instance := range o.inventory.Catalog().Instances() {
+		if slices.Contains(o.inventory.Catalog().DecidedBy(instance.Key), component) {
+			for _, resource := range instance.ReadResources() {
+				o.inventory.Rules.Feed(resource).Replace(nil)
+			}
+		}
+	}
+	o.inventory.Rules.Flush()
+	await(t, 5*time.Second, "the profile is evaluated once all has synced", func() bool { return stored(t, "syncing").Status.ObservedGeneration == 1 })
+	expectVerdict(t, "syncing", metav1.ConditionFalse)
 }
 
 func TestSuspend(t *testing.T) {

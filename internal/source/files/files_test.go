@@ -54,7 +54,7 @@ func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapsh
 	if err := d.Feed(i, instances); err != nil {
 		t.Fatal(err)
 	}
-	if !i.Settled() && len(resources) == 0 {
+	if !i.HasSynced() && len(resources) == 0 {
 		t.Error("files leave something unread")
 	}
 	return i.Snapshot()
