@@ -13,7 +13,7 @@ const (
 	answerDeadline = 15 * time.Second
 	// restartDelay is how long after a change of its CRD a watch is restarted. The API server needs a moment to serve the change, and
 	// keeps watches of the version before open for minutes.
-	restartDelay = time.Second
+	restartDelay = 300 * time.Millisecond
 	// settling is how long after a change of its CRD a resource that is not found is looked for in short intervals.
 	settling = 5 * time.Second
 	// longPause is how often a source that is refused or not served is tried again without a reason to. CRDs and roles are watched, so that
