@@ -80,7 +80,7 @@ func deployment(namespace string, ready int32) *facts.Workload {
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: "alpha"},
 		Containers: []facts.Container{{Image: image}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: ready, Available: ready, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: ready, Available: ready, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}

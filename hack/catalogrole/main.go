@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
-	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/source"
 )
 
 func main() {

@@ -100,7 +100,7 @@ func (s *workloadSignal) container(w *facts.Workload) (facts.Container, bool) {
 	for _, container := range w.Containers {
 		if (len(s.images) == 0 || slices.ContainsFunc(s.images, container.Image.HasPath)) &&
 			(len(s.containers) == 0 || slices.Contains(s.containers, container.Name)) &&
-			container.HasWords(s.arguments) && container.HasEnv(s.env) {
+			container.HasArguments(s.arguments) && container.HasEnv(s.env) {
 			return container, true
 		}
 	}

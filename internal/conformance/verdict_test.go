@@ -299,7 +299,7 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 	rolls := func(updated, available int32, changed time.Time) Result {
 		d := rolling("net", "example/beta:v1.2.3")
 		d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = 100, 100, updated, available, available
-		d.Rollout.Changed = changed
+		d.Rollout.StartedAt = changed
 		w.runs(d)
 		w.now = w.now.Add(time.Second)
 		return w.evaluate()

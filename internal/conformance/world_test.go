@@ -228,7 +228,7 @@ func running(namespace, image string) *facts.Workload {
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: parsed.Base()},
 		Containers: []facts.Container{{Image: parsed}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}

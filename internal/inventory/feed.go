@@ -49,7 +49,7 @@ func (f *Feed) Put(fact facts.Fact) {
 }
 
 func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
-	ref := fact.Object()
+	ref := fact.ObjectRef()
 	old := s.records[ref]
 	if old != nil && old.fact.Equal(fact) {
 		return
@@ -62,10 +62,10 @@ func (i *Inventory) put(t *touched, s *source, fact facts.Fact) {
 				before = same
 			}
 		}
-		r.fact = w.Dated(before).Grown(before, func() bool {
-			return before.Judge(i.now(), old.complete == before.Rollout.Generation && old.complete > 0).Health == v1alpha1.HealthDegraded
+		r.fact = w.WithRolloutStart(before).WithScaleUpSince(before, func() bool {
+			return before.AssessHealth(i.now(), old.complete == before.Rollout.Generation && old.complete > 0).Health == v1alpha1.HealthDegraded
 		}, i.now())
-		if w.Complete() {
+		if w.IsComplete() {
 			r.complete = w.Rollout.Generation
 		} else if before != nil {
 			r.complete = old.complete
@@ -101,7 +101,7 @@ func (f *Feed) Replace(all []facts.Fact) {
 		}
 		named := make(map[facts.Ref]bool, len(all))
 		for _, fact := range all {
-			named[fact.Object()] = true
+			named[fact.ObjectRef()] = true
 			f.inventory.put(t, s, fact)
 		}
 		for ref, old := range s.records {

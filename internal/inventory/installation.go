@@ -90,7 +90,7 @@ func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, o
 
 func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
 	for r, match := range records {
-		m := member{r, match, r.fact.Object()}
+		m := member{r, match, r.fact.ObjectRef()}
 		if match.Role == v1alpha1.RoleProof {
 			proofs = append(proofs, m)
 		} else {
@@ -356,17 +356,17 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 			}
 			continue
 		}
-		judged := w.Judge(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
-		if !judged.Until.IsZero() && (until.IsZero() || judged.Until.Before(until)) {
-			until = judged.Until
+		judged := w.AssessHealth(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
+		if !judged.ValidUntil.IsZero() && (until.IsZero() || judged.ValidUntil.Before(until)) {
+			until = judged.ValidUntil
 		}
 		switch {
-		case judged.Idle:
+		case judged.IsIdle:
 			if n < len(c.proofs) {
 				idle = w.String() + " runs nowhere: " + judged.Message
 			}
 			continue
-		case n >= len(c.proofs) && w.Rollout.Observed && w.Rollout.Desired == 0:
+		case n >= len(c.proofs) && w.Rollout.HasStatus && w.Rollout.Desired == 0:
 			continue // an optional part that is switched off
 		}
 		if n < len(c.proofs) {

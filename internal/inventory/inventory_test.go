@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 // sees puts objects in, each into the source of its kind.
 func (w *world) sees(all ...facts.Fact) {
 	for _, fact := range all {
-		w.Feed(strings.ToLower(fact.Object().Kind) + "s.apps").Put(fact)
+		w.Feed(strings.ToLower(fact.ObjectRef().Kind) + "s.apps").Put(fact)
 	}
 }
 
@@ -152,7 +152,7 @@ func deployment(namespace, name, image string, changes ...change) *facts.Workloa
 	w := &facts.Workload{
 		Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, UID: "1", Containers: []facts.Container{{Image: parse(image)}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}
@@ -165,7 +165,7 @@ func deployment(namespace, name, image string, changes ...change) *facts.Workloa
 func daemonset(name, image string, changes ...change) *facts.Workload {
 	w := deployment("a", name, image)
 	w.Kind, w.Rollout.Deadline, w.Rollout.Progressing, w.Rollout.Reason, w.Rollout.DeploymentAvailable = "DaemonSet", 0, "", "", ""
-	w.Rollout.Changed = start
+	w.Rollout.StartedAt = start
 	for _, change := range changes {
 		change(w)
 	}
@@ -189,7 +189,7 @@ func labelled(pairs ...string) change {
 		for i := 0; i < len(pairs); i += 2 {
 			all[pairs[i]] = pairs[i+1]
 		}
-		w.Labels = facts.LabelsOf(all)
+		w.Labels = facts.NewLabels(all)
 	}
 }
 
@@ -366,8 +366,8 @@ func TestARolloutKeepsItsBeginning(t *testing.T) {
 	w := newWorld(t)
 	rolling := func(minutes int, changes ...change) {
 		at := func(d *facts.Workload) {
-			d.Rollout.Changed = start.Add(time.Duration(minutes) * time.Minute)
-			d.Rollout.Written = d.Rollout.Changed
+			d.Rollout.StartedAt = start.Add(time.Duration(minutes) * time.Minute)
+			d.Rollout.WrittenAt = d.Rollout.StartedAt
 		}
 		w.sees(daemonset("alpha", "example/alpha:v1.0.0", append([]change{available(1), at}, changes...)...))
 	}
@@ -423,7 +423,7 @@ func TestNodesTellTheLowestVersion(t *testing.T) {
 	w := newWorld(t)
 	w.Feed("nodes").Replace([]facts.Fact{node("a", "1.10.0"), node("b", "1.9.3"), node("c", "1.10.1"), &facts.Node{Ref: facts.Ref{Kind: "Node", Name: "d"}, ContainerRuntime: "other://0.1.0"}})
 	w.want("runtime", "1.9.3 Healthy")
-	w.Feed("nodes").Drop(node("b", "").Object())
+	w.Feed("nodes").Drop(node("b", "").ObjectRef())
 	w.want("runtime", "1.10.0 Healthy")
 	w.Feed("nodes").Replace(nil)
 	w.want("runtime", "")
@@ -484,7 +484,7 @@ func TestResidueIsNoInstallation(t *testing.T) {
 	if evidence := s.Found()[0].Installations[0].Evidence; len(evidence) != 2 || evidence[0].Kind != "Deployment" || evidence[1].Signal != "CRD pools.alpha.dev" {
 		t.Errorf("the evidence is %v, want the proof before the traces", evidence)
 	}
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/alpha").Object())
+	w.Feed(deployments).Drop(deployment("a", "alpha", "example/alpha").ObjectRef())
 	if s = w.Snapshot(); len(s.Left()) != 1 {
 		t.Error("what the uninstall left is not named")
 	}
@@ -598,7 +598,7 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.wantHeard("alpha")
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
 	w.wantHeard() // nothing differs
-	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) { d.Rollout.Changed = start }))
+	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) { d.Rollout.StartedAt = start }))
 	w.wantHeard() // written, and nothing else differs
 	w.sees(deployment("a", "app", "example/app:v1"))
 	w.wantHeard() // nobody's
@@ -607,9 +607,9 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.sees(deployment("a", "alpha", "example/beta:v1.0.0"))
 	w.wantHeard("alpha+beta") // the same object shows another product
 	w.want("alpha", "")
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").Object())
+	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").ObjectRef())
 	w.wantHeard("beta")
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").Object())
+	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").ObjectRef())
 	w.wantHeard()
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
 	w.resourceFeed(t, clusters).replace(map[string]map[string]any{"x": {"ok": true}})
@@ -640,7 +640,7 @@ func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 	was, is := deployment("a", "alpha", "example/alpha:v1.0.0"), deployment("b", "alpha", "example/alpha:v2.0.0")
 	for name, late := range map[string]func(*Feed){
 		"Put":     func(f *Feed) { f.Put(was) },
-		"Drop":    func(f *Feed) { f.Drop(is.Object()) },
+		"Drop":    func(f *Feed) { f.Drop(is.ObjectRef()) },
 		"Replace": func(f *Feed) { f.Replace([]facts.Fact{was}) },
 		"Lose":    func(f *Feed) { f.Lose(facts.Failing, "late") },
 		"Close":   func(f *Feed) { f.Close() },

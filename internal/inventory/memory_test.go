@@ -80,7 +80,7 @@ func BenchmarkWorkloads(b *testing.B) {
 	before := heap()
 	n := 0
 	for b.Loop() {
-		fact, err := facts.Of(deployment(n), true)
+		fact, err := facts.Extract(deployment(n), true)
 		if err != nil {
 			b.Fatal(err)
 		}

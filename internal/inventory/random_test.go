@@ -33,7 +33,7 @@ func drawWorkload(t *rapid.T, kind string) *facts.Workload {
 	w := &facts.Workload{
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"), Name: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "name")},
 		Containers: []facts.Container{{Image: image}},
-		Rollout:    facts.Rollout{Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
+		Rollout:    facts.Rollout{HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
 	}
 	if kind == "Deployment" {
 		// Of the others an inventory knows more than who looks for the first time: that they were complete before.
@@ -73,14 +73,14 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 			"a workload changes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				w := drawWorkload(t, sourceKinds[source])
-				is[source][w.Object()] = w
+				is[source][w.ObjectRef()] = w
 				if sights[source] == facts.Synced {
 					feeds[source].Put(w)
 				}
 			},
 			"a workload goes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				ref := drawWorkload(t, sourceKinds[source]).Object()
+				ref := drawWorkload(t, sourceKinds[source]).ObjectRef()
 				delete(is[source], ref)
 				if sights[source] == facts.Synced {
 					feeds[source].Drop(ref)
@@ -91,9 +91,9 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				for range rapid.IntRange(0, 4).Draw(t, "lost") {
 					w := drawWorkload(t, sourceKinds[source])
 					if rapid.Bool().Draw(t, "goes") {
-						delete(is[source], w.Object())
+						delete(is[source], w.ObjectRef())
 					} else {
-						is[source][w.Object()] = w
+						is[source][w.ObjectRef()] = w
 					}
 				}
 				feeds[source].Replace(is.list(source))

@@ -62,7 +62,7 @@ func TestTheClusterItself(t *testing.T) {
 		t.Error("a cluster whose API server nobody asked is not out of sight")
 	}
 	for version, k3s := range map[string]int{"v1.37.2": 0, "v1.36.1+k3s1": 1} {
-		feed.Replace([]facts.Fact{facts.APIServerOf(version)})
+		feed.Replace([]facts.Fact{facts.NewAPIServer(version)})
 		s := i.Snapshot()
 		found := s.Component("kubernetes").Installations
 		if len(found) != 1 || found[0].Version != catalog.CleanVersion(version) || found[0].Health != v1alpha1.HealthHealthy {
@@ -86,7 +86,7 @@ func TestAnAnnotationOfItsCRDsTellsTheVersion(t *testing.T) {
 		crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 			Name: "things.acme.example", Annotations: map[string]string{"acme.example/bundle-version": "v" + version},
 		}}
-		fact, err := facts.Of(crd, true)
+		fact, err := facts.Extract(crd, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -141,13 +141,13 @@ func each[T runtime.Object](ctx context.Context, list func(context.Context, meta
 // addOfWorkloads adds the pods of workloads that are not healthy.
 func (c *cluster) addOfWorkloads(ctx context.Context) error {
 	add := func(object runtime.Object, selector *metav1.LabelSelector, failure string, also bool) error {
-		fact, err := facts.Of(object, true)
+		fact, err := facts.Extract(object, true)
 		if err != nil {
 			return err
 		}
 		w := fact.(*facts.Workload)
 		// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
-		if judged := w.Judge(c.now, false); !also && (judged.Health == v1alpha1.HealthHealthy || w.Rollout.Desired == 0 && failure == "") {
+		if judged := w.AssessHealth(c.now, false); !also && (judged.Health == v1alpha1.HealthHealthy || w.Rollout.Desired == 0 && failure == "") {
 			return nil
 		}
 		return c.addPodsOf(ctx, v1alpha1.WorkloadReference{Kind: w.Kind, Namespace: w.Namespace, Name: w.Name}, selector, failure)

@@ -68,7 +68,7 @@ func (c *connection) watch(ctx context.Context) {
 				return
 			case err == nil:
 				c.answered()
-				c.feed.Replace([]facts.Fact{facts.APIServerOf(name)})
+				c.feed.Replace([]facts.Fact{facts.NewAPIServer(name)})
 				if isAway {
 					c.retryAll()
 				}

@@ -70,7 +70,7 @@ func (c *consumers) strip(object any) (*stripped, error) {
 	}
 	s := &stripped{namespace: accessor.GetNamespace(), name: accessor.GetName()}
 	if c.facts != nil {
-		if s.fact, err = facts.Of(object, true); err != nil {
+		if s.fact, err = facts.Extract(object, true); err != nil {
 			return nil, err
 		}
 	}
@@ -120,7 +120,7 @@ func (c *consumers) remove(s *stripped) {
 		rules.feed.Drop(rule.KeyOf(s.namespace, s.name))
 	}
 	if c.facts != nil {
-		c.facts.feed.Drop(s.fact.Object())
+		c.facts.feed.Drop(s.fact.ObjectRef())
 		c.facts.notify(CRDChanged, s.name)
 	}
 }

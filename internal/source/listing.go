@@ -27,7 +27,7 @@ func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
 		return listings[name].consumers
 	}
 	for _, k := range facts.Kinds() {
-		listing(kindOf(k), k.Source()).facts = &factConsumer{feed: i.Feed(k.Source())}
+		listing(kindOf(k), k.SourceName()).facts = &factConsumer{feed: i.Feed(k.SourceName())}
 	}
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)

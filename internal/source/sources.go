@@ -40,7 +40,7 @@ func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
 	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*watched{}}
 	s.connection = newConnection(s)
 	for _, k := range facts.Kinds() {
-		s.add(kindOf(k), k.Source(), &consumers{facts: s.factConsumer(k.Source())}, facts.Pending)
+		s.add(kindOf(k), k.SourceName(), &consumers{facts: s.factConsumer(k.SourceName())}, facts.Pending)
 	}
 	return s
 }

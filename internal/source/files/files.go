@@ -163,12 +163,12 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	case kind.Kind == "CustomResourceDefinition":
 		d.learn(object)
 	}
-	if k, ok := facts.KindOf(kind.GroupKind()); ok {
-		fact, err := facts.Of(object, false)
+	if k, ok := facts.FindKind(kind.GroupKind()); ok {
+		fact, err := facts.Extract(object, false)
 		if err != nil {
 			return err
 		}
-		source := k.Source()
+		source := k.SourceName()
 		if kind.Kind == "ConfigMap" {
 			source = catalog.ConfigMapSource(object.GetNamespace(), object.GetName())
 		}
@@ -256,7 +256,7 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
 func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range facts.Kinds() {
-		source := k.Source()
+		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
 			// Every cluster has nodes, and no manifest does.
 			i.Feed(source).Lose(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
