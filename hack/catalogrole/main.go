@@ -29,10 +29,10 @@ func main() {
 func resourcesOf(component *catalog.Component) []rule.Resource {
 	var resources []rule.Resource
 	for _, instance := range component.Instances() {
-		resources = append(resources, instance.ReadResources()...)
+		resources = append(resources, instance.AllResources()...)
 	}
 	for _, check := range component.Checks {
-		resources = append(resources, check.Rule.ReadResources()...)
+		resources = append(resources, check.Rule.AllResources()...)
 	}
 	return resources
 }

@@ -309,7 +309,7 @@ func (c *compiler) sources(path *field.Path, sources []v1alpha1.VersionSource) [
 				c.errs = append(c.errs, field.Required(path.Index(i).Child("resource"), "'from: Expression' needs the resource that the expression sees"))
 				continue
 			}
-			instance := rule.NewInstance(rule.NewText(*source.Resource, source.Match, source.Expression), nil, "")
+			instance := rule.NewInstance(rule.NewMatchRule(*source.Resource, source.Match, source.Expression), nil, "")
 			c.rule(path.Index(i), instance.Rule)
 			compiled.Rule = &instance
 		}

@@ -24,7 +24,7 @@ const ready = "object.?status.?phase.orValue('') == 'Ready'"
 
 // fifty is a cluster with fifty components and a profile that requires each, the last one with a check over ten thousand
 // objects.
-func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule.Feed) {
+func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule.Source) {
 	b.Helper()
 	var components []*catalog.Component
 	var spec strings.Builder
@@ -64,7 +64,7 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule
 	for n := range 10000 {
 		things = append(things, thing(b, fmt.Sprintf("%05d", n), "Ready"))
 	}
-	resource := i.Rules.Feed(rule.Resource{Group: "c.dev", Resource: "things"})
+	resource := i.Rules.Source(rule.Resource{Group: "c.dev", Resource: "things"})
 	resource.Replace(things)
 	profiles, err := manifest.Profiles(strings.NewReader(spec.String()))
 	if err != nil {
@@ -81,7 +81,7 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule
 
 func thing(b testing.TB, name, phase string) rule.Object {
 	b.Helper()
-	kept, err := rule.Everything().Keep(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
+	kept, err := rule.AllFields().Prune(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
 	if err != nil {
 		b.Fatal(err)
 	}

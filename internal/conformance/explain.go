@@ -231,10 +231,10 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 		}
 	}
 	if r.rule != nil {
-		read(r.rule.ReadResources())
+		read(r.rule.AllResources())
 	}
 	for _, c := range r.checks {
-		read(c.Rule.ReadResources())
+		read(c.Rule.AllResources())
 	}
 	all := make([]ExplainedSource, 0, len(seen))
 	for _, name := range slices.Sorted(maps.Keys(seen)) {

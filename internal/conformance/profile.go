@@ -133,7 +133,7 @@ func (p *Profile) ownRule(path *field.Path, compiled *requirement, refuse func(*
 	for _, err := range instance.Compile(path) {
 		refuse(err)
 	}
-	for _, resource := range instance.ReadResources() {
+	for _, resource := range instance.AllResources() {
 		if forbiddenResource(resource) {
 			refuse(field.Forbidden(path, "the resource "+resource.String()+" is never read"))
 		}

@@ -113,7 +113,7 @@ func judgeOutcome(r *rule.Rule, came *rule.Outcome) outcome {
 		}
 	}
 	o := outcome{verdict: v1alpha1.VerdictSatisfied, evidence: evidenceOf(came)}
-	if !came.Holds {
+	if !came.IsSatisfied {
 		o.verdict, o.remediation = v1alpha1.VerdictCheckFailed, "Look at the objects: kubectl get "+strings.ReplaceAll(resourceNames(r), " and ", ",")+" -A"
 	}
 	return o

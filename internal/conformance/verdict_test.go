@@ -194,11 +194,11 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictCheckFailed, says: "does not hold: one class", advises: "kubectl get storageclasses.storage.k8s.io",
 		},
 		"a check over what the cluster does not serve": {
-			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.NotServed, "") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictMissing, says: "the cluster serves no storageclasses.storage.k8s.io",
 		},
 		"a check over what the operator may not see": {
-			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.Failing, "no permission for classes") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.Failing, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
 		"a check over what was not read yet": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
@@ -225,12 +225,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a named check over what the cluster does not serve": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given:   func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.NotServed, "") },
+			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster serves no backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
 		},
 		"a named check that the operator may not look at": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			given: func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
 		"a named check of one choice does not bind the other": {
 			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/beta:v1.0.0")},

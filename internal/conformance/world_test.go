@@ -151,7 +151,7 @@ func (w *world) runs(workloads ...*facts.Workload) {
 // holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
 func (w *world) holds(resource rule.Resource, objects ...any) {
 	w.t.Helper()
-	w.inventory.Rules.Feed(resource).Replace(keep(w.t, objects...))
+	w.inventory.Rules.Source(resource).Replace(keep(w.t, objects...))
 }
 
 func keep(t testing.TB, objects ...any) []rule.Object {
@@ -162,7 +162,7 @@ func keep(t testing.TB, objects ...any) []rule.Object {
 		if fields, ok := object.(map[string]any); ok {
 			maps.Copy(content, fields)
 		}
-		kept, err := rule.Everything().Keep(content)
+		kept, err := rule.AllFields().Prune(content)
 		if err != nil {
 			t.Fatal(err)
 		}

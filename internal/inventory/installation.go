@@ -404,7 +404,7 @@ func (i *Inventory) judgeRule(health *catalog.HealthRule) (v1alpha1.Health, stri
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot look: " + outcome.Reason
 	case outcome.Err != nil:
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " could not be evaluated: " + outcome.Err.Error()
-	case !outcome.Holds:
+	case !outcome.IsSatisfied:
 		return v1alpha1.HealthDegraded, outcome.Explain(health.Instance.Rule, health.Message)
 	}
 	return v1alpha1.HealthHealthy, ""

@@ -126,16 +126,16 @@ func BenchmarkCertificates(b *testing.B) {
 		params, _ := check.Params(nil, nil)
 		instances = append(instances, rule.NewInstance(check.Rule, params, "cert-manager"))
 	}
-	fields := rule.ReadsOf(instances)[name]
+	fields := rule.CollectFields(instances)[name]
 	b.Log("kept:", fields)
 	i := inventory.New(c, time.Now)
 	i.Rules.SetInstances(instances)
-	feed := i.Rules.Feed(name)
+	feed := i.Rules.Source(name)
 	feed.Replace(nil)
 	before := heap()
 	n := 0
 	for b.Loop() {
-		kept, err := fields.Keep(certificate(n))
+		kept, err := fields.Prune(certificate(n))
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -70,7 +70,7 @@ func Explain(w io.Writer, definition *v1alpha1.PlatformComponent) error {
 	for _, source := range spec.Version {
 		text := string(source.From)
 		if source.Resource != nil {
-			text += " over " + rule.ResourceOf(*source.Resource).String()
+			text += " over " + rule.NewResource(*source.Resource).String()
 		}
 		if source.Pattern != "" {
 			text += ", by the pattern " + source.Pattern

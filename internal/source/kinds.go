@@ -102,7 +102,7 @@ func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatc
 		}
 	case k.metadataOnly && k.fields == nil:
 		return listWatch(c.Metadata.Resource(gvr))
-	case isBuiltin && (k.fields == nil || k.fields.In(known.object)):
+	case isBuiltin && (k.fields == nil || k.fields.ExistIn(known.object)):
 		return c.protobuf(gvr, known.list)
 	}
 	return listWatch(c.Dynamic.Resource(gvr))

@@ -119,7 +119,7 @@ type ruledSource struct {
 // rulesBySource returns what instances of rules read of which source, by the names of the sources.
 func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruledSource {
 	sources, fields := map[string]ruledSource{}, map[string]*rule.Fields{}
-	for resource, read := range rule.ReadsOf(instances) {
+	for resource, read := range rule.CollectFields(instances) {
 		k, name := kindOfResource(resource)
 		if fields[name] == nil {
 			fields[name] = &rule.Fields{}
@@ -128,7 +128,7 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 		source := sources[name]
 		k.fields = fields[name]
 		source.kind = k
-		source.rules = append(source.rules, &ruleConsumer{resource, read, evaluator.Feed(resource)})
+		source.rules = append(source.rules, &ruleConsumer{resource, read, evaluator.Source(resource)})
 		sources[name] = source
 	}
 	return sources
@@ -144,7 +144,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 	taken := known.consumers.(*consumers)
 	kept := func(wanted *ruleConsumer) bool {
 		return slices.ContainsFunc(taken.rules, func(r *ruleConsumer) bool {
-			return r.resource == wanted.resource && r.fields.Cover(wanted.fields)
+			return r.resource == wanted.resource && r.fields.Includes(wanted.fields)
 		})
 	}
 	if len(taken.rules) == len(source.rules) && !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return !kept(r) }) {
@@ -153,7 +153,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 	known.stop()
 	for _, rules := range source.rules {
 		if !kept(rules) {
-			rules.feed.Lose(facts.Pending, "")
+			rules.feed.SetState(facts.Pending, "")
 		}
 	}
 	for _, before := range taken.rules {

@@ -63,11 +63,11 @@ func (r *reader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 func (r *reader) keep(resource rule.Resource, object map[string]any) (rule.Object, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fields := rule.ReadsOf(r.instances)[resource]
+	fields := rule.CollectFields(r.instances)[resource]
 	if fields == nil {
 		fields = &rule.Fields{} // no rule sees it
 	}
-	return fields.Keep(object)
+	return fields.Prune(object)
 }
 
 // reads tells whether a resource is among those that are read last.
@@ -189,7 +189,7 @@ func (o *operator) feed(resource string, labels map[string]any) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.inventory.Rules.Feed(name).Replace([]rule.Object{object})
+	o.inventory.Rules.Source(name).Replace([]rule.Object{object})
 	o.inventory.Rules.Flush()
 }
 
@@ -349,8 +349,8 @@ func TestSync(t *testing.T) {
 	expectWaiting("a rule")
 	for _, instance := range o.inventory.Catalog().Instances() {
 		if slices.Contains(o.inventory.Catalog().DecidedBy(instance.Key), component) {
-			for _, resource := range instance.ReadResources() {
-				o.inventory.Rules.Feed(resource).Replace(nil)
+			for _, resource := range instance.AllResources() {
+				o.inventory.Rules.Source(resource).Replace(nil)
 			}
 		}
 	}
@@ -492,7 +492,7 @@ func TestDeletion(t *testing.T) {
 	}
 
 	// One of the same name is another: nothing of the status before is left in it.
-	o.inventory.Rules.Feed(rule.Resource{Group: "test.example", Resource: "deleted"}).Close()
+	o.inventory.Rules.Source(rule.Resource{Group: "test.example", Resource: "deleted"}).Close()
 	create(t, "deleted")
 	o.settleFirst("deleted", good)
 	expectVerdict(t, "deleted", metav1.ConditionTrue)

@@ -97,7 +97,7 @@ func mustRead(profileFile string) ([]rule.Resource, error) {
 	var resources []rule.Resource
 	wanted := source.Resources()
 	for _, instance := range append(slices.Clone(c.Instances()), conformance.Compile(&profile.Spec, c).Instances()...) {
-		wanted = append(wanted, instance.ReadResources()...)
+		wanted = append(wanted, instance.AllResources()...)
 	}
 	for _, resource := range wanted {
 		if !seen[resource.Group+"/"+resource.Resource] {

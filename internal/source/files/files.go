@@ -279,7 +279,7 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	readers := map[rule.Resource][]rule.Instance{}
 	versions := map[rule.Resource][]rule.Resource{} // files show every object in one version, which is as good as another
 	for _, instance := range instances {
-		for _, resource := range instance.ReadResources() {
+		for _, resource := range instance.AllResources() {
 			if readers[resource] == nil {
 				named := rule.Resource{Group: resource.Group, Resource: resource.Resource}
 				versions[named] = append(versions[named], resource)
@@ -292,9 +292,9 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	err := d.each(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
 		for _, resource := range versions[named] {
 			if kept[resource] == nil {
-				kept[resource], fields[resource] = map[string]rule.Object{}, rule.ReadsOf(readers[resource])[resource]
+				kept[resource], fields[resource] = map[string]rule.Object{}, rule.CollectFields(readers[resource])[resource]
 			}
-			one, err := fields[resource].Keep(object.Object)
+			one, err := fields[resource].Prune(object.Object)
 			if err != nil {
 				return err
 			}
@@ -308,10 +308,10 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	for resource := range readers {
 		objects, ok := kept[resource]
 		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
-			rules.Feed(resource).Replace(slices.Collect(maps.Values(objects)))
+			rules.Source(resource).Replace(slices.Collect(maps.Values(objects)))
 			continue
 		}
-		rules.Feed(resource).Lose(facts.Pending, "the files hold no "+resource.String())
+		rules.Source(resource).SetState(facts.Pending, "the files hold no "+resource.String())
 	}
 	rules.SetInstances(instances)
 	rules.Flush()

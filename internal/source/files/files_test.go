@@ -217,7 +217,7 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
 	// Whole numbers stay whole: CEL tells 7 from 7.0.
-	if got := s.Outcome(seven(gears).Key); !got.Holds || got.Satisfied != 1 {
+	if got := s.Outcome(seven(gears).Key); !got.IsSatisfied || got.Satisfied != 1 {
 		t.Errorf("seven is read as another number: %+v", got)
 	}
 	s = looked(t, mustRead(t, deployment("a", "v1")), gears, classes)
