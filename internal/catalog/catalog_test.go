@@ -202,7 +202,7 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 		t.Errorf("what can prove it is in %v, want %v", got, want)
 	}
 	for _, instance := range c.Instances() {
-		if got := c.DecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
+		if got := c.ComponentsDecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
 			t.Errorf("the rule over %v decides %v", instance.Resources, got)
 		}
 	}

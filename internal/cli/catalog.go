@@ -138,8 +138,8 @@ func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 			components = append(components, component)
 		}
 	}
-	for _, clash := range catalog.Clashes(components...) {
-		if given[clash.One] || given[clash.Other] {
+	for _, clash := range catalog.FindOverlaps(components...) {
+		if given[clash.First] || given[clash.Second] {
 			problems = append(problems, clash.String())
 		}
 	}

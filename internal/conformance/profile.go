@@ -97,7 +97,7 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	switch {
 	case r.Capability != "":
 		providers := c.Providers(r.Capability)
-		if refused := c.RefusedProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
+		if refused := c.InvalidProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
 			refuse(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(refusedDefinition, strings.Join(refused, ", "))))
 		} else if len(providers) == 0 {
 			const mend = "correct the name, or apply a PlatformComponent that provides it"
@@ -165,7 +165,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 		at := path.Child("anyOf").Index(i)
 		component := c.Component(wanted.Component)
 		switch {
-		case component == nil && c.Refused(wanted.Component):
+		case component == nil && c.IsInvalid(wanted.Component):
 			refused = append(refused, field.Invalid(at.Child("component"), wanted.Component, fmt.Sprintf(refusedDefinition, wanted.Component)))
 		case component == nil:
 			p.Errors = append(p.Errors, field.Invalid(at.Child("component"), wanted.Component, "nobody defines this component: "+mendComponent))
@@ -214,7 +214,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 				continue
 			}
 			found = true
-			params, errs := named.Params(at.Child("parameters"), asked.Parameters)
+			params, errs := named.ParseParameters(at.Child("parameters"), asked.Parameters)
 			for _, err := range errs {
 				refuse(err)
 			}

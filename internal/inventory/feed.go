@@ -38,7 +38,7 @@ func (i *Inventory) Feed(name string) *Feed {
 
 // touchReaders marks the components that the source can prove.
 func (i *Inventory) touchReaders(t *touched, name string) {
-	for _, component := range i.catalog.ProvedBy(name) {
+	for _, component := range i.catalog.ComponentsProvedBy(name) {
 		t.components[component] = true
 	}
 }

@@ -49,8 +49,8 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	var until time.Time
 	for _, c := range attach(group(proofs), supports) {
 		installation := Installation{Namespace: c.namespace, Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
-		installation.Version, installation.VersionFrom = i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick)
-		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.PickVariant)
+		installation.Version, installation.VersionFrom = i.told(definition.Versions, c.proofs, catalog.VersionSource.ExtractVersion)
+		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.ExtractVariant)
 		installation.Parsed, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.health(definition, c)
@@ -99,7 +99,7 @@ func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) 
 	}
 	for _, members := range [][]member{proofs, supports} {
 		slices.SortFunc(members, func(a, b member) int {
-			return cmp.Or(a.Before(b.Match), strings.Compare(a.ref.Kind, b.ref.Kind),
+			return cmp.Or(a.Compare(b.Match), strings.Compare(a.ref.Kind, b.ref.Kind),
 				strings.Compare(a.ref.Namespace, b.ref.Namespace), strings.Compare(a.ref.Name, b.ref.Name))
 		})
 	}

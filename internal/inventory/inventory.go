@@ -140,7 +140,7 @@ func (i *Inventory) update(change func(*touched)) {
 	change(t)
 	// A component is touched by the rules that decide its health and its version.
 	for _, key := range t.rules {
-		for _, name := range i.catalog.DecidedBy(key) {
+		for _, name := range i.catalog.ComponentsDecidedBy(key) {
 			t.components[name] = true
 		}
 	}
@@ -270,12 +270,12 @@ func (i *Inventory) HasSyncedFor(d Dependent) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for name, s := range i.sources {
-		if s.state == facts.Pending && slices.ContainsFunc(i.catalog.ProvedBy(name), d.Concerns) {
+		if s.state == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsProvedBy(name), d.Concerns) {
 			return false
 		}
 	}
 	for _, instance := range i.catalog.Instances() {
-		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.DecidedBy(instance.Key), d.Concerns) {
+		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsDecidedBy(instance.Key), d.Concerns) {
 			return false
 		}
 	}

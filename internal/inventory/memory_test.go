@@ -123,7 +123,7 @@ func BenchmarkCertificates(b *testing.B) {
 	name := rule.Resource{Group: "cert-manager.io", Resource: "certificates"}
 	var instances []rule.Instance
 	for _, check := range c.Component("cert-manager").Checks {
-		params, _ := check.Params(nil, nil)
+		params, _ := check.ParseParameters(nil, nil)
 		instances = append(instances, rule.NewInstance(check.Rule, params, "cert-manager"))
 	}
 	fields := rule.CollectFields(instances)[name]

@@ -120,7 +120,7 @@ func (s *Snapshot) PartOf(component *Component, installation *Installation) stri
 	if installation.Namespace == "" {
 		return ""
 	}
-	for _, name := range s.Catalog.Bundlers(component.Definition.Name) {
+	for _, name := range s.Catalog.BundlersOf(component.Definition.Name) {
 		for _, whole := range s.Component(name).Installations {
 			if whole.Namespace == installation.Namespace {
 				return name

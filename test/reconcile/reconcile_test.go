@@ -348,7 +348,7 @@ func TestSync(t *testing.T) {
 	deployments.Replace(nil)
 	expectWaiting("a rule")
 	for _, instance := range o.inventory.Catalog().Instances() {
-		if slices.Contains(o.inventory.Catalog().DecidedBy(instance.Key), component) {
+		if slices.Contains(o.inventory.Catalog().ComponentsDecidedBy(instance.Key), component) {
 			for _, resource := range instance.AllResources() {
 				o.inventory.Rules.Source(resource).Replace(nil)
 			}
