@@ -37,7 +37,7 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 		t.Fatal(errs.ToAggregate())
 	}
 	found := inventory.New(catalog.New(component), time.Now)
-	found.Feed("deployments.apps").Replace(workloads)
+	found.Source("deployments.apps").Replace(workloads)
 	elected := make(chan struct{})
 	close(elected)
 	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
@@ -158,7 +158,7 @@ func TestSeriesOfInstallationsAreBounded(t *testing.T) {
 	if count := fmt.Sprintf("platformprofile_component_installations{component=alpha,layer=network} %d", copies); !slices.Contains(m.series(t), count) {
 		t.Errorf("there is no %s", count)
 	}
-	m.Inventory.Feed("deployments.apps").Replace(nil)
+	m.Inventory.Source("deployments.apps").Replace(nil)
 	if rest := m.series(t); len(rest) != 1 {
 		t.Errorf("series of what is gone: %v", rest)
 	}

@@ -107,7 +107,7 @@ func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time
 	if len(status.Undeclared) > 0 {
 		return metav1.ConditionFalse, ReasonUndeclared, "installed and mentioned by no requirement: " + undeclaredNames(status)
 	}
-	if unseen := e.snapshot.Unseen(); value == metav1.ConditionTrue && len(unseen) > 0 {
+	if unseen := e.snapshot.UnreadableSources(); value == metav1.ConditionTrue && len(unseen) > 0 {
 		return metav1.ConditionUnknown, ReasonCannotTell, "whether anything undeclared is installed cannot be said: " + listed(unseen)
 	}
 	return value, reason, message

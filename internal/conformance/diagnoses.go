@@ -84,7 +84,7 @@ func (d *diagnoses) passOver(o outcome, s *inventory.Snapshot) {
 	if o.installation == nil || holds(o.verdict) {
 		return
 	}
-	for _, ref := range s.PassedOver(o.installation) {
+	for _, ref := range s.UndiagnosedWorkloads(o.installation) {
 		if d.passedOver == nil {
 			d.passedOver = map[facts.Ref]bool{}
 		}

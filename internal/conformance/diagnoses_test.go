@@ -20,7 +20,7 @@ func (w *world) ails(namespace, name string, symptoms ...string) {
 			Pod:      name + "-1", Container: fmt.Sprintf("c%02d", n), Symptom: symptom, Meaning: "in words",
 		})
 	}
-	w.inventory.Diagnose(facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, found)
+	w.inventory.SetDiagnoses(facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, found)
 }
 
 // shown are the diagnoses of the status, each as "symptom workload container".
@@ -127,7 +127,7 @@ func TestWorkloadsThatNobodyDiagnosesAreCounted(t *testing.T) {
 	w.runs(all...)
 	w.ails("reg", "gamma-00", diagnosis.CrashLoop)
 	w.evaluate()
-	if got := len(w.inventory.Snapshot().ToDiagnose()); got != 32 {
+	if got := len(w.inventory.Snapshot().DegradedWorkloads()); got != 32 {
 		t.Errorf("%d are diagnosed", got)
 	}
 	if len(w.status.Diagnoses) != 1 || w.status.DiagnosesOmitted != 8 {

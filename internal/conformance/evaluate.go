@@ -255,7 +255,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 		return nil
 	}
 	var found []v1alpha1.UndeclaredComponent
-	for _, component := range e.snapshot.Found() {
+	for _, component := range e.snapshot.InstalledComponents() {
 		// The cluster itself is no component that anybody would forbid.
 		if e.profile.components[component.Definition.Name] || component.Definition.Provides("orchestrator") {
 			continue
@@ -265,7 +265,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 				return found
 			}
 			installation := &component.Installations[i]
-			if whole := e.snapshot.PartOf(component, installation); whole != "" && e.profile.components[whole] {
+			if whole := e.snapshot.BundlerOf(component, installation); whole != "" && e.profile.components[whole] {
 				continue // a part of what is declared
 			}
 			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: Bounded(installation.Namespace, maxName)})

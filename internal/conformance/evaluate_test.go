@@ -130,7 +130,7 @@ layers:
 			w := newWorld(t, test.spec)
 			w.runs(test.runs...)
 			if test.blind {
-				w.inventory.Feed("deployments.apps").Lose(facts.Failing, "no permission")
+				w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission")
 			}
 			w.evaluate()
 			w.wantConformant(test.conformant, test.reason)

@@ -135,7 +135,7 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	}
 	for _, rival := range r.rivals {
 		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
-		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.Blind) > 0) {
+		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.UnreadableSources) > 0) {
 			found := explainComponent(component)
 			found.Rival = true
 			e.Components = append(e.Components, found)
@@ -212,7 +212,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 			return
 		}
 		for _, source := range component.Definition.ProofSources() {
-			at := s.Source(source)
+			at := s.SourceStatus(source)
 			seen[source] = ExplainedSource{Name: source, State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
@@ -226,7 +226,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 	}
 	read := func(resources []rule.Resource) {
 		for _, resource := range resources {
-			at := s.Resource(resource)
+			at := s.ResourceStatus(resource)
 			seen[resource.String()] = ExplainedSource{Name: resource.String(), State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
@@ -244,7 +244,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 }
 
 func explainComponent(c *inventory.Component) ExplainedComponent {
-	found := ExplainedComponent{Name: c.Definition.Name, Defined: true, Residue: c.Residue, Blind: c.Blind, Installations: []ExplainedInstallation{}}
+	found := ExplainedComponent{Name: c.Definition.Name, Defined: true, Residue: c.Leftovers, Blind: c.UnreadableSources, Installations: []ExplainedInstallation{}}
 	for i := range c.Installations {
 		one := &c.Installations[i]
 		found.Installations = append(found.Installations, ExplainedInstallation{
@@ -261,7 +261,7 @@ func (j *judging) explainChoice(r *requirement, c choice) ExplainedComponent {
 	}
 	found := explainComponent(component)
 	found.Version = c.text
-	if r.Presence == v1alpha1.PresenceAbsent || component.Obscured {
+	if r.Presence == v1alpha1.PresenceAbsent || component.IsPartlyUnreadable {
 		return found // a copy is not judged by itself
 	}
 	for i := range found.Installations {

@@ -164,7 +164,7 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 				remediation: "Remove " + component.Definition.DisplayName + ", or allow it in the profile.",
 			}
 		}
-		blindSpots = append(blindSpots, component.Blind...)
+		blindSpots = append(blindSpots, component.UnreadableSources...)
 	}
 	switch {
 	case unjudged != nil:
@@ -189,13 +189,13 @@ func (j *judging) present(r *requirement) outcome {
 		if component == nil {
 			continue
 		}
-		if len(component.Installations) == 0 || component.Obscured {
-			blindSpots = append(blindSpots, component.Blind...)
+		if len(component.Installations) == 0 || component.IsPartlyUnreadable {
+			blindSpots = append(blindSpots, component.UnreadableSources...)
 		}
-		if len(component.Installations) == 0 && len(component.Residue) > 0 && left == "" {
-			left, residue = remains(component), component.Residue
+		if len(component.Installations) == 0 && len(component.Leftovers) > 0 && left == "" {
+			left, residue = remains(component), component.Leftovers
 		}
-		if component.Obscured {
+		if component.IsPartlyUnreadable {
 			continue // part of it may be out of sight: neither its version nor its health can be trusted
 		}
 		for i := range component.Installations {
@@ -242,7 +242,7 @@ func unseenRivals(r *requirement, s *inventory.Snapshot) []string {
 	if r.Exclusive {
 		for _, rival := range r.rivals {
 			if component := s.Component(rival); component != nil && len(component.Installations) == 0 {
-				unseen = append(unseen, component.Blind...)
+				unseen = append(unseen, component.UnreadableSources...)
 			}
 		}
 	}
@@ -365,7 +365,7 @@ func blind(reasons []string) outcome {
 }
 
 func within(c choice, installation *inventory.Installation) bool {
-	return installation.Parsed != nil && c.version != nil && c.version.Check(installation.Parsed)
+	return installation.SemVer != nil && c.version != nil && c.version.Check(installation.SemVer)
 }
 
 func describe(component *catalog.Component, installation *inventory.Installation) string {
@@ -391,9 +391,9 @@ func in(installation *inventory.Installation) string {
 }
 
 func remains(component *inventory.Component) string {
-	first := component.Residue[0]
+	first := component.Leftovers[0]
 	text := fmt.Sprintf("only traces of %s are there, no installation: %s %s", component.Definition.Name, first.Kind, first.Name)
-	if more := len(component.Residue) - 1; more > 0 {
+	if more := len(component.Leftovers) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text

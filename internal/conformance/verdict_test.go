@@ -22,10 +22,10 @@ var (
 func TestVerdicts(t *testing.T) {
 	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
-		w.inventory.Feed("deployments.apps").Lose(facts.Failing, "no permission to list deployments.apps")
+		w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission to list deployments.apps")
 	}
 	blindToEpsilon := func(w *world) {
-		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(facts.Failing, "no permission to list CRDs")
+		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "no permission to list CRDs")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -103,7 +103,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"only traces are left": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) {
-				w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
+				w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
 					Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "pools.alpha.dev"}, NameKind: facts.CRDName, Values: []string{"pools.alpha.dev"},
 				})
 			},
@@ -114,7 +114,7 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictUnknown, says: "no permission to list deployments.apps", advises: "ServiceAccount",
 		},
 		"nobody has looked yet": {
-			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Feed("deployments.apps").Lose(facts.Pending, "") },
+			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
 			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
 		},
 		"what must not be there is there": {

@@ -110,9 +110,9 @@ func newWorld(t *testing.T, layers string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)}
 	w.inventory = inventory.New(testCatalog(t, products), func() time.Time { return w.now })
-	w.inventory.Feed("daemonsets.apps").Replace(nil)
-	w.inventory.Feed("statefulsets.apps").Replace(nil)
-	w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
+	w.inventory.Source("daemonsets.apps").Replace(nil)
+	w.inventory.Source("statefulsets.apps").Replace(nil)
+	w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
 	w.runs()
 	w.declare(layers)
 	return w
@@ -145,7 +145,7 @@ func (w *world) runs(workloads ...*facts.Workload) {
 	for _, workload := range workloads {
 		w.workloads = append(w.workloads, workload)
 	}
-	w.inventory.Feed("deployments.apps").Replace(w.workloads)
+	w.inventory.Source("deployments.apps").Replace(w.workloads)
 }
 
 // holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.

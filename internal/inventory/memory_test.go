@@ -76,7 +76,7 @@ func heap() uint64 {
 func BenchmarkWorkloads(b *testing.B) {
 	c := builtin(b)
 	i := inventory.New(c, time.Now)
-	feed := i.Feed("deployments.apps")
+	feed := i.Source("deployments.apps")
 	before := heap()
 	n := 0
 	for b.Loop() {

@@ -62,12 +62,12 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 		used := 0
 		i := inventory.New(catalogs[used], now)
 		is := cluster{}
-		feeds, sights := map[string]*inventory.Feed{}, map[string]facts.SourceState{}
+		feeds, sights := map[string]*inventory.Source{}, map[string]facts.SourceState{}
 		isWaiting := false // somebody who saw that not everything has synced, and was not woken since
 		i.OnChange(func(c inventory.Change) { isWaiting = isWaiting && !c.Synced && !c.Catalog })
 		for _, source := range sources {
 			is[source] = map[facts.Ref]facts.Fact{}
-			feeds[source] = i.Feed(source)
+			feeds[source] = i.Source(source)
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"a workload changes": func(t *rapid.T) {
@@ -83,7 +83,7 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				ref := drawWorkload(t, sourceKinds[source]).ObjectRef()
 				delete(is[source], ref)
 				if sights[source] == facts.Synced {
-					feeds[source].Drop(ref)
+					feeds[source].Delete(ref)
 				}
 			},
 			"words are lost, and it is listed": func(t *rapid.T) {
@@ -102,13 +102,13 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 			"a source goes out of sight": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Failing, facts.NotServed, facts.Pending}).Draw(t, "sight")
-				feeds[source].Lose(sights[source], sights[source].String())
+				feeds[source].SetState(sights[source], sights[source].String())
 			},
 			"a feed is closed and opened again": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				late := feeds[source]
 				late.Close()
-				feeds[source] = i.Feed(source)
+				feeds[source] = i.Source(source)
 				late.Put(drawWorkload(t, sourceKinds[source])) // what comes late is of no account
 				sights[source] = facts.Pending
 			},
@@ -123,11 +123,11 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				isWaiting = !i.HasSynced()
 				anew := inventory.New(catalogs[used], now)
 				for _, source := range sources {
-					feed := anew.Feed(source)
+					feed := anew.Source(source)
 					if sights[source] == facts.Synced {
 						feed.Replace(is.list(source))
 					} else if sights[source] != facts.Pending {
-						feed.Lose(sights[source], sights[source].String())
+						feed.SetState(sights[source], sights[source].String())
 					}
 				}
 				got, want := i.Snapshot(), anew.Snapshot()
@@ -142,10 +142,10 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 }
 
 func same(a, b *inventory.Component) bool {
-	return reflect.DeepEqual(a.Installations, b.Installations) && slices.Equal(a.Residue, b.Residue) &&
-		slices.Equal(a.Blind, b.Blind) && a.Obscured == b.Obscured
+	return reflect.DeepEqual(a.Installations, b.Installations) && slices.Equal(a.Leftovers, b.Leftovers) &&
+		slices.Equal(a.UnreadableSources, b.UnreadableSources) && a.IsPartlyUnreadable == b.IsPartlyUnreadable
 }
 
 func shown(c *inventory.Component) string {
-	return fmt.Sprintf("%+v\nresidue %+v\nblind %v %v", c.Installations, c.Residue, c.Blind, c.Obscured)
+	return fmt.Sprintf("%+v\nresidue %+v\nblind %v %v", c.Installations, c.Leftovers, c.UnreadableSources, c.IsPartlyUnreadable)
 }

@@ -51,10 +51,10 @@ func OfCluster(ctx context.Context, client kubernetes.Interface, namespace strin
 // whose components are healthy it reads nothing.
 func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
-	degraded := snapshot.ToDiagnose()
-	for _, ref := range i.Diagnosed() {
+	degraded := snapshot.DegradedWorkloads()
+	for _, ref := range i.DiagnosedWorkloads() {
 		if !slices.Contains(degraded, ref) {
-			i.Diagnose(ref, nil)
+			i.SetDiagnoses(ref, nil)
 		}
 	}
 	var errs []error
@@ -69,7 +69,7 @@ func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inv
 			errs = append(errs, err)
 			continue
 		}
-		i.Diagnose(ref, found.Diagnose(snapshot.Catalog.PodHints(), now))
+		i.SetDiagnoses(ref, found.Diagnose(snapshot.Catalog.PodHints(), now))
 	}
 	return errors.Join(errs...)
 }

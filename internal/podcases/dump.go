@@ -88,7 +88,7 @@ var withoutPods = []string{"StatefulSet", "DaemonSet", "Job"}
 // DiagnoseDump records in an inventory what is wrong with the pods of its degraded workloads, as far as a dump holds them.
 func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
-	degraded := snapshot.ToDiagnose()
+	degraded := snapshot.DegradedWorkloads()
 	if len(degraded) == 0 {
 		return nil
 	}
@@ -99,7 +99,7 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	all := pods.Diagnose(snapshot.Catalog.PodHints(), now)
 	for _, ref := range degraded {
 		workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-		i.Diagnose(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
+		i.SetDiagnoses(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
 	}
 	return nil
 }

@@ -44,20 +44,20 @@ type Installation struct {
 // Discover takes a Discovery out of a snapshot.
 func Discover(s *inventory.Snapshot) Discovery {
 	d := Discovery{Components: []Component{}, Residue: []Component{}}
-	for _, found := range s.Found() {
+	for _, found := range s.InstalledComponents() {
 		component := componentOf(found)
 		for n := range found.Installations {
 			i := &found.Installations[n]
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.PartOf(found, i), i.Evidence, i.Diagnoses})
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(found, i), i.Evidence, i.Diagnoses})
 		}
 		d.Components = append(d.Components, component)
 	}
-	for _, left := range s.Left() {
+	for _, left := range s.LeftoverComponents() {
 		component := componentOf(left)
-		component.Installations = append(component.Installations, Installation{Evidence: left.Residue})
+		component.Installations = append(component.Installations, Installation{Evidence: left.Leftovers})
 		d.Residue = append(d.Residue, component)
 	}
-	d.Unseen = s.Unseen()
+	d.Unseen = s.UnreadableSources()
 	return d
 }
 

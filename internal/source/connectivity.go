@@ -31,7 +31,7 @@ const (
 // connection knows whether the API server answers, and in which version.
 type connection struct {
 	sources   *Sources
-	feed      *inventory.Feed // of the API server's version
+	feed      *inventory.Source // of the API server's version
 	suspected chan struct{}
 
 	mu         sync.Mutex
@@ -41,7 +41,7 @@ type connection struct {
 }
 
 func newConnection(s *Sources) *connection {
-	return &connection{sources: s, feed: s.inventory.Feed(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
+	return &connection{sources: s, feed: s.inventory.Source(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
 }
 
 // suspect has the API server asked at once, because a source is read again: what answers may be another API server than before.
@@ -77,7 +77,7 @@ func (c *connection) watch(ctx context.Context) {
 				since := c.failed(startedAt)
 				if !isReported && (!isKnown || time.Since(since) > patience) {
 					isReported = true
-					c.feed.Lose(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
+					c.feed.SetState(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
 				}
 				pause = min(2*pause, checkInterval)
 			}

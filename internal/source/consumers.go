@@ -43,7 +43,7 @@ type consumers struct {
 
 // factConsumer hands facts to the inventory.
 type factConsumer struct {
-	feed *inventory.Feed
+	feed *inventory.Source
 	// changed is called with each object that is listed, comes, changes or goes; it may be nil.
 	changed func(e EventType, name string)
 }
@@ -120,7 +120,7 @@ func (c *consumers) remove(s *stripped) {
 		rules.feed.Delete(rule.ObjectKey(s.namespace, s.name))
 	}
 	if c.facts != nil {
-		c.facts.feed.Drop(s.fact.ObjectRef())
+		c.facts.feed.Delete(s.fact.ObjectRef())
 		c.facts.notify(CRDChanged, s.name)
 	}
 }
@@ -151,7 +151,7 @@ func (c *consumers) lose(state facts.SourceState, reason string) {
 		rules.feed.SetState(state, reason)
 	}
 	if c.facts != nil {
-		c.facts.feed.Lose(state, reason)
+		c.facts.feed.SetState(state, reason)
 	}
 }
 

@@ -174,7 +174,7 @@ func (s *Sources) restart(before *watched, k kind, taken *consumers) {
 }
 
 func (s *Sources) factConsumer(source string) *factConsumer {
-	f := &factConsumer{feed: s.inventory.Feed(source)}
+	f := &factConsumer{feed: s.inventory.Source(source)}
 	switch source {
 	case crdSource:
 		f.changed = s.onCRD
@@ -251,13 +251,13 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 	changed := s.inventory.Changes()
 	var told []facts.Ref // the workloads that were diagnosed last
 	for again := false; ; {
-		if again || !slices.Equal(told, s.inventory.Snapshot().ToDiagnose()) {
+		if again || !slices.Equal(told, s.inventory.Snapshot().DegradedWorkloads()) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(diagnoseSoon):
 			}
-			told = s.inventory.Snapshot().ToDiagnose()
+			told = s.inventory.Snapshot().DegradedWorkloads()
 			if err := podcases.Diagnose(ctx, s.clients.Typed, s.inventory, time.Now()); err != nil && ctx.Err() == nil {
 				s.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
 			}
@@ -291,7 +291,7 @@ func (s *Sources) keepDeadlines(ctx context.Context) {
 		case <-changed:
 		case <-timer.C:
 		}
-		if next := s.inventory.Pass(); !next.IsZero() {
+		if next := s.inventory.RecheckDeadlines(); !next.IsZero() {
 			timer.Reset(min(most, max(least, time.Until(next))))
 		}
 	}

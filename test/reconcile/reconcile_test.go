@@ -304,7 +304,7 @@ func TestSync(t *testing.T) {
 	o := newOperator(t)
 	var calls atomic.Int32
 	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
-	deployments := o.inventory.Feed("deployments.apps")
+	deployments := o.inventory.Source("deployments.apps")
 	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)

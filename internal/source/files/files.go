@@ -259,16 +259,16 @@ func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
 		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
 			// Every cluster has nodes, and no manifest does.
-			i.Feed(source).Lose(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			i.Source(source).SetState(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
 			continue
 		}
-		i.Feed(source).Replace(d.facts[source])
+		i.Source(source).Replace(d.facts[source])
 	}
 	// No file says what the API server reports. The nodes' kubelets do.
-	i.Feed(catalog.APIServerSource).Replace(nil)
+	i.Source(catalog.APIServerSource).Replace(nil)
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		i.Feed(name).Replace(d.facts[name])
+		i.Source(name).Replace(d.facts[name])
 	}
 	return d.feedRules(i.Rules, instances)
 }
