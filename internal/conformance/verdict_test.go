@@ -266,7 +266,7 @@ func TestVerdicts(t *testing.T) {
 			if !strings.Contains(got.Remediation, test.advises) {
 				t.Errorf("the remediation %q does not say %q", got.Remediation, test.advises)
 			}
-			if holds(got.Verdict) != (got.Remediation == "" && got.FailingSince == nil) {
+			if isGood(got.Verdict) != (got.Remediation == "" && got.FailingSince == nil) {
 				t.Errorf("%s has remediation %q and fails since %v", got.Verdict, got.Remediation, got.FailingSince)
 			}
 		})
@@ -327,8 +327,8 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 
 func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
 	w := newWorld(t, asks("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
-	if result := w.evaluate(); result.Again != time.Minute {
-		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.Again)
+	if result := w.evaluate(); result.RequeueAfter != time.Minute {
+		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.RequeueAfter)
 	}
 	w.now = w.now.Add(time.Minute)
 	w.evaluate()

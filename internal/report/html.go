@@ -320,7 +320,7 @@ func installationTile(c Component, i *Installation) htmlTile {
 	}
 	t.fact("Why", i.Message)
 	if len(i.Diagnoses) > 0 {
-		t.fact("Wrong with its pods", conformance.Ailment(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+		t.fact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
 	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.evidence(i.Evidence)

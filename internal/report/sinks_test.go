@@ -84,7 +84,7 @@ func FuzzReports(f *testing.F) {
 		}
 		calm(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unread: []string{text}}.Text(&out)))
 		calm(t, write(Explanation(&out, &conformance.Explanation{
-			Profile: text, Layer: text, Requirement: text, Asked: []string{text}, Message: text, Remediation: text, Conformant: text,
+			Profile: text, Layer: text, Requirement: text, Request: []string{text}, Message: text, Remediation: text, Conformant: text,
 			Sources: []conformance.ExplainedSource{{Name: text, Reason: text}}, Rules: []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
 		})))
 
