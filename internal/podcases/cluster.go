@@ -194,11 +194,11 @@ func (c *cluster) addPodsOf(ctx context.Context, workload v1alpha1.WorkloadRefer
 	some, suspects := false, 0
 	err = each(ctx, c.client.CoreV1().Pods(workload.Namespace).List, metav1.ListOptions{LabelSelector: chosen.String()}, func(o runtime.Object) error {
 		pod := o.(*corev1.Pod)
-		if diagnosis.Owner(pod) != workload {
+		if diagnosis.OwnerOf(pod) != workload {
 			return nil // another's whose labels are alike
 		}
 		some = true
-		if !diagnosis.Suspicious(pod) {
+		if !diagnosis.NeedsDiagnosis(pod) {
 			return nil
 		}
 		if suspects++; suspects <= maxPods {
@@ -246,7 +246,7 @@ func (c *cluster) addIdle(ctx context.Context) error {
 	perOwner := map[v1alpha1.WorkloadReference]int{}
 	return each(ctx, c.client.CoreV1().Pods(c.namespace).List, metav1.ListOptions{FieldSelector: notWell.String()}, func(o runtime.Object) error {
 		pod := o.(*corev1.Pod)
-		owner := diagnosis.Owner(pod)
+		owner := diagnosis.OwnerOf(pod)
 		if perOwner[owner]++; perOwner[owner] <= maxPods {
 			c.add(pod)
 		}
@@ -273,7 +273,7 @@ func (c *cluster) addWarned(ctx context.Context) error {
 			case apierrors.IsNotFound(err):
 			case err != nil:
 				return err
-			case pod.UID == about.UID && diagnosis.Suspicious(pod):
+			case pod.UID == about.UID && diagnosis.NeedsDiagnosis(pod):
 				c.add(pod)
 			}
 			return nil

@@ -43,8 +43,8 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 		if isElsewhere(pod.Namespace) {
 			return
 		}
-		hasPods[diagnosis.Owner(pod)] = true
-		if delete(c.pods, name); diagnosis.Suspicious(pod) {
+		hasPods[diagnosis.OwnerOf(pod)] = true
+		if delete(c.pods, name); diagnosis.NeedsDiagnosis(pod) {
 			c.pods[name] = pod
 		}
 	}))

@@ -94,7 +94,7 @@ func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.Workload
 		}
 	}
 	if failure != "" {
-		c.found.Uncreated = append(c.found.Uncreated, diagnosis.Uncreated(workload, failure))
+		c.found.Uncreated = append(c.found.Uncreated, diagnosis.NewFailedCreate(workload, failure))
 	}
 }
 
@@ -114,10 +114,10 @@ func (c *collector) collect(ctx context.Context) (*Pods, error) {
 			one.Events = c.eventsOf(ctx, "Pod", nameOf(pod.Namespace, pod.Name), pod.UID)
 			if name := pod.Spec.NodeName; name != "" {
 				one.Node, err = nodes.read(ctx, nameOf("", name))
-				one.NodeGone = apierrors.IsNotFound(err)
+				one.IsNodeGone = apierrors.IsNotFound(err)
 				c.unread("nodes", err)
 			}
-			if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
+			if owner := diagnosis.OwnerOf(pod); owner.Kind == "Job" {
 				one.Job, err = jobs.read(ctx, nameOf(owner.Namespace, owner.Name))
 				c.unread("jobs", err)
 			}
@@ -137,7 +137,7 @@ func (c *collector) claim(ctx context.Context, name types.NamespacedName, classe
 	claim, err := c.reader.claim(ctx, name)
 	c.unread("persistentvolumeclaims", err)
 	if err != nil {
-		found.Unread = !apierrors.IsNotFound(err)
+		found.IsUnreadable = !apierrors.IsNotFound(err)
 		return found
 	}
 	found.Claim = claim
