@@ -87,7 +87,7 @@ func FuzzDefinition(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		object := &unstructured.Unstructured{}
-		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "PlatformComponent" || manifest.Check(object) != nil {
+		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "PlatformComponent" || manifest.Validate(object) != nil {
 			return
 		}
 		definition := &v1alpha1.PlatformComponent{}

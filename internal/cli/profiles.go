@@ -55,7 +55,7 @@ func (p *pick) place() (report.Place, error) {
 	if p.data, err = os.ReadFile(p.file); err != nil {
 		return report.Place{}, err
 	}
-	lines := manifest.Lines(p.data)
+	lines := manifest.LineNumbers(p.data)
 	return report.Place{URI: uriOf(p.file), Line: func(name string) int { return lines[name] }}, nil
 }
 

@@ -118,7 +118,7 @@ func (d *Dump) read(name string, input io.Reader) error {
 	}
 	err := manifest.EachObject(buffered, func(o manifest.Object) error {
 		if ours(o.Content) {
-			if err := manifest.Unambiguous(o.Text); err != nil {
+			if err := manifest.CheckDuplicateKeys(o.Text); err != nil {
 				return err
 			}
 		}
@@ -150,7 +150,7 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	switch {
 	case kind.Group == v1alpha1.GroupVersion.Group && kind.Kind == "PlatformComponent":
 		definition := &v1alpha1.PlatformComponent{}
-		if err := manifest.Check(object); err != nil {
+		if err := manifest.Validate(object); err != nil {
 			return fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
 		}
 		if err := convert(object, definition); err != nil {
