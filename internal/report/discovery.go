@@ -13,10 +13,10 @@ import (
 type Discovery struct {
 	// Components are those with at least one installation, sorted by name.
 	Components []Component `json:"components"`
-	// Residue are those of which only traces are there, in the same shape.
-	Residue []Component `json:"residue"`
-	// Unseen says what could not be looked at; empty where all was.
-	Unseen []string `json:"unseen,omitempty"`
+	// Leftovers are those of which only traces are there, in the same shape.
+	Leftovers []Component `json:"residue"`
+	// Unreadable says what could not be looked at; empty where all was.
+	Unreadable []string `json:"unseen,omitempty"`
 }
 
 // Component is one component of a Discovery.
@@ -41,9 +41,9 @@ type Installation struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
-// Discover takes a Discovery out of a snapshot.
-func Discover(s *inventory.Snapshot) Discovery {
-	d := Discovery{Components: []Component{}, Residue: []Component{}}
+// NewDiscovery takes a Discovery out of a snapshot.
+func NewDiscovery(s *inventory.Snapshot) Discovery {
+	d := Discovery{Components: []Component{}, Leftovers: []Component{}}
 	for _, found := range s.InstalledComponents() {
 		component := componentOf(found)
 		for n := range found.Installations {
@@ -55,9 +55,9 @@ func Discover(s *inventory.Snapshot) Discovery {
 	for _, left := range s.LeftoverComponents() {
 		component := componentOf(left)
 		component.Installations = append(component.Installations, Installation{Evidence: left.Leftovers})
-		d.Residue = append(d.Residue, component)
+		d.Leftovers = append(d.Leftovers, component)
 	}
-	d.Unseen = s.UnreadableSources()
+	d.Unreadable = s.UnreadableSources()
 	return d
 }
 
@@ -65,8 +65,8 @@ func componentOf(c *inventory.Component) Component {
 	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
 }
 
-// Table writes a Discovery for people.
-func (d Discovery) Table(w io.Writer, look Look) error {
+// WriteTable writes a Discovery for people.
+func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
 	if look.Wide {
 		columns = append(columns, "CAPABILITIES", "MESSAGE")
@@ -101,12 +101,12 @@ func (d Discovery) Table(w io.Writer, look Look) error {
 			return err
 		}
 	}
-	for _, left := range d.Residue {
+	for _, left := range d.Leftovers {
 		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
 			return err
 		}
 	}
-	for _, reason := range d.Unseen {
+	for _, reason := range d.Unreadable {
 		if _, err := fmt.Fprintf(w, "Could not look: %s\n", printable(reason)); err != nil {
 			return err
 		}

@@ -11,8 +11,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
-// Explanation writes for people why a requirement has its verdict, from what was asked to what to do.
-func Explanation(w io.Writer, e *conformance.Explanation) error {
+// WriteExplanation writes for people why a requirement has its verdict, from what was asked to what to do.
+func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	p := &page{w: w}
 	// Names and messages come from the cluster, and must not steer the terminal.
 	say := func(format string, args ...any) { p.line("%s", printable(fmt.Sprintf(format, args...))) }

@@ -56,8 +56,8 @@ type htmlTile struct {
 
 type htmlFact struct{ Name, Value string }
 
-// HTML writes profiles as one page that needs nothing beside itself.
-func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
+// WriteHTML writes profiles as one page that needs nothing beside itself.
+func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
 	page := htmlPage{Title: "Platform profiles"}
 	for _, profile := range profiles {
 		page.Stacks = append(page.Stacks, stackOf(profile))
@@ -68,8 +68,8 @@ func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error
 	return page.write(w, at)
 }
 
-// HTML writes what was discovered as one page that needs nothing beside itself.
-func (d Discovery) HTML(w io.Writer, at time.Time) error {
+// WriteHTML writes what was discovered as one page that needs nothing beside itself.
+func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
 	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.stack()}}
 	return page.write(w, at)
 }
@@ -258,7 +258,7 @@ func (d Discovery) stack() htmlStack {
 			l.Tiles = append(l.Tiles, t)
 		}
 	}
-	for _, c := range d.Residue {
+	for _, c := range d.Leftovers {
 		t := htmlTile{Title: printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
 		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
 		t.evidence(c.Installations[0].Evidence)
@@ -296,7 +296,7 @@ func (d Discovery) stack() htmlStack {
 		s.Layers = append(s.Layers, *l)
 	}
 	var unseen []string
-	for _, reason := range d.Unseen {
+	for _, reason := range d.Unreadable {
 		unseen = append(unseen, printable(reason))
 	}
 	s.note("What could not be looked at", unseen...)
