@@ -102,7 +102,7 @@ func (c *connection) retryAll() {
 
 // isInDoubt reports whether to ask: nothing was heard for a while, or a source fails and its consumers are about to learn of it.
 func (c *connection) isInDoubt() bool {
-	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *watched) bool {
+	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *source) bool {
 		state := w.state.Load()
 		return !state.FailingSince.IsZero() && state.Known != facts.Failing
 	})
@@ -158,7 +158,7 @@ func (s *Sources) HasRecovered() bool {
 	if isAway || backAt.IsZero() {
 		return !isAway
 	}
-	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *watched) bool { return w.state.Load().IsUnsettled() })
+	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *source) bool { return w.state.Load().IsUnsettled() })
 }
 
 // LastContact is when the API server last answered a request for its version or a list, or sent something to a watch; zero for never.

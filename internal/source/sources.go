@@ -31,13 +31,13 @@ type Sources struct {
 
 	mu      sync.Mutex
 	run     context.Context // nil before Run
-	watched map[string]*watched
+	watched map[string]*source
 	wg      sync.WaitGroup
 }
 
 // New returns the sources of an inventory. They read nothing before Run.
 func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
-	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*watched{}}
+	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*source{}}
 	s.connection = newConnection(s)
 	for _, k := range facts.Kinds() {
 		s.add(kindOf(k), k.SourceName(), &consumers{facts: s.factConsumer(k.SourceName())}, facts.Pending)
@@ -165,7 +165,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 }
 
 // restart reads a source, which was stopped, for other consumers. What was known of it stays until it is listed again.
-func (s *Sources) restart(before *watched, k kind, taken *consumers) {
+func (s *Sources) restart(before *source, k kind, taken *consumers) {
 	known := facts.Pending
 	if taken.facts != nil {
 		known = before.state.Load().Known
@@ -210,8 +210,8 @@ func (s *Sources) onAPIService(e EventType, name string) {
 	}
 }
 
-func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) *watched {
-	w := newWatched(k, name, s.clients, c, known, s.connection.suspect)
+func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) *source {
+	w := newSource(k, name, s.clients, c, known, s.connection.suspect)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watched[name] = w
@@ -219,7 +219,7 @@ func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) 
 }
 
 // start runs a source, if the sources themselves run. The caller holds reading.
-func (s *Sources) start(w *watched) {
+func (s *Sources) start(w *source) {
 	s.mu.Lock()
 	run := s.run
 	s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Sources) start(w *watched) {
 }
 
 // all returns the sources of this moment.
-func (s *Sources) all() []*watched {
+func (s *Sources) all() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.watched))
