@@ -17,9 +17,9 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/observe"
 	"github.com/platformprofile/platformprofile/internal/podcases"
-	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/internal/rule"
 	"github.com/platformprofile/platformprofile/internal/source/files"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // source is where a one-shot command looks: a cluster, or files.
@@ -146,7 +146,7 @@ func (s *source) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Ca
 }
 
 func (s *source) warn(format string, args ...any) {
-	_, _ = fmt.Fprintln(s.streams.ErrOut, report.Printable(fmt.Sprintf("Warning: "+format, args...)))
+	_, _ = fmt.Fprintln(s.streams.ErrOut, text.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 
 // compile compiles profiles, and says which rules they and the catalog need evaluated.
