@@ -168,7 +168,7 @@ func (d *Definitions) rebuild() {
 	d.mu.Unlock()
 	c := catalog.New(components...)
 	for name, applied := range refused {
-		c.Refuse(name, applied.capabilities)
+		c.MarkInvalid(name, applied.capabilities)
 	}
 	d.inventory.SetCatalog(c)
 }

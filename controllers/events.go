@@ -33,22 +33,22 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 		found = append(found, event{kind, reason, text.Bound(action, maxAction), text.Bound(note, maxNote)})
 	}
 	for _, t := range result.Transitions {
-		if !t.Bad() && t.From == "" {
+		if !t.IsFailure() && t.From == "" {
 			continue // a new requirement that holds
 		}
 		kind, was := corev1.EventTypeNormal, ""
-		if t.Bad() {
+		if t.IsFailure() {
 			kind = corev1.EventTypeWarning
 		}
 		if t.From != "" {
 			was = fmt.Sprintf(" (was %s)", t.From)
 		}
 		name := t.Layer + "/" + t.Now.Name
-		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Leading))
+		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Diagnosis))
 	}
-	for _, e := range result.Insights {
+	for _, e := range result.Diagnosed {
 		name := e.Layer + "/" + e.Now.Name
-		add(corev1.EventTypeWarning, "Diagnosed", "Diagnose "+name, fmt.Sprintf("%s is %s because of %s: %s", name, e.Now.Verdict, conformance.Ailment(e.Leading), e.Leading.Meaning))
+		add(corev1.EventTypeWarning, "Diagnosed", "Diagnose "+name, fmt.Sprintf("%s is %s because of %s: %s", name, e.Now.Verdict, conformance.SymptomText(e.Diagnosis), e.Diagnosis.Meaning))
 	}
 	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
 	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
@@ -72,8 +72,8 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 // explained is a message with what is wrong with the pods behind it, where it does not say so itself. Often nothing is
 // known yet: diagnoses come a moment after the verdict, which waits for none.
 func explained(message string, leading *v1alpha1.Diagnosis) string {
-	if leading == nil || strings.Contains(message, conformance.Ailment(leading)) {
+	if leading == nil || strings.Contains(message, conformance.SymptomText(leading)) {
 		return message
 	}
-	return message + "; " + conformance.Ailment(leading)
+	return message + "; " + conformance.SymptomText(leading)
 }

@@ -55,7 +55,7 @@ func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
 	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop"}
 	turned := func(message string) *conformance.Result {
 		now := v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictVersionMismatch, Message: message}
-		return &conformance.Result{Status: before, Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Leading: why}}}
+		return &conformance.Result{Status: before, Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Diagnosis: why}}}
 	}
 	wantEvents(t, published(&before, turned("outside the range")),
 		"Warning VersionMismatch apps/it (was Satisfied): outside the range; Deployment shop/web: CrashLoop")
@@ -66,8 +66,8 @@ func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
 func TestAnEventForACauseThatIsFoundLate(t *testing.T) {
 	before := conformant("False")
 	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop", Meaning: "It ends soon."}
-	found := conformance.Insight{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Leading: why}
-	wantEvents(t, published(&before, &conformance.Result{Status: before, Insights: []conformance.Insight{found}}),
+	found := conformance.DiagnosedRequirement{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Diagnosis: why}
+	wantEvents(t, published(&before, &conformance.Result{Status: before, Diagnosed: []conformance.DiagnosedRequirement{found}}),
 		"Warning Diagnosed apps/it is Degraded because of Deployment shop/web: CrashLoop: It ends soon.")
 }
 

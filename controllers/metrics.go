@@ -100,7 +100,7 @@ func (c *collector) Collect(series chan<- prometheus.Metric) {
 			}
 		}
 	}
-	for _, found := range c.reconciler.Inventory.Snapshot().Found() {
+	for _, found := range c.reconciler.Inventory.Snapshot().InstalledComponents() {
 		s.component(found)
 	}
 }

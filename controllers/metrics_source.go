@@ -51,7 +51,7 @@ func (c *sourceCollector) Collect(series chan<- prometheus.Metric) {
 	for source, heard := range c.times.LastHeard() {
 		s.show(heardDesc, seconds(heard), source)
 	}
-	for source, state := range c.inventory.Snapshot().Sights() {
+	for source, state := range c.inventory.Snapshot().SourceStates() {
 		s.show(stateDesc, 1, source, state.String())
 	}
 }

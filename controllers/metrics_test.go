@@ -37,7 +37,7 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 		t.Fatal(errs.ToAggregate())
 	}
 	found := inventory.New(catalog.New(component), time.Now)
-	found.Feed("deployments.apps").Replace(workloads)
+	found.Source("deployments.apps").Replace(workloads)
 	elected := make(chan struct{})
 	close(elected)
 	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
@@ -80,7 +80,7 @@ func deployment(namespace string, ready int32) *facts.Workload {
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: "alpha"},
 		Containers: []facts.Container{{Image: image}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: ready, Available: ready, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: ready, Available: ready, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}
@@ -158,7 +158,7 @@ func TestSeriesOfInstallationsAreBounded(t *testing.T) {
 	if count := fmt.Sprintf("platformprofile_component_installations{component=alpha,layer=network} %d", copies); !slices.Contains(m.series(t), count) {
 		t.Errorf("there is no %s", count)
 	}
-	m.Inventory.Feed("deployments.apps").Replace(nil)
+	m.Inventory.Source("deployments.apps").Replace(nil)
 	if rest := m.series(t); len(rest) != 1 {
 		t.Errorf("series of what is gone: %v", rest)
 	}

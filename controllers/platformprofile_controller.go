@@ -131,7 +131,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 	evaluationSeconds.Observe(time.Since(start).Seconds())
 	if !result.Changed {
 		state.writer.setMetrics(before.status, before.status.ObservedGeneration)
-		return reconcile.Result{RequeueAfter: result.Again}, nil
+		return reconcile.Result{RequeueAfter: result.RequeueAfter}, nil
 	}
 	// What is alarmed on is what was found, be it written or not.
 	state.writer.setMetrics(&result.Status, before.status.ObservedGeneration)
@@ -146,13 +146,13 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 	for _, e := range eventsOf(before.status, &result) {
 		r.Recorder.Eventf(profile, nil, e.kind, e.reason, e.action, "%s", e.note)
 	}
-	return reconcile.Result{RequeueAfter: result.Again}, nil
+	return reconcile.Result{RequeueAfter: result.RequeueAfter}, nil
 }
 
 // suspend writes that a profile is suspended, where its status does not say so.
 func (r *PlatformProfileReconciler) suspend(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus) (reconcile.Result, error) {
 	state.writer.setMetrics(before.status, before.status.ObservedGeneration)
-	status, isChanged := conformance.Suspended(before.status, profile.Generation, r.Now())
+	status, isChanged := conformance.SuspendedStatus(before.status, profile.Generation, r.Now())
 	if !isChanged {
 		return reconcile.Result{}, nil
 	}
@@ -181,7 +181,7 @@ func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profi
 		return reconcile.Result{RequeueAfter: delay}, nil
 	}
 	status := before.status.DeepCopy()
-	status.Conditions = conformance.Own(status.Conditions)
+	status.Conditions = conformance.OwnConditions(status.Conditions)
 	if meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: profile.Generation,
 		Message: "waiting for everything that the profile asks for to be read for the first time",

@@ -14,8 +14,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/catalog"
-	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/source"
 )
 
 func main() {
@@ -29,10 +29,10 @@ func main() {
 func resourcesOf(component *catalog.Component) []rule.Resource {
 	var resources []rule.Resource
 	for _, instance := range component.Instances() {
-		resources = append(resources, instance.ReadResources()...)
+		resources = append(resources, instance.AllResources()...)
 	}
 	for _, check := range component.Checks {
-		resources = append(resources, check.Rule.ReadResources()...)
+		resources = append(resources, check.Rule.AllResources()...)
 	}
 	return resources
 }

@@ -37,30 +37,30 @@ type Catalog struct {
 	instances []rule.Instance
 	podHints  []v1alpha1.PodHint
 
-	refused []refused
+	invalid []invalidComponent
 }
 
-// refused is a definition that is applied to the cluster and not in use.
-type refused struct {
+// invalidComponent is a definition that is applied to the cluster and not in use.
+type invalidComponent struct {
 	name         string
 	capabilities []v1alpha1.Name
 }
 
-// Refuse notes a definition that cannot be used and that no other stands in for: what it defines may well be installed. It
+// MarkInvalid notes a definition that cannot be used and that no other stands in for: what it defines may well be installed. It
 // must be called before the catalog is in use.
-func (c *Catalog) Refuse(name string, capabilities []v1alpha1.Name) {
-	c.refused = append(c.refused, refused{name, capabilities})
+func (c *Catalog) MarkInvalid(name string, capabilities []v1alpha1.Name) {
+	c.invalid = append(c.invalid, invalidComponent{name, capabilities})
 }
 
-// Refused tells whether a component's definition is applied to the cluster and cannot be used.
-func (c *Catalog) Refused(component string) bool {
-	return slices.ContainsFunc(c.refused, func(r refused) bool { return r.name == component })
+// IsInvalid tells whether a component's definition is applied to the cluster and cannot be used.
+func (c *Catalog) IsInvalid(component string) bool {
+	return slices.ContainsFunc(c.invalid, func(r invalidComponent) bool { return r.name == component })
 }
 
-// RefusedProviders are the components whose definitions cannot be used and would provide a capability.
-func (c *Catalog) RefusedProviders(capability string) []string {
+// InvalidProviders are the components whose definitions cannot be used and would provide a capability.
+func (c *Catalog) InvalidProviders(capability string) []string {
 	var names []string
-	for _, r := range c.refused {
+	for _, r := range c.invalid {
 		if slices.Contains(r.capabilities, v1alpha1.Name(capability)) {
 			names = append(names, r.name)
 		}
@@ -191,14 +191,14 @@ func (c *Catalog) ConfigMaps() []ConfigMap {
 	return found
 }
 
-// Bundlers are the names of the components that ship a component as a part of themselves, sorted.
-func (c *Catalog) Bundlers(component string) []string { return c.bundlers[component] }
+// BundlersOf are the names of the components that ship a component as a part of themselves, sorted.
+func (c *Catalog) BundlersOf(component string) []string { return c.bundlers[component] }
 
-// ProvedBy are the names of the components that a source can prove, sorted.
-func (c *Catalog) ProvedBy(source string) []string { return c.bySource[source] }
+// ComponentsProvedBy are the names of the components that a source can prove, sorted.
+func (c *Catalog) ComponentsProvedBy(source string) []string { return c.bySource[source] }
 
-// DecidedBy are the names of the components whose health or version a rule decides, by the rule's key, sorted.
-func (c *Catalog) DecidedBy(key string) []string { return c.byRule[key] }
+// ComponentsDecidedBy are the names of the components whose health or version a rule decides, by the rule's key, sorted.
+func (c *Catalog) ComponentsDecidedBy(key string) []string { return c.byRule[key] }
 
 // Instances are the rules that decide the health and versions of all components. They must not be changed.
 func (c *Catalog) Instances() []rule.Instance { return c.instances }
@@ -215,19 +215,19 @@ func (c *Catalog) Match(fact facts.Fact) []Match {
 	case *facts.Node:
 		for _, signal := range c.nodes {
 			if match, ok := signal.match(f); ok {
-				found = add(found, match)
+				found = addMatch(found, match)
 			}
 		}
 	case *facts.APIServer:
 		for _, signal := range c.apiServers {
 			if signal.version.MatchString(f.Version) {
-				found = add(found, Match{Component: signal.component, Role: signal.role, Signal: "API server " + f.Version})
+				found = addMatch(found, Match{Component: signal.component, Role: signal.role, Signal: "API server " + f.Version})
 			}
 		}
 	case *facts.ConfigMap:
 		for _, signal := range c.byConfigMap[ConfigMapSource(f.Namespace, f.Name)] {
 			if match, ok := signal.match(f); ok {
-				found = add(found, match)
+				found = addMatch(found, match)
 			}
 		}
 	}
@@ -239,7 +239,7 @@ func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
 	try := func(signals []*workloadSignal) {
 		for _, signal := range signals {
 			if match, ok := signal.match(w); ok {
-				found = add(found, match)
+				found = addMatch(found, match)
 			}
 		}
 	}
@@ -263,7 +263,7 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 	var found []Match
 	try := func(name, shown string) {
 		for _, signal := range c.byNamed[nameKey{n.NameKind, name}] {
-			found = add(found, Match{Component: signal.component, Role: signal.role, Signal: string(n.NameKind) + " " + shown})
+			found = addMatch(found, Match{Component: signal.component, Role: signal.role, Signal: string(n.NameKind) + " " + shown})
 		}
 	}
 	for _, value := range n.Values {
@@ -296,8 +296,8 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 	return found
 }
 
-// add keeps one match for each component, a proof before what only supports.
-func add(found []Match, match Match) []Match {
+// addMatch keeps one match for each component, a proof before what only supports.
+func addMatch(found []Match, match Match) []Match {
 	for i := range found {
 		if found[i].Component == match.Component {
 			proof, was := match.Role == v1alpha1.RoleProof, found[i].Role == v1alpha1.RoleProof

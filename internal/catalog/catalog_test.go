@@ -12,7 +12,7 @@ import (
 )
 
 func workload(kind, name string, labels map[string]string, images ...string) *facts.Workload {
-	w := &facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: "ns", Name: name}, Labels: facts.LabelsOf(labels)}
+	w := &facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: "ns", Name: name}, Labels: facts.NewLabels(labels)}
 	for _, image := range images {
 		parsed, ok := facts.ParseImage(image)
 		if !ok {
@@ -47,10 +47,10 @@ func TestMatchByContainer(t *testing.T) {
 		containers []facts.Container
 		want       string
 	}{
-		"all of one container":        {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen", "speaker"}, Env: []string{"BALANCER_NODE"}}}, "v1.2.3"},
-		"without the variable":        {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen"}}}, ""},
+		"all of one container":        {[]facts.Container{{Name: "x", Image: speaker, Arguments: []string{"--listen", "speaker"}, Env: []string{"BALANCER_NODE"}}}, "v1.2.3"},
+		"without the variable":        {[]facts.Container{{Name: "x", Image: speaker, Arguments: []string{"--listen"}}}, ""},
 		"without the argument":        {[]facts.Container{{Name: "x", Image: speaker, Env: []string{"BALANCER_NODE"}}}, ""},
-		"spread over two containers":  {[]facts.Container{{Name: "x", Image: speaker, Words: []string{"--listen"}}, {Name: "y", Image: other, Env: []string{"BALANCER_NODE"}}}, ""},
+		"spread over two containers":  {[]facts.Container{{Name: "x", Image: speaker, Arguments: []string{"--listen"}}, {Name: "y", Image: other, Env: []string{"BALANCER_NODE"}}}, ""},
 		"by the container's own name": {[]facts.Container{{Name: "balancer-agent", Image: other}}, "v9"},
 	} {
 		w := workload("DaemonSet", "w", nil)
@@ -83,7 +83,7 @@ func TestMatch(t *testing.T) {
 		"a label":                                 {"workloads: [{labels: {app: x}}]", workload("StatefulSet", "a", map[string]string{"app": "x"}, "any:v1"), "Proof label app=x"},
 		"a label of any value":                    {"workloads: [{labels: {vault_cr: '*'}}]", workload("StatefulSet", "a", map[string]string{"vault_cr": "mine"}), "Proof label vault_cr=mine"},
 		"one of two labels":                       {"workloads: [{labels: {app: x, tier: db}}]", workload("StatefulSet", "a", map[string]string{"app": "x"}), ""},
-		"a label of the pods":                     {"workloads: [{labels: {app: x}}]", &facts.Workload{Ref: facts.Ref{Kind: "Deployment"}, PodLabels: facts.LabelsOf(map[string]string{"app": "x"})}, "Proof label app=x"},
+		"a label of the pods":                     {"workloads: [{labels: {app: x}}]", &facts.Workload{Ref: facts.Ref{Kind: "Deployment"}, PodLabels: facts.NewLabels(map[string]string{"app": "x"})}, "Proof label app=x"},
 		"a name":                                  {"workloads: [{names: [anetd]}]", workload("DaemonSet", "anetd", nil), "Proof name anetd"},
 		"a supporting workload":                   {"workloads: [{images: [example/y]}, {images: [example/x], role: Support}]", workload("Deployment", "a", nil, "example/x"), "Support image docker.io/example/x"},
 		"a proof before what supports":            {"workloads: [{labels: {app: x}, role: Support}, {images: [example/x]}]", workload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof image docker.io/example/x"},
@@ -110,8 +110,8 @@ func TestMatch(t *testing.T) {
 		"a kubelet":                               {"nodes: [{kubeletVersion: '[+]k3s'}]", &facts.Node{Kubelet: "v1.34.1+k3s1"}, "Proof kubelet v1.34.1+k3s1"},
 		"an operating system":                     {"nodes: [{osImage: '^Talos'}]", &facts.Node{OSImage: "Talos (v1.9.1)"}, "Proof OS image Talos (v1.9.1)"},
 		"a provider":                              {"nodes: [{providerID: 'kind://'}]", &facts.Node{ProviderID: "kind://docker/x"}, "Proof provider ID kind://"},
-		"a node's label and annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.LabelsOf(map[string]string{"a.dev/x": "1"}), Annotations: []string{"a", "b.dev/y"}}, "Proof annotation b.dev/y"},
-		"a node without the annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.LabelsOf(map[string]string{"a.dev/x": "1"})}, ""},
+		"a node's label and annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.NewLabels(map[string]string{"a.dev/x": "1"}), Annotations: []string{"a", "b.dev/y"}}, "Proof annotation b.dev/y"},
+		"a node without the annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.NewLabels(map[string]string{"a.dev/x": "1"})}, ""},
 		"a ConfigMap":                             {"configMaps: [{namespace: kube-system, name: kubeadm-config, role: Proof}]", configMap("kubeadm-config", ""), "Proof ConfigMap kube-system/kubeadm-config"},
 		"a ConfigMap with a text":                 {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", configMap("c", "dir: /etc/kubespray"), "Proof ConfigMap kube-system/c"},
 		"a ConfigMap without the text":            {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", configMap("c", "dir: /etc"), ""},
@@ -202,7 +202,7 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 		t.Errorf("what can prove it is in %v, want %v", got, want)
 	}
 	for _, instance := range c.Instances() {
-		if got := c.DecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
+		if got := c.ComponentsDecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
 			t.Errorf("the rule over %v decides %v", instance.Resources, got)
 		}
 	}

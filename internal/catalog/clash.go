@@ -7,28 +7,28 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// Clash says that two definitions claim the same signal as a proof, so that one object would prove both.
-type Clash struct {
-	One, Other string
-	Signal     string
+// Overlap says that two definitions claim the same signal as a proof, so that one object would prove both.
+type Overlap struct {
+	First, Second string
+	Signal        string
 }
 
 // String says what is wrong, and what to do.
-func (c Clash) String() string {
-	return fmt.Sprintf("%s and %s both take %s for a proof: leave it to the one that it belongs to alone, or narrow it by labels, names or kinds", c.One, c.Other, c.Signal)
+func (c Overlap) String() string {
+	return fmt.Sprintf("%s and %s both take %s for a proof: leave it to the one that it belongs to alone, or narrow it by labels, names or kinds", c.First, c.Second, c.Signal)
 }
 
-// Clashes finds the signals that more than one of the definitions claims as a proof, sorted by component. One definition
+// FindOverlaps finds the signals that more than one of the definitions claims as a proof, sorted by component. One definition
 // that bundles the other may share a proof with it.
-func Clashes(components ...*Component) []Clash {
-	var found []Clash
+func FindOverlaps(components ...*Component) []Overlap {
+	var found []Overlap
 	for i, one := range components {
 		for _, other := range components[i+1:] {
 			if one.Name == other.Name || slices.Contains(one.Bundles, other.Name) || slices.Contains(other.Bundles, one.Name) {
 				continue
 			}
 			for _, signal := range sharedProofs(one, other) {
-				found = append(found, Clash{one.Name, other.Name, signal})
+				found = append(found, Overlap{one.Name, other.Name, signal})
 			}
 		}
 	}
@@ -47,7 +47,7 @@ func sharedProofs(one, other *Component) []string {
 	for _, a := range one.workloads {
 		for _, b := range other.workloads {
 			if a.role == v1alpha1.RoleProof && b.role == v1alpha1.RoleProof {
-				if signal, ok := overlap(a, b); ok {
+				if signal, ok := overlapOf(a, b); ok {
 					shared = append(shared, signal)
 				}
 			}
@@ -56,13 +56,13 @@ func sharedProofs(one, other *Component) []string {
 	return shared
 }
 
-// overlap tells whether every workload of the shared image, or of the shared labels, that matches the narrower signal
+// overlapOf tells whether every workload of the shared image, or of the shared labels, that matches the narrower signal
 // matches the wider one too. Labels of their own on both sides keep two signals apart in practice.
-func overlap(a, b *workloadSignal) (string, bool) {
+func overlapOf(a, b *workloadSignal) (string, bool) {
 	if !slices.ContainsFunc(a.kinds, func(kind v1alpha1.WorkloadKind) bool { return slices.Contains(b.kinds, kind) }) {
 		return "", false
 	}
-	if !within(a, b) && !within(b, a) {
+	if !isWithin(a, b) && !isWithin(b, a) {
 		return "", false
 	}
 	for _, image := range a.images {
@@ -76,8 +76,8 @@ func overlap(a, b *workloadSignal) (string, bool) {
 	return "", false
 }
 
-// within tells whether the labels and names of one signal ask for all that those of the other do.
-func within(narrow, wide *workloadSignal) bool {
+// isWithin tells whether the labels and names of one signal ask for all that those of the other do.
+func isWithin(narrow, wide *workloadSignal) bool {
 	for _, l := range wide.labels {
 		if !slices.ContainsFunc(narrow.labels, func(m label) bool { return m.key == l.key && (l.value == "*" || l.value == m.value) }) {
 			return false

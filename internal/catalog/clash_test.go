@@ -37,7 +37,7 @@ func TestClashes(t *testing.T) {
 		"a CRD group that proves one":  {define("a", crd(v1alpha1.RoleProof)), define("b", crd(v1alpha1.RoleSupport)), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Clashes(test.one, test.other); len(got) != test.want {
+			if got := FindOverlaps(test.one, test.other); len(got) != test.want {
 				t.Errorf("got %v, want %d", got, test.want)
 			}
 		})
@@ -50,7 +50,7 @@ func TestBuiltinDefinitionsDoNotClash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, clash := range Clashes(components...) {
+	for _, clash := range FindOverlaps(components...) {
 		t.Error(clash)
 	}
 }

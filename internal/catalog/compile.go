@@ -60,7 +60,7 @@ type compiler struct {
 	errs      field.ErrorList
 }
 
-func (c *compiler) refuse(path *field.Path, value any, detail string) {
+func (c *compiler) addError(path *field.Path, value any, detail string) {
 	c.errs = append(c.errs, field.Invalid(path, value, detail))
 }
 
@@ -91,12 +91,12 @@ func (c *compiler) signals(path *field.Path, signals *v1alpha1.Signals) {
 	}
 	if signal := signals.APIServer; signal != nil {
 		if version := c.pattern(path.Child("apiServer", "version"), signal.Version, true); version != nil {
-			c.component.apiServer = &apiServerSignal{c.component, roleOr(signal.Role, v1alpha1.RoleProof), version}
+			c.component.apiServer = &apiServerSignal{c.component, roleOrDefault(signal.Role, v1alpha1.RoleProof), version}
 		}
 	}
 	for _, signal := range signals.ConfigMaps {
 		c.component.configMaps = append(c.component.configMaps, &configMapSignal{
-			component: c.component, role: roleOr(signal.Role, v1alpha1.RoleSupport),
+			component: c.component, role: roleOrDefault(signal.Role, v1alpha1.RoleSupport),
 			namespace: signal.Namespace, name: signal.Name, contains: signal.Contains,
 		})
 	}
@@ -112,8 +112,8 @@ func (c *compiler) signals(path *field.Path, signals *v1alpha1.Signals) {
 
 func (c *compiler) workload(path *field.Path, order int, signal *v1alpha1.WorkloadSignal) {
 	compiled := &workloadSignal{
-		component: c.component, role: roleOr(signal.Role, v1alpha1.RoleProof), order: order,
-		kinds: signal.Kinds, images: signal.Images, names: signal.Names, labels: labelsOf(signal.Labels),
+		component: c.component, role: roleOrDefault(signal.Role, v1alpha1.RoleProof), order: order,
+		kinds: signal.Kinds, images: signal.Images, names: signal.Names, labels: sortLabels(signal.Labels),
 		containers: signal.Containers, arguments: signal.Arguments, env: signal.Env,
 	}
 	if len(compiled.kinds) == 0 {
@@ -125,29 +125,29 @@ func (c *compiler) workload(path *field.Path, order int, signal *v1alpha1.Worklo
 	}
 	for i, name := range signal.Names {
 		if problems := apivalidation.IsDNS1123Subdomain(name); len(problems) > 0 {
-			c.refuse(path.Child("names").Index(i), name, "no workload can have this name, so the signal can never match: "+strings.Join(problems, "; "))
+			c.addError(path.Child("names").Index(i), name, "no workload can have this name, so the signal can never match: "+strings.Join(problems, "; "))
 		}
 	}
 	for i, name := range signal.Containers {
 		if problems := apivalidation.IsDNS1123Label(name); len(problems) > 0 {
-			c.refuse(path.Child("containers").Index(i), name, "no container can have this name, so the signal can never match: "+strings.Join(problems, "; "))
+			c.addError(path.Child("containers").Index(i), name, "no container can have this name, so the signal can never match: "+strings.Join(problems, "; "))
 		} else if slices.Contains(genericImages, name) && len(signal.Images)+len(signal.Labels)+len(signal.Names)+len(signal.Arguments)+len(signal.Env) == 0 {
-			c.refuse(path.Child("containers").Index(i), name, "containers of any product are called so: add images, labels, arguments or env")
+			c.addError(path.Child("containers").Index(i), name, "containers of any product are called so: add images, labels, arguments or env")
 		}
 	}
 	for i, word := range signal.Arguments {
 		switch {
 		case strings.HasPrefix(word, "-") && strings.Contains(word, "="):
-			c.refuse(path.Child("arguments").Index(i), word, "values of flags are not looked at, so the signal can never match: name the flag alone")
+			c.addError(path.Child("arguments").Index(i), word, "values of flags are not looked at, so the signal can never match: name the flag alone")
 		case strings.ContainsAny(word, " \t\n") || !strings.HasPrefix(word, "-") && strings.Contains(word, "/"):
-			c.refuse(path.Child("arguments").Index(i), word, "words are looked at one by one and programs without their paths, so the signal can never match: name a single word")
+			c.addError(path.Child("arguments").Index(i), word, "words are looked at one by one and programs without their paths, so the signal can never match: name a single word")
 		}
 	}
 	c.labels(path.Child("labels"), signal.Labels)
 	if len(signal.Images)+len(signal.Names)+len(signal.Containers) == 0 && len(compiled.labels) == 0 {
-		c.refuse(path, "arguments or env alone", "what a container is started with is no name: add images or names, containers or labels")
-	} else if len(signal.Images)+len(signal.Names)+len(signal.Containers) == 0 && !specific(compiled.labels) {
-		c.refuse(path, "labels alone, of any value", "the signal would match whatever carries a label that everybody uses: give a label a value, or add images or names")
+		c.addError(path, "arguments or env alone", "what a container is started with is no name: add images or names, containers or labels")
+	} else if len(signal.Images)+len(signal.Names)+len(signal.Containers) == 0 && !isSpecific(compiled.labels) {
+		c.addError(path, "labels alone, of any value", "the signal would match whatever carries a label that everybody uses: give a label a value, or add images or names")
 	}
 	if len(c.errs) == before {
 		c.component.workloads = append(c.component.workloads, compiled)
@@ -162,32 +162,32 @@ var genericImages = []string{
 
 func (c *compiler) image(path *field.Path, image string, narrowed bool) {
 	if strings.ContainsAny(image, "@") || strings.Contains(image[strings.LastIndexByte(image, '/')+1:], ":") {
-		c.refuse(path, image, "name the repository without a tag or digest: with one it can never match")
+		c.addError(path, image, "name the repository without a tag or digest: with one it can never match")
 		return
 	}
 	if strings.ContainsAny(image, "*?[]") {
-		c.refuse(path, image, "patterns are not supported and can never match: name the end of the repository path, which matches every registry and mirror in front of it")
+		c.addError(path, image, "patterns are not supported and can never match: name the end of the repository path, which matches every registry and mirror in front of it")
 		return
 	}
 	if _, err := reference.ParseNormalizedNamed(image); err != nil {
-		c.refuse(path, image, "no image can have this repository, so it can never match: "+err.Error())
+		c.addError(path, image, "no image can have this repository, so it can never match: "+err.Error())
 		return
 	}
 	if !narrowed && slices.Contains(genericImages, image) {
-		c.refuse(path, image, "the name stands for a part of any product and would match across products: put the organisation in front ('example/"+image+"'), or add labels")
+		c.addError(path, image, "the name stands for a part of any product and would match across products: put the organisation in front ('example/"+image+"'), or add labels")
 	}
 }
 
 func (c *compiler) labels(path *field.Path, labels map[string]v1alpha1.LabelValue) {
-	for _, l := range labelsOf(labels) {
+	for _, l := range sortLabels(labels) {
 		if problems := apivalidation.IsQualifiedName(l.key); len(problems) > 0 {
-			c.refuse(path.Key(l.key), l.key, "no object can carry this label, so the signal can never match: "+strings.Join(problems, "; "))
+			c.addError(path.Key(l.key), l.key, "no object can carry this label, so the signal can never match: "+strings.Join(problems, "; "))
 		}
 		if l.value == "*" {
 			continue
 		}
 		if problems := apivalidation.IsValidLabelValue(l.value); len(problems) > 0 {
-			c.refuse(path.Key(l.key), l.value, "no label can have this value, so the signal can never match: "+strings.Join(problems, "; "))
+			c.addError(path.Key(l.key), l.value, "no label can have this value, so the signal can never match: "+strings.Join(problems, "; "))
 		}
 	}
 }
@@ -195,18 +195,18 @@ func (c *compiler) labels(path *field.Path, labels map[string]v1alpha1.LabelValu
 // genericLabels are keys that everybody uses: any value of them is no sign of anything.
 var genericLabels = []string{"app", "name", "k8s-app", "component", "tier", "role", "release", "chart", "heritage", "version", "control-plane"}
 
-// specific tells whether a set of labels says whose the workload is. The first of the labels, by which the signal is
+// isSpecific tells whether a set of labels says whose the workload is. The first of the labels, by which the signal is
 // looked up, is a specific one where there is one.
-func specific(labels []label) bool {
+func isSpecific(labels []label) bool {
 	for _, l := range labels {
-		if l.value != "*" || !generic(l.key) {
+		if l.value != "*" || !isGeneric(l.key) {
 			return true
 		}
 	}
 	return false
 }
 
-func generic(key string) bool {
+func isGeneric(key string) bool {
 	prefix, _, qualified := strings.Cut(key, "/")
 	if !qualified {
 		return slices.Contains(genericLabels, key)
@@ -214,8 +214,8 @@ func generic(key string) bool {
 	return prefix == "app.kubernetes.io" || prefix == "helm.sh" || prefix == "kubernetes.io" || strings.HasSuffix(prefix, ".kubernetes.io")
 }
 
-// labelsOf sorts labels so that the one that tells most comes first: a value before any value, then by key.
-func labelsOf(labels map[string]v1alpha1.LabelValue) []label {
+// sortLabels sorts labels so that the one that tells most comes first: a value before any value, then by key.
+func sortLabels(labels map[string]v1alpha1.LabelValue) []label {
 	out := make([]label, 0, len(labels))
 	for key, value := range labels {
 		out = append(out, label{key, string(value)})
@@ -238,34 +238,34 @@ func (c *compiler) named(path *field.Path, kind facts.NameKind, signal v1alpha1.
 	wild := bare != name
 	switch {
 	case strings.Contains(bare, "*"):
-		c.refuse(path, name, "only a leading '*.' is supported; a star elsewhere can never match")
+		c.addError(path, name, "only a leading '*.' is supported; a star elsewhere can never match")
 	case wild && kind != facts.StorageProvisioner && kind != facts.CSIDriverName:
-		c.refuse(path, name, "a leading '*.' is supported for storageProvisioners and csiDrivers only, and can never match here")
+		c.addError(path, name, "a leading '*.' is supported for storageProvisioners and csiDrivers only, and can never match here")
 	case wild && strings.Count(bare, ".") < 2:
-		c.refuse(path, name, "'"+name+"' would match drivers of anybody: name at least three segments behind the star, for example '*.rbd.csi.ceph.com'")
+		c.addError(path, name, "'"+name+"' would match drivers of anybody: name at least three segments behind the star, for example '*.rbd.csi.ceph.com'")
 	case kind == facts.CRDName && !strings.Contains(name, "."):
-		c.refuse(path, name, "a CRD is named by its group ('metallb.io') or by its full name ('ipaddresspools.metallb.io')")
+		c.addError(path, name, "a CRD is named by its group ('metallb.io') or by its full name ('ipaddresspools.metallb.io')")
 	case kind == facts.WebhookName && strings.Count(name, ".") < 1:
-		c.refuse(path, name, "a webhook is named by its full name or by the end of it behind a dot, for example 'validation.webhook.serving.knative.dev'")
+		c.addError(path, name, "a webhook is named by its full name or by the end of it behind a dot, for example 'validation.webhook.serving.knative.dev'")
 	case kind == facts.CRDName && slices.Contains([]string{"k8s.io", "x-k8s.io", "gateway.networking.k8s.io"}, name):
-		c.refuse(path, name, "these CRDs are installed by many products and are no sign of one")
+		c.addError(path, name, "these CRDs are installed by many products and are no sign of one")
 	default:
-		c.component.names = append(c.component.names, &nameSignal{component: c.component, role: roleOr(signal.Role, v1alpha1.RoleSupport), kind: kind, name: name})
+		c.component.names = append(c.component.names, &nameSignal{component: c.component, role: roleOrDefault(signal.Role, v1alpha1.RoleSupport), kind: kind, name: name})
 	}
 }
 
 func (c *compiler) node(path *field.Path, signal *v1alpha1.NodeSignal) {
 	before := len(c.errs)
 	compiled := &nodeSignal{
-		component: c.component, role: roleOr(signal.Role, v1alpha1.RoleProof),
-		runtime: signal.ContainerRuntime, providerID: signal.ProviderID, annotations: signal.Annotations, labels: labelsOf(signal.Labels),
+		component: c.component, role: roleOrDefault(signal.Role, v1alpha1.RoleProof),
+		runtime: signal.ContainerRuntime, providerID: signal.ProviderID, annotations: signal.Annotations, labels: sortLabels(signal.Labels),
 		kubelet: c.pattern(path.Child("kubeletVersion"), signal.KubeletVersion, true),
 		osImage: c.pattern(path.Child("osImage"), signal.OSImage, true),
 	}
 	c.labels(path.Child("labels"), signal.Labels)
 	narrow := signal.ContainerRuntime != "" || signal.ProviderID != "" || signal.KubeletVersion != "" || signal.OSImage != "" || len(signal.Annotations) > 0
-	if !narrow && !specific(compiled.labels) {
-		c.refuse(path.Child("labels"), "any value", "every node carries this label: give it a value, or name what sets the nodes apart")
+	if !narrow && !isSpecific(compiled.labels) {
+		c.addError(path.Child("labels"), "any value", "every node carries this label: give it a value, or name what sets the nodes apart")
 	}
 	if len(c.errs) == before {
 		c.component.nodes = append(c.component.nodes, compiled)
@@ -279,11 +279,11 @@ func (c *compiler) pattern(path *field.Path, text string, narrow bool) *regexp.R
 	}
 	compiled, err := regexp.Compile(text)
 	if err != nil {
-		c.refuse(path, text, "not a regular expression of Go's RE2 syntax: "+err.Error())
+		c.addError(path, text, "not a regular expression of Go's RE2 syntax: "+err.Error())
 		return nil
 	}
 	if narrow && compiled.MatchString("") {
-		c.refuse(path, text, "the pattern matches the empty text, and with it everything: make it ask for something")
+		c.addError(path, text, "the pattern matches the empty text, and with it everything: make it ask for something")
 		return nil
 	}
 	return compiled
@@ -309,7 +309,7 @@ func (c *compiler) sources(path *field.Path, sources []v1alpha1.VersionSource) [
 				c.errs = append(c.errs, field.Required(path.Index(i).Child("resource"), "'from: Expression' needs the resource that the expression sees"))
 				continue
 			}
-			instance := rule.NewInstance(rule.NewText(*source.Resource, source.Match, source.Expression), nil, "")
+			instance := rule.NewInstance(rule.NewMatchRule(*source.Resource, source.Match, source.Expression), nil, "")
 			c.rule(path.Index(i), instance.Rule)
 			compiled.Rule = &instance
 		}
@@ -340,11 +340,11 @@ func (c *compiler) checks(path *field.Path, checks []v1alpha1.NamedCheck) {
 				continue
 			}
 			if _, err := parameterValue(parameter.Type, *parameter.Default); err != nil {
-				c.refuse(at.Child("parameters").Index(j).Child("default"), *parameter.Default, err.Error())
+				c.addError(at.Child("parameters").Index(j).Child("default"), *parameter.Default, err.Error())
 			}
 		}
 		if check.MinPercentFrom != "" && !integers[check.MinPercentFrom] {
-			c.refuse(at.Child("minPercentFrom"), check.MinPercentFrom, "it must name a parameter of the check whose type is Integer")
+			c.addError(at.Child("minPercentFrom"), check.MinPercentFrom, "it must name a parameter of the check whose type is Integer")
 		}
 		named := &NamedCheck{Name: string(check.Name), Message: check.Message, Rule: rule.New(&check.Rule, rule.CheckScope, check.MinPercentFrom), Parameters: check.Parameters}
 		c.rule(at, named.Rule)
@@ -359,9 +359,9 @@ func (c *compiler) rule(path *field.Path, r *rule.Rule) {
 	}
 }
 
-// Params reads the values that a requirement sets for a check's parameters, and takes the defaults for the others. The
+// ParseParameters reads the values that a requirement sets for a check's parameters, and takes the defaults for the others. The
 // errors name the parameter below path.
-func (n *NamedCheck) Params(path *field.Path, set map[string]v1alpha1.ParameterValue) (rule.Params, field.ErrorList) {
+func (n *NamedCheck) ParseParameters(path *field.Path, set map[string]v1alpha1.ParameterValue) (rule.Params, field.ErrorList) {
 	var errs field.ErrorList
 	params := rule.Params{}
 	known := make([]string, 0, len(n.Parameters))
@@ -395,24 +395,24 @@ func parameterValue(kind v1alpha1.ParameterType, value v1alpha1.ParameterValue) 
 	case v1alpha1.ParameterInteger:
 		n, err := strconv.ParseInt(string(value), 10, 64)
 		if err != nil {
-			return nil, errNotA("a whole number, for example 3")
+			return nil, errWrongType("a whole number, for example 3")
 		}
 		return n, nil
 	case v1alpha1.ParameterDuration:
 		d, err := time.ParseDuration(string(value))
 		if err != nil {
-			return nil, errNotA("a duration, for example 24h or 90m")
+			return nil, errWrongType("a duration, for example 24h or 90m")
 		}
 		return d, nil
 	}
 	return string(value), nil
 }
 
-type errNotA string
+type errWrongType string
 
-func (e errNotA) Error() string { return "must be " + string(e) }
+func (e errWrongType) Error() string { return "must be " + string(e) }
 
-func roleOr(role, otherwise v1alpha1.Role) v1alpha1.Role {
+func roleOrDefault(role, otherwise v1alpha1.Role) v1alpha1.Role {
 	if role == "" {
 		return otherwise
 	}

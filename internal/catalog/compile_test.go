@@ -107,11 +107,11 @@ checks:
   resource: {resource: nodes}
   expression: "true"
   message: m`).Checks["a"]
-	params, errs := check.Params(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"least": "3", "class": "slow"})
+	params, errs := check.ParseParameters(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"least": "3", "class": "slow"})
 	if len(errs) > 0 || params["age"] != 24*time.Hour || params["least"] != int64(3) || params["class"] != "slow" {
 		t.Errorf("got %v, %v", params, errs)
 	}
-	_, errs = check.Params(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"age": "soon", "agee": "1h"})
+	_, errs = check.ParseParameters(field.NewPath("p"), map[string]v1alpha1.ParameterValue{"age": "soon", "agee": "1h"})
 	text := errs.ToAggregate().Error()
 	for _, want := range []string{"p[age]", "p[least]: Required", `"agee"`, `"class"`} {
 		if !strings.Contains(text, want) {

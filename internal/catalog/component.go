@@ -47,20 +47,20 @@ type VersionSource struct {
 	Rule *rule.Instance
 }
 
-// Pick takes the version out of what the place says, cleaned; "" where it tells none.
-func (s VersionSource) Pick(text string) string { return CleanVersion(s.PickWord(text)) }
+// ExtractVersion takes the version out of what the place says, cleaned; "" where it tells none.
+func (s VersionSource) ExtractVersion(text string) string { return CleanVersion(s.ExtractText(text)) }
 
-// PickVariant takes the name of a product's edition out of what the place says; "" for what is too long to be one.
-func (s VersionSource) PickVariant(text string) string {
-	word := s.PickWord(text)
+// ExtractVariant takes the name of a product's edition out of what the place says; "" for what is too long to be one.
+func (s VersionSource) ExtractVariant(text string) string {
+	word := s.ExtractText(text)
 	if len(word) > maxVersion {
 		return ""
 	}
 	return word
 }
 
-// PickWord takes out of what the place says what the pattern asks for, as it stands there: all of it without a pattern.
-func (s VersionSource) PickWord(text string) string {
+// ExtractText takes out of what the place says what the pattern asks for, as it stands there: all of it without a pattern.
+func (s VersionSource) ExtractText(text string) string {
 	if s.pattern == nil {
 		return text
 	}

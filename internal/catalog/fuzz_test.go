@@ -78,16 +78,16 @@ func FuzzDefinition(f *testing.F) {
 		f.Fatal(err)
 	}
 	shown := []facts.Fact{
-		&facts.Node{Ref: facts.Ref{Kind: "Node", Name: "n"}, ContainerRuntime: "containerd://2.1.4", Kubelet: "v1.37.2+k3s1", OSImage: "Talos (v1.9.1)", Labels: facts.LabelsOf(map[string]string{"a": "b", "x/y": "z"})},
+		&facts.Node{Ref: facts.Ref{Kind: "Node", Name: "n"}, ContainerRuntime: "containerd://2.1.4", Kubelet: "v1.37.2+k3s1", OSImage: "Talos (v1.9.1)", Labels: facts.NewLabels(map[string]string{"a": "b", "x/y": "z"})},
 		&facts.Named{Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}, NameKind: facts.CRDName, Values: []string{"backups.velero.io"}},
 		&facts.Named{Ref: facts.Ref{Kind: "CSIDriver", Name: "x.rbd.csi.ceph.com"}, NameKind: facts.CSIDriverName, Values: []string{"x.rbd.csi.ceph.com"}},
-		&facts.Workload{Ref: facts.Ref{Kind: "DaemonSet", Namespace: "kube-system", Name: "web"}, Labels: facts.LabelsOf(map[string]string{"a": "b", "b": "c", "k8s-app": "cilium"}), Containers: []facts.Container{
-			{Name: "cilium-agent", Image: facts.Image{Repository: "quay.io/cilium/cilium", Tag: "v1.18.2"}, Words: []string{"-x"}, Env: []string{"A"}}, {Name: "b", Image: facts.Image{Repository: "docker.io/a/b", Tag: "1"}},
+		&facts.Workload{Ref: facts.Ref{Kind: "DaemonSet", Namespace: "kube-system", Name: "web"}, Labels: facts.NewLabels(map[string]string{"a": "b", "b": "c", "k8s-app": "cilium"}), Containers: []facts.Container{
+			{Name: "cilium-agent", Image: facts.Image{Repository: "quay.io/cilium/cilium", Tag: "v1.18.2"}, Arguments: []string{"-x"}, Env: []string{"A"}}, {Name: "b", Image: facts.Image{Repository: "docker.io/a/b", Tag: "1"}},
 		}},
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		object := &unstructured.Unstructured{}
-		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "PlatformComponent" || manifest.Check(object) != nil {
+		if manifest.Decode(data, &object.Object) != nil || object.GetKind() != "PlatformComponent" || manifest.Validate(object) != nil {
 			return
 		}
 		definition := &v1alpha1.PlatformComponent{}
@@ -110,7 +110,7 @@ func FuzzDefinition(f *testing.F) {
 		other := New(append(slices.DeleteFunc(all, func(c *Component) bool { return c.Name == component.Name }), component)...)
 		for _, fact := range shown {
 			if a, b := described(one.Match(fact)), described(other.Match(fact)); !slices.Equal(a, b) {
-				t.Fatalf("%v matches %v, and in another order %v", fact.Object(), a, b)
+				t.Fatalf("%v matches %v, and in another order %v", fact.ObjectRef(), a, b)
 			}
 		}
 		if written, err := yaml.Marshal(definition); err != nil || len(written) == 0 {

@@ -37,8 +37,8 @@ type workloadSignal struct {
 	containers, arguments, env []string
 }
 
-// asksContainer tells whether the signal asks anything of a container.
-func (s *workloadSignal) asksContainer() bool {
+// needsContainer tells whether the signal asks anything of a container.
+func (s *workloadSignal) needsContainer() bool {
 	return len(s.images)+len(s.containers)+len(s.arguments)+len(s.env) > 0
 }
 
@@ -56,7 +56,7 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 		}
 	}
 	match := Match{Component: s.component, Role: s.role, order: s.order}
-	if s.asksContainer() {
+	if s.needsContainer() {
 		container, ok := s.container(w)
 		if !ok {
 			return Match{}, false
@@ -100,7 +100,7 @@ func (s *workloadSignal) container(w *facts.Workload) (facts.Container, bool) {
 	for _, container := range w.Containers {
 		if (len(s.images) == 0 || slices.ContainsFunc(s.images, container.Image.HasPath)) &&
 			(len(s.containers) == 0 || slices.Contains(s.containers, container.Name)) &&
-			container.HasWords(s.arguments) && container.HasEnv(s.env) {
+			container.HasArguments(s.arguments) && container.HasEnv(s.env) {
 			return container, true
 		}
 	}
@@ -199,8 +199,8 @@ func ConfigMapSource(namespace, name string) string {
 	return "configmaps/" + name + " in " + namespace
 }
 
-// Before orders matches of one component by the order of its definition: negative where this signal comes first.
-func (m Match) Before(other Match) int { return m.order - other.order }
+// Compare orders matches of one component by the order of its definition: negative where this signal comes first.
+func (m Match) Compare(other Match) int { return m.order - other.order }
 
 // Key tells the signals of one definition apart.
 func (m Match) Key() string { return strconv.Itoa(m.order) }

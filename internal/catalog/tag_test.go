@@ -27,7 +27,7 @@ func TestAnotherImagesTagIsNoVersion(t *testing.T) {
 		"two images, neither called like it": {[]string{"brancz/kube-rbac-proxy:v0.22.0", "own/billing:v1.0.0"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Name: "x"}, Labels: facts.LabelsOf(map[string]string{"app": "acme"})}
+			w := &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Name: "x"}, Labels: facts.NewLabels(map[string]string{"app": "acme"})}
 			for _, text := range test.images {
 				image, ok := facts.ParseImage(text)
 				if !ok {

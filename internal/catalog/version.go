@@ -49,17 +49,17 @@ func ParseVersion(cleaned string) (*semver.Version, bool) {
 	if len(parts) > 3 {
 		parts = parts[:3]
 	}
-	text := withoutZeros(parts)
+	text := trimZeros(parts)
 	if hasPre {
-		text += "-" + withoutZeros(strings.Split(pre, "."))
+		text += "-" + trimZeros(strings.Split(pre, "."))
 	}
 	version, err := semver.NewVersion(text)
 	return version, err == nil
 }
 
-// withoutZeros takes the zeros away that calendar versions write in front of a month, and some a release candidate's number,
+// trimZeros takes the zeros away that calendar versions write in front of a month, and some a release candidate's number,
 // and that semver refuses: 2024.06.1, 1.2.3-rc.01.
-func withoutZeros(parts []string) string {
+func trimZeros(parts []string) string {
 	for i, part := range parts {
 		if part == "" || strings.Trim(part, "0123456789") != "" {
 			continue

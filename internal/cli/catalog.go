@@ -51,9 +51,9 @@ func writeCatalog(w io.Writer, output string) error {
 	}
 	switch output {
 	case "":
-		return report.CatalogTable(w, catalog.New(components...))
+		return report.WriteCatalogTable(w, catalog.New(components...))
 	case "markdown":
-		return report.CatalogMarkdown(w, catalog.New(components...))
+		return report.WriteCatalogMarkdown(w, catalog.New(components...))
 	}
 	return fmt.Errorf("-o %s: without a NAME, write markdown or leave it out", output)
 }
@@ -69,7 +69,7 @@ func explain(w io.Writer, name, output string) error {
 	}
 	switch output {
 	case "":
-		return report.Explain(w, definition)
+		return report.WriteDefinition(w, definition)
 	case "yaml":
 		return writeYAML(w, definition)
 	}
@@ -138,8 +138,8 @@ func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 			components = append(components, component)
 		}
 	}
-	for _, clash := range catalog.Clashes(components...) {
-		if given[clash.One] || given[clash.Other] {
+	for _, clash := range catalog.FindOverlaps(components...) {
+		if given[clash.First] || given[clash.Second] {
 			problems = append(problems, clash.String())
 		}
 	}

@@ -71,7 +71,7 @@ func (s *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
 	if err != nil {
 		return report.Diagnoses{}, err
 	}
-	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unread: troubled.Unread}, nil
+	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unreadable: troubled.Unread}, nil
 }
 
 // trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
@@ -108,7 +108,7 @@ func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *ca
 func diagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {
 	switch output {
 	case "text":
-		return func(w io.Writer, d report.Diagnoses) error { return d.Text(w) }, nil
+		return func(w io.Writer, d report.Diagnoses) error { return d.WriteText(w) }, nil
 	case "json":
 		return func(w io.Writer, d report.Diagnoses) error { return writeJSON(w, d) }, nil
 	case "yaml":

@@ -42,7 +42,7 @@ objects that show it. What an uninstall left behind is listed apart from what is
 			if err != nil {
 				return err
 			}
-			return write(streams.Out, report.Discover(snapshot))
+			return write(streams.Out, report.NewDiscovery(snapshot))
 		},
 	}
 	from.addFlags(command.Flags())
@@ -57,14 +57,14 @@ var discoveryFormats = []string{"table", "wide", "json", "yaml", "html", "profil
 func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
 	switch output {
 	case "table", "wide":
-		look := report.Look{Colour: colours(out), Wide: output == "wide"}
-		return func(w io.Writer, d report.Discovery) error { return d.Table(w, look) }, nil
+		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
+		return func(w io.Writer, d report.Discovery) error { return d.WriteTable(w, look) }, nil
 	case "json":
 		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
 	case "yaml":
 		return func(w io.Writer, d report.Discovery) error { return writeYAML(w, d) }, nil
 	case "html":
-		return func(w io.Writer, d report.Discovery) error { return d.HTML(w, time.Now()) }, nil
+		return func(w io.Writer, d report.Discovery) error { return d.WriteHTML(w, time.Now()) }, nil
 	case "profile":
 		return func(w io.Writer, d report.Discovery) error {
 			if len(d.Components) == 0 {

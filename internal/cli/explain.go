@@ -87,7 +87,7 @@ func explained(ctx context.Context, picked *pick, requirement string) (*conforma
 func explanationFormat(output string) (func(io.Writer, *conformance.Explanation) error, error) {
 	switch output {
 	case "text":
-		return report.Explanation, nil
+		return report.WriteExplanation, nil
 	case "json":
 		return func(w io.Writer, e *conformance.Explanation) error { return writeJSON(w, e) }, nil
 	case "yaml":

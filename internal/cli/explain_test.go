@@ -73,7 +73,7 @@ func TestExplainAgreesWithCheck(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Verdict != r.Verdict || got.Message != r.Message || got.Remediation != r.Remediation || got.Layer != "security" || got.Profile != "p" || len(got.Asked) == 0 {
+		if got.Verdict != r.Verdict || got.Message != r.Message || got.Remediation != r.Remediation || got.Layer != "security" || got.Profile != "p" || len(got.Request) == 0 {
 			t.Errorf("check says %+v\nexplain says %+v", r, got)
 		}
 	}

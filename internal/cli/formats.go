@@ -25,10 +25,10 @@ func written(formats []string) string {
 	return strings.Join(formats[:last], ", ") + " or " + formats[last]
 }
 
-func conformanceFormat(output string, out io.Writer, place report.Place) (conformanceWriter, error) {
+func conformanceFormat(output string, out io.Writer, place report.Location) (conformanceWriter, error) {
 	switch output {
 	case "table", "wide":
-		look := report.Look{Colour: colours(out), Wide: output == "wide"}
+		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			for i, profile := range profiles {
 				if i > 0 {
@@ -36,7 +36,7 @@ func conformanceFormat(output string, out io.Writer, place report.Place) (confor
 						return err
 					}
 				}
-				if err := report.Conformance(w, profile, look); err != nil {
+				if err := report.WriteConformance(w, profile, look); err != nil {
 					return err
 				}
 			}
@@ -51,14 +51,14 @@ func conformanceFormat(output string, out io.Writer, place report.Place) (confor
 			return writeYAML(w, oneOrList(profiles))
 		}, nil
 	case "junit":
-		return report.JUnit, nil
+		return report.WriteJUnit, nil
 	case "html":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return report.HTML(w, profiles, time.Now())
+			return report.WriteHTML(w, profiles, time.Now())
 		}, nil
 	case "sarif":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return report.SARIF(w, profiles, place, version.Get())
+			return report.WriteSARIF(w, profiles, place, version.Get())
 		}, nil
 	}
 	return nil, fmt.Errorf("-o %s: write %s", output, written(conformanceFormats))

@@ -36,27 +36,27 @@ func (p *pick) addFlags(flags *pflag.FlagSet) {
 }
 
 // place reads the file, where there is one, and says where in it the profiles are.
-func (p *pick) place() (report.Place, error) {
+func (p *pick) place() (report.Location, error) {
 	switch {
 	case p.file == "" && p.from.from != "":
-		return report.Place{}, errors.New("--from has no cluster to take profiles from: say with -f, --filename which profile to hold against")
+		return report.Location{}, errors.New("--from has no cluster to take profiles from: say with -f, --filename which profile to hold against")
 	case p.file != "" && p.selector != "":
-		return report.Place{}, errors.New("-l selects among the cluster's profiles, and -f names a file: leave one of them out")
+		return report.Location{}, errors.New("-l selects among the cluster's profiles, and -f names a file: leave one of them out")
 	case p.file == "":
-		return report.Place{}, nil
+		return report.Location{}, nil
 	case p.file == "-" && p.from.from == "-":
-		return report.Place{}, errors.New("-f and --from cannot both read standard input: give one of them a file")
+		return report.Location{}, errors.New("-f and --from cannot both read standard input: give one of them a file")
 	}
 	var err error
 	if p.file == "-" {
 		p.data, err = io.ReadAll(p.from.streams.In)
-		return report.Place{}, err
+		return report.Location{}, err
 	}
 	if p.data, err = os.ReadFile(p.file); err != nil {
-		return report.Place{}, err
+		return report.Location{}, err
 	}
-	lines := manifest.Lines(p.data)
-	return report.Place{URI: uriOf(p.file), Line: func(name string) int { return lines[name] }}, nil
+	lines := manifest.LineNumbers(p.data)
+	return report.Location{URI: uriOf(p.file), Line: func(name string) int { return lines[name] }}, nil
 }
 
 // uriOf names a file as reports do: relative to the working folder where it lies below it, because that is what the hosts

@@ -32,7 +32,7 @@ func (p *progress) turned(profiles []*v1alpha1.PlatformProfile, transitions []co
 		return
 	}
 	for _, t := range transitions {
-		if !p.begun && !t.Bad() {
+		if !p.begun && !t.IsFailure() {
 			continue
 		}
 		text := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)

@@ -65,7 +65,7 @@ func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled [
 			result := conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now)
 			profile.Status = result.Status
 			transitions = append(transitions, result.Transitions...)
-			wait = min(wait, result.Again)
+			wait = min(wait, result.RequeueAfter)
 		}
 		again = now.Add(wait)
 		shown.turned(profiles, transitions)

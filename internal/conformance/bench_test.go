@@ -24,7 +24,7 @@ const ready = "object.?status.?phase.orValue('') == 'Ready'"
 
 // fifty is a cluster with fifty components and a profile that requires each, the last one with a check over ten thousand
 // objects.
-func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule.Feed) {
+func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *rule.Source) {
 	b.Helper()
 	var components []*catalog.Component
 	var spec strings.Builder
@@ -52,19 +52,19 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule
 	}
 	c := catalog.New(components...)
 	i := inventory.New(c, time.Now)
-	feed := i.Feed("deployments.apps")
+	feed := i.Source("deployments.apps")
 	var all []facts.Fact
 	for n := range 50 {
 		all = append(all, running("net", fmt.Sprintf("example/c%d:1.2.3", n)))
 	}
 	feed.Replace(all)
-	i.Feed("daemonsets.apps").Replace(nil)
-	i.Feed("statefulsets.apps").Replace(nil)
+	i.Source("daemonsets.apps").Replace(nil)
+	i.Source("statefulsets.apps").Replace(nil)
 	var things []rule.Object
 	for n := range 10000 {
 		things = append(things, thing(b, fmt.Sprintf("%05d", n), "Ready"))
 	}
-	resource := i.Rules.Feed(rule.Resource{Group: "c.dev", Resource: "things"})
+	resource := i.Rules.Source(rule.Resource{Group: "c.dev", Resource: "things"})
 	resource.Replace(things)
 	profiles, err := manifest.Profiles(strings.NewReader(spec.String()))
 	if err != nil {
@@ -81,7 +81,7 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Feed, *rule
 
 func thing(b testing.TB, name, phase string) rule.Object {
 	b.Helper()
-	kept, err := rule.Everything().Keep(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
+	kept, err := rule.AllFields().Prune(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
 	if err != nil {
 		b.Fatal(err)
 	}

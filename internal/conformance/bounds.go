@@ -21,12 +21,12 @@ const (
 	maxCauses    = 4
 )
 
-// room is what the status shows for each requirement.
-type room struct{ evidence, text int }
+// limits is what the status shows for each requirement.
+type limits struct{ evidence, text int }
 
-// roomFor shares the status among so many requirements.
-func roomFor(requirements int) room {
-	r := room{evidence: maxEvidence, text: maxText}
+// limitsFor shares the status among so many requirements.
+func limitsFor(requirements int) limits {
+	r := limits{evidence: maxEvidence, text: maxText}
 	for n := requirements; n > manyEvidence && r.evidence > 1; n -= manyEvidence {
 		r.evidence--
 	}
@@ -36,9 +36,9 @@ func roomFor(requirements int) room {
 	return r
 }
 
-// shown are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length. Of what
+// selectEvidence are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length. Of what
 // holds one object is enough.
-func (r room) shown(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
+func (r limits) selectEvidence(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
 	most := r.evidence
 	if holds {
 		most = 1
@@ -50,7 +50,7 @@ func (r room) shown(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
 		shown = []v1alpha1.Evidence{first}
 	}
 	for i := range shown {
-		if cut := boundedEvidence(shown[i]); cut != shown[i] {
+		if cut := boundEvidence(shown[i]); cut != shown[i] {
 			if &shown[0] == &all[0] {
 				shown = append([]v1alpha1.Evidence(nil), shown...) // they are the inventory's
 			}
@@ -60,7 +60,7 @@ func (r room) shown(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
 	return shown
 }
 
-func boundedEvidence(e v1alpha1.Evidence) v1alpha1.Evidence {
+func boundEvidence(e v1alpha1.Evidence) v1alpha1.Evidence {
 	const group, kind, namespace, name = 128, 63, 63, 253 // as long as the API server allows them
 	return v1alpha1.Evidence{
 		APIVersion: text.Bound(e.APIVersion, group), Kind: text.Bound(e.Kind, kind), Namespace: text.Bound(e.Namespace, namespace), Name: text.Bound(e.Name, name),
@@ -68,15 +68,15 @@ func boundedEvidence(e v1alpha1.Evidence) v1alpha1.Evidence {
 	}
 }
 
-func boundedDiagnosis(d v1alpha1.Diagnosis) v1alpha1.Diagnosis {
+func boundDiagnosis(d v1alpha1.Diagnosis) v1alpha1.Diagnosis {
 	const name = 253
 	d.Workload.Namespace, d.Workload.Name, d.Workload.Kind = text.Bound(d.Workload.Namespace, name), text.Bound(d.Workload.Name, name), text.Bound(d.Workload.Kind, name)
 	d.Pod, d.Container, d.Meaning = text.Bound(d.Pod, name), text.Bound(d.Container, name), text.Bound(d.Meaning, maxText)
-	d.LikelyCauses, d.Commands = boundedAll(d.LikelyCauses, maxCauses), boundedAll(d.Commands, maxCommands)
+	d.LikelyCauses, d.Commands = boundTexts(d.LikelyCauses, maxCauses), boundTexts(d.Commands, maxCommands)
 	return d
 }
 
-func boundedAll(texts []string, most int) []string {
+func boundTexts(texts []string, most int) []string {
 	if texts == nil {
 		return nil
 	}

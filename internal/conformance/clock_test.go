@@ -91,8 +91,8 @@ func TestAnyClock(t *testing.T) {
 				w.runs(running("net", "example/alpha:v1.0.0"))
 			}
 			result := w.evaluate()
-			if result.Again <= 0 {
-				rt.Fatalf("evaluate again in %s", result.Again)
+			if result.RequeueAfter <= 0 {
+				rt.Fatalf("evaluate again in %s", result.RequeueAfter)
 			}
 			r := w.requirement("it")
 			if (r.Verdict == v1alpha1.VerdictSatisfied) != there {

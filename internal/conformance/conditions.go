@@ -45,30 +45,30 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 			Type: kind, Status: value, Reason: reason, Message: text.Bound(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
-			condition.LastTransitionTime = *e.past(&old.LastTransitionTime)
+			condition.LastTransitionTime = *e.notAfterNow(&old.LastTransitionTime)
 		}
 		built = append(built, condition)
 	}
-	errs := e.mistakes()
+	errs := e.specErrors()
 	value, reason, message := e.conformant(status, now)
 	set(v1alpha1.ConditionConformant, value, reason, message)
 	if len(errs) == 0 {
 		set(v1alpha1.ConditionReady, metav1.ConditionTrue, ReasonEvaluated, "this generation is evaluated whenever something changes")
 	} else {
-		text := strings.Join(errs[:min(5, len(errs))], "; ") + more(len(errs)-5)
+		text := strings.Join(errs[:min(5, len(errs))], "; ") + moreText(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
 		set(v1alpha1.ConditionStalled, metav1.ConditionTrue, ReasonInvalidSpec, text)
 	}
 	for i := range status.Layers {
 		condition := e.profile.layers[i].condition
-		value, reason, message := e.judgeAll(status.Layers[i:i+1], condition, now)
+		value, reason, message := e.summarizeLayers(status.Layers[i:i+1], condition, now)
 		set(condition, value, reason, message)
 	}
 	return built
 }
 
-// mistakes are those of the spec and those that only real objects showed.
-func (e *evaluation) mistakes() []string {
+// specErrors are those of the spec and those that only real objects showed.
+func (e *evaluation) specErrors() []string {
 	texts := make([]string, 0, len(e.profile.Errors))
 	for _, err := range e.profile.Errors {
 		texts = append(texts, err.Error())
@@ -101,23 +101,23 @@ func (e *evaluation) costlyRules() []string {
 }
 
 func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
-	value, reason, message := e.judgeAll(status.Layers, v1alpha1.ConditionConformant, now)
+	value, reason, message := e.summarizeLayers(status.Layers, v1alpha1.ConditionConformant, now)
 	if e.profile.spec.Undeclared != v1alpha1.UndeclaredForbid || value == metav1.ConditionFalse {
 		return value, reason, message
 	}
 	if len(status.Undeclared) > 0 {
 		return metav1.ConditionFalse, ReasonUndeclared, "installed and mentioned by no requirement: " + undeclaredNames(status)
 	}
-	if unseen := e.snapshot.Unseen(); value == metav1.ConditionTrue && len(unseen) > 0 {
-		return metav1.ConditionUnknown, ReasonCannotTell, "whether anything undeclared is installed cannot be said: " + listed(unseen)
+	if unseen := e.snapshot.UnreadableSources(); value == metav1.ConditionTrue && len(unseen) > 0 {
+		return metav1.ConditionUnknown, ReasonCannotTell, "whether anything undeclared is installed cannot be said: " + joinTexts(unseen)
 	}
 	return value, reason, message
 }
 
-// judgeAll says whether the requirements of some layers hold. A failure younger than the grace period leaves a condition that
+// summarizeLayers says whether the requirements of some layers hold. A failure younger than the grace period leaves a condition that
 // was True as it was; one that never was True turns at once, because nothing vouches for it.
-func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
-	var failing, unknown few
+func (e *evaluation) summarizeLayers(layers []v1alpha1.LayerStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
+	var failing, unknown boundedList
 	required := 0
 	var since *metav1.Time
 	for i := range layers {
@@ -127,7 +127,7 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 				continue
 			}
 			required++
-			if holds(r.Verdict) {
+			if isGood(r.Verdict) {
 				continue
 			}
 			text := func() string {
@@ -150,9 +150,9 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 	switch {
 	case failing.count > 0:
 		message := failing.String()
-		if grace := e.profile.grace(); grace > 0 && meta.IsStatusConditionTrue(e.before.Conditions, condition) {
+		if grace := e.profile.gracePeriod(); grace > 0 && meta.IsStatusConditionTrue(e.before.Conditions, condition) {
 			if end := since.Add(grace); now.Before(end) {
-				e.wake(end, now)
+				e.requeueAt(end, now)
 				return metav1.ConditionTrue, ReasonGrace, "still within the grace period of " + grace.String() + ": " + message
 			}
 		}
@@ -163,21 +163,21 @@ func (e *evaluation) judgeAll(layers []v1alpha1.LayerStatus, condition string, n
 	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d required requirements hold", required)
 }
 
-func (p *Profile) grace() time.Duration {
+func (p *Profile) gracePeriod() time.Duration {
 	if p.spec.GracePeriod == nil {
 		return 0
 	}
 	return p.spec.GracePeriod.Duration
 }
 
-// few are the first of some texts: where a hundred fail, a message names four.
-type few struct {
+// boundedList are the first of some texts: where a hundred fail, a message names four.
+type boundedList struct {
 	texts []string
 	count int
 }
 
 // add adds a text, which is made where it is named.
-func (f *few) add(text func() string) {
+func (f *boundedList) add(text func() string) {
 	const named = 4
 	if f.count++; len(f.texts) < named {
 		f.texts = append(f.texts, text())
@@ -185,7 +185,7 @@ func (f *few) add(text func() string) {
 }
 
 // String names them, and says how many there are beside.
-func (f *few) String() string {
+func (f *boundedList) String() string {
 	text := strings.Join(f.texts, "; ")
 	if others := f.count - len(f.texts); others > 0 {
 		text += fmt.Sprintf("; and %d more", others)
@@ -193,20 +193,20 @@ func (f *few) String() string {
 	return text
 }
 
-func listed(texts []string) string {
-	var f few
+func joinTexts(texts []string) string {
+	var f boundedList
 	for _, text := range texts {
 		f.add(func() string { return text })
 	}
 	return f.String()
 }
 
-// Suspended is the status of a profile whose evaluation is suspended: what was found last, and that it is suspended. The
+// SuspendedStatus is the status of a profile whose evaluation is suspended: what was found last, and that it is suspended. The
 // second result says whether that differs from before.
-func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) (v1alpha1.PlatformProfileStatus, bool) {
+func SuspendedStatus(before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) (v1alpha1.PlatformProfileStatus, bool) {
 	status := *before.DeepCopy()
 	status.ObservedGeneration = generation
-	status.Conditions = Own(status.Conditions)
+	status.Conditions = OwnConditions(status.Conditions)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonSuspended, ObservedGeneration: generation,
@@ -216,9 +216,9 @@ func Suspended(before *v1alpha1.PlatformProfileStatus, generation int64, now tim
 	return status, changed || before.ObservedGeneration != generation
 }
 
-// Own are those among stored conditions that the operator writes. Others may keep conditions of their own on a profile; to
+// OwnConditions are those among stored conditions that the operator writes. Others may keep conditions of their own on a profile; to
 // write theirs would be to claim them.
-func Own(stored []metav1.Condition) []metav1.Condition {
+func OwnConditions(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		switch c.Type {
 		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:

@@ -13,61 +13,61 @@ import (
 // maxDiagnoses bounds what the status shows of what is wrong with pods.
 const maxDiagnoses = 16
 
-// diagnoses are what is wrong with the pods of what does not hold, each thing once, however many pods or requirements it
+// diagnosisCollector are what is wrong with the pods of what does not hold, each thing once, however many pods or requirements it
 // is the same for.
-type diagnoses struct {
+type diagnosisCollector struct {
 	required, recommended []v1alpha1.Diagnosis
-	told                  map[ailment]bool // and whether for something that is Required
+	told                  map[workloadSymptom]bool // and whether for something that is Required
 	passedOver            map[facts.Ref]bool
 }
 
-// ailment is what tells one diagnosis from another, whatever the pod.
-type ailment struct {
+// workloadSymptom is what tells one diagnosis from another, whatever the pod.
+type workloadSymptom struct {
 	workload           v1alpha1.WorkloadReference
 	container, symptom string
 }
 
 // diagnoses are those of the installation that a verdict is about, the worst first; none where it holds.
-func (o outcome) diagnoses() []v1alpha1.Diagnosis {
-	if o.installation == nil || holds(o.verdict) {
+func (o requirementOutcome) diagnoses() []v1alpha1.Diagnosis {
+	if o.installation == nil || isGood(o.verdict) {
 		return nil
 	}
 	return o.installation.Diagnoses
 }
 
-// Ailment names a workload and the symptom that it has, for instance "Deployment shop/web: CrashLoop".
-func Ailment(d *v1alpha1.Diagnosis) string {
+// SymptomText names a workload and the symptom that it has, for instance "Deployment shop/web: CrashLoop".
+func SymptomText(d *v1alpha1.Diagnosis) string {
 	of := facts.Ref{Kind: d.Workload.Kind, Namespace: d.Workload.Namespace, Name: d.Workload.Name}
 	return of.String() + ": " + d.Symptom
 }
 
-// toldOf tells whether a requirement's message says already what is wrong with the pods of a workload, be it another thing:
+// mentionsSymptom tells whether a requirement's message says already what is wrong with the pods of a workload, be it another thing:
 // the first that is found is news, and what it turns into stands in the status.
-func toldOf(message string, d *v1alpha1.Diagnosis) bool {
+func mentionsSymptom(message string, d *v1alpha1.Diagnosis) bool {
 	other := *d
 	for _, symptom := range diagnosis.Symptoms {
-		if other.Symptom = symptom; strings.Contains(message, Ailment(&other)) {
+		if other.Symptom = symptom; strings.Contains(message, SymptomText(&other)) {
 			return true
 		}
 	}
 	return false
 }
 
-func leading(all []v1alpha1.Diagnosis) *v1alpha1.Diagnosis {
+func leadingDiagnosis(all []v1alpha1.Diagnosis) *v1alpha1.Diagnosis {
 	if len(all) == 0 {
 		return nil
 	}
 	return &all[0]
 }
 
-func (d *diagnoses) take(all []v1alpha1.Diagnosis, required bool) {
+func (d *diagnosisCollector) add(all []v1alpha1.Diagnosis, required bool) {
 	for _, one := range all {
-		key := ailment{one.Workload, one.Container, one.Symptom}
+		key := workloadSymptom{one.Workload, one.Container, one.Symptom}
 		if already, told := d.told[key]; told && (already || !required) {
 			continue
 		}
 		if d.told == nil {
-			d.told = map[ailment]bool{}
+			d.told = map[workloadSymptom]bool{}
 		}
 		d.told[key] = required
 		if required {
@@ -78,13 +78,13 @@ func (d *diagnoses) take(all []v1alpha1.Diagnosis, required bool) {
 	}
 }
 
-// passOver counts the workloads behind a verdict that does not hold whose pods nobody looks at, because too many workloads
+// countSkipped counts the workloads behind a verdict that does not hold whose pods nobody looks at, because too many workloads
 // are degraded.
-func (d *diagnoses) passOver(o outcome, s *inventory.Snapshot) {
-	if o.installation == nil || holds(o.verdict) {
+func (d *diagnosisCollector) countSkipped(o requirementOutcome, s *inventory.Snapshot) {
+	if o.installation == nil || isGood(o.verdict) {
 		return
 	}
-	for _, ref := range s.PassedOver(o.installation) {
+	for _, ref := range s.UndiagnosedWorkloads(o.installation) {
 		if d.passedOver == nil {
 			d.passedOver = map[facts.Ref]bool{}
 		}
@@ -93,18 +93,18 @@ func (d *diagnoses) passOver(o outcome, s *inventory.Snapshot) {
 }
 
 // worst are the worst few, and how many more there are, one for each workload that nobody looked at. What is Required comes first, whatever ails the rest.
-func (d *diagnoses) worst() ([]v1alpha1.Diagnosis, int32) {
+func (d *diagnosisCollector) worst() ([]v1alpha1.Diagnosis, int32) {
 	diagnosis.Sort(d.required)
 	diagnosis.Sort(d.recommended)
 	shown := slices.Clone(d.required)
 	for _, one := range d.recommended {
-		if !d.told[ailment{one.Workload, one.Container, one.Symptom}] {
+		if !d.told[workloadSymptom{one.Workload, one.Container, one.Symptom}] {
 			shown = append(shown, one)
 		}
 	}
 	shown, rest := shown[:min(maxDiagnoses, len(shown))], shown[min(maxDiagnoses, len(shown)):]
 	for i := range shown {
-		shown[i] = boundedDiagnosis(shown[i])
+		shown[i] = boundDiagnosis(shown[i])
 	}
 	return shown, int32(len(rest) + len(d.passedOver)) //nolint:gosec // it is bounded by what an inventory holds
 }

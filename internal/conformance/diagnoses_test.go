@@ -20,7 +20,7 @@ func (w *world) ails(namespace, name string, symptoms ...string) {
 			Pod:      name + "-1", Container: fmt.Sprintf("c%02d", n), Symptom: symptom, Meaning: "in words",
 		})
 	}
-	w.inventory.Diagnose(facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, found)
+	w.inventory.SetDiagnoses(facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, found)
 }
 
 // shown are the diagnoses of the status, each as "symptom workload container".
@@ -74,18 +74,18 @@ layers:
 func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
 	w := newWorld(t, asks("anyOf: [{component: gamma}], health: Any"))
 	w.runs(broken("reg", "example/gamma:v1"))
-	if result := w.evaluate(); result.Transitions[0].Leading != nil || result.Transitions[0].Bad() {
+	if result := w.evaluate(); result.Transitions[0].Diagnosis != nil || result.Transitions[0].IsFailure() {
 		t.Fatalf("%+v", result.Transitions)
 	}
 	w.declare(asks("anyOf: [{component: gamma}]"))
 	w.ails("reg", "gamma", diagnosis.NotReady, diagnosis.CrashLoop)
 	result := w.evaluate()
-	if len(result.Transitions) != 1 || !result.Transitions[0].Bad() || Ailment(result.Transitions[0].Leading) != "Deployment reg/gamma: CrashLoop" {
+	if len(result.Transitions) != 1 || !result.Transitions[0].IsFailure() || SymptomText(result.Transitions[0].Diagnosis) != "Deployment reg/gamma: CrashLoop" {
 		t.Errorf("%+v", result.Transitions)
 	}
 	w.runs(running("reg", "example/gamma:v1"))
 	w.ails("reg", "gamma")
-	if result := w.evaluate(); len(result.Transitions) != 1 || result.Transitions[0].Leading != nil {
+	if result := w.evaluate(); len(result.Transitions) != 1 || result.Transitions[0].Diagnosis != nil {
 		t.Errorf("what holds again is diagnosed: %+v", result.Transitions)
 	}
 }
@@ -93,17 +93,17 @@ func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
 func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
 	w := newWorld(t, asks("anyOf: [{component: gamma}]"))
 	w.runs(broken("reg", "example/gamma:v1"))
-	if result := w.evaluate(); len(result.Transitions) != 1 || len(result.Insights) > 0 {
+	if result := w.evaluate(); len(result.Transitions) != 1 || len(result.Diagnosed) > 0 {
 		t.Fatalf("%+v", result)
 	}
 	w.ails("reg", "gamma", diagnosis.NotReady)
 	result := w.evaluate()
-	if len(result.Transitions) > 0 || len(result.Insights) != 1 || Ailment(result.Insights[0].Leading) != "Deployment reg/gamma: NotReady" || result.Insights[0].Now.Verdict != v1alpha1.VerdictDegraded {
+	if len(result.Transitions) > 0 || len(result.Diagnosed) != 1 || SymptomText(result.Diagnosed[0].Diagnosis) != "Deployment reg/gamma: NotReady" || result.Diagnosed[0].Now.Verdict != v1alpha1.VerdictDegraded {
 		t.Fatalf("%+v", result)
 	}
 	w.ails("reg", "gamma", diagnosis.CrashLoop)
-	if result := w.evaluate(); !result.Changed || len(result.Insights) > 0 {
-		t.Errorf("another symptom of the same pods is news again: %+v", result.Insights)
+	if result := w.evaluate(); !result.Changed || len(result.Diagnosed) > 0 {
+		t.Errorf("another symptom of the same pods is news again: %+v", result.Diagnosed)
 	}
 	w.runs(running("reg", "example/gamma:v1"))
 	w.ails("reg", "gamma")
@@ -111,7 +111,7 @@ func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
 	w.runs(broken("reg", "example/gamma:v1"))
 	w.evaluate()
 	w.ails("reg", "gamma", diagnosis.CrashLoop)
-	if result := w.evaluate(); len(result.Insights) != 1 {
+	if result := w.evaluate(); len(result.Diagnosed) != 1 {
 		t.Errorf("the next failure's cause is no news: %+v", result)
 	}
 }
@@ -127,7 +127,7 @@ func TestWorkloadsThatNobodyDiagnosesAreCounted(t *testing.T) {
 	w.runs(all...)
 	w.ails("reg", "gamma-00", diagnosis.CrashLoop)
 	w.evaluate()
-	if got := len(w.inventory.Snapshot().ToDiagnose()); got != 32 {
+	if got := len(w.inventory.Snapshot().DegradedWorkloads()); got != 32 {
 		t.Errorf("%d are diagnosed", got)
 	}
 	if len(w.status.Diagnoses) != 1 || w.status.DiagnosesOmitted != 8 {

@@ -25,10 +25,10 @@ type Result struct {
 	Changed bool
 	// Transitions are the verdicts that turned, in the order of the spec.
 	Transitions []Transition
-	// Insights are the verdicts that turned earlier and whose cause is known now, in the order of the spec.
-	Insights []Insight
-	// Again is when to evaluate next although nothing changes; never zero.
-	Again time.Duration
+	// Diagnosed are the verdicts that turned earlier and whose cause is known now, in the order of the spec.
+	Diagnosed []DiagnosedRequirement
+	// RequeueAfter is when to evaluate next although nothing changes; never zero.
+	RequeueAfter time.Duration
 }
 
 // Transition is a verdict that turned.
@@ -36,19 +36,19 @@ type Transition struct {
 	Layer string
 	From  v1alpha1.Verdict // empty for a requirement that is new
 	Now   v1alpha1.RequirementStatus
-	// Leading is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
-	Leading *v1alpha1.Diagnosis
+	// Diagnosis is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
+	Diagnosis *v1alpha1.Diagnosis
 }
 
-// Bad tells whether the verdict turned to one that does not hold.
-func (t Transition) Bad() bool { return !holds(t.Now.Verdict) }
+// IsFailure tells whether the verdict turned to one that does not hold.
+func (t Transition) IsFailure() bool { return !isGood(t.Now.Verdict) }
 
-// Insight is about a verdict that turned before anything was known of the pods behind it, and is known now.
-type Insight struct {
+// DiagnosedRequirement is about a verdict that turned before anything was known of the pods behind it, and is known now.
+type DiagnosedRequirement struct {
 	Layer string
 	Now   v1alpha1.RequirementStatus
-	// Leading is the worst that is wrong with the pods; never nil.
-	Leading *v1alpha1.Diagnosis
+	// Diagnosis is the worst that is wrong with the pods; never nil.
+	Diagnosis *v1alpha1.Diagnosis
 }
 
 // Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
@@ -58,16 +58,16 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
-		LastChangeTime:     e.past(before.LastChangeTime),
+		LastChangeTime:     e.notAfterNow(before.LastChangeTime),
 	}
 	requirements := 0
 	for i := range p.layers {
 		requirements += len(p.layers[i].requirements)
 	}
-	e.room = roomFor(requirements)
+	e.room = limitsFor(requirements)
 	summary := &v1alpha1.Summary{}
 	for i := range p.layers {
-		status.Layers = append(status.Layers, e.layer(&p.layers[i], summary, now))
+		status.Layers = append(status.Layers, e.evaluateLayer(&p.layers[i], summary, now))
 	}
 	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
 	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
@@ -78,7 +78,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 		status.Reason = "undeclared: cannot tell"
 	}
 
-	result := Result{Transitions: e.transitions, Insights: e.insights, Again: e.again}
+	result := Result{Transitions: e.transitions, Diagnosed: e.insights, RequeueAfter: e.again}
 	if before.LastChangeTime == nil || !isSame(&status, before) {
 		result.Changed = true
 		status.LastChangeTime = &e.now
@@ -95,72 +95,72 @@ type evaluation struct {
 	now         metav1.Time // in whole seconds, as the API stores it
 	again       time.Duration
 	transitions []Transition
-	insights    []Insight
-	diagnoses   diagnoses
-	room        room
+	insights    []DiagnosedRequirement
+	diagnoses   diagnosisCollector
+	room        limits
 }
 
-// wake has the evaluation made again at a time when it comes out differently.
-func (e *evaluation) wake(at, now time.Time) {
+// requeueAt has the evaluation made again at a time when it comes out differently.
+func (e *evaluation) requeueAt(at, now time.Time) {
 	if wait := at.Sub(now); !at.IsZero() && wait > 0 && wait < e.again {
 		e.again = wait
 	}
 }
 
-func (e *evaluation) layer(l *layer, summary *v1alpha1.Summary, now time.Time) v1alpha1.LayerStatus {
+func (e *evaluation) evaluateLayer(l *layer, summary *v1alpha1.Summary, now time.Time) v1alpha1.LayerStatus {
 	status := v1alpha1.LayerStatus{Name: l.name, Verdict: v1alpha1.VerdictSatisfied, Requirements: make([]v1alpha1.RequirementStatus, 0, len(l.requirements))}
-	old := requirementsOf(e.before, l.name)
+	old := findRequirements(e.before, l.name)
 	for i := range l.requirements {
 		r := &l.requirements[i]
-		j := &judging{snapshot: e.snapshot, now: now}
-		o := j.judge(r)
-		e.wake(j.until, now)
+		j := &evaluator{snapshot: e.snapshot, now: now}
+		o := j.evaluateRequirement(r)
+		e.requeueAt(j.until, now)
 		why := o.diagnoses()
-		e.diagnoses.take(why, r.Severity != v1alpha1.SeverityRecommended)
-		e.diagnoses.passOver(o, e.snapshot)
-		was := old.named(r.Name, i)
-		judged := e.dated(e.shown(r, o), was)
+		e.diagnoses.add(why, r.Severity != v1alpha1.SeverityRecommended)
+		e.diagnoses.countSkipped(o, e.snapshot)
+		was := old.find(r.Name, i)
+		judged := e.withTransitionTime(e.newRequirementStatus(r, o), was)
 		if was == nil || was.Verdict != judged.Verdict {
-			t := Transition{Layer: l.name, Now: judged, Leading: leading(why)}
+			t := Transition{Layer: l.name, Now: judged, Diagnosis: leadingDiagnosis(why)}
 			if was != nil {
 				t.From = was.Verdict
 			}
 			e.transitions = append(e.transitions, t)
-		} else if found := leading(why); found != nil && toldOf(judged.Message, found) && !toldOf(was.Message, found) {
-			e.insights = append(e.insights, Insight{Layer: l.name, Now: judged, Leading: found})
+		} else if found := leadingDiagnosis(why); found != nil && mentionsSymptom(judged.Message, found) && !mentionsSymptom(was.Message, found) {
+			e.insights = append(e.insights, DiagnosedRequirement{Layer: l.name, Now: judged, Diagnosis: found})
 		}
-		if was == nil && holds(judged.Verdict) {
+		if was == nil && isGood(judged.Verdict) {
 			judged.LastTransitionTime = nil // it has not changed yet
 		}
 		status.Requirements = append(status.Requirements, judged)
 		status.Total++
-		ok := holds(judged.Verdict)
+		ok := isGood(judged.Verdict)
 		if ok {
 			status.Satisfied++
 		}
-		count(summary, &judged, ok)
-		if judged.Severity != v1alpha1.SeverityRecommended && worse(judged.Verdict, status.Verdict) {
+		countVerdict(summary, &judged, ok)
+		if judged.Severity != v1alpha1.SeverityRecommended && worseOf(judged.Verdict, status.Verdict) {
 			status.Verdict = judged.Verdict
 		}
 	}
 	return status
 }
 
-// worse orders what a layer says of itself: what is bad before what is unknown, and that before what holds.
-func worse(a, b v1alpha1.Verdict) bool {
+// worseOf orders what a layer says of itself: what is bad before what is unknown, and that before what holds.
+func worseOf(a, b v1alpha1.Verdict) bool {
 	weight := func(v v1alpha1.Verdict) int {
 		switch {
-		case holds(v):
+		case isGood(v):
 			return 0
 		case v == v1alpha1.VerdictUnknown:
 			return 1
 		}
-		return 1 + rank(v)
+		return 1 + severityRank(v)
 	}
 	return weight(a) > weight(b)
 }
 
-func count(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
+func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
 	if r.Severity == v1alpha1.SeverityRecommended {
 		summary.Recommended++
 		if ok {
@@ -179,15 +179,15 @@ func count(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
 	}
 }
 
-// shown is what the status says of an outcome, but for what it says of times.
-func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus {
+// newRequirementStatus is what the status says of an outcome, but for what it says of times.
+func (e *evaluation) newRequirementStatus(r *requirement, o requirementOutcome) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: text.Bound(o.message, e.room.text), Evidence: e.room.shown(o.evidence, holds(o.verdict)),
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: text.Bound(o.message, e.room.text), Evidence: e.room.selectEvidence(o.evidence, isGood(o.verdict)),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
 		status.Severity = "" // Required, also where it is one that this version does not know
 	}
-	if !holds(o.verdict) {
+	if !isGood(o.verdict) {
 		status.Remediation = text.Bound(o.remediation, e.room.text)
 	}
 	if o.component != nil {
@@ -202,25 +202,25 @@ func (e *evaluation) shown(r *requirement, o outcome) v1alpha1.RequirementStatus
 	return status
 }
 
-// dated says since when a requirement is as it is, by what the status before says of it.
-func (e *evaluation) dated(status v1alpha1.RequirementStatus, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
+// withTransitionTime says since when a requirement is as it is, by what the status before says of it.
+func (e *evaluation) withTransitionTime(status v1alpha1.RequirementStatus, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
 	status.LastTransitionTime = &e.now
-	if !holds(status.Verdict) {
+	if !isGood(status.Verdict) {
 		status.FailingSince = &e.now
 	}
 	if old == nil {
 		return status
 	}
 	if old.Verdict == status.Verdict {
-		status.LastTransitionTime = e.past(old.LastTransitionTime)
+		status.LastTransitionTime = e.notAfterNow(old.LastTransitionTime)
 	}
 	switch {
-	case status.FailingSince == nil || holds(old.Verdict):
+	case status.FailingSince == nil || isGood(old.Verdict):
 	case old.FailingSince != nil:
-		status.FailingSince = e.past(old.FailingSince)
+		status.FailingSince = e.notAfterNow(old.FailingSince)
 	case old.LastTransitionTime != nil:
 		// An older version, or an older CRD, stored no more.
-		status.FailingSince = e.past(old.LastTransitionTime)
+		status.FailingSince = e.notAfterNow(old.LastTransitionTime)
 	}
 	return status
 }
@@ -228,7 +228,7 @@ func (e *evaluation) dated(status v1alpha1.RequirementStatus, old *v1alpha1.Requ
 // requirements are what a status says of those of a layer.
 type requirements []v1alpha1.RequirementStatus
 
-func requirementsOf(status *v1alpha1.PlatformProfileStatus, layer string) requirements {
+func findRequirements(status *v1alpha1.PlatformProfileStatus, layer string) requirements {
 	for i := range status.Layers {
 		if status.Layers[i].Name == layer {
 			return status.Layers[i].Requirements
@@ -237,8 +237,8 @@ func requirementsOf(status *v1alpha1.PlatformProfileStatus, layer string) requir
 	return nil
 }
 
-// named is the requirement of a name, which most likely stands where it stood; nil where there is none.
-func (all requirements) named(name string, likely int) *v1alpha1.RequirementStatus {
+// find is the requirement of a name, which most likely stands where it stood; nil where there is none.
+func (all requirements) find(name string, likely int) *v1alpha1.RequirementStatus {
 	if likely < len(all) && all[likely].Name == name {
 		return &all[likely]
 	}
@@ -256,7 +256,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 		return nil
 	}
 	var found []v1alpha1.UndeclaredComponent
-	for _, component := range e.snapshot.Found() {
+	for _, component := range e.snapshot.InstalledComponents() {
 		// The cluster itself is no component that anybody would forbid.
 		if e.profile.components[component.Definition.Name] || component.Definition.Provides("orchestrator") {
 			continue
@@ -266,7 +266,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 				return found
 			}
 			installation := &component.Installations[i]
-			if whole := e.snapshot.PartOf(component, installation); whole != "" && e.profile.components[whole] {
+			if whole := e.snapshot.BundlerOf(component, installation); whole != "" && e.profile.components[whole] {
 				continue // a part of what is declared
 			}
 			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: text.Bound(installation.Namespace, maxName)})
@@ -281,17 +281,17 @@ func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfi
 	const detailed, shown = 2, 4
 	var names, details []string
 	for _, l := range status.Layers {
-		if holds(l.Verdict) {
+		if isGood(l.Verdict) {
 			continue
 		}
 		var failing []string
 		for _, r := range l.Requirements {
-			if r.Severity != v1alpha1.SeverityRecommended && !holds(r.Verdict) {
+			if r.Severity != v1alpha1.SeverityRecommended && !isGood(r.Verdict) {
 				failing = append(failing, r.Name+" "+string(r.Verdict))
 			}
 		}
 		names = append(names, l.Name)
-		details = append(details, l.Name+": "+strings.Join(failing[:min(detailed, len(failing))], ", ")+more(len(failing)-detailed))
+		details = append(details, l.Name+": "+strings.Join(failing[:min(detailed, len(failing))], ", ")+moreText(len(failing)-detailed))
 	}
 	if spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0 {
 		names, details = append(names, "undeclared"), append(details, "undeclared: "+undeclaredNames(status))
@@ -299,10 +299,10 @@ func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfi
 	if len(names) <= detailed {
 		return strings.Join(details, "; ")
 	}
-	return strings.Join(names[:min(shown, len(names))], ", ") + more(len(names)-shown)
+	return strings.Join(names[:min(shown, len(names))], ", ") + moreText(len(names)-shown)
 }
 
-func more(n int) string {
+func moreText(n int) string {
 	if n <= 0 {
 		return ""
 	}
@@ -315,5 +315,5 @@ func undeclaredNames(status *v1alpha1.PlatformProfileStatus) string {
 		set[u.Component] = true
 	}
 	all := slices.Sorted(maps.Keys(set))
-	return strings.Join(all[:min(3, len(all))], ", ") + more(len(all)-3)
+	return strings.Join(all[:min(3, len(all))], ", ") + moreText(len(all)-3)
 }

@@ -22,8 +22,8 @@ layers:
   requirements: [{name: cni, capability: cni}, {name: other, anyOf: [{component: delta}]}]`)
 	w.runs(running("net", "example/alpha:v1.0.0"), broken("reg", "example/gamma:v1"))
 	first := w.evaluate()
-	if !first.Changed || len(first.Transitions) != 2 || first.Again != 10*time.Minute {
-		t.Fatalf("the first evaluation: changed %v, transitions %v, again in %s", first.Changed, first.Transitions, first.Again)
+	if !first.Changed || len(first.Transitions) != 2 || first.RequeueAfter != 10*time.Minute {
+		t.Fatalf("the first evaluation: changed %v, transitions %v, again in %s", first.Changed, first.Transitions, first.RequeueAfter)
 	}
 	for n := range 3 {
 		w.now = w.now.Add(7 * time.Minute)
@@ -54,7 +54,7 @@ func TestTimesSayWhenThingsTurned(t *testing.T) {
 	if !down.LastTransitionTime.Time.Equal(start.Add(2*time.Minute)) || !down.FailingSince.Equal(down.LastTransitionTime) {
 		t.Errorf("missing since %s, failing since %s", down.LastTransitionTime, down.FailingSince)
 	}
-	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].Bad() || result.Transitions[0].Layer != "network" {
+	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].IsFailure() || result.Transitions[0].Layer != "network" {
 		t.Errorf("the transition is %+v", result.Transitions)
 	}
 	old, _ := step(running("net", "example/alpha:v1.0.0"))
@@ -62,7 +62,7 @@ func TestTimesSayWhenThingsTurned(t *testing.T) {
 		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
 	}
 	up, result := step(running("net", "example/alpha:v2.0.0"))
-	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].Bad() {
+	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].IsFailure() {
 		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
 	}
 	if got := w.condition("Conformant").LastTransitionTime; !got.Time.Equal(w.now) {
@@ -130,7 +130,7 @@ layers:
 			w := newWorld(t, test.spec)
 			w.runs(test.runs...)
 			if test.blind {
-				w.inventory.Feed("deployments.apps").Lose(facts.Failing, "no permission")
+				w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission")
 			}
 			w.evaluate()
 			w.wantConformant(test.conformant, test.reason)
@@ -212,12 +212,12 @@ func TestGracePeriod(t *testing.T) {
 		if got := w.requirement("it").Verdict; got != v1alpha1.VerdictMissing {
 			t.Errorf("the verdict waits for the grace period: %s", got)
 		}
-		if result.Again != 5*time.Minute {
-			t.Errorf("the next evaluation is in %s, want it when the grace period passes", result.Again)
+		if result.RequeueAfter != 5*time.Minute {
+			t.Errorf("the next evaluation is in %s, want it when the grace period passes", result.RequeueAfter)
 		}
 		w.now = w.now.Add(5*time.Minute - time.Second)
-		if result = w.evaluate(); result.Again != time.Second {
-			t.Errorf("a second before the end the next evaluation is in %s", result.Again)
+		if result = w.evaluate(); result.RequeueAfter != time.Second {
+			t.Errorf("a second before the end the next evaluation is in %s", result.RequeueAfter)
 		}
 		w.wantConformant("True", ReasonGrace)
 		w.now = w.now.Add(time.Second)
@@ -284,7 +284,7 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 			if got := w.requirement("fine").Verdict; got != v1alpha1.VerdictSatisfied {
 				t.Errorf("the requirement beside the mistake is %s", got)
 			}
-			if got := w.requirement("it").Verdict; holds(got) {
+			if got := w.requirement("it").Verdict; isGood(got) {
 				t.Errorf("the mistaken requirement is %s", got)
 			}
 			if again := w.evaluate(); !first.Changed || again.Changed {
@@ -356,7 +356,7 @@ func TestSuspendedKeepsWhatWasFound(t *testing.T) {
 	w := newWorld(t, asks("capability: cni"))
 	w.evaluate()
 	later := w.now.Add(time.Hour)
-	suspended, changed := Suspended(&w.status, 2, later)
+	suspended, changed := SuspendedStatus(&w.status, 2, later)
 	if !changed || suspended.ObservedGeneration != 2 || suspended.Layers[0].Requirements[0].Verdict != v1alpha1.VerdictMissing {
 		t.Errorf("changed %v, status %+v", changed, suspended)
 	}
@@ -365,7 +365,7 @@ func TestSuspendedKeepsWhatWasFound(t *testing.T) {
 			t.Errorf("Ready is %+v", c)
 		}
 	}
-	if _, changed := Suspended(&suspended, 2, later.Add(time.Hour)); changed {
+	if _, changed := SuspendedStatus(&suspended, 2, later.Add(time.Hour)); changed {
 		t.Error("suspending twice wrote twice")
 	}
 }

@@ -18,8 +18,8 @@ type Explanation struct {
 	Layer       string            `json:"layer"`
 	Requirement string            `json:"requirement"`
 	Severity    v1alpha1.Severity `json:"severity"`
-	// Asked is what the requirement asks for, a sentence each.
-	Asked []string `json:"asked"`
+	// Request is what the requirement asks for, a sentence each.
+	Request []string `json:"asked"`
 	// Sources are what was looked at, or could not be.
 	Sources []ExplainedSource `json:"sources"`
 	// Components are those that the requirement is about, found or not, in the order in which it names them.
@@ -46,13 +46,13 @@ type ExplainedSource struct {
 type ExplainedComponent struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"` // the range that is asked for
-	// Rival says that it is not asked for, and that it may not be there beside what is.
-	Rival         bool                    `json:"rival,omitempty"`
-	Defined       bool                    `json:"defined"`
+	// IsRival says that it is not asked for, and that it may not be there beside what is.
+	IsRival       bool                    `json:"rival,omitempty"`
+	IsDefined     bool                    `json:"defined"`
 	Installations []ExplainedInstallation `json:"installations"`
-	Residue       []v1alpha1.Evidence     `json:"residue,omitempty"`
-	// Blind is what could not be looked at that might prove it.
-	Blind []string `json:"blind,omitempty"`
+	Leftovers     []v1alpha1.Evidence     `json:"residue,omitempty"`
+	// UnreadableSources is what could not be looked at that might prove it.
+	UnreadableSources []string `json:"blind,omitempty"`
 }
 
 // ExplainedInstallation is one copy, and how it was judged by itself.
@@ -61,7 +61,7 @@ type ExplainedInstallation struct {
 	Version   string               `json:"version,omitempty"`
 	Variant   string               `json:"variant,omitempty"`
 	Health    v1alpha1.Health      `json:"health"`
-	Why       string               `json:"why,omitempty"`
+	Reason    string               `json:"why,omitempty"`
 	Verdict   v1alpha1.Verdict     `json:"verdict,omitempty"`
 	Message   string               `json:"message,omitempty"`
 	Evidence  []v1alpha1.Evidence  `json:"evidence"`
@@ -120,24 +120,24 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	case len(fitting) > 1:
 		return nil, fmt.Errorf("more than one requirement is called %q: say which one, %s", name, strings.Join(fitting, " or "))
 	}
-	j := &judging{snapshot: s, now: now}
-	o := j.judge(r)
+	j := &evaluator{snapshot: s, now: now}
+	o := j.evaluateRequirement(r)
 	e := &Explanation{
-		Layer: layer, Requirement: r.Name, Severity: r.Severity, Asked: r.asked(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
-		Sources: r.sources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
+		Layer: layer, Requirement: r.Name, Severity: r.Severity, Request: r.describeRequest(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
+		Sources: r.explainSources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
 	}
-	if holds(o.verdict) {
+	if isGood(o.verdict) {
 		e.Remediation = ""
 	}
-	e.Conformant = meaning(r.Severity, o.verdict)
+	e.Conformant = explainMeaning(r.Severity, o.verdict)
 	for _, c := range r.choices {
 		e.Components = append(e.Components, j.explainChoice(r, c))
 	}
 	for _, rival := range r.rivals {
 		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
-		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.Blind) > 0) {
+		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.UnreadableSources) > 0) {
 			found := explainComponent(component)
-			found.Rival = true
+			found.IsRival = true
 			e.Components = append(e.Components, found)
 		}
 	}
@@ -150,9 +150,9 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	return e, nil
 }
 
-func meaning(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
+func explainMeaning(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
 	switch {
-	case holds(verdict):
+	case isGood(verdict):
 		return "it holds"
 	case severity == v1alpha1.SeverityRecommended:
 		return "it does not hold, and is only Recommended: the profile can be conformant without it"
@@ -162,8 +162,8 @@ func meaning(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
 	return "it is Required and does not hold: the profile is not conformant"
 }
 
-// asked says in sentences what a requirement asks for.
-func (r *requirement) asked() []string {
+// describeRequest says in sentences what a requirement asks for.
+func (r *requirement) describeRequest() []string {
 	var asked []string
 	say := func(format string, args ...any) { asked = append(asked, fmt.Sprintf(format, args...)) }
 	not := ""
@@ -203,8 +203,8 @@ func (r *requirement) asked() []string {
 	return asked
 }
 
-// sources are those that can prove what the requirement is about, and the resources that its rules read.
-func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
+// explainSources are those that can prove what the requirement is about, and the resources that its rules read.
+func (r *requirement) explainSources(s *inventory.Snapshot) []ExplainedSource {
 	seen := map[string]ExplainedSource{}
 	prove := func(name string) {
 		component := s.Component(name)
@@ -212,7 +212,7 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 			return
 		}
 		for _, source := range component.Definition.ProofSources() {
-			at := s.Source(source)
+			at := s.SourceStatus(source)
 			seen[source] = ExplainedSource{Name: source, State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
@@ -226,15 +226,15 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 	}
 	read := func(resources []rule.Resource) {
 		for _, resource := range resources {
-			at := s.Resource(resource)
+			at := s.ResourceStatus(resource)
 			seen[resource.String()] = ExplainedSource{Name: resource.String(), State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
 		}
 	}
 	if r.rule != nil {
-		read(r.rule.ReadResources())
+		read(r.rule.AllResources())
 	}
 	for _, c := range r.checks {
-		read(c.Rule.ReadResources())
+		read(c.Rule.AllResources())
 	}
 	all := make([]ExplainedSource, 0, len(seen))
 	for _, name := range slices.Sorted(maps.Keys(seen)) {
@@ -244,42 +244,42 @@ func (r *requirement) sources(s *inventory.Snapshot) []ExplainedSource {
 }
 
 func explainComponent(c *inventory.Component) ExplainedComponent {
-	found := ExplainedComponent{Name: c.Definition.Name, Defined: true, Residue: c.Residue, Blind: c.Blind, Installations: []ExplainedInstallation{}}
+	found := ExplainedComponent{Name: c.Definition.Name, IsDefined: true, Leftovers: c.Leftovers, UnreadableSources: c.UnreadableSources, Installations: []ExplainedInstallation{}}
 	for i := range c.Installations {
 		one := &c.Installations[i]
 		found.Installations = append(found.Installations, ExplainedInstallation{
-			Namespace: one.Namespace, Version: one.Version, Variant: one.Variant, Health: one.Health, Why: one.Message, Evidence: one.Evidence, Diagnoses: one.Diagnoses,
+			Namespace: one.Namespace, Version: one.Version, Variant: one.Variant, Health: one.Health, Reason: one.Message, Evidence: one.Evidence, Diagnoses: one.Diagnoses,
 		})
 	}
 	return found
 }
 
-func (j *judging) explainChoice(r *requirement, c choice) ExplainedComponent {
+func (j *evaluator) explainChoice(r *requirement, c choice) ExplainedComponent {
 	component := j.snapshot.Component(c.component)
 	if component == nil {
 		return ExplainedComponent{Name: c.component, Version: c.text, Installations: []ExplainedInstallation{}}
 	}
 	found := explainComponent(component)
 	found.Version = c.text
-	if r.Presence == v1alpha1.PresenceAbsent || component.Obscured {
+	if r.Presence == v1alpha1.PresenceAbsent || component.IsPartlyUnreadable {
 		return found // a copy is not judged by itself
 	}
 	for i := range found.Installations {
-		o := j.installed(r, c, component.Definition, &component.Installations[i])
+		o := j.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
 		found.Installations[i].Verdict, found.Installations[i].Message = o.verdict, o.message
 	}
 	return found
 }
 
 // explainCheck runs a named check by itself, for each component that is asked for and offers it.
-func (j *judging) explainCheck(r *requirement, c check) []ExplainedRule {
+func (j *evaluator) explainCheck(r *requirement, c check) []ExplainedRule {
 	var all []ExplainedRule
 	for _, choice := range r.choices {
 		component := j.snapshot.Component(choice.component)
 		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
 			continue
 		}
-		ran := j.explainRule(&c.instance, ExplainedRule{Name: c.Name, Component: choice.component, Parameters: told(c)}, j.named(c, component.Definition))
+		ran := j.explainRule(&c.instance, ExplainedRule{Name: c.Name, Component: choice.component, Parameters: checkParameters(c)}, j.evaluateNamedCheck(c, component.Definition))
 		if len(component.Installations) == 0 {
 			ran.Skipped = choice.component + " is not installed"
 		}
@@ -289,15 +289,15 @@ func (j *judging) explainCheck(r *requirement, c check) []ExplainedRule {
 }
 
 // explainRule adds to an explanation what a rule came to.
-func (j *judging) explainRule(instance *rule.Instance, explained ExplainedRule, o outcome) ExplainedRule {
+func (j *evaluator) explainRule(instance *rule.Instance, explained ExplainedRule, o requirementOutcome) ExplainedRule {
 	came := j.snapshot.Outcome(instance.Key)
 	explained.Resource, explained.Verdict, explained.Message = resourceNames(instance.Rule), o.verdict, o.message
-	explained.Matched, explained.Satisfied, explained.Objects = came.Matched, came.Satisfied, evidenceOf(came)
+	explained.Matched, explained.Satisfied, explained.Objects = came.Matched, came.Satisfied, ruleEvidence(came)
 	return explained
 }
 
-// told are the parameters of a check as text.
-func told(c check) map[string]any {
+// checkParameters are the parameters of a check as text.
+func checkParameters(c check) map[string]any {
 	if len(c.instance.Params) == 0 {
 		return nil
 	}

@@ -55,13 +55,13 @@ func FuzzProfile(f *testing.F) {
 	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	i := inventory.New(known, func() time.Time { return now })
 	for _, name := range []string{"deployments.apps", "daemonsets.apps", "statefulsets.apps", "customresourcedefinitions.apiextensions.k8s.io", "nodes"} {
-		i.Feed(name).Replace(nil)
+		i.Source(name).Replace(nil)
 	}
-	i.Feed("deployments.apps").Replace([]facts.Fact{
+	i.Source("deployments.apps").Replace([]facts.Fact{
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
 	})
-	i.Rules.Feed(rule.Resource{Resource: "hostile"}).Replace(keep(f, map[string]any{"text": hostile}))
+	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(keep(f, map[string]any{"text": hostile}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		profiles, err := manifest.Profiles(bytes.NewReader(data))
@@ -150,7 +150,7 @@ func TestTheLargestProfile(t *testing.T) {
 	for n := range 8 {
 		nodes = append(nodes, &facts.Node{Ref: facts.Ref{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("n", 252) + string(rune('a'+n))}, Kubelet: "v1.2." + strings.Repeat("9", 12), OSImage: worst(100000)})
 	}
-	i.Feed("nodes").Replace(nodes)
+	i.Source("nodes").Replace(nodes)
 	compiled := Compile(spec, known)
 	if len(compiled.Errors) > 0 {
 		t.Fatal(compiled.Errors.ToAggregate())

@@ -186,7 +186,7 @@ func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			if test.server != "" {
-				i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(test.server)})
+				i.Source(catalog.APIServerSource).Replace([]facts.Fact{facts.NewAPIServer(test.server)})
 				i.Rules.Flush()
 			}
 			got := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now).Status.Layers[0].Requirements[0]

@@ -72,21 +72,21 @@ func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 	for i := range spec.Layers {
 		l := &spec.Layers[i]
 		path := field.NewPath("spec", "layers").Index(i)
-		compiled := layer{name: l.Name, condition: conditionOf(l.Name)}
+		compiled := layer{name: l.Name, condition: conditionTypeOf(l.Name)}
 		if other, taken := conditions[compiled.condition]; taken {
 			p.Errors = append(p.Errors, field.Invalid(path.Child("name"), l.Name,
 				fmt.Sprintf("its condition %s is that of the layer %q too: rename one of them", compiled.condition, other)))
 		}
 		conditions[compiled.condition] = l.Name
 		for j := range l.Requirements {
-			compiled.requirements = append(compiled.requirements, p.requirement(path.Child("requirements").Index(j), &l.Requirements[j], c))
+			compiled.requirements = append(compiled.requirements, p.compileRequirement(path.Child("requirements").Index(j), &l.Requirements[j], c))
 		}
 		p.layers = append(p.layers, compiled)
 	}
 	return p
 }
 
-func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *catalog.Catalog) requirement {
+func (p *Profile) compileRequirement(path *field.Path, r *v1alpha1.Requirement, c *catalog.Catalog) requirement {
 	compiled := requirement{Requirement: r, path: path}
 	refuse := func(err *field.Error) {
 		p.Errors = append(p.Errors, err)
@@ -97,7 +97,7 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	switch {
 	case r.Capability != "":
 		providers := c.Providers(r.Capability)
-		if refused := c.RefusedProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
+		if refused := c.InvalidProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
 			refuse(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(refusedDefinition, strings.Join(refused, ", "))))
 		} else if len(providers) == 0 {
 			const mend = "correct the name, or apply a PlatformComponent that provides it"
@@ -109,9 +109,9 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 		}
 		compiled.rivals = providers
 	case len(r.AnyOf) > 0:
-		p.anyOf(path, &compiled, c, refuse)
+		p.compileAnyOf(path, &compiled, c, refuse)
 	case r.Rule != nil:
-		p.ownRule(path.Child("rule"), &compiled, refuse)
+		p.compileRule(path.Child("rule"), &compiled, refuse)
 	case r.Attestation == nil:
 		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, rule and attestation"))
 	}
@@ -127,25 +127,25 @@ func (p *Profile) requirement(path *field.Path, r *v1alpha1.Requirement, c *cata
 	return compiled
 }
 
-// ownRule compiles a rule of the profile's own.
-func (p *Profile) ownRule(path *field.Path, compiled *requirement, refuse func(*field.Error)) {
+// compileRule compiles a rule of the profile's own.
+func (p *Profile) compileRule(path *field.Path, compiled *requirement, refuse func(*field.Error)) {
 	instance := rule.NewInstance(rule.New(compiled.Rule, rule.ProfileScope, ""), nil, "")
 	for _, err := range instance.Compile(path) {
 		refuse(err)
 	}
-	for _, resource := range instance.ReadResources() {
-		if forbiddenResource(resource) {
+	for _, resource := range instance.AllResources() {
+		if isForbiddenResource(resource) {
 			refuse(field.Forbidden(path, "the resource "+resource.String()+" is never read"))
 		}
 	}
 	if compiled.broken == "" {
 		compiled.rule = &instance
-		p.use(instance)
+		p.addInstance(instance)
 	}
 }
 
-// use has a rule evaluated for the profile.
-func (p *Profile) use(instance rule.Instance) {
+// addInstance has a rule evaluated for the profile.
+func (p *Profile) addInstance(instance rule.Instance) {
 	if !slices.Contains(p.ruleKeys, instance.Key) {
 		p.instances, p.ruleKeys = append(p.instances, instance), append(p.ruleKeys, instance.Key)
 	}
@@ -157,7 +157,7 @@ const refusedDefinition = "the PlatformComponent %s is not in use: its condition
 // mendComponent says what to do about a component that nobody defines.
 const mendComponent = "correct the name, or apply a PlatformComponent of that name"
 
-func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
+func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
 	var unknown []string
 	var refused field.ErrorList
 	var shared []string
@@ -165,7 +165,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 		at := path.Child("anyOf").Index(i)
 		component := c.Component(wanted.Component)
 		switch {
-		case component == nil && c.Refused(wanted.Component):
+		case component == nil && c.IsInvalid(wanted.Component):
 			refused = append(refused, field.Invalid(at.Child("component"), wanted.Component, fmt.Sprintf(refusedDefinition, wanted.Component)))
 		case component == nil:
 			p.Errors = append(p.Errors, field.Invalid(at.Child("component"), wanted.Component, "nobody defines this component: "+mendComponent))
@@ -214,7 +214,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 				continue
 			}
 			found = true
-			params, errs := named.Params(at.Child("parameters"), asked.Parameters)
+			params, errs := named.ParseParameters(at.Child("parameters"), asked.Parameters)
 			for _, err := range errs {
 				refuse(err)
 			}
@@ -223,7 +223,7 @@ func (p *Profile) anyOf(path *field.Path, compiled *requirement, c *catalog.Cata
 			}
 			instance := rule.NewInstance(named.Rule, params, component.Name)
 			compiled.checks = append(compiled.checks, check{NamedCheck: named, instance: instance, path: at})
-			p.use(instance)
+			p.addInstance(instance)
 		}
 		if !found && len(unknown)+len(refused) < len(compiled.AnyOf) {
 			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
@@ -251,8 +251,8 @@ func (p *Profile) Interval() time.Duration {
 	return p.spec.Interval.Duration
 }
 
-// forbiddenResource repeats the schema's rule for specs that come from files and never met the API server.
-func forbiddenResource(r rule.Resource) bool {
+// isForbiddenResource repeats the schema's rule for specs that come from files and never met the API server.
+func isForbiddenResource(r rule.Resource) bool {
 	switch r.Group {
 	case "":
 		return r.Resource == "secrets" || r.Resource == "pods" || r.Resource == "events"
@@ -262,8 +262,8 @@ func forbiddenResource(r rule.Resource) bool {
 	return false
 }
 
-// conditionOf names a layer's condition: "service-mesh" is reported by ServiceMeshConformant.
-func conditionOf(layer string) string {
+// conditionTypeOf names a layer's condition: "service-mesh" is reported by ServiceMeshConformant.
+func conditionTypeOf(layer string) string {
 	var b strings.Builder
 	for _, word := range strings.Split(layer, "-") {
 		if word != "" {

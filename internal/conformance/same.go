@@ -13,7 +13,7 @@ import (
 // isSame says whether a status equals the stored one, in which conditions of others are left out.
 func isSame(status, stored *v1alpha1.PlatformProfileStatus) bool {
 	a, b := *status, *stored
-	a.Conditions, b.Conditions = sortByType(status.Conditions), sortByType(Own(stored.Conditions))
+	a.Conditions, b.Conditions = sortByType(status.Conditions), sortByType(OwnConditions(stored.Conditions))
 	return equality.Semantic.DeepEqual(&a, &b)
 }
 

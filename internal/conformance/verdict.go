@@ -13,8 +13,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// outcome is the verdict on one requirement with what to say about it.
-type outcome struct {
+// requirementOutcome is the verdict on one requirement with what to say about it.
+type requirementOutcome struct {
 	verdict      v1alpha1.Verdict
 	component    *catalog.Component
 	installation *inventory.Installation
@@ -23,40 +23,40 @@ type outcome struct {
 	evidence     []v1alpha1.Evidence
 }
 
-// judging is what verdicts are made from.
-type judging struct {
+// evaluator is what verdicts are made from.
+type evaluator struct {
 	snapshot *inventory.Snapshot
 	now      time.Time
 	// until is when an outcome changes although the snapshot does not; zero for never.
 	until time.Time
 }
 
-// judge decides one requirement.
-func (j *judging) judge(r *requirement) outcome {
+// evaluateRequirement decides one requirement.
+func (j *evaluator) evaluateRequirement(r *requirement) requirementOutcome {
 	switch {
 	case r.broken != "":
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
+		return requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
 	case r.Attestation != nil:
-		return j.attested(r.Attestation)
+		return j.evaluateAttestation(r.Attestation)
 	case r.rule != nil:
-		return j.ruled(r)
+		return j.evaluateRule(r)
 	case r.Presence == v1alpha1.PresenceAbsent:
-		return absent(r, j.snapshot)
+		return evaluateAbsent(r, j.snapshot)
 	}
-	return j.present(r)
+	return j.evaluatePresent(r)
 }
 
-func (j *judging) attested(a *v1alpha1.Attestation) outcome {
+func (j *evaluator) evaluateAttestation(a *v1alpha1.Attestation) requirementOutcome {
 	vouched := fmt.Sprintf("%s vouches for it: %s", a.By, a.Reason)
 	if a.URL != "" {
 		vouched += " (" + a.URL + ")"
 	}
 	if a.Expires == nil {
-		return outcome{verdict: v1alpha1.VerdictAttested, message: vouched}
+		return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: vouched}
 	}
 	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
 	if !j.now.Before(a.Expires.Time) {
-		return outcome{
+		return requirementOutcome{
 			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
 			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
 		}
@@ -64,20 +64,20 @@ func (j *judging) attested(a *v1alpha1.Attestation) outcome {
 	if j.until.IsZero() || a.Expires.Time.Before(j.until) {
 		j.until = a.Expires.Time
 	}
-	return outcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
+	return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
 }
 
-// ruled is the verdict on a requirement with a rule of its own.
-func (j *judging) ruled(r *requirement) outcome {
+// evaluateRule is the verdict on a requirement with a rule of its own.
+func (j *evaluator) evaluateRule(r *requirement) requirementOutcome {
 	came := j.snapshot.Outcome(r.rule.Key)
 	message := r.Rule.Message
 	if came.State == facts.NotServed {
-		return outcome{
+		return requirementOutcome{
 			verdict: v1alpha1.VerdictMissing, message: "the cluster serves no " + resourceNames(r.rule.Rule) + ", which the rule reads: " + message,
 			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	o := judgeOutcome(r.rule.Rule, came)
+	o := verdictOfRule(r.rule.Rule, came)
 	switch o.verdict {
 	case v1alpha1.VerdictSatisfied:
 		o.message = message
@@ -90,37 +90,37 @@ func (j *judging) ruled(r *requirement) outcome {
 	return o
 }
 
-// judgeOutcome turns the outcome of a rule into a verdict, with a message where the rule could not be evaluated.
-func judgeOutcome(r *rule.Rule, came *rule.Outcome) outcome {
+// verdictOfRule turns the outcome of a rule into a verdict, with a message where the rule could not be evaluated.
+func verdictOfRule(r *rule.Rule, came *rule.Outcome) requirementOutcome {
 	switch {
 	case came.State == facts.Pending:
 		reason := came.Reason
 		if reason == "" {
 			reason = resourceNames(r) + " were not read yet"
 		}
-		return outcome{verdict: v1alpha1.VerdictUnknown, message: reason}
+		return requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: reason}
 	case came.State.IsUnreadable():
-		return blind([]string{came.Reason})
+		return unknownOutcome([]string{came.Reason})
 	case errors.Is(came.Err, rule.ErrTooCostly):
-		return outcome{
+		return requirementOutcome{
 			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
 			remediation: "Make the expression cheaper: do not nest loops over lists, and compute what is the same for all objects in a variable that does not use object.",
 		}
 	case came.Err != nil:
-		return outcome{
+		return requirementOutcome{
 			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
 			remediation: "Guard fields that objects may lack with optional access, for example object.?status.?phase.orValue('').",
 		}
 	}
-	o := outcome{verdict: v1alpha1.VerdictSatisfied, evidence: evidenceOf(came)}
-	if !came.Holds {
+	o := requirementOutcome{verdict: v1alpha1.VerdictSatisfied, evidence: ruleEvidence(came)}
+	if !came.IsSatisfied {
 		o.verdict, o.remediation = v1alpha1.VerdictCheckFailed, "Look at the objects: kubectl get "+strings.ReplaceAll(resourceNames(r), " and ", ",")+" -A"
 	}
 	return o
 }
 
-// evidenceOf are the objects that the outcome of a rule follows from.
-func evidenceOf(came *rule.Outcome) []v1alpha1.Evidence {
+// ruleEvidence are the objects that the outcome of a rule follows from.
+func ruleEvidence(came *rule.Outcome) []v1alpha1.Evidence {
 	var evidence []v1alpha1.Evidence
 	for _, object := range came.Objects {
 		evidence = append(evidence, object.Evidence())
@@ -137,9 +137,9 @@ func resourceNames(r *rule.Rule) string {
 	return strings.Join(names, " and ")
 }
 
-func absent(r *requirement, s *inventory.Snapshot) outcome {
+func evaluateAbsent(r *requirement, s *inventory.Snapshot) requirementOutcome {
 	var blindSpots []string
-	var unjudged *outcome
+	var unjudged *requirementOutcome
 	for _, c := range r.choices {
 		component := s.Component(c.component)
 		if component == nil {
@@ -148,39 +148,39 @@ func absent(r *requirement, s *inventory.Snapshot) outcome {
 		for i := range component.Installations {
 			installation := &component.Installations[i]
 			if c.version != nil && installation.Version == "" {
-				unjudged = &outcome{
+				unjudged = &requirementOutcome{
 					verdict: v1alpha1.VerdictUnknown, component: component.Definition, installation: installation, evidence: installation.Evidence,
-					message:     fmt.Sprintf("%s is installed%s, and nothing tells its version: whether it is one of %s cannot be judged", c.component, in(installation), c.text),
+					message:     fmt.Sprintf("%s is installed%s, and nothing tells its version: whether it is one of %s cannot be judged", c.component, inNamespace(installation), c.text),
 					remediation: tellVersion,
 				}
 				continue // another copy may certainly be forbidden
 			}
-			if c.version != nil && !within(c, installation) {
+			if c.version != nil && !isInRange(c, installation) {
 				continue
 			}
-			return outcome{
+			return requirementOutcome{
 				verdict: v1alpha1.VerdictForbidden, component: component.Definition, installation: installation, evidence: installation.Evidence,
-				message:     "must not be there: " + describe(component.Definition, installation),
+				message:     "must not be there: " + describeInstallation(component.Definition, installation),
 				remediation: "Remove " + component.Definition.DisplayName + ", or allow it in the profile.",
 			}
 		}
-		blindSpots = append(blindSpots, component.Blind...)
+		blindSpots = append(blindSpots, component.UnreadableSources...)
 	}
 	switch {
 	case unjudged != nil:
 		return *unjudged
 	case len(blindSpots) > 0:
-		return blind(blindSpots)
+		return unknownOutcome(blindSpots)
 	}
-	return outcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + names(r.choices) + " is installed"}
+	return requirementOutcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + joinNames(r.choices) + " is installed"}
 }
 
-func (j *judging) present(r *requirement) outcome {
+func (j *evaluator) evaluatePresent(r *requirement) requirementOutcome {
 	s := j.snapshot
-	if conflict, found := conflict(r, s); found {
+	if conflict, found := findConflict(r, s); found {
 		return conflict
 	}
-	var best *outcome
+	var best *requirementOutcome
 	var blindSpots []string
 	var residue []v1alpha1.Evidence
 	left := ""
@@ -189,39 +189,39 @@ func (j *judging) present(r *requirement) outcome {
 		if component == nil {
 			continue
 		}
-		if len(component.Installations) == 0 || component.Obscured {
-			blindSpots = append(blindSpots, component.Blind...)
+		if len(component.Installations) == 0 || component.IsPartlyUnreadable {
+			blindSpots = append(blindSpots, component.UnreadableSources...)
 		}
-		if len(component.Installations) == 0 && len(component.Residue) > 0 && left == "" {
-			left, residue = remains(component), component.Residue
+		if len(component.Installations) == 0 && len(component.Leftovers) > 0 && left == "" {
+			left, residue = describeLeftovers(component), component.Leftovers
 		}
-		if component.Obscured {
+		if component.IsPartlyUnreadable {
 			continue // part of it may be out of sight: neither its version nor its health can be trusted
 		}
 		for i := range component.Installations {
-			o := j.installed(r, c, component.Definition, &component.Installations[i])
-			if best == nil || rank(o.verdict) < rank(best.verdict) {
+			o := j.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
+			if best == nil || severityRank(o.verdict) < severityRank(best.verdict) {
 				best = &o
 			}
 		}
 	}
 	switch {
-	case best != nil && holds(best.verdict):
-		if unseen := unseenRivals(r, s); len(unseen) > 0 {
-			return blind(unseen)
+	case best != nil && isGood(best.verdict):
+		if unseen := unreadableRivals(r, s); len(unseen) > 0 {
+			return unknownOutcome(unseen)
 		}
 		return *best
 	case len(blindSpots) > 0:
-		return blind(blindSpots)
+		return unknownOutcome(blindSpots)
 	case best != nil:
 		return *best
 	}
-	o := outcome{verdict: v1alpha1.VerdictMissing, message: "not installed: " + names(r.choices), evidence: residue, remediation: install(r, s.Catalog)}
+	o := requirementOutcome{verdict: v1alpha1.VerdictMissing, message: "not installed: " + joinNames(r.choices), evidence: residue, remediation: installAdvice(r, s.Catalog)}
 	switch {
 	case r.Capability != "":
-		o.message = "nothing is installed that provides " + r.Capability + ": " + names(r.choices) + " would"
+		o.message = "nothing is installed that provides " + r.Capability + ": " + joinNames(r.choices) + " would"
 	case len(r.choices) > 1:
-		o.message = "none of them is installed: " + names(r.choices)
+		o.message = "none of them is installed: " + joinNames(r.choices)
 	}
 	if r.undefined != "" {
 		o.message, o.remediation = r.undefined, "Correct the name in the profile, or apply a PlatformComponent for it."
@@ -235,24 +235,24 @@ func (j *judging) present(r *requirement) outcome {
 // tellVersion is what to do about an installation whose version nothing tells.
 const tellVersion = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
 
-// unseenRivals says what could not be looked at that may hold a second implementation, where only one is allowed: that
+// unreadableRivals says what could not be looked at that may hold a second implementation, where only one is allowed: that
 // there is one alone cannot be said then.
-func unseenRivals(r *requirement, s *inventory.Snapshot) []string {
+func unreadableRivals(r *requirement, s *inventory.Snapshot) []string {
 	var unseen []string
 	if r.Exclusive {
 		for _, rival := range r.rivals {
 			if component := s.Component(rival); component != nil && len(component.Installations) == 0 {
-				unseen = append(unseen, component.Blind...)
+				unseen = append(unseen, component.UnreadableSources...)
 			}
 		}
 	}
 	return unseen
 }
 
-// conflict looks for a second implementation where only one is allowed.
-func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {
+// findConflict looks for a second implementation where only one is allowed.
+func findConflict(r *requirement, s *inventory.Snapshot) (requirementOutcome, bool) {
 	if !r.Exclusive {
-		return outcome{}, false
+		return requirementOutcome{}, false
 	}
 	var found []string
 	var evidence []v1alpha1.Evidence
@@ -265,33 +265,33 @@ func conflict(r *requirement, s *inventory.Snapshot) (outcome, bool) {
 		if first == nil {
 			first = component
 		}
-		found = append(found, describe(component.Definition, &component.Installations[0]))
+		found = append(found, describeInstallation(component.Definition, &component.Installations[0]))
 		shown := component.Installations[0].Evidence
 		evidence = append(evidence, shown[:min(4, len(shown))]...)
 	}
 	if len(found) < 2 {
-		return outcome{}, false
+		return requirementOutcome{}, false
 	}
-	return outcome{
+	return requirementOutcome{
 		verdict: v1alpha1.VerdictConflict, component: first.Definition, installation: &first.Installations[0], evidence: evidence[:min(16, len(evidence))],
 		message:     fmt.Sprintf("%d implementations are installed where one is allowed: %s", len(found), strings.Join(found, "; ")),
 		remediation: "Remove all but one of them.",
 	}, true
 }
 
-// installed judges one installation of one choice.
-func (j *judging) installed(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation) outcome {
-	o := outcome{verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence, message: describe(component, installation)}
+// evaluateInstallation judges one installation of one choice.
+func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation) requirementOutcome {
+	o := requirementOutcome{verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence, message: describeInstallation(component, installation)}
 	if c.version != nil {
 		if installation.Version == "" {
 			o.verdict = v1alpha1.VerdictUnknown
-			o.message = fmt.Sprintf("%s is installed%s, and nothing tells its version: the range %s cannot be judged", component.Name, in(installation), c.text)
+			o.message = fmt.Sprintf("%s is installed%s, and nothing tells its version: the range %s cannot be judged", component.Name, inNamespace(installation), c.text)
 			o.remediation = tellVersion
 			return o
 		}
-		if !within(c, installation) {
+		if !isInRange(c, installation) {
 			o.verdict = v1alpha1.VerdictVersionMismatch
-			o.message = fmt.Sprintf("%s %s%s is outside the range %s", component.Name, installation.Version, in(installation), c.text)
+			o.message = fmt.Sprintf("%s %s%s is outside the range %s", component.Name, installation.Version, inNamespace(installation), c.text)
 			o.remediation = fmt.Sprintf("Bring %s into the range %s.", component.DisplayName, c.text)
 			return o
 		}
@@ -299,14 +299,14 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 	if r.Health != v1alpha1.RequireAnyHealth {
 		switch installation.Health {
 		case v1alpha1.HealthDegraded:
-			o.verdict, o.remediation = v1alpha1.VerdictDegraded, lookAt(component, installation)
+			o.verdict, o.remediation = v1alpha1.VerdictDegraded, inspectAdvice(component, installation)
 			if len(installation.Diagnoses) > 0 {
 				why := &installation.Diagnoses[0]
-				o.message += "; " + Ailment(why) + ": " + why.Meaning
+				o.message += "; " + SymptomText(why) + ": " + why.Meaning
 			}
 			return o
 		case v1alpha1.HealthUnknown:
-			o.verdict, o.remediation = v1alpha1.VerdictUnknown, lookAt(component, installation)
+			o.verdict, o.remediation = v1alpha1.VerdictUnknown, inspectAdvice(component, installation)
 			return o
 		}
 	}
@@ -314,7 +314,7 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 		if component.Checks[named.Name] != named.NamedCheck {
 			continue // another choice offers it
 		}
-		if failed := j.named(named, component); !holds(failed.verdict) {
+		if failed := j.evaluateNamedCheck(named, component); !isGood(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
 			if len(failed.evidence) > 0 {
 				o.evidence = failed.evidence
@@ -325,17 +325,17 @@ func (j *judging) installed(r *requirement, c choice, component *catalog.Compone
 	return o
 }
 
-// named judges a named check of a component.
-func (j *judging) named(c check, component *catalog.Component) outcome {
+// evaluateNamedCheck judges a named check of a component.
+func (j *evaluator) evaluateNamedCheck(c check, component *catalog.Component) requirementOutcome {
 	came := j.snapshot.Outcome(c.instance.Key)
 	label := component.Name + "'s check " + c.Name
 	if came.State == facts.NotServed {
-		return outcome{
+		return requirementOutcome{
 			verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + resourceNames(c.Rule),
 			remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + ".",
 		}
 	}
-	o := judgeOutcome(c.Rule, came)
+	o := verdictOfRule(c.Rule, came)
 	switch {
 	case o.verdict == v1alpha1.VerdictCheckFailed:
 		o.message = label + " does not hold: " + came.Explain(c.Rule, c.Message)
@@ -347,8 +347,8 @@ func (j *judging) named(c check, component *catalog.Component) outcome {
 	return o
 }
 
-// blind is the verdict where the operator could not look.
-func blind(reasons []string) outcome {
+// unknownOutcome is the verdict where the operator could not look.
+func unknownOutcome(reasons []string) requirementOutcome {
 	seen := map[string]bool{}
 	var distinct []string
 	for _, reason := range reasons {
@@ -357,18 +357,18 @@ func blind(reasons []string) outcome {
 			distinct = append(distinct, reason)
 		}
 	}
-	o := outcome{verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; ")}
+	o := requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; ")}
 	if strings.Contains(o.message, "no permission") {
 		o.remediation = "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\"."
 	}
 	return o
 }
 
-func within(c choice, installation *inventory.Installation) bool {
-	return installation.Parsed != nil && c.version != nil && c.version.Check(installation.Parsed)
+func isInRange(c choice, installation *inventory.Installation) bool {
+	return installation.SemVer != nil && c.version != nil && c.version.Check(installation.SemVer)
 }
 
-func describe(component *catalog.Component, installation *inventory.Installation) string {
+func describeInstallation(component *catalog.Component, installation *inventory.Installation) string {
 	text := component.Name
 	if installation.Version != "" {
 		text += " " + installation.Version
@@ -376,31 +376,31 @@ func describe(component *catalog.Component, installation *inventory.Installation
 	if installation.Variant != "" {
 		text += " (" + installation.Variant + ")"
 	}
-	text += in(installation) + " is " + string(installation.Health)
+	text += inNamespace(installation) + " is " + string(installation.Health)
 	if installation.Message != "" {
 		text += ": " + installation.Message
 	}
 	return text
 }
 
-func in(installation *inventory.Installation) string {
+func inNamespace(installation *inventory.Installation) string {
 	if installation.Namespace == "" {
 		return ""
 	}
 	return " in " + installation.Namespace
 }
 
-func remains(component *inventory.Component) string {
-	first := component.Residue[0]
+func describeLeftovers(component *inventory.Component) string {
+	first := component.Leftovers[0]
 	text := fmt.Sprintf("only traces of %s are there, no installation: %s %s", component.Definition.Name, first.Kind, first.Name)
-	if more := len(component.Residue) - 1; more > 0 {
+	if more := len(component.Leftovers) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
-// names lists the choices, with their ranges.
-func names(choices []choice) string {
+// joinNames lists the choices, with their ranges.
+func joinNames(choices []choice) string {
 	const shown = 6
 	var texts []string
 	for i, c := range choices {
@@ -417,18 +417,18 @@ func names(choices []choice) string {
 	return strings.Join(texts, ", ")
 }
 
-// install says how the first choice that has instructions is installed.
-func install(r *requirement, c *catalog.Catalog) string {
+// installAdvice says how the first choice that has instructions is installed.
+func installAdvice(r *requirement, c *catalog.Catalog) string {
 	for _, option := range r.choices {
 		if component := c.Component(option.component); component != nil && component.Remediation.Install != "" {
 			return "Install " + component.DisplayName + ": " + component.Remediation.Install
 		}
 	}
-	return "Install one of " + names(r.choices) + "."
+	return "Install one of " + joinNames(r.choices) + "."
 }
 
-// lookAt says where to look first when an installation is degraded.
-func lookAt(component *catalog.Component, installation *inventory.Installation) string {
+// inspectAdvice says where to look first when an installation is degraded.
+func inspectAdvice(component *catalog.Component, installation *inventory.Installation) string {
 	if component.Remediation.Degraded != "" {
 		return "Look first at: " + component.Remediation.Degraded
 	}
@@ -438,13 +438,13 @@ func lookAt(component *catalog.Component, installation *inventory.Installation) 
 	return "See " + component.Homepage
 }
 
-func holds(v v1alpha1.Verdict) bool {
+func isGood(v v1alpha1.Verdict) bool {
 	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
 }
 
-// rank orders verdicts from the one that holds to the one that is worst; Unknown comes before what is known to be bad,
+// severityRank orders verdicts from the one that holds to the one that is worst; Unknown comes before what is known to be bad,
 // because an installation that fails is no reason to overlook one that cannot be judged.
-func rank(v v1alpha1.Verdict) int {
+func severityRank(v v1alpha1.Verdict) int {
 	switch v {
 	case v1alpha1.VerdictSatisfied:
 		return 0

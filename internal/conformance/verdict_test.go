@@ -22,10 +22,10 @@ var (
 func TestVerdicts(t *testing.T) {
 	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
-		w.inventory.Feed("deployments.apps").Lose(facts.Failing, "no permission to list deployments.apps")
+		w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission to list deployments.apps")
 	}
 	blindToEpsilon := func(w *world) {
-		w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Lose(facts.Failing, "no permission to list CRDs")
+		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "no permission to list CRDs")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -103,7 +103,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"only traces are left": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) {
-				w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
+				w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
 					Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "pools.alpha.dev"}, NameKind: facts.CRDName, Values: []string{"pools.alpha.dev"},
 				})
 			},
@@ -114,7 +114,7 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictUnknown, says: "no permission to list deployments.apps", advises: "ServiceAccount",
 		},
 		"nobody has looked yet": {
-			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Feed("deployments.apps").Lose(facts.Pending, "") },
+			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
 			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
 		},
 		"what must not be there is there": {
@@ -194,11 +194,11 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictCheckFailed, says: "does not hold: one class", advises: "kubectl get storageclasses.storage.k8s.io",
 		},
 		"a check over what the cluster does not serve": {
-			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.NotServed, "") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictMissing, says: "the cluster serves no storageclasses.storage.k8s.io",
 		},
 		"a check over what the operator may not see": {
-			asks: oneClass, given: func(w *world) { w.inventory.Rules.Feed(classes).Lose(facts.Failing, "no permission for classes") },
+			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.Failing, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
 		"a check over what was not read yet": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
@@ -225,12 +225,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a named check over what the cluster does not serve": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given:   func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.NotServed, "") },
+			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.NotServed, "") },
 			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster serves no backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
 		},
 		"a named check that the operator may not look at": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.inventory.Rules.Feed(backups).Lose(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			given: func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
 		"a named check of one choice does not bind the other": {
 			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/beta:v1.0.0")},
@@ -266,7 +266,7 @@ func TestVerdicts(t *testing.T) {
 			if !strings.Contains(got.Remediation, test.advises) {
 				t.Errorf("the remediation %q does not say %q", got.Remediation, test.advises)
 			}
-			if holds(got.Verdict) != (got.Remediation == "" && got.FailingSince == nil) {
+			if isGood(got.Verdict) != (got.Remediation == "" && got.FailingSince == nil) {
 				t.Errorf("%s has remediation %q and fails since %v", got.Verdict, got.Remediation, got.FailingSince)
 			}
 		})
@@ -299,7 +299,7 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 	rolls := func(updated, available int32, changed time.Time) Result {
 		d := rolling("net", "example/beta:v1.2.3")
 		d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = 100, 100, updated, available, available
-		d.Rollout.Changed = changed
+		d.Rollout.StartedAt = changed
 		w.runs(d)
 		w.now = w.now.Add(time.Second)
 		return w.evaluate()
@@ -327,8 +327,8 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 
 func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
 	w := newWorld(t, asks("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
-	if result := w.evaluate(); result.Again != time.Minute {
-		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.Again)
+	if result := w.evaluate(); result.RequeueAfter != time.Minute {
+		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.RequeueAfter)
 	}
 	w.now = w.now.Add(time.Minute)
 	w.evaluate()

@@ -110,9 +110,9 @@ func newWorld(t *testing.T, layers string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)}
 	w.inventory = inventory.New(testCatalog(t, products), func() time.Time { return w.now })
-	w.inventory.Feed("daemonsets.apps").Replace(nil)
-	w.inventory.Feed("statefulsets.apps").Replace(nil)
-	w.inventory.Feed("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
+	w.inventory.Source("daemonsets.apps").Replace(nil)
+	w.inventory.Source("statefulsets.apps").Replace(nil)
+	w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
 	w.runs()
 	w.declare(layers)
 	return w
@@ -145,13 +145,13 @@ func (w *world) runs(workloads ...*facts.Workload) {
 	for _, workload := range workloads {
 		w.workloads = append(w.workloads, workload)
 	}
-	w.inventory.Feed("deployments.apps").Replace(w.workloads)
+	w.inventory.Source("deployments.apps").Replace(w.workloads)
 }
 
 // holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
 func (w *world) holds(resource rule.Resource, objects ...any) {
 	w.t.Helper()
-	w.inventory.Rules.Feed(resource).Replace(keep(w.t, objects...))
+	w.inventory.Rules.Source(resource).Replace(keep(w.t, objects...))
 }
 
 func keep(t testing.TB, objects ...any) []rule.Object {
@@ -162,7 +162,7 @@ func keep(t testing.TB, objects ...any) []rule.Object {
 		if fields, ok := object.(map[string]any); ok {
 			maps.Copy(content, fields)
 		}
-		kept, err := rule.Everything().Keep(content)
+		kept, err := rule.AllFields().Prune(content)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -228,7 +228,7 @@ func running(namespace, image string) *facts.Workload {
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: parsed.Base()},
 		Containers: []facts.Container{{Image: parsed}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}

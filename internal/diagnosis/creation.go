@@ -7,8 +7,8 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// Uncreated says what it means that no pod of a workload can be made; message is what its controller says of it.
-func Uncreated(workload v1alpha1.WorkloadReference, message string) (d v1alpha1.Diagnosis) {
+// NewFailedCreate says what it means that no pod of a workload can be made; message is what its controller says of it.
+func NewFailedCreate(workload v1alpha1.WorkloadReference, message string) (d v1alpha1.Diagnosis) {
 	in := "kubectl -n " + workload.Namespace + " "
 	d = v1alpha1.Diagnosis{
 		Workload: workload, Symptom: Error, Meaning: "No pod of it can be made: " + quoted(message),

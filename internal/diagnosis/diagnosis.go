@@ -51,8 +51,8 @@ type Case struct {
 	Job *batchv1.Job
 	// Node is the one that the pod was put on; nil where it is on none or could not be read.
 	Node *corev1.Node
-	// NodeGone says that the node does not exist any more.
-	NodeGone bool
+	// IsNodeGone says that the node does not exist any more.
+	IsNodeGone bool
 	// Claims are those that the pod mounts, in the order of its volumes.
 	Claims []Claim
 	// Events are those about the pod, in any order.
@@ -66,17 +66,17 @@ type Claim struct {
 	Name string
 	// Claim is nil where there is none of this name, or where Unread is true.
 	Claim *corev1.PersistentVolumeClaim
-	// Unread says that it could not be looked at.
-	Unread bool
+	// IsUnreadable says that it could not be looked at.
+	IsUnreadable bool
 	// Class is its StorageClass; nil where there is none of that name.
 	Class *storagev1.StorageClass
 	// Events are those about the claim.
 	Events []corev1.Event
 }
 
-// Owner names the workload that a pod belongs to: the Deployment behind its ReplicaSet, its DaemonSet, StatefulSet or Job,
+// OwnerOf names the workload that a pod belongs to: the Deployment behind its ReplicaSet, its DaemonSet, StatefulSet or Job,
 // or the pod itself where nobody owns it.
-func Owner(pod *corev1.Pod) v1alpha1.WorkloadReference {
+func OwnerOf(pod *corev1.Pod) v1alpha1.WorkloadReference {
 	controller := metav1.GetControllerOf(pod)
 	if controller == nil {
 		return v1alpha1.WorkloadReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name}
@@ -101,7 +101,7 @@ func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
 	diagnoses := make([]v1alpha1.Diagnosis, 0, len(found))
 	for _, f := range found {
 		diagnoses = append(diagnoses, v1alpha1.Diagnosis{
-			Workload: Owner(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
+			Workload: OwnerOf(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
 			Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
 		})
 		d.hint(&diagnoses[len(diagnoses)-1])
@@ -136,8 +136,8 @@ func Sort(diagnoses []v1alpha1.Diagnosis) {
 	})
 }
 
-// Suspicious tells whether a pod is worth a closer look, with its events and what lies behind it.
-func Suspicious(pod *corev1.Pod) bool {
+// NeedsDiagnosis tells whether a pod is worth a closer look, with its events and what lies behind it.
+func NeedsDiagnosis(pod *corev1.Pod) bool {
 	if pod.DeletionTimestamp != nil {
 		return true
 	}

@@ -277,7 +277,7 @@ func TestSymptoms(t *testing.T) {
 			Case{Pod: pod(), Node: &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", LastHeartbeatTime: ago(5 * time.Minute)}}}}},
 			NodeLost, []string{"node-1 has not reported since 2027-01-02 11:55:00 UTC", "kubectl describe node node-1"},
 		},
-		"a node that is gone":       {Case{Pod: pod(), NodeGone: true}, NodeLost, []string{"does not exist any more"}},
+		"a node that is gone":       {Case{Pod: pod(), IsNodeGone: true}, NodeLost, []string{"does not exist any more"}},
 		"a bare pod that failed":    {Case{Pod: pod(func(p *corev1.Pod) { p.OwnerReferences = nil; p.Spec.RestartPolicy = corev1.RestartPolicyNever }, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })}, Error, []string{"exit code 2", "nothing starts it again"}},
 		"a Job's pod that failed":   {Case{Pod: pod(jobs, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
 		"refused by the kubelet":    {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Allocate failed"))}, Error, []string{"the kubelet refused it"}},
@@ -285,7 +285,7 @@ func TestSymptoms(t *testing.T) {
 		"the kubelet cannot end it": {Case{Pod: pod(deletedSince(5 * time.Minute))}, StuckTerminating, []string{"the kubelet of the node node-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !Suspicious(test.c.Pod) && test.c.Node == nil && !test.c.NodeGone {
+			if !NeedsDiagnosis(test.c.Pod) && test.c.Node == nil && !test.c.IsNodeGone {
 				t.Error("nobody would take a closer look at the pod")
 			}
 			found := Diagnose(test.c, now)
@@ -346,13 +346,13 @@ func TestHealthyLookAlikes(t *testing.T) {
 }
 
 func TestOwner(t *testing.T) {
-	if owner := Owner(pod()); fmt.Sprint(owner) != "{Deployment shop web}" {
+	if owner := OwnerOf(pod()); fmt.Sprint(owner) != "{Deployment shop web}" {
 		t.Errorf("got %v", owner)
 	}
-	if owner := Owner(pod(jobs)); fmt.Sprint(owner) != "{Job shop nightly}" {
+	if owner := OwnerOf(pod(jobs)); fmt.Sprint(owner) != "{Job shop nightly}" {
 		t.Errorf("got %v", owner)
 	}
-	if owner := Owner(pod(func(p *corev1.Pod) { p.OwnerReferences = nil })); fmt.Sprint(owner) != "{Pod shop web-7d9f-x2x4z}" {
+	if owner := OwnerOf(pod(func(p *corev1.Pod) { p.OwnerReferences = nil })); fmt.Sprint(owner) != "{Pod shop web-7d9f-x2x4z}" {
 		t.Errorf("got %v", owner)
 	}
 }

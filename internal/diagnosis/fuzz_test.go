@@ -45,7 +45,7 @@ func FuzzPod(f *testing.F) {
 	add(Case{Pod: pod(func(p *corev1.Pod) {
 		p.Status.Phase, p.Status.Conditions = corev1.PodPending, []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "unbound immediate PersistentVolumeClaims"}}
 	}), Claims: []Claim{{Name: "`x`", Claim: &corev1.PersistentVolumeClaim{}}}})
-	add(Case{Pod: pod(func(p *corev1.Pod) { at := ago(0); p.DeletionTimestamp = &at; p.Finalizers = []string{"a/b"} }), NodeGone: true, Job: &batchv1.Job{}})
+	add(Case{Pod: pod(func(p *corev1.Pod) { at := ago(0); p.DeletionTimestamp = &at; p.Finalizers = []string{"a/b"} }), IsNodeGone: true, Job: &batchv1.Job{}})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := Case{}
 		if json.Unmarshal(data, &c) != nil || c.Pod == nil {

@@ -51,7 +51,7 @@ func (d *doctor) lost() *finding {
 	f := &finding{symptom: NodeLost, also: also}
 	ready := nodeReady(d.Node)
 	switch {
-	case d.NodeGone:
+	case d.IsNodeGone:
 		f.meaning = fmt.Sprintf("The node %s does not exist any more, and nobody has taken the pod away yet.", name)
 		f.causes = []string{
 			"the node was deleted or scaled away, and the pod is to be collected by the controller manager",
@@ -169,7 +169,7 @@ func (d *doctor) replaced() bool {
 	if d.Job != nil {
 		return d.Job.Status.CompletionTime != nil || jobHas(d.Job, batchv1.JobComplete)
 	}
-	if owner := Owner(d.Pod); owner.Kind == "Pod" || owner.Kind == "Job" {
+	if owner := OwnerOf(d.Pod); owner.Kind == "Pod" || owner.Kind == "Job" {
 		return false
 	}
 	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > leftover
@@ -335,7 +335,7 @@ func (d *doctor) unbound(message string) *finding {
 	var bad *Claim
 	for i := range d.Claims {
 		c := &d.Claims[i]
-		if !c.Unread && (c.Claim == nil || c.Claim.Status.Phase != corev1.ClaimBound) {
+		if !c.IsUnreadable && (c.Claim == nil || c.Claim.Status.Phase != corev1.ClaimBound) {
 			bad = c
 			break
 		}
@@ -480,7 +480,7 @@ func (d *doctor) done() *finding {
 	if pod.Status.Phase != corev1.PodSucceeded {
 		return nil
 	}
-	if owner := Owner(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
+	if owner := OwnerOf(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
 		return well
 	}
 	if d.putOut() {

@@ -13,23 +13,23 @@ type Container struct {
 	Name string
 	// Image is the zero Image where no container runtime would accept the reference.
 	Image Image
-	// Words are those of the command and the arguments, sorted: flags by their names, programs without their paths.
-	Words []string
+	// Arguments are those of the command and the arguments, sorted: flags by their names, programs without their paths.
+	Arguments []string
 	// Env are the names of the environment variables, sorted.
 	Env []string
 }
 
 func (c Container) equal(o Container) bool {
-	return c.Name == o.Name && c.Image == o.Image && slices.Equal(c.Words, o.Words) && slices.Equal(c.Env, o.Env)
+	return c.Name == o.Name && c.Image == o.Image && slices.Equal(c.Arguments, o.Arguments) && slices.Equal(c.Env, o.Env)
 }
 
-// HasWords tells whether all of these stand in the command or the arguments.
-func (c Container) HasWords(words []string) bool { return holdsAll(c.Words, words) }
+// HasArguments tells whether all of these stand in the command or the arguments.
+func (c Container) HasArguments(words []string) bool { return containsAll(c.Arguments, words) }
 
 // HasEnv tells whether all of these environment variables are set.
-func (c Container) HasEnv(names []string) bool { return holdsAll(c.Env, names) }
+func (c Container) HasEnv(names []string) bool { return containsAll(c.Env, names) }
 
-func holdsAll(sorted, wanted []string) bool {
+func containsAll(sorted, wanted []string) bool {
 	for _, text := range wanted {
 		if _, ok := slices.BinarySearch(sorted, text); !ok {
 			return false
@@ -38,31 +38,31 @@ func holdsAll(sorted, wanted []string) bool {
 	return true
 }
 
-func containerOf(c *corev1.Container) Container {
+func newContainer(c *corev1.Container) Container {
 	kept := Container{Name: intern(c.Name)}
 	kept.Image, _ = ParseImage(c.Image)
 	env := make([]string, len(c.Env))
 	for i := range c.Env {
 		env[i] = c.Env[i].Name
 	}
-	kept.Words, kept.Env = setOf(wordsOf(c)), setOf(env)
+	kept.Arguments, kept.Env = internSet(collectWords(c)), internSet(env)
 	return kept
 }
 
-// wordsOf are the words of a container's command and arguments. Words of words are the same words.
-func wordsOf(c *corev1.Container) []string {
+// collectWords are the words of a container's command and arguments. Words of words are the same words.
+func collectWords(c *corev1.Container) []string {
 	var words []string
 	for _, text := range slices.Concat(c.Command, c.Args) {
-		if word := wordOf(text); word != "" {
+		if word := normalizeWord(text); word != "" {
 			words = append(words, word)
 		}
 	}
 	return words
 }
 
-// wordOf is what of an argument is kept: a flag's name, a program's name. A script, and what is longer than any name, is
+// normalizeWord is what of an argument is kept: a flag's name, a program's name. A script, and what is longer than any name, is
 // not kept.
-func wordOf(text string) string {
+func normalizeWord(text string) string {
 	const longest = 64
 	if strings.HasPrefix(text, "-") {
 		text, _, _ = strings.Cut(text, "=")

@@ -13,8 +13,8 @@ import (
 
 // Fact is what is kept of one object.
 type Fact interface {
-	// Object names the object that the fact was taken from.
-	Object() Ref
+	// ObjectRef names the object that the fact was taken from.
+	ObjectRef() Ref
 	// Equal tells whether the other fact says the same, so that a change that means nothing costs nothing.
 	Equal(other Fact) bool
 }
@@ -24,8 +24,8 @@ type Ref struct {
 	APIVersion, Kind, Namespace, Name string
 }
 
-// Object returns the reference itself, so that a fact that embeds one names its object.
-func (r Ref) Object() Ref { return r }
+// ObjectRef returns the reference itself, so that a fact that embeds one names its object.
+func (r Ref) ObjectRef() Ref { return r }
 
 // String is the reference as people write it, for instance "DaemonSet kube-system/cilium".
 func (r Ref) String() string {
@@ -56,9 +56,9 @@ type APIServer struct {
 	Version string // gitVersion of /version, for instance "v1.37.2+k3s1"
 }
 
-// APIServerOf is the fact of an API server of a version. As evidence it names the Service that the API server keeps for itself in
+// NewAPIServer is the fact of an API server of a version. As evidence it names the Service that the API server keeps for itself in
 // every cluster.
-func APIServerOf(version string) *APIServer {
+func NewAPIServer(version string) *APIServer {
 	return &APIServer{Ref: Ref{APIVersion: "v1", Kind: "Service", Namespace: "default", Name: "kubernetes"}, Version: version}
 }
 
@@ -154,34 +154,34 @@ func (w *Workload) HasLabel(key, value string) bool {
 	return false
 }
 
-func workload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
-	w := &Workload{Ref: ref("apps/v1", kind, o), UID: o.GetUID(), Labels: LabelsOf(o.GetLabels()), Rollout: rollout}
-	for _, l := range LabelsOf(template.Labels) {
+func newWorkload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
+	w := &Workload{Ref: newRef("apps/v1", kind, o), UID: o.GetUID(), Labels: NewLabels(o.GetLabels()), Rollout: rollout}
+	for _, l := range NewLabels(template.Labels) {
 		if !slices.Contains(w.Labels, l) {
 			w.PodLabels = append(w.PodLabels, l)
 		}
 	}
 	w.Containers = make([]Container, 0, len(template.Spec.Containers))
 	for i := range template.Spec.Containers {
-		w.Containers = append(w.Containers, containerOf(&template.Spec.Containers[i]))
+		w.Containers = append(w.Containers, newContainer(&template.Spec.Containers[i]))
 	}
 	return w
 }
 
-func node(o *corev1.Node) *Node {
+func newNode(o *corev1.Node) *Node {
 	return &Node{
-		Ref:              ref("v1", "Node", o),
+		Ref:              newRef("v1", "Node", o),
 		ContainerRuntime: intern(o.Status.NodeInfo.ContainerRuntimeVersion),
 		Kubelet:          intern(o.Status.NodeInfo.KubeletVersion),
 		OSImage:          intern(o.Status.NodeInfo.OSImage),
 		ProviderID:       strings.Clone(o.Spec.ProviderID),
-		Labels:           LabelsOf(o.Labels),
+		Labels:           NewLabels(o.Labels),
 		Annotations:      sortedKeys(o.Annotations),
 	}
 }
 
-func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values ...string) *Named {
-	n := &Named{Ref: ref(apiVersion, kind, o), NameKind: nameKind}
+func newNamed(apiVersion, kind string, o metav1.Object, nameKind NameKind, values ...string) *Named {
+	n := &Named{Ref: newRef(apiVersion, kind, o), NameKind: nameKind}
 	for _, value := range values {
 		if value != "" {
 			n.Values = append(n.Values, strings.Clone(value))
@@ -195,9 +195,9 @@ func named(apiVersion, kind string, o metav1.Object, nameKind NameKind, values .
 // lastApplied is kubectl's copy of the whole object.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
-func crd(o metav1.Object) *Named {
+func newCRD(o metav1.Object) *Named {
 	const short = 64
-	n := named("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.GetName())
+	n := newNamed("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.GetName())
 	for key, value := range o.GetAnnotations() {
 		if len(value) > short || key == lastApplied {
 			continue
@@ -210,8 +210,8 @@ func crd(o metav1.Object) *Named {
 	return n
 }
 
-// webhooks takes the fact of a webhook configuration of so many webhooks: their names, and the namespace of the first Service.
-func webhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionv1.WebhookClientConfig)) *Named {
+// newWebhooks takes the fact of a webhook configuration of so many webhooks: their names, and the namespace of the first Service.
+func newWebhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionv1.WebhookClientConfig)) *Named {
 	var names []string
 	service := ""
 	for i := range count {
@@ -221,12 +221,12 @@ func webhooks(kind string, o metav1.Object, count int, at func(int) (string, adm
 			service = intern(client.Service.Namespace)
 		}
 	}
-	n := named("admissionregistration.k8s.io/v1", kind, o, WebhookName, names...)
+	n := newNamed("admissionregistration.k8s.io/v1", kind, o, WebhookName, names...)
 	n.Service = service
 	return n
 }
 
-func ref(apiVersion, kind string, o metav1.Object) Ref {
+func newRef(apiVersion, kind string, o metav1.Object) Ref {
 	return Ref{APIVersion: apiVersion, Kind: kind, Namespace: intern(o.GetNamespace()), Name: strings.Clone(o.GetName())}
 }
 
@@ -240,5 +240,5 @@ func sortedKeys(m map[string]string) []string {
 			keys = append(keys, key)
 		}
 	}
-	return setOf(keys)
+	return internSet(keys)
 }

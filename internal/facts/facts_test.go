@@ -107,7 +107,7 @@ func stored() map[string]runtime.Object {
 func TestFactsHoldNoBulkAndNoValues(t *testing.T) {
 	for kind, whole := range stored() {
 		t.Run(kind, func(t *testing.T) {
-			fact, err := Of(whole, true)
+			fact, err := Extract(whole, true)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -127,15 +127,15 @@ func TestFactsHoldNoBulkAndNoValues(t *testing.T) {
 					t.Errorf("%s is kept: %s", needless, kept)
 				}
 			}
-			if fact.Object().Kind != kind {
-				t.Errorf("it names itself a %s", fact.Object().Kind)
+			if fact.ObjectRef().Kind != kind {
+				t.Errorf("it names itself a %s", fact.ObjectRef().Kind)
 			}
 		})
 	}
 }
 
 func TestFactsOfAWorkload(t *testing.T) {
-	fact, err := Of(stored()["Deployment"], true)
+	fact, err := Extract(stored()["Deployment"], true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +150,8 @@ func TestFactsOfAWorkload(t *testing.T) {
 	if !w.HasLabel("pod", "y") || !w.HasLabel("pod", "*") || w.HasLabel("pod", "z") || w.HasLabel("none", "*") {
 		t.Error("labels of pods count as the workload's")
 	}
-	if !w.Rollout.Changed.Equal(noon.Add(-10 * time.Minute)) {
-		t.Errorf("it was last changed at %s, want the last write to anything but the status", w.Rollout.Changed)
+	if !w.Rollout.StartedAt.Equal(noon.Add(-10 * time.Minute)) {
+		t.Errorf("it was last changed at %s, want the last write to anything but the status", w.Rollout.StartedAt)
 	}
 	if w.String() != "Deployment ns/a" {
 		t.Errorf("people call it %s", w)
@@ -164,7 +164,7 @@ func TestFactsOfNames(t *testing.T) {
 		"ValidatingWebhookConfiguration": "a.dev z.dev hooks", "MutatingWebhookConfiguration": "a.dev z.dev hooks", "CustomResourceDefinition": "widgets.example.com",
 		"APIService": "a metrics.k8s.io hooks", "GatewayClass": "io.cilium/gateway-controller",
 	} {
-		fact, err := Of(stored()[kind], true)
+		fact, err := Extract(stored()[kind], true)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,13 +174,13 @@ func TestFactsOfNames(t *testing.T) {
 		}
 	}
 	local := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1.apps"}, "spec": map[string]any{"group": "apps"}}}
-	if fact, err := Of(local, true); err != nil || len(fact.(*Named).Values) > 0 {
+	if fact, err := Extract(local, true); err != nil || len(fact.(*Named).Values) > 0 {
 		t.Errorf("an API that the server itself serves tells %v, %v", fact, err)
 	}
-	if _, err := Of(&corev1.Pod{}, true); err == nil {
+	if _, err := Extract(&corev1.Pod{}, true); err == nil {
 		t.Error("facts are kept of a pod")
 	}
-	if _, err := Of(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}, true); err == nil {
+	if _, err := Extract(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}, true); err == nil {
 		t.Error("facts are kept of a Secret")
 	}
 }
@@ -189,9 +189,9 @@ func TestAChangeThatMeansNothingIsEqual(t *testing.T) {
 	change := func(kind string, change func(runtime.Object)) (was, is Fact) {
 		t.Helper()
 		object := stored()[kind]
-		was, _ = Of(object, true)
+		was, _ = Extract(object, true)
 		change(object)
-		is, _ = Of(object, true)
+		is, _ = Extract(object, true)
 		return was, is
 	}
 	for name, test := range map[string]struct {
@@ -223,8 +223,8 @@ func TestAChangeThatMeansNothingIsEqual(t *testing.T) {
 			t.Errorf("%s: equal is %v", name, !test.equal)
 		}
 	}
-	node, _ := Of(stored()["Node"], true)
-	class, _ := Of(stored()["StorageClass"], true)
+	node, _ := Extract(stored()["Node"], true)
+	class, _ := Extract(stored()["StorageClass"], true)
 	if node.Equal(class) || class.Equal(node) {
 		t.Error("a node equals a class")
 	}
@@ -237,7 +237,7 @@ func BenchmarkOf(b *testing.B) {
 		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := Of(object, true); err != nil {
+				if _, err := Extract(object, true); err != nil {
 					b.Fatal(err)
 				}
 			}

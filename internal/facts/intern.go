@@ -38,8 +38,8 @@ func internLocked(s string) string {
 	return own
 }
 
-// setOf returns texts sorted and each once: one copy of a set that many objects repeat. It sorts what it is given.
-func setOf(texts []string) []string {
+// internSet returns texts sorted and each once: one copy of a set that many objects repeat. It sorts what it is given.
+func internSet(texts []string) []string {
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
 	if len(texts) == 0 {

@@ -25,17 +25,17 @@ type Kind struct {
 	// Resource is the plural name that the API serves the kind under.
 	Resource string
 
-	goType reflect.Type
-	take   func(object any, observed bool) (Fact, error)
+	goType  reflect.Type
+	extract func(object any, observed bool) (Fact, error)
 }
 
-// MetadataOnly says that the metadata of the objects is all that facts are taken from.
-func (k Kind) MetadataOnly() bool {
+// IsMetadataOnly says that the metadata of the objects is all that facts are taken from.
+func (k Kind) IsMetadataOnly() bool {
 	return k.goType == reflect.TypeFor[*metav1.PartialObjectMetadata]()
 }
 
-// Source is the resource as kubectl names it, for example "deployments.apps".
-func (k Kind) Source() string {
+// SourceName is the resource as kubectl names it, for example "deployments.apps".
+func (k Kind) SourceName() string {
 	return schema.GroupResource{Group: k.Group, Resource: k.Resource}.String()
 }
 
@@ -44,56 +44,56 @@ func (k Kind) Source() string {
 func Kinds() []Kind { return kinds }
 
 // ConfigMaps are read one by one, by name.
-var configMaps = row("", "v1", "ConfigMap", "configmaps", func(o *corev1.ConfigMap, _ bool) Fact {
-	return &ConfigMap{Ref: ref("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}
+var configMaps = newKind("", "v1", "ConfigMap", "configmaps", func(o *corev1.ConfigMap, _ bool) Fact {
+	return &ConfigMap{Ref: newRef("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}
 })
 
 var kinds = []Kind{
-	row("apps", "v1", "Deployment", "deployments", func(o *appsv1.Deployment, observed bool) Fact {
-		return workload(o, "Deployment", o.Spec.Template, deploymentRollout(o, observed))
+	newKind("apps", "v1", "Deployment", "deployments", func(o *appsv1.Deployment, observed bool) Fact {
+		return newWorkload(o, "Deployment", o.Spec.Template, deploymentRollout(o, observed))
 	}),
-	row("apps", "v1", "DaemonSet", "daemonsets", func(o *appsv1.DaemonSet, observed bool) Fact {
-		return workload(o, "DaemonSet", o.Spec.Template, daemonSetRollout(o, observed))
+	newKind("apps", "v1", "DaemonSet", "daemonsets", func(o *appsv1.DaemonSet, observed bool) Fact {
+		return newWorkload(o, "DaemonSet", o.Spec.Template, daemonSetRollout(o, observed))
 	}),
-	row("apps", "v1", "StatefulSet", "statefulsets", func(o *appsv1.StatefulSet, observed bool) Fact {
-		return workload(o, "StatefulSet", o.Spec.Template, statefulSetRollout(o, observed))
+	newKind("apps", "v1", "StatefulSet", "statefulsets", func(o *appsv1.StatefulSet, observed bool) Fact {
+		return newWorkload(o, "StatefulSet", o.Spec.Template, statefulSetRollout(o, observed))
 	}),
-	row("", "v1", "Node", "nodes", func(o *corev1.Node, _ bool) Fact { return node(o) }),
-	row("storage.k8s.io", "v1", "StorageClass", "storageclasses", func(o *storagev1.StorageClass, _ bool) Fact {
-		return named("storage.k8s.io/v1", "StorageClass", o, StorageProvisioner, o.Provisioner)
+	newKind("", "v1", "Node", "nodes", func(o *corev1.Node, _ bool) Fact { return newNode(o) }),
+	newKind("storage.k8s.io", "v1", "StorageClass", "storageclasses", func(o *storagev1.StorageClass, _ bool) Fact {
+		return newNamed("storage.k8s.io/v1", "StorageClass", o, StorageProvisioner, o.Provisioner)
 	}),
-	row("storage.k8s.io", "v1", "CSIDriver", "csidrivers", func(o *storagev1.CSIDriver, _ bool) Fact {
-		return named("storage.k8s.io/v1", "CSIDriver", o, CSIDriverName, o.Name)
+	newKind("storage.k8s.io", "v1", "CSIDriver", "csidrivers", func(o *storagev1.CSIDriver, _ bool) Fact {
+		return newNamed("storage.k8s.io/v1", "CSIDriver", o, CSIDriverName, o.Name)
 	}),
-	row("networking.k8s.io", "v1", "IngressClass", "ingressclasses", func(o *networkingv1.IngressClass, _ bool) Fact {
-		return named("networking.k8s.io/v1", "IngressClass", o, IngressController, o.Spec.Controller)
+	newKind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", func(o *networkingv1.IngressClass, _ bool) Fact {
+		return newNamed("networking.k8s.io/v1", "IngressClass", o, IngressController, o.Spec.Controller)
 	}),
-	row("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", func(o *nodev1.RuntimeClass, _ bool) Fact {
-		return named("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
+	newKind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", func(o *nodev1.RuntimeClass, _ bool) Fact {
+		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
-	row("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
-		return webhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
+		return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
 			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 		})
 	}),
-	row("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
-		return webhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
+		return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
 			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 		})
 	}),
 	// The name of a CRD is what it is recognised by, and its schema is large.
-	row("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", func(o *metav1.PartialObjectMetadata, _ bool) Fact { return crd(o) }),
-	row("apiregistration.k8s.io", "", "APIService", "apiservices", func(o *unstructured.Unstructured, _ bool) Fact { return apiService(o) }),
-	row("gateway.networking.k8s.io", "", "GatewayClass", "gatewayclasses", func(o *unstructured.Unstructured, _ bool) Fact {
+	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", func(o *metav1.PartialObjectMetadata, _ bool) Fact { return newCRD(o) }),
+	newKind("apiregistration.k8s.io", "", "APIService", "apiservices", func(o *unstructured.Unstructured, _ bool) Fact { return newAPIService(o) }),
+	newKind("gateway.networking.k8s.io", "", "GatewayClass", "gatewayclasses", func(o *unstructured.Unstructured, _ bool) Fact {
 		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
-		return named(o.GetAPIVersion(), "GatewayClass", o, GatewayController, controller)
+		return newNamed(o.GetAPIVersion(), "GatewayClass", o, GatewayController, controller)
 	}),
 }
 
-// row is a row of the table: a kind, the type that its objects are decoded into, and how a fact is taken from one. observed says whether
+// newKind is a row of the table: a kind, the type that its objects are decoded into, and how a fact is taken from one. observed says whether
 // the object comes from an API server, where a missing status means that no controller has seen it yet, or from a file, where it means
 // nothing.
-func row[T any](group, version, kind, resource string, take func(object *T, observed bool) Fact) Kind {
+func newKind[T any](group, version, kind, resource string, take func(object *T, observed bool) Fact) Kind {
 	return Kind{
 		schema.GroupVersionKind{Group: group, Version: version, Kind: kind}, resource, reflect.TypeFor[*T](),
 		func(object any, observed bool) (Fact, error) {
@@ -113,8 +113,8 @@ func row[T any](group, version, kind, resource string, take func(object *T, obse
 	}
 }
 
-// KindOf returns the row of the table for a kind, in whatever version; false where no facts are taken from it.
-func KindOf(kind schema.GroupKind) (Kind, bool) {
+// FindKind returns the row of the table for a kind, in whatever version; false where no facts are taken from it.
+func FindKind(kind schema.GroupKind) (Kind, bool) {
 	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
 		if k.GroupKind() == kind {
 			return k, true
@@ -123,17 +123,17 @@ func KindOf(kind schema.GroupKind) (Kind, bool) {
 	return Kind{}, false
 }
 
-// Of takes a fact from an object: a pointer to its Go type, or unstructured. observed says whether the object comes from an API server.
+// Extract takes a fact from an object: a pointer to its Go type, or unstructured. observed says whether the object comes from an API server.
 // It returns an error for a kind that no facts are taken from.
-func Of(object any, observed bool) (Fact, error) {
+func Extract(object any, observed bool) (Fact, error) {
 	if untyped, ok := object.(*unstructured.Unstructured); ok {
-		if k, ok := KindOf(untyped.GroupVersionKind().GroupKind()); ok {
-			return k.take(untyped, observed)
+		if k, ok := FindKind(untyped.GroupVersionKind().GroupKind()); ok {
+			return k.extract(untyped, observed)
 		}
 		return nil, fmt.Errorf("no facts are taken from %s", untyped.GroupVersionKind())
 	}
 	if k, ok := byType[reflect.TypeOf(object)]; ok {
-		return k.take(object, observed)
+		return k.extract(object, observed)
 	}
 	return nil, fmt.Errorf("no facts are taken from %T", object)
 }
@@ -147,14 +147,14 @@ var byType = func() map[reflect.Type]Kind {
 	return found
 }()
 
-func apiService(o *unstructured.Unstructured) *Named {
+func newAPIService(o *unstructured.Unstructured) *Named {
 	// Without a Service the API server itself answers for the group, and the object says nothing about a component.
 	service, aggregated, _ := unstructured.NestedMap(o.Object, "spec", "service")
 	if !aggregated || service == nil {
-		return named(o.GetAPIVersion(), "APIService", o, APIServiceName)
+		return newNamed(o.GetAPIVersion(), "APIService", o, APIServiceName)
 	}
 	group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
-	n := named(o.GetAPIVersion(), "APIService", o, APIServiceName, group, o.GetName())
+	n := newNamed(o.GetAPIVersion(), "APIService", o, APIServiceName, group, o.GetName())
 	if namespace, ok := service["namespace"].(string); ok {
 		n.Service = intern(namespace)
 	}

@@ -12,8 +12,8 @@ type Labels []Label
 // Label is a key and its value.
 type Label struct{ Key, Value string }
 
-// LabelsOf keeps labels.
-func LabelsOf(m map[string]string) Labels {
+// NewLabels keeps labels.
+func NewLabels(m map[string]string) Labels {
 	if len(m) == 0 {
 		return nil
 	}

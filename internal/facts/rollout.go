@@ -21,8 +21,8 @@ const rolloutDeadline = 10 * time.Minute
 
 // Rollout is what is kept of a workload's spec and status to judge its health.
 type Rollout struct {
-	// Observed is false where the object holds no status because it comes from a file.
-	Observed bool
+	// HasStatus is false where the object holds no status because it comes from a file.
+	HasStatus bool
 	// Desired, Updated, Ready, Available and Total count pods. Desired is -1 where nobody has counted yet.
 	Desired, Total, Updated, Ready, Available int32
 	// Generation is that of the spec, ObservedGeneration the one that the status is about.
@@ -35,121 +35,121 @@ type Rollout struct {
 	DeploymentAvailable string
 	// OnDelete is the update strategy that waits for somebody to delete pods.
 	OnDelete bool
-	// Paused is a Deployment's spec.paused.
-	Paused bool
-	// Deleting says that the object is being deleted.
-	Deleting bool
-	// Changed is when the rollout began, as far as is told: when the spec was last written. A Deployment's Progressing
+	// IsPaused is a Deployment's spec.paused.
+	IsPaused bool
+	// IsDeleting says that the object is being deleted.
+	IsDeleting bool
+	// StartedAt is when the rollout began, as far as is told: when the spec was last written. A Deployment's Progressing
 	// condition does not tell that: it stays True from one rollout to the next, and is updated with each pod.
-	Changed time.Time
-	// Written is when somebody who wrote the spec last wrote anything, which is Changed until Dated knows better.
-	Written time.Time
-	// Untold says that the spec was written after the object was made and that nothing tells when, as in a dump without
+	StartedAt time.Time
+	// WrittenAt is when somebody who wrote the spec last wrote anything, which is Changed until Dated knows better.
+	WrittenAt time.Time
+	// IsUndated says that the spec was written after the object was made and that nothing tells when, as in a dump without
 	// managed fields. Changed is when the object was made then.
-	Untold bool
-	// Touched is when anything but the status was last written, be it the spec or a label. A Deployment's generation counts
+	IsUndated bool
+	// ModifiedAt is when anything but the status was last written, be it the spec or a label. A Deployment's generation counts
 	// annotations too.
-	Touched time.Time
-	// Scaled is since when more pods are wanted than the ScaledFrom that ran, and not all of them run yet: an autoscaler or a
+	ModifiedAt time.Time
+	// ScaledUpAt is since when more pods are wanted than the ScaledFrom that ran, and not all of them run yet: an autoscaler or a
 	// person asked for more, or a node came. Zero where that is not so, or where nobody saw it begin: the object does not
 	// tell, because the API server dates no write to the scale subresource.
-	Scaled     time.Time
+	ScaledUpAt time.Time
 	ScaledFrom int32
 }
 
 // equal compares all but when it was written: a write that changes nothing else means nothing.
 func (r Rollout) equal(o Rollout) bool {
-	r.Changed, r.Written, r.Untold, r.Touched = o.Changed, o.Written, o.Untold, o.Touched
-	r.Scaled, r.ScaledFrom = o.Scaled, o.ScaledFrom
+	r.StartedAt, r.WrittenAt, r.IsUndated, r.ModifiedAt = o.StartedAt, o.WrittenAt, o.IsUndated, o.ModifiedAt
+	r.ScaledUpAt, r.ScaledFrom = o.ScaledUpAt, o.ScaledFrom
 	return r == o
 }
 
-// Judgement is the health of a workload.
-type Judgement struct {
+// HealthAssessment is the health of a workload.
+type HealthAssessment struct {
 	Health v1alpha1.Health
 	// Message says what is wrong or under way; empty where nothing is.
 	Message string
-	// Idle says that the workload wants no pods because no node asks for one: healthy, and no proof that anything runs.
-	Idle bool
-	// Until is when the judgement must be made again although nothing changed, because a deadline passes; zero for never.
-	Until time.Time
+	// IsIdle says that the workload wants no pods because no node asks for one: healthy, and no proof that anything runs.
+	IsIdle bool
+	// ValidUntil is when the judgement must be made again although nothing changed, because a deadline passes; zero for never.
+	ValidUntil time.Time
 }
 
-// Judge says how healthy the workload is. complete says that this generation was already seen rolled out, so that
+// AssessHealth says how healthy the workload is. complete says that this generation was already seen rolled out, so that
 // missing replicas are no longer those of a rollout.
 //
 // kstatus decides whether the workload is as its spec wants it. What it calls in progress is told apart here: a rollout
 // within its deadline is Progressing, replicas that are missing outside a rollout are Degraded.
-func (w *Workload) Judge(now time.Time, complete bool) Judgement {
+func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 	r := w.Rollout
-	if !r.Observed {
-		return Judgement{Health: v1alpha1.HealthNotObserved}
+	if !r.HasStatus {
+		return HealthAssessment{Health: v1alpha1.HealthNotObserved}
 	}
-	if r.Deleting {
-		return Judgement{Health: v1alpha1.HealthDegraded, Message: "is being deleted"}
+	if r.IsDeleting {
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is being deleted"}
 	}
 	if r.Generation == r.ObservedGeneration && r.Desired == 0 {
 		if w.Kind == "DaemonSet" {
-			return Judgement{Health: v1alpha1.HealthHealthy, Idle: true, Message: "no node takes a pod of it"}
+			return HealthAssessment{Health: v1alpha1.HealthHealthy, IsIdle: true, Message: "no node takes a pod of it"}
 		}
-		return Judgement{Health: v1alpha1.HealthDegraded, Message: "is scaled to zero"}
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is scaled to zero"}
 	}
-	result, err := status.Compute(w.asKstatusReads())
+	result, err := status.Compute(w.toKstatusObject())
 	if err != nil {
-		return Judgement{Health: v1alpha1.HealthUnknown, Message: err.Error()}
+		return HealthAssessment{Health: v1alpha1.HealthUnknown, Message: err.Error()}
 	}
 	switch result.Status {
 	case status.CurrentStatus:
-		return Judgement{Health: v1alpha1.HealthHealthy}
+		return HealthAssessment{Health: v1alpha1.HealthHealthy}
 	case status.FailedStatus:
-		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts() + "; its rollout made no progress within its deadline"}
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts() + "; its rollout made no progress within its deadline"}
 	}
-	if r.enough() && r.Generation == r.ObservedGeneration && !w.rollingOut(complete) {
-		return Judgement{Health: v1alpha1.HealthHealthy} // surplus pods are going away
+	if r.hasEnoughPods() && r.Generation == r.ObservedGeneration && !w.isRollingOut(complete) {
+		return HealthAssessment{Health: v1alpha1.HealthHealthy} // surplus pods are going away
 	}
-	if until := r.Scaled.Add(rolloutDeadline); r.scalingUp() && now.Before(until) {
-		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + at(" since ", r.Scaled) + r.progress(), Until: until}
+	if until := r.ScaledUpAt.Add(rolloutDeadline); r.isScalingUp() && now.Before(until) {
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + timeText(" since ", r.ScaledUpAt) + r.progress(), ValidUntil: until}
 	}
-	if !w.rollingOut(complete) {
-		return Judgement{Health: v1alpha1.HealthDegraded, Message: r.counts()}
+	if !w.isRollingOut(complete) {
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts()}
 	}
-	underWay, began := "is rolling out"+r.began(" since ")+r.progress(), r.Changed
+	underWay, began := "is rolling out"+r.startText(" since ")+r.progress(), r.StartedAt
 	switch {
 	case r.Generation != r.ObservedGeneration:
 		// The counts are those of an earlier generation. The change may be a rollout, or an annotation alone.
-		underWay, began = "was changed"+at(" at ", r.Touched)+", and no controller has looked at it yet", r.Touched
-	case r.Paused && r.enough():
-		return Judgement{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout" + r.began(", begun at ") + r.progress()}
-	case r.Deadline > 0 && !r.Paused:
+		underWay, began = "was changed"+timeText(" at ", r.ModifiedAt)+", and no controller has looked at it yet", r.ModifiedAt
+	case r.IsPaused && r.hasEnoughPods():
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout" + r.startText(", begun at ") + r.progress()}
+	case r.Deadline > 0 && !r.IsPaused:
 		// The controller watches this deadline itself, and tells by the Progressing condition.
-		return Judgement{Health: v1alpha1.HealthProgressing, Message: underWay}
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: underWay}
 	}
 	until := began.Add(rolloutDeadline)
 	if !now.Before(until) {
-		return Judgement{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout is not done after %s", r.counts(), rolloutDeadline)}
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout is not done after %s", r.podCounts(), rolloutDeadline)}
 	}
-	return Judgement{Health: v1alpha1.HealthProgressing, Message: underWay, Until: until}
+	return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: underWay, ValidUntil: until}
 }
 
-// Dated is the workload with its rollout dated as before, where no other can have begun since: the generation is the same,
+// WithRolloutStart is the workload with its rollout dated as before, where no other can have begun since: the generation is the same,
 // or nobody who writes the spec wrote anything. The first sees through a label that looks like a write to the spec, the
 // second through an annotation that counts as another generation.
-func (w *Workload) Dated(before *Workload) *Workload {
+func (w *Workload) WithRolloutStart(before *Workload) *Workload {
 	if before == nil {
 		return w
 	}
 	was, is := before.Rollout, w.Rollout
-	same := was.Generation == is.Generation || !is.Written.IsZero() && !is.Written.After(was.Written)
-	if !same || was.Untold || was.Changed.IsZero() || !was.Changed.Before(is.Changed) {
+	same := was.Generation == is.Generation || !is.WrittenAt.IsZero() && !is.WrittenAt.After(was.WrittenAt)
+	if !same || was.IsUndated || was.StartedAt.IsZero() || !was.StartedAt.Before(is.StartedAt) {
 		return w
 	}
 	dated := *w
-	dated.Rollout.Changed = was.Changed
+	dated.Rollout.StartedAt = was.StartedAt
 	return &dated
 }
 
-// rollingOut tells whether a rollout is under way.
-func (w *Workload) rollingOut(complete bool) bool {
+// isRollingOut tells whether a rollout is under way.
+func (w *Workload) isRollingOut(complete bool) bool {
 	r := w.Rollout
 	if r.Generation != r.ObservedGeneration {
 		return true
@@ -160,7 +160,7 @@ func (w *Workload) rollingOut(complete bool) bool {
 			return !complete
 		}
 		return r.Progressing == string(corev1.ConditionTrue) && r.Reason != "NewReplicaSetAvailable" ||
-			r.Paused && r.Updated < r.Desired
+			r.IsPaused && r.Updated < r.Desired
 	}
 	if r.Desired < 0 {
 		return true
@@ -171,22 +171,22 @@ func (w *Workload) rollingOut(complete bool) bool {
 	return !complete
 }
 
-// Grown is the workload with since when it is scaled up, as seen by what it was before. failed says whether it was Degraded
+// WithScaleUpSince is the workload with since when it is scaled up, as seen by what it was before. failed says whether it was Degraded
 // then: pods that are added to such as fail make nothing better.
-func (w *Workload) Grown(before *Workload, failed func() bool, now time.Time) *Workload {
+func (w *Workload) WithScaleUpSince(before *Workload, failed func() bool, now time.Time) *Workload {
 	if before == nil {
 		return w
 	}
 	was, is := before.Rollout, w.Rollout
-	if is.Generation != was.Generation && !is.Touched.After(was.Touched) {
-		is.Touched = now // by a write that nothing dates
+	if is.Generation != was.Generation && !is.ModifiedAt.After(was.ModifiedAt) {
+		is.ModifiedAt = now // by a write that nothing dates
 	}
 	switch {
-	case is.Generation == is.ObservedGeneration && is.enough():
-	case !was.Scaled.IsZero():
-		is.Scaled, is.ScaledFrom = was.Scaled, was.ScaledFrom
+	case is.Generation == is.ObservedGeneration && is.hasEnoughPods():
+	case !was.ScaledUpAt.IsZero():
+		is.ScaledUpAt, is.ScaledFrom = was.ScaledUpAt, was.ScaledFrom
 	case was.Desired > 0 && is.Desired > was.Desired && !failed():
-		is.Scaled, is.ScaledFrom = now, was.Desired
+		is.ScaledUpAt, is.ScaledFrom = now, was.Desired
 	}
 	if is == w.Rollout {
 		return w
@@ -196,23 +196,23 @@ func (w *Workload) Grown(before *Workload, failed func() bool, now time.Time) *W
 	return &grown
 }
 
-// scalingUp tells whether nothing is missing but pods that were added. In a rollout there are pods of two kinds.
-func (r Rollout) scalingUp() bool {
-	return !r.Scaled.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total && r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
+// isScalingUp tells whether nothing is missing but pods that were added. In a rollout there are pods of two kinds.
+func (r Rollout) isScalingUp() bool {
+	return !r.ScaledUpAt.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total && r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
 }
 
-// Complete tells whether the present generation is seen rolled out.
-func (w *Workload) Complete() bool {
+// IsComplete tells whether the present generation is seen rolled out.
+func (w *Workload) IsComplete() bool {
 	r := w.Rollout
-	return r.Observed && r.Generation == r.ObservedGeneration && r.enough() && (r.Updated >= r.Desired || r.OnDelete)
+	return r.HasStatus && r.Generation == r.ObservedGeneration && r.hasEnoughPods() && (r.Updated >= r.Desired || r.OnDelete)
 }
 
-// enough tells whether as many pods are available as are wanted.
-func (r Rollout) enough() bool {
+// hasEnoughPods tells whether as many pods are available as are wanted.
+func (r Rollout) hasEnoughPods() bool {
 	return r.Desired >= 0 && r.Available >= r.Desired && r.Ready >= r.Desired
 }
 
-func (r Rollout) counts() string {
+func (r Rollout) podCounts() string {
 	if r.Desired < 0 {
 		return "no controller has looked at it yet"
 	}
@@ -228,15 +228,15 @@ func (r Rollout) counts() string {
 	return fmt.Sprintf("%d of %d pods are available", r.Available, r.Desired)
 }
 
-// began is when the rollout began, behind a lead; empty where nothing tells.
-func (r Rollout) began(lead string) string {
-	if r.Untold {
+// startText is when the rollout began, behind a lead; empty where nothing tells.
+func (r Rollout) startText(lead string) string {
+	if r.IsUndated {
 		return ""
 	}
-	return at(lead, r.Changed)
+	return timeText(lead, r.StartedAt)
 }
 
-func at(lead string, t time.Time) string {
+func timeText(lead string, t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
@@ -256,7 +256,7 @@ func (r Rollout) progress() string {
 		return ", its only pod is not up to date and available yet"
 	}
 	step := max(1, r.Desired/4)
-	switch done := r.done(); {
+	switch done := r.readyPods(); {
 	case done >= r.Desired:
 		return fmt.Sprintf(", all %d pods are up to date and available", r.Desired)
 	case step == 1:
@@ -268,17 +268,17 @@ func (r Rollout) progress() string {
 	}
 }
 
-// done is how many pods are certainly both up to date and available. The status counts the two apart; where every old pod
+// readyPods is how many pods are certainly both up to date and available. The status counts the two apart; where every old pod
 // that is left is available, as in a rollout that goes well, it is exactly that many.
-func (r Rollout) done() int32 {
+func (r Rollout) readyPods() int32 {
 	if r.OnDelete {
 		return min(r.Available, r.Desired)
 	}
 	return max(0, min(r.Updated+r.Available-r.Total, r.Updated, r.Available, r.Desired))
 }
 
-// asKstatusReads gives kstatus the fields that it reads, and no more, so that nothing else has to be kept.
-func (w *Workload) asKstatusReads() *unstructured.Unstructured {
+// toKstatusObject gives kstatus the fields that it reads, and no more, so that nothing else has to be kept.
+func (w *Workload) toKstatusObject() *unstructured.Unstructured {
 	r := w.Rollout
 	spec := map[string]any{}
 	object := map[string]any{}
@@ -327,10 +327,10 @@ func (w *Workload) asKstatusReads() *unstructured.Unstructured {
 }
 
 func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
-	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
-	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
+	r := newRollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
+	r.Desired, r.Total = desiredReplicas(o.Spec.Replicas), o.Status.Replicas
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
-	r.ObservedGeneration, r.Paused = o.Status.ObservedGeneration, o.Spec.Paused
+	r.ObservedGeneration, r.IsPaused = o.Status.ObservedGeneration, o.Spec.Paused
 	if deadline := o.Spec.ProgressDeadlineSeconds; deadline != nil && *deadline != math.MaxInt32 {
 		r.Deadline = *deadline
 	}
@@ -346,7 +346,7 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 }
 
 func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
-	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.DesiredNumberScheduled > 0)
+	r := newRollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.DesiredNumberScheduled > 0)
 	r.Desired, r.Total = o.Status.DesiredNumberScheduled, o.Status.CurrentNumberScheduled
 	if o.Status.ObservedGeneration == 0 {
 		r.Desired = -1 // nobody has counted the nodes yet
@@ -358,8 +358,8 @@ func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
 }
 
 func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
-	r := rollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
-	r.Desired, r.Total = replicas(o.Spec.Replicas), o.Status.Replicas
+	r := newRollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.Replicas > 0)
+	r.Desired, r.Total = desiredReplicas(o.Spec.Replicas), o.Status.Replicas
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
 	if o.Status.UpdateRevision != "" && o.Status.UpdateRevision == o.Status.CurrentRevision {
 		// The controller stops counting updatedReplicas once the update is through.
@@ -374,9 +374,9 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 	return r
 }
 
-func rollout(o metav1.Object, observed bool) Rollout {
-	r := Rollout{Observed: observed, Generation: o.GetGeneration(), Deleting: o.GetDeletionTimestamp() != nil}
-	r.Changed, r.Touched, r.Untold = o.GetCreationTimestamp().Time, o.GetCreationTimestamp().Time, r.Generation > 1
+func newRollout(o metav1.Object, observed bool) Rollout {
+	r := Rollout{HasStatus: observed, Generation: o.GetGeneration(), IsDeleting: o.GetDeletionTimestamp() != nil}
+	r.StartedAt, r.ModifiedAt, r.IsUndated = o.GetCreationTimestamp().Time, o.GetCreationTimestamp().Time, r.Generation > 1
 	for _, entry := range o.GetManagedFields() {
 		// Status and scale are written by themselves, and neither begins a rollout.
 		if entry.Subresource != "" || entry.Time == nil {
@@ -384,26 +384,26 @@ func rollout(o metav1.Object, observed bool) Rollout {
 		}
 		// Whoever annotates or labels a workload begins none either.
 		if entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:spec":`) {
-			r.changed(entry.Time.Time)
+			r.setStart(entry.Time.Time)
 		}
-		r.Touched = later(r.Touched, entry.Time.Time)
+		r.ModifiedAt = laterOf(r.ModifiedAt, entry.Time.Time)
 	}
 	return r
 }
 
-func (r *Rollout) changed(when time.Time) {
-	r.Changed, r.Untold = later(r.Changed, when), false
-	r.Written = r.Changed
+func (r *Rollout) setStart(when time.Time) {
+	r.StartedAt, r.IsUndated = laterOf(r.StartedAt, when), false
+	r.WrittenAt = r.StartedAt
 }
 
-func later(a, b time.Time) time.Time {
+func laterOf(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}
 	return a
 }
 
-func replicas(n *int32) int32 {
+func desiredReplicas(n *int32) int32 {
 	if n == nil {
 		return 1
 	}

@@ -111,13 +111,13 @@ func TestJudge(t *testing.T) {
 		"a StatefulSet in a file":                  {object: &appsv1.StatefulSet{}, file: true, want: v1alpha1.HealthNotObserved},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fact, err := Of(test.object, !test.file)
+			fact, err := Extract(test.object, !test.file)
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := fact.(*Workload).Judge(noon.Add(test.after), test.complete)
-			if got.Health != test.want || got.Idle != test.idle || !got.Until.Equal(test.until) {
-				t.Errorf("got %s (%s), idle %v, until %s; want %s, %v, %s", got.Health, got.Message, got.Idle, got.Until, test.want, test.idle, test.until)
+			got := fact.(*Workload).AssessHealth(noon.Add(test.after), test.complete)
+			if got.Health != test.want || got.IsIdle != test.idle || !got.ValidUntil.Equal(test.until) {
+				t.Errorf("got %s (%s), idle %v, until %s; want %s, %v, %s", got.Health, got.Message, got.IsIdle, got.ValidUntil, test.want, test.idle, test.until)
 			}
 			if !strings.Contains(got.Message, test.says) {
 				t.Errorf("it says %q, want %q", got.Message, test.says)
@@ -128,12 +128,12 @@ func TestJudge(t *testing.T) {
 
 // scaled is a Deployment of which two pods ran when a third was asked for at noon.
 func scaled(change func(*Rollout)) *Workload {
-	fact, err := Of(deployment(3, 2, "True", "NewReplicaSetAvailable"), true)
+	fact, err := Extract(deployment(3, 2, "True", "NewReplicaSetAvailable"), true)
 	if err != nil {
 		panic(err)
 	}
 	w := fact.(*Workload)
-	w.Rollout.Scaled, w.Rollout.ScaledFrom = noon, 2
+	w.Rollout.ScaledUpAt, w.Rollout.ScaledFrom = noon, 2
 	change(&w.Rollout)
 	return w
 }
@@ -151,16 +151,16 @@ func TestJudgeScalingUp(t *testing.T) {
 		"the added pod never came":       {func(*Rollout) {}, 10 * time.Minute, v1alpha1.HealthDegraded, "2 of 3 pods are available"},
 		"another failed meanwhile":       {func(r *Rollout) { r.Available = 1 }, 0, v1alpha1.HealthDegraded, "1 of 3 pods are available"},
 		"another is not ready":           {func(r *Rollout) { r.Ready = 1 }, 0, v1alpha1.HealthDegraded, ""},
-		"nobody saw it begin":            {func(r *Rollout) { r.Scaled = time.Time{} }, 0, v1alpha1.HealthDegraded, "2 of 3 pods are available"},
+		"nobody saw it begin":            {func(r *Rollout) { r.ScaledUpAt = time.Time{} }, 0, v1alpha1.HealthDegraded, "2 of 3 pods are available"},
 		"it rolls out as well":           {func(r *Rollout) { r.Updated, r.Reason = 1, "ReplicaSetUpdated" }, 0, v1alpha1.HealthProgressing, "is rolling out"},
 		"all are there":                  {func(r *Rollout) { r.Available, r.Ready = 3, 3 }, 0, v1alpha1.HealthHealthy, ""},
 	} {
-		got := scaled(test.change).Judge(noon.Add(test.after), true)
+		got := scaled(test.change).AssessHealth(noon.Add(test.after), true)
 		if got.Health != test.want || !strings.HasPrefix(got.Message, test.says) {
 			t.Errorf("%s: it is %s, %q; want %s, %q", name, got.Health, got.Message, test.want, test.says)
 		}
-		if strings.HasPrefix(test.says, "is scaling up") && !got.Until.Equal(deadline) {
-			t.Errorf("%s: judged again at %s", name, got.Until)
+		if strings.HasPrefix(test.says, "is scaling up") && !got.ValidUntil.Equal(deadline) {
+			t.Errorf("%s: judged again at %s", name, got.ValidUntil)
 		}
 	}
 }
@@ -189,11 +189,11 @@ func TestARolloutIsCompleteWhenEveryPodIsNew(t *testing.T) {
 		"changed a moment ago": {with(daemonSet(3, 3), func(d *appsv1.DaemonSet) { d.Generation = 2 }), false},
 		"nobody has looked":    {&appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Generation: 1}}, false},
 	} {
-		fact, err := Of(test.object, true)
+		fact, err := Extract(test.object, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fact.(*Workload).Complete(); got != test.want {
+		if got := fact.(*Workload).IsComplete(); got != test.want {
 			t.Errorf("%s: complete is %v", name, got)
 		}
 	}
@@ -231,11 +231,11 @@ func TestARolloutSaysSinceWhenAndHowFarItIs(t *testing.T) {
 		"one whose counts are of the last": {with(daemonSet(3, 3), func(d *appsv1.DaemonSet) { d.Generation = 2; d.ManagedFields = written(0, "", "f:spec") }), "was changed at " + noonText + ", and no controller has looked at it yet"},
 		"a dump that does not tell":        {rolling(of(5, 6, 2, 5), func(d *appsv1.Deployment) { d.Generation, d.Status.ObservedGeneration = 2, 2 }), "is rolling out, 1 of 5 pods are up to date and available"},
 	} {
-		fact, err := Of(test.object, true)
+		fact, err := Extract(test.object, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fact.(*Workload).Judge(noon, false); got.Health != v1alpha1.HealthProgressing || got.Message != test.want {
+		if got := fact.(*Workload).AssessHealth(noon, false); got.Health != v1alpha1.HealthProgressing || got.Message != test.want {
 			t.Errorf("%s: it is %s and says\n%q, want\n%q", name, got.Health, got.Message, test.want)
 		}
 	}
@@ -268,15 +268,15 @@ func TestAChangeThatIsNoRolloutIsNotLate(t *testing.T) {
 	} {
 		d := with(deployment(3, 3, "True", "NewReplicaSetAvailable"), func(d *appsv1.Deployment) { d.Generation, d.ManagedFields = 2, entries })
 		changed := noon.Add(6000 * time.Minute)
-		fact, err := Of(d, true)
+		fact, err := Extract(d, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := fact.(*Workload).Judge(changed, false)
-		if got.Health != v1alpha1.HealthProgressing || got.Message != "was changed at 2027-01-06T16:00:00Z, and no controller has looked at it yet" || !got.Until.Equal(changed.Add(10*time.Minute)) {
-			t.Errorf("%s: it is %s (%s) until %s", name, got.Health, got.Message, got.Until)
+		got := fact.(*Workload).AssessHealth(changed, false)
+		if got.Health != v1alpha1.HealthProgressing || got.Message != "was changed at 2027-01-06T16:00:00Z, and no controller has looked at it yet" || !got.ValidUntil.Equal(changed.Add(10*time.Minute)) {
+			t.Errorf("%s: it is %s (%s) until %s", name, got.Health, got.Message, got.ValidUntil)
 		}
-		if late := fact.(*Workload).Judge(changed.Add(10*time.Minute), false); late.Health != v1alpha1.HealthDegraded {
+		if late := fact.(*Workload).AssessHealth(changed.Add(10*time.Minute), false); late.Health != v1alpha1.HealthDegraded {
 			t.Errorf("%s: nobody looks at it, and it is %s", name, late.Health)
 		}
 	}
@@ -293,11 +293,11 @@ func TestARolloutBeganWithTheLastWriteOfTheSpec(t *testing.T) {
 		"of a StatefulSet": {statefulSet(1, 2), 1},
 	} {
 		test.object.SetManagedFields(entries)
-		fact, err := Of(test.object, true)
+		fact, err := Extract(test.object, true)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fact.(*Workload).Rollout.Changed; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
+		if got := fact.(*Workload).Rollout.StartedAt; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
 			t.Errorf("%s: it began at %s", name, got)
 		}
 	}

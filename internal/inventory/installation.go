@@ -30,31 +30,31 @@ type member struct {
 	ref facts.Ref
 }
 
-// copyOf is one installation being put together.
-type copyOf struct {
+// installationBuilder is one installation being put together.
+type installationBuilder struct {
 	namespace, instance string
 	proofs, supports    []member
 	degraded            []facts.Ref // filled by health
 }
 
-// derive says what is found of a component, and when to look again because a deadline passes.
-func (i *Inventory) derive(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
+// deriveComponent says what is found of a component, and when to look again because a deadline passes.
+func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
 	state := &Component{Definition: definition}
-	state.Blind, state.Obscured = i.blindSpots(definition)
+	state.UnreadableSources, state.IsPartlyUnreadable = i.unreadableSources(definition)
 	proofs, supports := sortMembers(records)
 	if len(proofs) == 0 {
-		state.Residue = evidence(supports)
+		state.Leftovers = newEvidence(supports)
 		return state, time.Time{}
 	}
 	var until time.Time
-	for _, c := range attach(group(proofs), supports) {
-		installation := Installation{Namespace: c.namespace, Evidence: evidence(append(slices.Clone(c.proofs), c.supports...))}
-		installation.Version, installation.VersionFrom = i.told(definition.Versions, c.proofs, catalog.VersionSource.Pick)
-		installation.Variant, _ = i.told(definition.Variants, c.proofs, catalog.VersionSource.PickVariant)
-		installation.Parsed, _ = catalog.ParseVersion(installation.Version)
+	for _, c := range attachSupports(groupProofs(proofs), supports) {
+		installation := Installation{Namespace: c.namespace, Evidence: newEvidence(append(slices.Clone(c.proofs), c.supports...))}
+		installation.Version, installation.VersionFrom = i.findVersion(definition.Versions, c.proofs, catalog.VersionSource.ExtractVersion)
+		installation.Variant, _ = i.findVersion(definition.Variants, c.proofs, catalog.VersionSource.ExtractVariant)
+		installation.SemVer, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
-		installation.Health, installation.Message, deadline = i.health(definition, c)
-		installation.Degraded = c.degraded
+		installation.Health, installation.Message, deadline = i.deriveHealth(definition, c)
+		installation.DegradedWorkloads = c.degraded
 		for _, ref := range c.degraded {
 			installation.Diagnoses = append(installation.Diagnoses, i.diagnoses[ref]...)
 		}
@@ -70,9 +70,9 @@ func (i *Inventory) derive(definition *catalog.Component, records map[*record]ca
 	return state, until
 }
 
-// blindSpots names the sources that could prove the component and cannot be seen, and tells whether a kind of workload is
+// unreadableSources names the sources that could prove the component and cannot be seen, and tells whether a kind of workload is
 // among them.
-func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, obscured bool) {
+func (i *Inventory) unreadableSources(definition *catalog.Component) (blind []string, obscured bool) {
 	for _, name := range definition.ProofSources() {
 		s := i.sources[name]
 		switch {
@@ -90,7 +90,7 @@ func (i *Inventory) blindSpots(definition *catalog.Component) (blind []string, o
 
 func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
 	for r, match := range records {
-		m := member{r, match, r.fact.Object()}
+		m := member{r, match, r.fact.ObjectRef()}
 		if match.Role == v1alpha1.RoleProof {
 			proofs = append(proofs, m)
 		} else {
@@ -99,17 +99,17 @@ func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) 
 	}
 	for _, members := range [][]member{proofs, supports} {
 		slices.SortFunc(members, func(a, b member) int {
-			return cmp.Or(a.Before(b.Match), strings.Compare(a.ref.Kind, b.ref.Kind),
+			return cmp.Or(a.Compare(b.Match), strings.Compare(a.ref.Kind, b.ref.Kind),
 				strings.Compare(a.ref.Namespace, b.ref.Namespace), strings.Compare(a.ref.Name, b.ref.Name))
 		})
 	}
 	return proofs, supports
 }
 
-// group puts proofs together into copies: one for each namespace, more where releases in one namespace each have the
+// groupProofs puts proofs together into copies: one for each namespace, more where releases in one namespace each have the
 // same workload. What belongs to nodes or to the whole cluster makes a copy only where no workload does.
-func group(proofs []member) []*copyOf {
-	var copies []*copyOf
+func groupProofs(proofs []member) []*installationBuilder {
+	var copies []*installationBuilder
 	var clusterWide []member
 	split := sharedNamespaces(proofs)
 	for _, proof := range proofs {
@@ -120,17 +120,17 @@ func group(proofs []member) []*copyOf {
 		}
 		instance := ""
 		if split[w.Namespace] {
-			instance = release(w)
+			instance = releaseOf(w)
 		}
-		c := find(copies, w.Namespace, instance)
+		c := findBuilder(copies, w.Namespace, instance)
 		if c == nil {
-			c = &copyOf{namespace: w.Namespace, instance: instance}
+			c = &installationBuilder{namespace: w.Namespace, instance: instance}
 			copies = append(copies, c)
 		}
 		c.proofs = append(c.proofs, proof)
 	}
 	if len(copies) == 0 {
-		return []*copyOf{{proofs: clusterWide}}
+		return []*installationBuilder{{proofs: clusterWide}}
 	}
 	for _, c := range copies {
 		c.supports = append(c.supports, clusterWide...)
@@ -148,7 +148,7 @@ func sharedNamespaces(proofs []member) map[string]bool {
 		if !ok {
 			continue
 		}
-		instance := release(w)
+		instance := releaseOf(w)
 		if instance == "" {
 			continue
 		}
@@ -162,9 +162,9 @@ func sharedNamespaces(proofs []member) map[string]bool {
 	return shared
 }
 
-// release is the Helm release that a workload belongs to. The label alone does not tell: operators number the daemons of
+// releaseOf is the Helm release that a workload belongs to. The label alone does not tell: operators number the daemons of
 // one installation with it, as Rook does with Ceph's monitors.
-func release(w *facts.Workload) string {
+func releaseOf(w *facts.Workload) string {
 	_, chart := w.Label(labelChart)
 	if !chart && !w.HasLabel("app.kubernetes.io/managed-by", "Helm") {
 		return ""
@@ -173,7 +173,7 @@ func release(w *facts.Workload) string {
 	return instance
 }
 
-func find(copies []*copyOf, namespace, instance string) *copyOf {
+func findBuilder(copies []*installationBuilder, namespace, instance string) *installationBuilder {
 	for _, c := range copies {
 		if c.namespace == namespace && c.instance == instance {
 			return c
@@ -182,18 +182,18 @@ func find(copies []*copyOf, namespace, instance string) *copyOf {
 	return nil
 }
 
-// attach gives each supporting object to the copy that it belongs to: by namespace and release; to all where it belongs
+// attachSupports gives each supporting object to the copy that it belongs to: by namespace and release; to all where it belongs
 // to the whole cluster; to the only copy where there is one. What could belong to any of several belongs to none.
-func attach(copies []*copyOf, supports []member) []*copyOf {
+func attachSupports(copies []*installationBuilder, supports []member) []*installationBuilder {
 	for _, support := range supports {
 		namespace, instance := support.ref.Namespace, ""
 		switch fact := support.fact.(type) {
 		case *facts.Workload:
-			instance = release(fact)
+			instance = releaseOf(fact)
 		case *facts.Named:
 			namespace = fact.Service
 		}
-		var of *copyOf
+		var of *installationBuilder
 		beside := 0
 		for _, c := range copies {
 			if c.namespace != namespace {
@@ -220,9 +220,9 @@ func attach(copies []*copyOf, supports []member) []*copyOf {
 	return copies
 }
 
-// told is what the sources tell of a copy, for instance its version, and which of them did: the first that yields something,
+// findVersion is what the sources tell of a copy, for instance its version, and which of them did: the first that yields something,
 // asked of each proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
-func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) (text string, from v1alpha1.VersionOrigin) {
+func (i *Inventory) findVersion(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) (text string, from v1alpha1.VersionOrigin) {
 	for _, source := range sources {
 		if source.Rule != nil {
 			// A rule that fails on what is there says nothing; the next source may.
@@ -261,7 +261,7 @@ func (i *Inventory) told(sources []catalog.VersionSource, proofs []member, pick 
 					}
 				}
 			case *facts.Node:
-				lowest = lower(lowest, pick(source, nodeText(source, fact)))
+				lowest = lowerVersion(lowest, pick(source, nodeText(source, fact)))
 			}
 		}
 		if lowest != "" {
@@ -322,7 +322,7 @@ func nodeText(source catalog.VersionSource, n *facts.Node) string {
 	return ""
 }
 
-func lower(a, b string) string {
+func lowerVersion(a, b string) string {
 	if a == "" || b == "" {
 		return a + b
 	}
@@ -334,8 +334,8 @@ func lower(a, b string) string {
 	return a
 }
 
-// health is the worst of a copy's workloads and of the rules over the component's own resources.
-func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.Health, string, time.Time) {
+// deriveHealth is the worst of a copy's workloads and of the rules over the component's own resources.
+func (i *Inventory) deriveHealth(definition *catalog.Component, c *installationBuilder) (v1alpha1.Health, string, time.Time) {
 	worst := v1alpha1.HealthHealthy
 	var messages []string
 	var until time.Time
@@ -356,17 +356,17 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 			}
 			continue
 		}
-		judged := w.Judge(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
-		if !judged.Until.IsZero() && (until.IsZero() || judged.Until.Before(until)) {
-			until = judged.Until
+		judged := w.AssessHealth(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
+		if !judged.ValidUntil.IsZero() && (until.IsZero() || judged.ValidUntil.Before(until)) {
+			until = judged.ValidUntil
 		}
 		switch {
-		case judged.Idle:
+		case judged.IsIdle:
 			if n < len(c.proofs) {
 				idle = w.String() + " runs nowhere: " + judged.Message
 			}
 			continue
-		case n >= len(c.proofs) && w.Rollout.Observed && w.Rollout.Desired == 0:
+		case n >= len(c.proofs) && w.Rollout.HasStatus && w.Rollout.Desired == 0:
 			continue // an optional part that is switched off
 		}
 		if n < len(c.proofs) {
@@ -385,7 +385,7 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 		take(v1alpha1.HealthDegraded, idle)
 	}
 	for n := range definition.Health {
-		take(i.judgeRule(&definition.Health[n]))
+		take(i.deriveRuleHealth(&definition.Health[n]))
 	}
 	if len(messages) > 3 {
 		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
@@ -393,9 +393,9 @@ func (i *Inventory) health(definition *catalog.Component, c *copyOf) (v1alpha1.H
 	return worst, strings.Join(messages, "; "), until
 }
 
-// judgeRule is the health that a rule decides. A resource that the cluster does not serve says nothing, and neither does one that
+// deriveRuleHealth is the health that a rule decides. A resource that the cluster does not serve says nothing, and neither does one that
 // was not read yet, or that files hold nothing of.
-func (i *Inventory) judgeRule(health *catalog.HealthRule) (v1alpha1.Health, string) {
+func (i *Inventory) deriveRuleHealth(health *catalog.HealthRule) (v1alpha1.Health, string) {
 	outcome := i.outcomes[health.Instance.Key]
 	switch {
 	case outcome == nil || outcome.State == facts.NotServed || outcome.State == facts.Pending:
@@ -404,7 +404,7 @@ func (i *Inventory) judgeRule(health *catalog.HealthRule) (v1alpha1.Health, stri
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot look: " + outcome.Reason
 	case outcome.Err != nil:
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " could not be evaluated: " + outcome.Err.Error()
-	case !outcome.Holds:
+	case !outcome.IsSatisfied:
 		return v1alpha1.HealthDegraded, outcome.Explain(health.Instance.Rule, health.Message)
 	}
 	return v1alpha1.HealthHealthy, ""
@@ -416,7 +416,7 @@ func severity(health v1alpha1.Health) int {
 	}, health)
 }
 
-func evidence(members []member) []v1alpha1.Evidence {
+func newEvidence(members []member) []v1alpha1.Evidence {
 	if len(members) > maxEvidence {
 		members = members[:maxEvidence]
 	}

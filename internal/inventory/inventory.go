@@ -32,21 +32,21 @@ type Inventory struct {
 
 	now func() time.Time
 
-	mu        sync.Mutex
-	catalog   *catalog.Catalog
-	sources   map[string]*source
-	resources map[rule.Resource]Source
-	outcomes  map[string]*rule.Outcome // of rule instances, by their keys
-	members   map[string]map[*record]catalog.Match
-	states    []*Component                       // in the order of the catalog's names
-	diagnoses map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
-	until     map[string]time.Time               // when a component must be judged again because a deadline passes
-	snapshot  *Snapshot                          // nil after a change
-	listeners []func(Change)
+	mu         sync.Mutex
+	catalog    *catalog.Catalog
+	sources    map[string]*sourceState
+	resources  map[rule.Resource]SourceStatus
+	outcomes   map[string]*rule.Outcome // of rule instances, by their keys
+	members    map[string]map[*record]catalog.Match
+	components []*Component                       // in the order of the catalog's names
+	diagnoses  map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
+	deadlines  map[string]time.Time               // when a component must be judged again because a deadline passes
+	snapshot   *Snapshot                          // nil after a change
+	listeners  []func(Change)
 }
 
-// source is one watched kind.
-type source struct {
+// sourceState is one watched kind.
+type sourceState struct {
 	state   facts.SourceState
 	reason  string
 	records map[facts.Ref]*record
@@ -63,15 +63,15 @@ type record struct {
 // New returns an empty inventory. now is the clock that rollout deadlines are held against.
 func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 	i := &Inventory{
-		now:       now,
-		catalog:   c,
-		sources:   map[string]*source{},
-		resources: map[rule.Resource]Source{},
-		outcomes:  map[string]*rule.Outcome{},
-		members:   map[string]map[*record]catalog.Match{},
-		states:    make([]*Component, len(c.Names())),
-		diagnoses: map[facts.Ref][]v1alpha1.Diagnosis{},
-		until:     map[string]time.Time{},
+		now:        now,
+		catalog:    c,
+		sources:    map[string]*sourceState{},
+		resources:  map[rule.Resource]SourceStatus{},
+		outcomes:   map[string]*rule.Outcome{},
+		members:    map[string]map[*record]catalog.Match{},
+		components: make([]*Component, len(c.Names())),
+		diagnoses:  map[facts.Ref][]v1alpha1.Diagnosis{},
+		deadlines:  map[string]time.Time{},
 	}
 	for _, name := range c.Names() {
 		i.recompute(name)
@@ -87,8 +87,8 @@ func (i *Inventory) passVersions(change Change) {
 	for _, name := range change.Components {
 		i.mu.Lock()
 		version, from := "", v1alpha1.VersionOrigin("")
-		if at, ok := i.catalog.Position(name); ok && len(i.states[at].Installations) > 0 {
-			version, from = i.states[at].Installations[0].Version, i.states[at].Installations[0].VersionFrom
+		if at, ok := i.catalog.Position(name); ok && len(i.components[at].Installations) > 0 {
+			version, from = i.components[at].Installations[0].Version, i.components[at].Installations[0].VersionFrom
 		}
 		i.mu.Unlock()
 		i.Rules.SetVersion(name, version, string(from))
@@ -115,8 +115,8 @@ func (i *Inventory) Changes() <-chan struct{} {
 	return changed
 }
 
-// touched collects what one update touches.
-type touched struct {
+// changes collects what one update touches.
+type changes struct {
 	components map[string]bool
 	rules      []string
 	states     bool // of resources that rules read
@@ -124,23 +124,23 @@ type touched struct {
 	synced     bool
 }
 
-func newTouched() *touched {
-	return &touched{components: map[string]bool{}}
+func newChanges() *changes {
+	return &changes{components: map[string]bool{}}
 }
 
 // recordState notes that something went from one state to another.
-func (t *touched) recordState(before, after facts.SourceState) {
+func (t *changes) recordState(before, after facts.SourceState) {
 	t.synced = t.synced || before == facts.Pending && after != facts.Pending
 }
 
 // update runs a change under the lock, recomputes the components that it touched, and calls the listeners with what differs.
-func (i *Inventory) update(change func(*touched)) {
+func (i *Inventory) update(change func(*changes)) {
 	i.mu.Lock()
-	t := newTouched()
+	t := newChanges()
 	change(t)
 	// A component is touched by the rules that decide its health and its version.
 	for _, key := range t.rules {
-		for _, name := range i.catalog.DecidedBy(key) {
+		for _, name := range i.catalog.ComponentsDecidedBy(key) {
 			t.components[name] = true
 		}
 	}
@@ -170,43 +170,43 @@ func (i *Inventory) update(change func(*touched)) {
 func (i *Inventory) recompute(name string) bool {
 	at, ok := i.catalog.Position(name)
 	if !ok {
-		delete(i.until, name)
+		delete(i.deadlines, name)
 		return true // it was defined
 	}
 	definition := i.catalog.Component(name)
-	state, until := i.derive(definition, i.members[name])
+	state, until := i.deriveComponent(definition, i.members[name])
 	if until.IsZero() {
-		delete(i.until, name)
+		delete(i.deadlines, name)
 	} else {
-		i.until[name] = until
+		i.deadlines[name] = until
 	}
-	if reflect.DeepEqual(i.states[at], state) {
+	if reflect.DeepEqual(i.components[at], state) {
 		return false
 	}
-	i.states[at] = state
+	i.components[at] = state
 	return true
 }
 
 // SetCatalog puts another catalog in place and matches everything that is known against it.
 func (i *Inventory) SetCatalog(c *catalog.Catalog) {
-	i.update(func(t *touched) {
+	i.update(func(t *changes) {
 		states := make([]*Component, len(c.Names()))
 		for n, name := range i.catalog.Names() {
 			t.components[name] = true
 			if at, ok := c.Position(name); ok {
-				states[at] = i.states[n]
+				states[at] = i.components[n]
 			}
 		}
 		for _, name := range c.Names() {
 			t.components[name] = true
 		}
 		t.catalog = true
-		i.catalog, i.states = c, states
+		i.catalog, i.components = c, states
 		i.members = map[string]map[*record]catalog.Match{}
 		for _, s := range i.sources {
 			for _, r := range s.records {
 				r.matches = c.Match(r.fact)
-				i.enrol(r)
+				i.addMember(r)
 			}
 		}
 	})
@@ -219,7 +219,7 @@ func (i *Inventory) Catalog() *catalog.Catalog {
 	return i.catalog
 }
 
-func (i *Inventory) enrol(r *record) {
+func (i *Inventory) addMember(r *record) {
 	for _, match := range r.matches {
 		set := i.members[match.Component.Name]
 		if set == nil {
@@ -230,17 +230,17 @@ func (i *Inventory) enrol(r *record) {
 	}
 }
 
-func (i *Inventory) expel(r *record) {
+func (i *Inventory) removeMember(r *record) {
 	for _, match := range r.matches {
 		delete(i.members[match.Component.Name], r)
 	}
 }
 
-// Pass judges again what a deadline has passed for, and returns when the next one passes; zero for none.
-func (i *Inventory) Pass() time.Time {
+// RecheckDeadlines judges again what a deadline has passed for, and returns when the next one passes; zero for none.
+func (i *Inventory) RecheckDeadlines() time.Time {
 	now := i.now()
-	i.update(func(t *touched) {
-		for name, until := range i.until {
+	i.update(func(t *changes) {
+		for name, until := range i.deadlines {
 			if !now.Before(until) {
 				t.components[name] = true
 			}
@@ -249,7 +249,7 @@ func (i *Inventory) Pass() time.Time {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	var next time.Time
-	for _, until := range i.until {
+	for _, until := range i.deadlines {
 		if next.IsZero() || until.Before(next) {
 			next = until
 		}
@@ -270,12 +270,12 @@ func (i *Inventory) HasSyncedFor(d Dependent) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for name, s := range i.sources {
-		if s.state == facts.Pending && slices.ContainsFunc(i.catalog.ProvedBy(name), d.Concerns) {
+		if s.state == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsProvedBy(name), d.Concerns) {
 			return false
 		}
 	}
 	for _, instance := range i.catalog.Instances() {
-		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.DecidedBy(instance.Key), d.Concerns) {
+		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsDecidedBy(instance.Key), d.Concerns) {
 			return false
 		}
 	}
@@ -311,7 +311,7 @@ var _ rule.Recorder = (*Inventory)(nil)
 
 // RecordOutcome implements rule.Recorder.
 func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
-	i.update(func(t *touched) {
+	i.update(func(t *changes) {
 		t.rules = append(t.rules, key)
 		if outcome == nil {
 			delete(i.outcomes, key)
@@ -324,15 +324,15 @@ func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
 
 // RecordResource implements rule.Recorder.
 func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceState, reason string, objects int) {
-	i.update(func(t *touched) {
+	i.update(func(t *changes) {
 		t.recordState(i.resources[resource].State, state)
-		i.resources[resource], t.states = Source{state, reason, objects}, true
+		i.resources[resource], t.states = SourceStatus{state, reason, objects}, true
 	})
 }
 
 // ForgetResource implements rule.Recorder.
 func (i *Inventory) ForgetResource(resource rule.Resource) {
-	i.update(func(t *touched) {
+	i.update(func(t *changes) {
 		delete(i.resources, resource)
 		t.states, t.synced = true, true
 	})

@@ -84,7 +84,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, now: start}
 	w.Inventory = New(testCatalog(t, products), func() time.Time { return w.now })
 	for _, source := range []string{deployments, daemonsets, "statefulsets.apps", "nodes", crds} {
-		w.Feed(source).Replace(nil)
+		w.Source(source).Replace(nil)
 	}
 	w.OnChange(func(c Change) { w.heard = append(w.heard, c) })
 	return w
@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 // sees puts objects in, each into the source of its kind.
 func (w *world) sees(all ...facts.Fact) {
 	for _, fact := range all {
-		w.Feed(strings.ToLower(fact.Object().Kind) + "s.apps").Put(fact)
+		w.Source(strings.ToLower(fact.ObjectRef().Kind) + "s.apps").Put(fact)
 	}
 }
 
@@ -152,7 +152,7 @@ func deployment(namespace, name, image string, changes ...change) *facts.Workloa
 	w := &facts.Workload{
 		Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, UID: "1", Containers: []facts.Container{{Image: parse(image)}},
 		Rollout: facts.Rollout{
-			Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
+			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
 		},
 	}
@@ -165,7 +165,7 @@ func deployment(namespace, name, image string, changes ...change) *facts.Workloa
 func daemonset(name, image string, changes ...change) *facts.Workload {
 	w := deployment("a", name, image)
 	w.Kind, w.Rollout.Deadline, w.Rollout.Progressing, w.Rollout.Reason, w.Rollout.DeploymentAvailable = "DaemonSet", 0, "", "", ""
-	w.Rollout.Changed = start
+	w.Rollout.StartedAt = start
 	for _, change := range changes {
 		change(w)
 	}
@@ -189,7 +189,7 @@ func labelled(pairs ...string) change {
 		for i := 0; i < len(pairs); i += 2 {
 			all[pairs[i]] = pairs[i+1]
 		}
-		w.Labels = facts.LabelsOf(all)
+		w.Labels = facts.NewLabels(all)
 	}
 }
 
@@ -366,8 +366,8 @@ func TestARolloutKeepsItsBeginning(t *testing.T) {
 	w := newWorld(t)
 	rolling := func(minutes int, changes ...change) {
 		at := func(d *facts.Workload) {
-			d.Rollout.Changed = start.Add(time.Duration(minutes) * time.Minute)
-			d.Rollout.Written = d.Rollout.Changed
+			d.Rollout.StartedAt = start.Add(time.Duration(minutes) * time.Minute)
+			d.Rollout.WrittenAt = d.Rollout.StartedAt
 		}
 		w.sees(daemonset("alpha", "example/alpha:v1.0.0", append([]change{available(1), at}, changes...)...))
 	}
@@ -385,7 +385,7 @@ func TestARolloutKeepsItsBeginning(t *testing.T) {
 	since(0)
 	rolling(3, labelled("x", "z"), available(0))
 	since(0)
-	if next := w.Pass(); !next.Equal(start.Add(10 * time.Minute)) {
+	if next := w.RecheckDeadlines(); !next.Equal(start.Add(10 * time.Minute)) {
 		t.Errorf("a label moved the deadline to %s", next)
 	}
 	generation := func(n int64) change {
@@ -404,15 +404,15 @@ func TestPassTurnsAHealthWhenItsDeadlinePasses(t *testing.T) {
 	w := newWorld(t)
 	w.sees(daemonset("alpha", "example/alpha:v1.0.0", available(1)))
 	w.heard = nil
-	if next := w.Pass(); !next.Equal(start.Add(10 * time.Minute)) {
+	if next := w.RecheckDeadlines(); !next.Equal(start.Add(10 * time.Minute)) {
 		t.Fatalf("the next deadline is at %s", next)
 	}
 	w.now = start.Add(10*time.Minute - time.Second)
-	w.Pass()
+	w.RecheckDeadlines()
 	w.want("alpha", "a 1.0.0 Progressing")
 	w.wantHeard()
 	w.now = start.Add(10 * time.Minute)
-	if next := w.Pass(); !next.IsZero() {
+	if next := w.RecheckDeadlines(); !next.IsZero() {
 		t.Errorf("another deadline passes at %s", next)
 	}
 	w.want("alpha", "a 1.0.0 Degraded")
@@ -421,11 +421,11 @@ func TestPassTurnsAHealthWhenItsDeadlinePasses(t *testing.T) {
 
 func TestNodesTellTheLowestVersion(t *testing.T) {
 	w := newWorld(t)
-	w.Feed("nodes").Replace([]facts.Fact{node("a", "1.10.0"), node("b", "1.9.3"), node("c", "1.10.1"), &facts.Node{Ref: facts.Ref{Kind: "Node", Name: "d"}, ContainerRuntime: "other://0.1.0"}})
+	w.Source("nodes").Replace([]facts.Fact{node("a", "1.10.0"), node("b", "1.9.3"), node("c", "1.10.1"), &facts.Node{Ref: facts.Ref{Kind: "Node", Name: "d"}, ContainerRuntime: "other://0.1.0"}})
 	w.want("runtime", "1.9.3 Healthy")
-	w.Feed("nodes").Drop(node("b", "").Object())
+	w.Source("nodes").Delete(node("b", "").ObjectRef())
 	w.want("runtime", "1.10.0 Healthy")
-	w.Feed("nodes").Replace(nil)
+	w.Source("nodes").Replace(nil)
 	w.want("runtime", "")
 }
 
@@ -461,7 +461,7 @@ func TestVersionSources(t *testing.T) {
 			if _, ok := test.object.(*facts.Node); ok {
 				source = "nodes"
 			}
-			i.Feed(source).Put(test.object)
+			i.Source(source).Put(test.object)
 			if got := i.Snapshot().Component("alpha").Installations[0].Version; got != test.want {
 				t.Errorf("the version is %q, want %q", got, test.want)
 			}
@@ -471,21 +471,21 @@ func TestVersionSources(t *testing.T) {
 
 func TestResidueIsNoInstallation(t *testing.T) {
 	w := newWorld(t)
-	w.Feed(crds).Replace([]facts.Fact{crd("pools.alpha.dev"), crd("pools.other.dev")})
+	w.Source(crds).Replace([]facts.Fact{crd("pools.alpha.dev"), crd("pools.other.dev")})
 	s := w.Snapshot()
-	if len(s.Found()) != 0 || len(s.Left()) != 1 || len(s.Left()[0].Residue) != 1 || s.Left()[0].Residue[0].Name != "pools.alpha.dev" {
-		t.Errorf("found %v, left %v", s.Found(), s.Left())
+	if len(s.InstalledComponents()) != 0 || len(s.LeftoverComponents()) != 1 || len(s.LeftoverComponents()[0].Leftovers) != 1 || s.LeftoverComponents()[0].Leftovers[0].Name != "pools.alpha.dev" {
+		t.Errorf("found %v, left %v", s.InstalledComponents(), s.LeftoverComponents())
 	}
 	w.sees(deployment("a", "alpha", "example/alpha:v1"))
 	s = w.Snapshot()
-	if len(s.Found()) != 1 || len(s.Left()) != 0 {
-		t.Errorf("with the server: found %v, left %v", s.Found(), s.Left())
+	if len(s.InstalledComponents()) != 1 || len(s.LeftoverComponents()) != 0 {
+		t.Errorf("with the server: found %v, left %v", s.InstalledComponents(), s.LeftoverComponents())
 	}
-	if evidence := s.Found()[0].Installations[0].Evidence; len(evidence) != 2 || evidence[0].Kind != "Deployment" || evidence[1].Signal != "CRD pools.alpha.dev" {
+	if evidence := s.InstalledComponents()[0].Installations[0].Evidence; len(evidence) != 2 || evidence[0].Kind != "Deployment" || evidence[1].Signal != "CRD pools.alpha.dev" {
 		t.Errorf("the evidence is %v, want the proof before the traces", evidence)
 	}
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/alpha").Object())
-	if s = w.Snapshot(); len(s.Left()) != 1 {
+	w.Source(deployments).Delete(deployment("a", "alpha", "example/alpha").ObjectRef())
+	if s = w.Snapshot(); len(s.LeftoverComponents()) != 1 {
 		t.Error("what the uninstall left is not named")
 	}
 }
@@ -496,20 +496,20 @@ func TestBlindSources(t *testing.T) {
 	before := w.Snapshot()
 	w.heard = nil
 
-	w.Feed(deployments).Lose(facts.Failing, "no permission to list deployments.apps")
-	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.Blind, []string{"no permission to list deployments.apps"}) {
+	w.Source(deployments).SetState(facts.Failing, "no permission to list deployments.apps")
+	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.UnreadableSources, []string{"no permission to list deployments.apps"}) {
 		t.Errorf("out of sight, alpha is %+v", got)
 	}
-	if got := w.Snapshot().Component("runtime").Blind; len(got) > 0 {
+	if got := w.Snapshot().Component("runtime").UnreadableSources; len(got) > 0 {
 		t.Errorf("what nodes prove became blind: %v", got)
 	}
 	w.wantHeard("alpha+beta")
-	w.Feed(deployments).Lose(facts.Failing, "no permission to list deployments.apps")
+	w.Source(deployments).SetState(facts.Failing, "no permission to list deployments.apps")
 	w.wantHeard()
 
-	w.Feed(deployments).Replace([]facts.Fact{deployment("a", "alpha", "example/alpha:v1.0.0")})
-	if got := w.Snapshot().Component("alpha"); len(got.Blind) > 0 {
-		t.Errorf("regained, it is still blind: %v", got.Blind)
+	w.Source(deployments).Replace([]facts.Fact{deployment("a", "alpha", "example/alpha:v1.0.0")})
+	if got := w.Snapshot().Component("alpha"); len(got.UnreadableSources) > 0 {
+		t.Errorf("regained, it is still blind: %v", got.UnreadableSources)
 	}
 	w.want("alpha", "a 1.0.0 Healthy")
 	w.want("beta", "")
@@ -519,9 +519,9 @@ func TestBlindSources(t *testing.T) {
 	}
 
 	// What the cluster does not serve hides nothing. CRDs only support, so their loss blinds nobody.
-	w.Feed(daemonsets).Lose(facts.NotServed, "")
-	w.Feed(crds).Lose(facts.Failing, "no permission to list crds")
-	if got := w.Snapshot().Component("alpha").Blind; len(got) > 0 {
+	w.Source(daemonsets).SetState(facts.NotServed, "")
+	w.Source(crds).SetState(facts.Failing, "no permission to list crds")
+	if got := w.Snapshot().Component("alpha").UnreadableSources; len(got) > 0 {
 		t.Errorf("alpha is blind: %v", got)
 	}
 }
@@ -536,12 +536,12 @@ func TestHasSyncedWaitsForEverySource(t *testing.T) {
 	if !w.HasSynced() {
 		t.Error("a source that cannot be read is waited for")
 	}
-	w.Feed("nodes").Lose(facts.Pending, "")
+	w.Source("nodes").SetState(facts.Pending, "")
 	if w.HasSynced() {
 		t.Error("synced with nodes unread")
 	}
 	w.heard = nil
-	w.Feed("nodes").Close()
+	w.Source("nodes").Close()
 	w.wantHeard("*")
 	w.resourceFeed(t, clusters).close()
 	if !w.HasSynced() {
@@ -567,10 +567,10 @@ func TestHasSyncedForWaitsForWhatIsDependedOnAlone(t *testing.T) {
 	}
 	w.Rules.SetInstances(append(w.Catalog().Instances(), reads(other)))
 	w.Rules.Flush()
-	if w.Feed(daemonsets).Lose(facts.Pending, ""); w.HasSyncedFor(dependent{component: "alpha"}) {
+	if w.Source(daemonsets).SetState(facts.Pending, ""); w.HasSyncedFor(dependent{component: "alpha"}) {
 		t.Error("synced for a component that an unread source proves")
 	}
-	if w.Feed(daemonsets).Replace(nil); w.HasSyncedFor(dependent{component: "alpha"}) {
+	if w.Source(daemonsets).Replace(nil); w.HasSyncedFor(dependent{component: "alpha"}) {
 		t.Error("synced for a component whose health follows from a resource that was not read")
 	}
 	w.heard = nil
@@ -598,7 +598,7 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.wantHeard("alpha")
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
 	w.wantHeard() // nothing differs
-	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) { d.Rollout.Changed = start }))
+	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0", func(d *facts.Workload) { d.Rollout.StartedAt = start }))
 	w.wantHeard() // written, and nothing else differs
 	w.sees(deployment("a", "app", "example/app:v1"))
 	w.wantHeard() // nobody's
@@ -607,9 +607,9 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 	w.sees(deployment("a", "alpha", "example/beta:v1.0.0"))
 	w.wantHeard("alpha+beta") // the same object shows another product
 	w.want("alpha", "")
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").Object())
+	w.Source(deployments).Delete(deployment("a", "alpha", "example/beta").ObjectRef())
 	w.wantHeard("beta")
-	w.Feed(deployments).Drop(deployment("a", "alpha", "example/beta").Object())
+	w.Source(deployments).Delete(deployment("a", "alpha", "example/beta").ObjectRef())
 	w.wantHeard()
 	w.sees(deployment("a", "alpha", "example/alpha:v1.0.0"))
 	w.resourceFeed(t, clusters).replace(map[string]map[string]any{"x": {"ok": true}})
@@ -638,33 +638,33 @@ func TestListenersHearOfWhatWasTouchedAlone(t *testing.T) {
 
 func TestWhatIsDeliveredAfterAFeedWasClosedIsLost(t *testing.T) {
 	was, is := deployment("a", "alpha", "example/alpha:v1.0.0"), deployment("b", "alpha", "example/alpha:v2.0.0")
-	for name, late := range map[string]func(*Feed){
-		"Put":     func(f *Feed) { f.Put(was) },
-		"Drop":    func(f *Feed) { f.Drop(is.Object()) },
-		"Replace": func(f *Feed) { f.Replace([]facts.Fact{was}) },
-		"Lose":    func(f *Feed) { f.Lose(facts.Failing, "late") },
-		"Close":   func(f *Feed) { f.Close() },
+	for name, late := range map[string]func(*Source){
+		"Put":     func(f *Source) { f.Put(was) },
+		"Drop":    func(f *Source) { f.Delete(is.ObjectRef()) },
+		"Replace": func(f *Source) { f.Replace([]facts.Fact{was}) },
+		"Lose":    func(f *Source) { f.SetState(facts.Failing, "late") },
+		"Close":   func(f *Source) { f.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
-			old := w.Feed(deployments)
+			old := w.Source(deployments)
 			old.Put(was)
 			old.Close()
 			w.heard = nil
 			late(old)
 			w.wantHeard()
-			if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.Blind, []string{"deployments.apps were not read yet"}) {
+			if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.UnreadableSources, []string{"deployments.apps were not read yet"}) {
 				t.Errorf("closed, alpha is %+v", got)
 			}
-			w.Feed(deployments).Replace([]facts.Fact{is})
+			w.Source(deployments).Replace([]facts.Fact{is})
 			w.heard = nil
 			late(old)
 			w.wantHeard()
 			w.want("alpha", "b 2.0.0 Healthy")
-			if got := w.Snapshot().Component("alpha").Blind; len(got) > 0 {
+			if got := w.Snapshot().Component("alpha").UnreadableSources; len(got) > 0 {
 				t.Errorf("opened anew, it is blind: %v", got)
 			}
-			w.Feed(deployments).Put(was) // the new feed still works
+			w.Source(deployments).Put(was) // the new feed still works
 			w.want("alpha", "a 1.0.0 Healthy; b 2.0.0 Healthy")
 		})
 	}
@@ -721,7 +721,7 @@ func TestScalingUpIsNoFailure(t *testing.T) {
 	step(4, 8, 8, "Healthy")
 	step(5, 9, 8, "Progressing")
 	w.now = w.now.Add(10 * time.Minute)
-	w.Pass()
+	w.RecheckDeadlines()
 	w.want("alpha", "a 1.0.0 Degraded")
 	step(6, 10, 8, "Degraded")
 }
@@ -744,7 +744,7 @@ func TestANodeThatComesIsNoFailure(t *testing.T) {
 	w.sees(on(4, 3))
 	w.want("alpha", "a 1.0.0 Progressing")
 	w.now = w.now.Add(10 * time.Minute)
-	w.Pass()
+	w.RecheckDeadlines()
 	w.want("alpha", "a 1.0.0 Degraded")
 	w.sees(on(4, 4))
 	w.want("alpha", "a 1.0.0 Healthy")

@@ -76,11 +76,11 @@ func heap() uint64 {
 func BenchmarkWorkloads(b *testing.B) {
 	c := builtin(b)
 	i := inventory.New(c, time.Now)
-	feed := i.Feed("deployments.apps")
+	feed := i.Source("deployments.apps")
 	before := heap()
 	n := 0
 	for b.Loop() {
-		fact, err := facts.Of(deployment(n), true)
+		fact, err := facts.Extract(deployment(n), true)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -123,19 +123,19 @@ func BenchmarkCertificates(b *testing.B) {
 	name := rule.Resource{Group: "cert-manager.io", Resource: "certificates"}
 	var instances []rule.Instance
 	for _, check := range c.Component("cert-manager").Checks {
-		params, _ := check.Params(nil, nil)
+		params, _ := check.ParseParameters(nil, nil)
 		instances = append(instances, rule.NewInstance(check.Rule, params, "cert-manager"))
 	}
-	fields := rule.ReadsOf(instances)[name]
+	fields := rule.CollectFields(instances)[name]
 	b.Log("kept:", fields)
 	i := inventory.New(c, time.Now)
 	i.Rules.SetInstances(instances)
-	feed := i.Rules.Feed(name)
+	feed := i.Rules.Source(name)
 	feed.Replace(nil)
 	before := heap()
 	n := 0
 	for b.Loop() {
-		kept, err := fields.Keep(certificate(n))
+		kept, err := fields.Prune(certificate(n))
 		if err != nil {
 			b.Fatal(err)
 		}

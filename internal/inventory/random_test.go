@@ -33,7 +33,7 @@ func drawWorkload(t *rapid.T, kind string) *facts.Workload {
 	w := &facts.Workload{
 		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"), Name: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "name")},
 		Containers: []facts.Container{{Image: image}},
-		Rollout:    facts.Rollout{Observed: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
+		Rollout:    facts.Rollout{HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
 	}
 	if kind == "Deployment" {
 		// Of the others an inventory knows more than who looks for the first time: that they were complete before.
@@ -62,28 +62,28 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 		used := 0
 		i := inventory.New(catalogs[used], now)
 		is := cluster{}
-		feeds, sights := map[string]*inventory.Feed{}, map[string]facts.SourceState{}
+		feeds, sights := map[string]*inventory.Source{}, map[string]facts.SourceState{}
 		isWaiting := false // somebody who saw that not everything has synced, and was not woken since
 		i.OnChange(func(c inventory.Change) { isWaiting = isWaiting && !c.Synced && !c.Catalog })
 		for _, source := range sources {
 			is[source] = map[facts.Ref]facts.Fact{}
-			feeds[source] = i.Feed(source)
+			feeds[source] = i.Source(source)
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"a workload changes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				w := drawWorkload(t, sourceKinds[source])
-				is[source][w.Object()] = w
+				is[source][w.ObjectRef()] = w
 				if sights[source] == facts.Synced {
 					feeds[source].Put(w)
 				}
 			},
 			"a workload goes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				ref := drawWorkload(t, sourceKinds[source]).Object()
+				ref := drawWorkload(t, sourceKinds[source]).ObjectRef()
 				delete(is[source], ref)
 				if sights[source] == facts.Synced {
-					feeds[source].Drop(ref)
+					feeds[source].Delete(ref)
 				}
 			},
 			"words are lost, and it is listed": func(t *rapid.T) {
@@ -91,9 +91,9 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				for range rapid.IntRange(0, 4).Draw(t, "lost") {
 					w := drawWorkload(t, sourceKinds[source])
 					if rapid.Bool().Draw(t, "goes") {
-						delete(is[source], w.Object())
+						delete(is[source], w.ObjectRef())
 					} else {
-						is[source][w.Object()] = w
+						is[source][w.ObjectRef()] = w
 					}
 				}
 				feeds[source].Replace(is.list(source))
@@ -102,13 +102,13 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 			"a source goes out of sight": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Failing, facts.NotServed, facts.Pending}).Draw(t, "sight")
-				feeds[source].Lose(sights[source], sights[source].String())
+				feeds[source].SetState(sights[source], sights[source].String())
 			},
 			"a feed is closed and opened again": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				late := feeds[source]
 				late.Close()
-				feeds[source] = i.Feed(source)
+				feeds[source] = i.Source(source)
 				late.Put(drawWorkload(t, sourceKinds[source])) // what comes late is of no account
 				sights[source] = facts.Pending
 			},
@@ -123,11 +123,11 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 				isWaiting = !i.HasSynced()
 				anew := inventory.New(catalogs[used], now)
 				for _, source := range sources {
-					feed := anew.Feed(source)
+					feed := anew.Source(source)
 					if sights[source] == facts.Synced {
 						feed.Replace(is.list(source))
 					} else if sights[source] != facts.Pending {
-						feed.Lose(sights[source], sights[source].String())
+						feed.SetState(sights[source], sights[source].String())
 					}
 				}
 				got, want := i.Snapshot(), anew.Snapshot()
@@ -142,10 +142,10 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 }
 
 func same(a, b *inventory.Component) bool {
-	return reflect.DeepEqual(a.Installations, b.Installations) && slices.Equal(a.Residue, b.Residue) &&
-		slices.Equal(a.Blind, b.Blind) && a.Obscured == b.Obscured
+	return reflect.DeepEqual(a.Installations, b.Installations) && slices.Equal(a.Leftovers, b.Leftovers) &&
+		slices.Equal(a.UnreadableSources, b.UnreadableSources) && a.IsPartlyUnreadable == b.IsPartlyUnreadable
 }
 
 func shown(c *inventory.Component) string {
-	return fmt.Sprintf("%+v\nresidue %+v\nblind %v %v", c.Installations, c.Residue, c.Blind, c.Obscured)
+	return fmt.Sprintf("%+v\nresidue %+v\nblind %v %v", c.Installations, c.Leftovers, c.UnreadableSources, c.IsPartlyUnreadable)
 }

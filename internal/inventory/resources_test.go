@@ -12,11 +12,11 @@ import (
 type resourceFeed struct {
 	t    testing.TB
 	i    *Inventory
-	feed *rule.Feed
+	feed *rule.Source
 }
 
 func (i *Inventory) resourceFeed(t testing.TB, resource rule.Resource) resourceFeed {
-	f := resourceFeed{t, i, i.Rules.Feed(resource)}
+	f := resourceFeed{t, i, i.Rules.Source(resource)}
 	i.Rules.Flush()
 	return f
 }
@@ -25,7 +25,7 @@ func (f resourceFeed) keep(name string, fields map[string]any) rule.Object {
 	f.t.Helper()
 	object := map[string]any{"metadata": map[string]any{"name": name}}
 	maps.Copy(object, fields)
-	kept, err := rule.Everything().Keep(object)
+	kept, err := rule.AllFields().Prune(object)
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -38,7 +38,7 @@ func (f resourceFeed) put(name string, fields map[string]any) {
 }
 
 func (f resourceFeed) drop(name string) {
-	f.feed.Drop(name)
+	f.feed.Delete(name)
 	f.i.Rules.Flush()
 }
 
@@ -52,7 +52,7 @@ func (f resourceFeed) replace(all map[string]map[string]any) {
 }
 
 func (f resourceFeed) lose(state facts.SourceState, reason string) {
-	f.feed.Lose(state, reason)
+	f.feed.SetState(state, reason)
 	f.i.Rules.Flush()
 }
 

@@ -18,14 +18,14 @@ type Snapshot struct {
 	Catalog    *catalog.Catalog
 	components []*Component // in the order of the catalog's names
 	outcomes   map[string]*rule.Outcome
-	resources  map[rule.Resource]Source
-	sources    map[string]Source
+	resources  map[rule.Resource]SourceStatus
+	sources    map[string]SourceStatus
 	// degraded are the workloads of installed components that do not run as they should, sorted by component.
 	degraded func() []facts.Ref
 }
 
-// Source is the state of a resource that is read, for facts or for rules, and how many objects it has.
-type Source struct {
+// SourceStatus is the state of a resource that is read, for facts or for rules, and how many objects it has.
+type SourceStatus struct {
 	State   facts.SourceState
 	Reason  string
 	Objects int
@@ -36,13 +36,13 @@ type Component struct {
 	Definition *catalog.Component
 	// Installations are sorted by namespace, then by version.
 	Installations []Installation
-	// Residue is what supports an installation where nothing proves one.
-	Residue []v1alpha1.Evidence
-	// Blind are the sources that could prove an installation and could not be looked at, each with the reason.
-	Blind []string
-	// Obscured says that a kind of workload is among them, so that neither the health nor the version of what is found
+	// Leftovers is what supports an installation where nothing proves one.
+	Leftovers []v1alpha1.Evidence
+	// UnreadableSources are the sources that could prove an installation and could not be looked at, each with the reason.
+	UnreadableSources []string
+	// IsPartlyUnreadable says that a kind of workload is among them, so that neither the health nor the version of what is found
 	// elsewhere can be trusted: more of it may be out of sight.
-	Obscured bool
+	IsPartlyUnreadable bool
 }
 
 // Installation is one copy of a component. It never changes.
@@ -52,17 +52,17 @@ type Installation struct {
 	Version string
 	// VersionFrom is what told it; empty where nothing did.
 	VersionFrom v1alpha1.VersionOrigin
-	// Parsed is the version to compare; nil where there is none.
-	Parsed *semver.Version
+	// SemVer is the version to compare; nil where there is none.
+	SemVer *semver.Version
 	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
 	Variant string
 	Health  v1alpha1.Health
 	// Message says why the health is not Healthy; empty where it is.
 	Message string
-	// Degraded are its workloads that do not run as they should, and Diagnoses what is wrong with their pods, the worst
+	// DegradedWorkloads are its workloads that do not run as they should, and Diagnoses what is wrong with their pods, the worst
 	// first.
-	Degraded  []facts.Ref
-	Diagnoses []v1alpha1.Diagnosis
+	DegradedWorkloads []facts.Ref
+	Diagnoses         []v1alpha1.Diagnosis
 	// Evidence is what shows the installation, proofs first: the most telling few.
 	Evidence []v1alpha1.Evidence
 }
@@ -75,11 +75,11 @@ func (i *Inventory) Snapshot() *Snapshot {
 		return i.snapshot
 	}
 	s := &Snapshot{
-		Catalog: i.catalog, components: slices.Clone(i.states), outcomes: maps.Clone(i.outcomes), resources: maps.Clone(i.resources),
-		sources: make(map[string]Source, len(i.sources)),
+		Catalog: i.catalog, components: slices.Clone(i.components), outcomes: maps.Clone(i.outcomes), resources: maps.Clone(i.resources),
+		sources: make(map[string]SourceStatus, len(i.sources)),
 	}
 	for name, source := range i.sources {
-		s.sources[name] = Source{source.state, source.reason, len(source.records)}
+		s.sources[name] = SourceStatus{source.state, source.reason, len(source.records)}
 	}
 	s.degraded = sync.OnceValue(s.findDegraded)
 	i.snapshot = s
@@ -94,17 +94,17 @@ func (s *Snapshot) Component(name string) *Component {
 	return nil
 }
 
-// Found are the components with at least one installation, sorted by name.
-func (s *Snapshot) Found() []*Component {
-	return s.pick(func(c *Component) bool { return len(c.Installations) > 0 })
+// InstalledComponents are the components with at least one installation, sorted by name.
+func (s *Snapshot) InstalledComponents() []*Component {
+	return s.filterComponents(func(c *Component) bool { return len(c.Installations) > 0 })
 }
 
-// Left are the components of which only residue is there, sorted by name.
-func (s *Snapshot) Left() []*Component {
-	return s.pick(func(c *Component) bool { return len(c.Installations) == 0 && len(c.Residue) > 0 })
+// LeftoverComponents are the components of which only residue is there, sorted by name.
+func (s *Snapshot) LeftoverComponents() []*Component {
+	return s.filterComponents(func(c *Component) bool { return len(c.Installations) == 0 && len(c.Leftovers) > 0 })
 }
 
-func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
+func (s *Snapshot) filterComponents(wanted func(*Component) bool) []*Component {
 	var found []*Component
 	for _, component := range s.components {
 		if wanted(component) {
@@ -114,13 +114,13 @@ func (s *Snapshot) pick(wanted func(*Component) bool) []*Component {
 	return found
 }
 
-// PartOf names the component that ships an installation of a component as a part of itself: one that says so, and that is
+// BundlerOf names the component that ships an installation of a component as a part of itself: one that says so, and that is
 // installed in the same namespace. It is empty where the installation stands for itself.
-func (s *Snapshot) PartOf(component *Component, installation *Installation) string {
+func (s *Snapshot) BundlerOf(component *Component, installation *Installation) string {
 	if installation.Namespace == "" {
 		return ""
 	}
-	for _, name := range s.Catalog.Bundlers(component.Definition.Name) {
+	for _, name := range s.Catalog.BundlersOf(component.Definition.Name) {
 		for _, whole := range s.Component(name).Installations {
 			if whole.Namespace == installation.Namespace {
 				return name
@@ -130,11 +130,11 @@ func (s *Snapshot) PartOf(component *Component, installation *Installation) stri
 	return ""
 }
 
-// Unseen says what could not be looked at that might prove a component, each thing once, in the order of the components.
-func (s *Snapshot) Unseen() []string {
+// UnreadableSources says what could not be looked at that might prove a component, each thing once, in the order of the components.
+func (s *Snapshot) UnreadableSources() []string {
 	var reasons []string
 	for _, name := range s.Catalog.Names() {
-		for _, reason := range s.Component(name).Blind {
+		for _, reason := range s.Component(name).UnreadableSources {
 			if !slices.Contains(reasons, reason) {
 				reasons = append(reasons, reason)
 			}
@@ -143,13 +143,13 @@ func (s *Snapshot) Unseen() []string {
 	return reasons
 }
 
-// Source tells how well a source can be seen, named as kubectl names the resource: "daemonsets.apps". One that nobody feeds
+// SourceStatus tells how well a source can be seen, named as kubectl names the resource: "daemonsets.apps". One that nobody feeds
 // is Pending.
-func (s *Snapshot) Source(name string) Source { return s.sources[name] }
+func (s *Snapshot) SourceStatus(name string) SourceStatus { return s.sources[name] }
 
-// Sights tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
+// SourceStates tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
 // read of one resource, the worse one is told.
-func (s *Snapshot) Sights() map[string]facts.SourceState {
+func (s *Snapshot) SourceStates() map[string]facts.SourceState {
 	states := make(map[string]facts.SourceState, len(s.sources)+len(s.resources))
 	for name, source := range s.sources {
 		states[name] = source.State
@@ -162,8 +162,8 @@ func (s *Snapshot) Sights() map[string]facts.SourceState {
 	return states
 }
 
-// Resource is the state of a resource that rules read. One that nobody feeds is Pending.
-func (s *Snapshot) Resource(name rule.Resource) Source { return s.resources[name] }
+// ResourceStatus is the state of a resource that rules read. One that nobody feeds is Pending.
+func (s *Snapshot) ResourceStatus(name rule.Resource) SourceStatus { return s.resources[name] }
 
 // Outcome is what a rule instance came to, by its key. One that was not evaluated yet is Pending.
 func (s *Snapshot) Outcome(key string) *rule.Outcome {

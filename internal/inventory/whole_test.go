@@ -33,7 +33,7 @@ func TestPartOf(t *testing.T) {
 		parsed, _ := facts.ParseImage(image)
 		return &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()}, Containers: []facts.Container{{Image: parsed}}}
 	}
-	i.Feed("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"), run("alone", "acme/scanner:3.0.0")})
+	i.Source("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"), run("alone", "acme/scanner:3.0.0")})
 	s := i.Snapshot()
 	scanner := s.Component("scanner")
 	want := map[string]string{"registry": "registry", "alone": ""}
@@ -42,7 +42,7 @@ func TestPartOf(t *testing.T) {
 	}
 	for n := range scanner.Installations {
 		installation := &scanner.Installations[n]
-		if got := s.PartOf(scanner, installation); got != want[installation.Namespace] {
+		if got := s.BundlerOf(scanner, installation); got != want[installation.Namespace] {
 			t.Errorf("in %s it is part of %q, want %q", installation.Namespace, got, want[installation.Namespace])
 		}
 	}
@@ -57,12 +57,12 @@ func TestTheClusterItself(t *testing.T) {
 		}
 	}
 	i := New(catalog.New(define(t, "kubernetes", byVersion("^v")), define(t, "k3s", byVersion("[+]k3s"))), time.Now)
-	feed := i.Feed(catalog.APIServerSource)
-	if blind := i.Snapshot().Component("kubernetes").Blind; len(blind) == 0 {
+	feed := i.Source(catalog.APIServerSource)
+	if blind := i.Snapshot().Component("kubernetes").UnreadableSources; len(blind) == 0 {
 		t.Error("a cluster whose API server nobody asked is not out of sight")
 	}
 	for version, k3s := range map[string]int{"v1.37.2": 0, "v1.36.1+k3s1": 1} {
-		feed.Replace([]facts.Fact{facts.APIServerOf(version)})
+		feed.Replace([]facts.Fact{facts.NewAPIServer(version)})
 		s := i.Snapshot()
 		found := s.Component("kubernetes").Installations
 		if len(found) != 1 || found[0].Version != catalog.CleanVersion(version) || found[0].Health != v1alpha1.HealthHealthy {
@@ -81,12 +81,12 @@ func TestAnAnnotationOfItsCRDsTellsTheVersion(t *testing.T) {
 		Layer: "network", Signals: v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "things.acme.example", Role: v1alpha1.RoleProof}}},
 		Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromCRDAnnotation, Annotation: "acme.example/bundle-version"}},
 	})), time.Now)
-	feed := i.Feed("customresourcedefinitions.apiextensions.k8s.io")
+	feed := i.Source("customresourcedefinitions.apiextensions.k8s.io")
 	for _, version := range []string{"1.2.0", "1.3.0"} {
 		crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 			Name: "things.acme.example", Annotations: map[string]string{"acme.example/bundle-version": "v" + version},
 		}}
-		fact, err := facts.Of(crd, true)
+		fact, err := facts.Extract(crd, true)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -27,7 +27,7 @@ func FuzzProfiles(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
-		for name, line := range Lines(data) {
+		for name, line := range LineNumbers(data) {
 			if line < 0 || line > bytes.Count(data, []byte("\n"))+bytes.Count(data, []byte("\r"))+1+strings.Count(string(data), "\u2028")+strings.Count(string(data), "\u2029")+strings.Count(string(data), "\u0085") {
 				t.Fatalf("%q is on line %d of %q", name, line, data)
 			}

@@ -6,9 +6,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Lines finds where in a stream of YAML documents PlatformProfiles and their requirements begin: the line of a profile's
+// LineNumbers finds where in a stream of YAML documents PlatformProfiles and their requirements begin: the line of a profile's
 // name by that name, and the line of a requirement's by PROFILE/LAYER/NAME. What it cannot read it passes over.
-func Lines(data []byte) map[string]int {
+func LineNumbers(data []byte) map[string]int {
 	lines := map[string]int{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
 	for {

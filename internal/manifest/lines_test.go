@@ -28,10 +28,10 @@ kind: PlatformProfile
 spec: 3
 `
 	want := map[string]int{"one": 6, "one/network/cni": 12, "one/network/dns": 13, "two": 16, "two/a/b": 17, "": 0}
-	if got := Lines([]byte(stream)); !maps.Equal(got, want) {
+	if got := LineNumbers([]byte(stream)); !maps.Equal(got, want) {
 		t.Errorf("%v", got)
 	}
-	if got := Lines([]byte("a: [")); len(got) != 0 {
+	if got := LineNumbers([]byte("a: [")); len(got) != 0 {
 		t.Errorf("of what is no YAML: %v", got)
 	}
 }

@@ -37,7 +37,7 @@ import (
 // document and the fields. A stream without a profile is an error.
 func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	var profiles []*v1alpha1.PlatformProfile
-	reader := Documents(input)
+	reader := NewDocumentReader(input)
 	for n := 1; ; n++ {
 		document, err := reader.Read()
 		if errors.Is(err, io.EOF) {
@@ -53,10 +53,10 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind("PlatformProfile") {
 			continue
 		}
-		if err := Unambiguous(document); err != nil {
+		if err := CheckDuplicateKeys(document); err != nil {
 			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
 		}
-		if err := Check(object); err != nil {
+		if err := Validate(object); err != nil {
 			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
 		}
 		profile := &v1alpha1.PlatformProfile{}
@@ -71,8 +71,8 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	return profiles, nil
 }
 
-// Documents reads a stream document by document.
-func Documents(input io.Reader) *DocumentReader {
+// NewDocumentReader reads a stream document by document.
+func NewDocumentReader(input io.Reader) *DocumentReader {
 	return &DocumentReader{yamlutil.NewYAMLReader(withLineEnd(input))}
 }
 
@@ -101,16 +101,16 @@ func Decode(document []byte, into *map[string]any) error {
 	return json.Unmarshal(data, into)
 }
 
-// Unambiguous refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.
-func Unambiguous(document []byte) error {
+// CheckDuplicateKeys refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.
+func CheckDuplicateKeys(document []byte) error {
 	if _, err := yaml.YAMLToJSONStrict(document); err != nil {
 		return fmt.Errorf("%s: keep one of them", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	return nil
 }
 
-// Check validates an object of one of the two kinds and fills in its defaults, in place. Its status is not looked at.
-func Check(object *unstructured.Unstructured) error {
+// Validate validates an object of one of the two kinds and fills in its defaults, in place. Its status is not looked at.
+func Validate(object *unstructured.Unstructured) error {
 	all, err := schemas()
 	if err != nil {
 		return err

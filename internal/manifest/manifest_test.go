@@ -118,7 +118,7 @@ func TestDefinitions(t *testing.T) {
 		return u
 	}
 	good := definition("x", "signals: {workloads: [{images: [a/b]}], crds: [{name: a.dev}], nodes: [{containerRuntime: x}]}, checks: [{name: a, parameters: [{name: p}], resource: {resource: nodes}, expression: 'true', message: m}]")
-	if err := Check(good); err != nil {
+	if err := Validate(good); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{"workloads": "Proof", "crds": "Support", "nodes": "Proof"} {
@@ -146,7 +146,7 @@ func TestDefinitions(t *testing.T) {
 		"a field that is not":      {definition("x", "signals: {workload: [{images: [a/b]}]}"), "unknown field spec.signals.workload"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := Check(test.object)
+			err := Validate(test.object)
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
@@ -157,7 +157,7 @@ func TestDefinitions(t *testing.T) {
 			}
 		})
 	}
-	if err := Check(&unstructured.Unstructured{Object: map[string]any{"kind": "Pod"}}); err == nil || !strings.Contains(err.Error(), "Pod is not a kind of") {
+	if err := Validate(&unstructured.Unstructured{Object: map[string]any{"kind": "Pod"}}); err == nil || !strings.Contains(err.Error(), "Pod is not a kind of") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -62,10 +62,10 @@ func OfCluster(ctx context.Context, client kubernetes.Interface, namespace strin
 // whose components are healthy it reads nothing.
 func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
-	degraded := snapshot.ToDiagnose()
-	for _, ref := range i.Diagnosed() {
+	degraded := snapshot.DegradedWorkloads()
+	for _, ref := range i.DiagnosedWorkloads() {
 		if !slices.Contains(degraded, ref) {
-			i.Diagnose(ref, nil)
+			i.SetDiagnoses(ref, nil)
 		}
 	}
 	var errs []error
@@ -82,7 +82,7 @@ func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inv
 			errs = append(errs, err)
 			continue
 		}
-		i.Diagnose(ref, c.found.Diagnose(snapshot.Catalog.PodHints(), now))
+		i.SetDiagnoses(ref, c.found.Diagnose(snapshot.Catalog.PodHints(), now))
 	}
 	return errors.Join(errs...)
 }
@@ -127,11 +127,11 @@ func isHealthy(workload runtime.Object, now time.Time) bool {
 			return false
 		}
 	}
-	fact, _ := facts.Of(workload, true) // it keeps those of all other workloads
+	fact, _ := facts.Extract(workload, true) // it keeps those of all other workloads
 	w := fact.(*facts.Workload)
 	// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
 	isIdle := w.Rollout.Desired == 0 && replicaFailure(workload) == ""
-	return isIdle || w.Judge(now, false).Health == v1alpha1.HealthHealthy
+	return isIdle || w.AssessHealth(now, false).Health == v1alpha1.HealthHealthy
 }
 
 func selectorOf(workload runtime.Object) *metav1.LabelSelector {
@@ -176,8 +176,8 @@ func (c *cluster) addPods(ctx context.Context, namespace string, options metav1.
 	suspects := map[v1alpha1.WorkloadReference]int{}
 	return c.list(ctx, pods, namespace, options, func(object runtime.Object) error {
 		pod := object.(*corev1.Pod)
-		owner := diagnosis.Owner(pod)
-		if !isWanted(owner) || !diagnosis.Suspicious(pod) {
+		owner := diagnosis.OwnerOf(pod)
+		if !isWanted(owner) || !diagnosis.NeedsDiagnosis(pod) {
 			return nil
 		}
 		if suspects[owner]++; suspects[owner] <= maxPods {
@@ -203,7 +203,7 @@ func (c *cluster) addWarned(ctx context.Context) error {
 			if err != nil && !apierrors.IsNotFound(err) {
 				return err
 			}
-			if pod, exists := object.(*corev1.Pod); exists && pod.UID == about.UID && diagnosis.Suspicious(pod) {
+			if pod, exists := object.(*corev1.Pod); exists && pod.UID == about.UID && diagnosis.NeedsDiagnosis(pod) {
 				c.add(pod)
 			} else {
 				healthy[name] = true

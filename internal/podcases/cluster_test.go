@@ -71,7 +71,7 @@ func TestPodsInTroubleOfACluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(found.Cases) != 50 || !found.Cases[0].NodeGone {
+	if len(found.Cases) != 50 || !found.Cases[0].IsNodeGone {
 		t.Errorf("%d pods, the first %+v", len(found.Cases), found.Cases[0])
 	}
 	unread := strings.Join(found.Unread, "\n")

@@ -38,8 +38,8 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 	// Most pods are well: they are not kept.
 	err := eachObject(dump, pods, &corev1.Pod{}, func(name types.NamespacedName, object runtime.Object) {
 		pod := object.(*corev1.Pod)
-		hasPods[diagnosis.Owner(pod)] = true
-		if delete(c.pods, name); isWanted(pod.Namespace) && diagnosis.Suspicious(pod) {
+		hasPods[diagnosis.OwnerOf(pod)] = true
+		if delete(c.pods, name); isWanted(pod.Namespace) && diagnosis.NeedsDiagnosis(pod) {
 			c.add(pod)
 		}
 	})
@@ -67,7 +67,7 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 // DiagnoseDump records in an inventory what is wrong with the pods of its degraded workloads, as far as a dump holds them.
 func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
-	degraded := snapshot.ToDiagnose()
+	degraded := snapshot.DegradedWorkloads()
 	if len(degraded) == 0 {
 		return nil
 	}
@@ -78,7 +78,7 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	all := pods.Diagnose(snapshot.Catalog.PodHints(), now)
 	for _, ref := range degraded {
 		workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-		i.Diagnose(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
+		i.SetDiagnoses(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
 	}
 	return nil
 }

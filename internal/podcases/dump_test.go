@@ -77,7 +77,7 @@ func TestPodsInTroubleOfADump(t *testing.T) {
 		t.Fatalf("%d pods in trouble, %d workloads without pods, unread %v", len(pods.Cases), len(pods.Uncreated), pods.Unread)
 	}
 	c := pods.Cases[0]
-	if c.Pod.Name != "broken" || !c.NodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].Unread {
+	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
 		t.Errorf("the case is %+v", c)
 	}
 	if pods := inDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
@@ -89,7 +89,7 @@ func TestPodsInTroubleOfADump(t *testing.T) {
 func TestADumpOfPodsAlone(t *testing.T) {
 	pod, _, _ := strings.Cut(objects, "---")
 	pods := inDump(t, pod, "")
-	if len(pods.Cases) != 1 || pods.Cases[0].NodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].Unread || len(pods.Unread) > 0 {
+	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unread) > 0 {
 		t.Errorf("%+v", pods)
 	}
 }

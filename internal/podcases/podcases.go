@@ -110,7 +110,7 @@ func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.Workload
 		}
 	}
 	if failure != "" {
-		c.found.Uncreated = append(c.found.Uncreated, diagnosis.Uncreated(workload, failure))
+		c.found.Uncreated = append(c.found.Uncreated, diagnosis.NewFailedCreate(workload, failure))
 	}
 }
 
@@ -148,9 +148,9 @@ func (c *collector) complete(ctx context.Context, result *diagnosis.Case) {
 	if name := pod.Spec.NodeName; name != "" {
 		var err error
 		result.Node, err = read[*corev1.Node](ctx, c, nodes, nameOf("", name))
-		result.NodeGone = apierrors.IsNotFound(err)
+		result.IsNodeGone = apierrors.IsNotFound(err)
 	}
-	if owner := diagnosis.Owner(pod); owner.Kind == "Job" {
+	if owner := diagnosis.OwnerOf(pod); owner.Kind == "Job" {
 		result.Job, _ = read[*batchv1.Job](ctx, c, jobs, nameOf(owner.Namespace, owner.Name))
 	}
 	if pod.Status.Phase != corev1.PodPending {
@@ -168,7 +168,7 @@ func (c *collector) complete(ctx context.Context, result *diagnosis.Case) {
 
 func (c *collector) claim(ctx context.Context, name types.NamespacedName) diagnosis.Claim {
 	claim, err := read[*corev1.PersistentVolumeClaim](ctx, c, claims, name)
-	result := diagnosis.Claim{Name: name.Name, Claim: claim, Unread: err != nil && !apierrors.IsNotFound(err)}
+	result := diagnosis.Claim{Name: name.Name, Claim: claim, IsUnreadable: err != nil && !apierrors.IsNotFound(err)}
 	if claim == nil || claim.Status.Phase == corev1.ClaimBound {
 		return result
 	}

@@ -15,9 +15,9 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// CatalogTable lists what can be recognised, layer by layer.
-func CatalogTable(w io.Writer, c *catalog.Catalog) error {
-	t := newTable(w, Look{}, "LAYER", "COMPONENT", "NAME", "CAPABILITIES", "CHECKS")
+// WriteCatalogTable lists what can be recognised, layer by layer.
+func WriteCatalogTable(w io.Writer, c *catalog.Catalog) error {
+	t := newTable(w, TableOptions{}, "LAYER", "COMPONENT", "NAME", "CAPABILITIES", "CHECKS")
 	for _, layer := range catalogLayers(c) {
 		for _, name := range c.Names() {
 			component := c.Component(name)
@@ -29,8 +29,8 @@ func CatalogTable(w io.Writer, c *catalog.Catalog) error {
 	return t.flush()
 }
 
-// CatalogMarkdown is the catalog as a page: a table for each layer.
-func CatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
+// WriteCatalogMarkdown is the catalog as a page: a table for each layer.
+func WriteCatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
 	p := &page{w: w}
 	p.line("# What is recognised")
 	p.line("")
@@ -53,8 +53,8 @@ func CatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
 	return p.err
 }
 
-// Explain says how one component is recognised, what its version and health come from, and what to do about it.
-func Explain(w io.Writer, definition *v1alpha1.PlatformComponent) error {
+// WriteDefinition says how one component is recognised, what its version and health come from, and what to do about it.
+func WriteDefinition(w io.Writer, definition *v1alpha1.PlatformComponent) error {
 	p := &page{w: w}
 	spec := &definition.Spec
 	p.line("%s (%s)", spec.DisplayName, definition.Name)
@@ -71,7 +71,7 @@ func Explain(w io.Writer, definition *v1alpha1.PlatformComponent) error {
 	for _, source := range spec.Version {
 		text := string(source.From)
 		if source.Resource != nil {
-			text += " over " + rule.ResourceOf(*source.Resource).String()
+			text += " over " + rule.NewResource(*source.Resource).String()
 		}
 		if source.Pattern != "" {
 			text += ", by the pattern " + source.Pattern

@@ -10,8 +10,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Conformance writes the status of a profile for people.
-func Conformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Look) error {
+// WriteConformance writes the status of a profile for people.
+func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look TableOptions) error {
 	status := &profile.Status
 	conformant := "Unknown"
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {

@@ -13,12 +13,12 @@ import (
 // Diagnoses is the stable shape of diagnose -o json.
 type Diagnoses struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses"`
-	// Unread says what could not be looked at; empty where all was.
-	Unread []string `json:"unread,omitempty"`
+	// Unreadable says what could not be looked at; empty where all was.
+	Unreadable []string `json:"unread,omitempty"`
 }
 
-// Text writes diagnoses for people. Pods of one workload that ail alike are told of once.
-func (d Diagnoses) Text(w io.Writer) error {
+// WriteText writes diagnoses for people. Pods of one workload that ail alike are told of once.
+func (d Diagnoses) WriteText(w io.Writer) error {
 	p := &page{w: w}
 	// Messages come from the cluster, and must not steer the terminal.
 	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
@@ -44,7 +44,7 @@ func (d Diagnoses) Text(w io.Writer) error {
 			say("    %s", command)
 		}
 	}
-	for _, reason := range d.Unread {
+	for _, reason := range d.Unreadable {
 		say("%s", reason)
 	}
 	return p.err

@@ -18,7 +18,7 @@ func TestDiagnosesForPeople(t *testing.T) {
 	other := one
 	other.Pod = "web-2"
 	var out bytes.Buffer
-	if err := (Diagnoses{Diagnoses: []v1alpha1.Diagnosis{one, other}, Unread: []string{"could not look at events"}}).Text(&out); err != nil {
+	if err := (Diagnoses{Diagnoses: []v1alpha1.Diagnosis{one, other}, Unreadable: []string{"could not look at events"}}).WriteText(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, says := range []string{"CrashLoop  Deployment shop/web, pod web-1 and 1 more, container app\n", "    1. first\n    2. second\n", "    kubectl -n shop describe pod web-1\n", "could not look at events\n"} {
@@ -30,7 +30,7 @@ func TestDiagnosesForPeople(t *testing.T) {
 		t.Errorf("pods that ail alike are told of twice, or a message steers the terminal:\n%q", out.String())
 	}
 	out.Reset()
-	if err := (Diagnoses{}).Text(&out); err != nil || !strings.Contains(out.String(), "Nothing is wrong") {
+	if err := (Diagnoses{}).WriteText(&out); err != nil || !strings.Contains(out.String(), "Nothing is wrong") {
 		t.Errorf("got %q, %v", out.String(), err)
 	}
 }
@@ -58,7 +58,7 @@ func TestTheDiscoveredPageSaysWhatIsWrongWithPods(t *testing.T) {
 		t.Errorf("it shows %q: what has no diagnosis stands for itself, what ails two pods is told of once", got)
 	}
 	var out bytes.Buffer
-	if err := d.HTML(&out, time.Unix(0, 0)); err != nil {
+	if err := d.WriteHTML(&out, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
 	for _, says := range []string{"falco-1 and 1 more", "its kernel is old", "<code>kubectl -n falco describe pod falco-1</code>", "<dt>Wrong with its pods</dt>"} {

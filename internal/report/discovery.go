@@ -14,10 +14,10 @@ import (
 type Discovery struct {
 	// Components are those with at least one installation, sorted by name.
 	Components []Component `json:"components"`
-	// Residue are those of which only traces are there, in the same shape.
-	Residue []Component `json:"residue"`
-	// Unseen says what could not be looked at; empty where all was.
-	Unseen []string `json:"unseen,omitempty"`
+	// Leftovers are those of which only traces are there, in the same shape.
+	Leftovers []Component `json:"residue"`
+	// Unreadable says what could not be looked at; empty where all was.
+	Unreadable []string `json:"unseen,omitempty"`
 }
 
 // Component is one component of a Discovery.
@@ -42,23 +42,23 @@ type Installation struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
-// Discover takes a Discovery out of a snapshot.
-func Discover(s *inventory.Snapshot) Discovery {
-	d := Discovery{Components: []Component{}, Residue: []Component{}}
-	for _, found := range s.Found() {
+// NewDiscovery takes a Discovery out of a snapshot.
+func NewDiscovery(s *inventory.Snapshot) Discovery {
+	d := Discovery{Components: []Component{}, Leftovers: []Component{}}
+	for _, found := range s.InstalledComponents() {
 		component := componentOf(found)
 		for n := range found.Installations {
 			i := &found.Installations[n]
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.PartOf(found, i), i.Evidence, i.Diagnoses})
+			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(found, i), i.Evidence, i.Diagnoses})
 		}
 		d.Components = append(d.Components, component)
 	}
-	for _, left := range s.Left() {
+	for _, left := range s.LeftoverComponents() {
 		component := componentOf(left)
-		component.Installations = append(component.Installations, Installation{Evidence: left.Residue})
-		d.Residue = append(d.Residue, component)
+		component.Installations = append(component.Installations, Installation{Evidence: left.Leftovers})
+		d.Leftovers = append(d.Leftovers, component)
 	}
-	d.Unseen = s.Unseen()
+	d.Unreadable = s.UnreadableSources()
 	return d
 }
 
@@ -66,8 +66,8 @@ func componentOf(c *inventory.Component) Component {
 	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
 }
 
-// Table writes a Discovery for people.
-func (d Discovery) Table(w io.Writer, look Look) error {
+// WriteTable writes a Discovery for people.
+func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
 	if look.Wide {
 		columns = append(columns, "CAPABILITIES", "MESSAGE")
@@ -102,12 +102,12 @@ func (d Discovery) Table(w io.Writer, look Look) error {
 			return err
 		}
 	}
-	for _, left := range d.Residue {
+	for _, left := range d.Leftovers {
 		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", text.Printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
 			return err
 		}
 	}
-	for _, reason := range d.Unseen {
+	for _, reason := range d.Unreadable {
 		if _, err := fmt.Fprintf(w, "Could not look: %s\n", text.Printable(reason)); err != nil {
 			return err
 		}

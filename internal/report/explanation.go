@@ -12,8 +12,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Explanation writes for people why a requirement has its verdict, from what was asked to what to do.
-func Explanation(w io.Writer, e *conformance.Explanation) error {
+// WriteExplanation writes for people why a requirement has its verdict, from what was asked to what to do.
+func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	p := &page{w: w}
 	// Names and messages come from the cluster, and must not steer the terminal.
 	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
@@ -24,7 +24,7 @@ func Explanation(w io.Writer, e *conformance.Explanation) error {
 	say("%s/%s of PlatformProfile %s: %s (%s)", e.Layer, e.Requirement, e.Profile, e.Verdict, e.Severity)
 
 	head("What was asked:")
-	for _, text := range e.Asked {
+	for _, text := range e.Request {
 		say("  - %s", text)
 	}
 	if len(e.Sources) > 0 {
@@ -75,9 +75,9 @@ func explainComponents(say func(string, ...any), e *conformance.Explanation) {
 	var absent []string
 	for _, c := range e.Components {
 		switch {
-		case !c.Defined:
+		case !c.IsDefined:
 			say("  %s: nobody defines it", c.Name)
-		case len(c.Installations) == 0 && len(c.Residue) == 0 && len(c.Blind) == 0:
+		case len(c.Installations) == 0 && len(c.Leftovers) == 0 && len(c.UnreadableSources) == 0:
 			absent = append(absent, c.Name)
 		default:
 			explainComponent(say, c, e.Message)
@@ -90,13 +90,13 @@ func explainComponents(say func(string, ...any), e *conformance.Explanation) {
 
 func explainComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
 	role := ""
-	if c.Rival {
+	if c.IsRival {
 		role = ", which is not asked for"
 	}
 	for _, one := range c.Installations {
 		say("  %s %s%s: %s%s", c.Name, dash(strings.TrimSpace(one.Version+" "+one.Variant)), within(one.Namespace), one.Health, role)
-		if one.Why != "" {
-			say("    because %s", one.Why)
+		if one.Reason != "" {
+			say("    because %s", one.Reason)
 		}
 		if one.Verdict != "" && !holds(one.Verdict) && one.Message != told {
 			say("    by itself %s: %s", one.Verdict, one.Message)
@@ -105,19 +105,19 @@ func explainComponent(say func(string, ...any), c conformance.ExplainedComponent
 			say("    shown by %s", evidenceText(evidence))
 		}
 		for _, d := range one.Diagnoses {
-			say("    %s: %s", conformance.Ailment(&d), d.Meaning)
+			say("    %s: %s", conformance.SymptomText(&d), d.Meaning)
 			for _, command := range d.Commands {
 				say("      %s", command)
 			}
 		}
 	}
-	if len(c.Installations) == 0 && len(c.Residue) > 0 {
+	if len(c.Installations) == 0 && len(c.Leftovers) > 0 {
 		say("  %s: no installation, only what an uninstall leaves behind", c.Name)
-		for _, evidence := range c.Residue {
+		for _, evidence := range c.Leftovers {
 			say("    left: %s", evidenceText(evidence))
 		}
 	}
-	for _, reason := range c.Blind {
+	for _, reason := range c.UnreadableSources {
 		say("  %s: cannot be told: %s", c.Name, reason)
 	}
 }

@@ -57,8 +57,8 @@ type htmlTile struct {
 
 type htmlFact struct{ Name, Value string }
 
-// HTML writes profiles as one page that needs nothing beside itself.
-func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
+// WriteHTML writes profiles as one page that needs nothing beside itself.
+func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
 	page := htmlPage{Title: "Platform profiles"}
 	for _, profile := range profiles {
 		page.Stacks = append(page.Stacks, stackOf(profile))
@@ -69,8 +69,8 @@ func HTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error
 	return page.write(w, at)
 }
 
-// HTML writes what was discovered as one page that needs nothing beside itself.
-func (d Discovery) HTML(w io.Writer, at time.Time) error {
+// WriteHTML writes what was discovered as one page that needs nothing beside itself.
+func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
 	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.stack()}}
 	return page.write(w, at)
 }
@@ -259,7 +259,7 @@ func (d Discovery) stack() htmlStack {
 			l.Tiles = append(l.Tiles, t)
 		}
 	}
-	for _, c := range d.Residue {
+	for _, c := range d.Leftovers {
 		t := htmlTile{Title: text.Printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
 		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
 		t.evidence(c.Installations[0].Evidence)
@@ -297,7 +297,7 @@ func (d Discovery) stack() htmlStack {
 		s.Layers = append(s.Layers, *l)
 	}
 	var unseen []string
-	for _, reason := range d.Unseen {
+	for _, reason := range d.Unreadable {
 		unseen = append(unseen, text.Printable(reason))
 	}
 	s.note("What could not be looked at", unseen...)
@@ -321,7 +321,7 @@ func installationTile(c Component, i *Installation) htmlTile {
 	}
 	t.fact("Why", i.Message)
 	if len(i.Diagnoses) > 0 {
-		t.fact("Wrong with its pods", conformance.Ailment(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+		t.fact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
 	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.evidence(i.Evidence)

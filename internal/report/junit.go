@@ -44,9 +44,9 @@ type (
 	}
 )
 
-// JUnit writes profiles as a test report: a suite for each layer, a case for each requirement. What is Required and fails
+// WriteJUnit writes profiles as a test report: a suite for each layer, a case for each requirement. What is Required and fails
 // is a failure, what could not be judged an error. What is only Recommended counts as skipped, because it fails nothing.
-func JUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	report := junitReport{Name: "platformprofile"}
 	for _, profile := range profiles {
 		for i := range profile.Status.Layers {

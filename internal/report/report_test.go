@@ -26,11 +26,11 @@ func TestTable(t *testing.T) {
 			component("a-own", "zz-own"), component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded)),
 			component("own", "zz-own", at("", "1.0.0", v1alpha1.HealthHealthy)), component("kubernetes", "core", at("", "1.34.1", v1alpha1.HealthHealthy)),
 		},
-		Residue: []Component{component("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
-		Unseen:  []string{"no permission to list nodes"},
+		Leftovers:  []Component{component("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
+		Unreadable: []string{"no permission to list nodes"},
 	}
 	var out bytes.Buffer
-	if err := d.Table(&out, Look{}); err != nil {
+	if err := d.WriteTable(&out, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `LAYER     COMPONENT    VERSION   HEALTH     NAMESPACE     EVIDENCE
@@ -49,13 +49,13 @@ Could not look: no permission to list nodes
 func TestNothingSteersTheTerminal(t *testing.T) {
 	const evil = "x\x1b[31m\tred\r\n\u202e"
 	var out bytes.Buffer
-	if err := (Discovery{Components: []Component{component(evil, "network", at(evil, evil, v1alpha1.HealthHealthy))}}).Table(&out, Look{}); err != nil {
+	if err := (Discovery{Components: []Component{component(evil, "network", at(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	status := v1alpha1.PlatformProfileStatus{
 		Layers: []v1alpha1.LayerStatus{{Name: "a", Requirements: []v1alpha1.RequirementStatus{{Name: "b", Verdict: v1alpha1.VerdictMissing, Message: evil, Remediation: evil, Version: evil}}}},
 	}
-	if err := Conformance(&out, &v1alpha1.PlatformProfile{Status: status}, Look{}); err != nil {
+	if err := WriteConformance(&out, &v1alpha1.PlatformProfile{Status: status}, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(out.String(), "\x1b\t\r\u202e") || strings.Contains(out.String(), "\nred") {
@@ -76,7 +76,7 @@ func TestConformance(t *testing.T) {
 		}}},
 	}
 	var out bytes.Buffer
-	if err := Conformance(&out, profile, Look{}); err != nil {
+	if err := WriteConformance(&out, profile, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	const want = `PlatformProfile production   conformant: False   score: 1/2
@@ -107,7 +107,7 @@ func TestDiagnosesThatTheStatusLeavesOutAreCounted(t *testing.T) {
 	profile.Status.Diagnoses = []v1alpha1.Diagnosis{{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"}}
 	told := func() string {
 		var out bytes.Buffer
-		if err := Conformance(&out, profile, Look{}); err != nil {
+		if err := WriteConformance(&out, profile, TableOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
@@ -129,7 +129,7 @@ func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
 		{Name: "dns", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Message: "coredns is Healthy"},
 	}}}
 	var out bytes.Buffer
-	if err := Conformance(&out, profile, Look{}); err != nil {
+	if err := WriteConformance(&out, profile, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if want := "\nnetwork/cni is Satisfied: cilium is Progressing: DaemonSet kube-system/cilium: is rolling out since 2027-01-02T03:04:05Z\n"; !strings.Contains(out.String(), want) || strings.Contains(out.String(), "coredns is") {
@@ -191,15 +191,15 @@ func TestColoursTakeNoRoom(t *testing.T) {
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Namespace: "kube-system"},
 		{Name: "ingress", Verdict: v1alpha1.VerdictMissing, Namespace: "x"}, {Name: "dns", Verdict: v1alpha1.VerdictUnknown, Namespace: "y"},
 	}}}
-	for name, write := range map[string]func(*bytes.Buffer, Look) error{
-		"discover": func(w *bytes.Buffer, look Look) error { return d.Table(w, look) },
-		"check":    func(w *bytes.Buffer, look Look) error { return Conformance(w, profile, look) },
+	for name, write := range map[string]func(*bytes.Buffer, TableOptions) error{
+		"discover": func(w *bytes.Buffer, look TableOptions) error { return d.WriteTable(w, look) },
+		"check":    func(w *bytes.Buffer, look TableOptions) error { return WriteConformance(w, profile, look) },
 	} {
 		var plain, coloured bytes.Buffer
-		if err := write(&plain, Look{}); err != nil {
+		if err := write(&plain, TableOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if err := write(&coloured, Look{Colour: true}); err != nil {
+		if err := write(&coloured, TableOptions{Colour: true}); err != nil {
 			t.Fatal(err)
 		}
 		text := coloured.String()
@@ -223,7 +223,7 @@ func TestWideTablesSayWhy(t *testing.T) {
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Message: "cilium is Healthy", Evidence: []v1alpha1.Evidence{{Kind: "DaemonSet", Namespace: "a", Name: "b"}}},
 	}}}
 	var out bytes.Buffer
-	if err := Conformance(&out, profile, Look{Wide: true}); err != nil {
+	if err := WriteConformance(&out, profile, TableOptions{Wide: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"MESSAGE", "cilium is Healthy", "DaemonSet a/b"} {

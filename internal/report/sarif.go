@@ -9,8 +9,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Place says where a profile was written down. The zero Place is nowhere.
-type Place struct {
+// Location says where a profile was written down. The zero Place is nowhere.
+type Location struct {
 	// URI of the file, relative to where the command runs unless it lies elsewhere.
 	URI string
 	// Line finds the line of a requirement, named PROFILE/LAYER/NAME, or of a profile; 0 where it is not known.
@@ -19,9 +19,9 @@ type Place struct {
 
 const homepage = "https://github.com/platformprofile/platformprofile"
 
-// SARIF writes what does not hold as the results of an analysis: a rule for each requirement, named PROFILE/LAYER/NAME. What
+// WriteSARIF writes what does not hold as the results of an analysis: a rule for each requirement, named PROFILE/LAYER/NAME. What
 // is Required and fails is an error, what could not be judged a warning, what is only Recommended a note.
-func SARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Place, version string) error {
+func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Location, version string) error {
 	driver := sarif.NewToolComponent().WithName("platformprofile").WithInformationURI(homepage).WithVersion(version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
 	s := &sarifRun{run: run, driver: driver, place: place}
@@ -55,7 +55,7 @@ func SARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Place, versi
 type sarifRun struct {
 	run    *sarif.Run
 	driver *sarif.ToolComponent
-	place  Place
+	place  Location
 }
 
 var sarifLevels = map[weight]string{failure: "error", doubt: "warning", advice: "note"}

@@ -45,7 +45,7 @@ func everywhere(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	}
 	installation := Installation{Namespace: text, Version: text, Variant: text, Health: v1alpha1.HealthDegraded, Message: text, PartOf: text, Evidence: evidence}
 	component := Component{Name: text, Layer: text, Capabilities: []string{text}, Installations: []Installation{installation}}
-	return profile, Discovery{Components: []Component{component}, Residue: []Component{component}, Unseen: []string{text}}
+	return profile, Discovery{Components: []Component{component}, Leftovers: []Component{component}, Unreadable: []string{text}}
 }
 
 // hostile are texts that each format has its own reasons to fear.
@@ -79,17 +79,17 @@ func FuzzReports(f *testing.F) {
 			return written
 		}
 
-		for _, look := range []Look{{}, {Wide: true}} {
-			calm(t, write(Conformance(&out, profile, look)))
-			calm(t, write(discovery.Table(&out, look)))
+		for _, look := range []TableOptions{{}, {Wide: true}} {
+			calm(t, write(WriteConformance(&out, profile, look)))
+			calm(t, write(discovery.WriteTable(&out, look)))
 		}
-		calm(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unread: []string{text}}.Text(&out)))
-		calm(t, write(Explanation(&out, &conformance.Explanation{
-			Profile: text, Layer: text, Requirement: text, Asked: []string{text}, Message: text, Remediation: text, Conformant: text,
+		calm(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unreadable: []string{text}}.WriteText(&out)))
+		calm(t, write(WriteExplanation(&out, &conformance.Explanation{
+			Profile: text, Layer: text, Requirement: text, Request: []string{text}, Message: text, Remediation: text, Conformant: text,
 			Sources: []conformance.ExplainedSource{{Name: text, Reason: text}}, Rules: []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
 		})))
 
-		decoder := xml.NewDecoder(bytes.NewReader(write(JUnit(&out, profiles))))
+		decoder := xml.NewDecoder(bytes.NewReader(write(WriteJUnit(&out, profiles))))
 		allowed := map[string]bool{"testsuites": true, "testsuite": true, "testcase": true, "failure": true, "error": true, "skipped": true, "system-out": true}
 		for {
 			token, err := decoder.Token()
@@ -120,7 +120,7 @@ func FuzzReports(f *testing.F) {
 				}
 			}
 		}{}
-		if err := json.Unmarshal(write(SARIF(&out, profiles, Place{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != results {
+		if err := json.Unmarshal(write(WriteSARIF(&out, profiles, Location{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != results {
 			t.Fatalf("SARIF is no JSON, or not of the same results: %v: %+v", err, log)
 		}
 		for _, result := range log.Runs[0].Results {
@@ -143,7 +143,7 @@ func elements(t testing.TB, text string) string {
 	t.Helper()
 	profile, discovery := everywhere(text)
 	var out bytes.Buffer
-	if err := errors.Join(HTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}), discovery.HTML(&out, time.Time{})); err != nil {
+	if err := errors.Join(WriteHTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}), discovery.WriteHTML(&out, time.Time{})); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder

@@ -9,8 +9,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Look is how what people read is written.
-type Look struct {
+// TableOptions is how what people read is written.
+type TableOptions struct {
 	// Colour marks verdicts and healths with the colours of a terminal.
 	Colour bool
 	// Wide adds columns.
@@ -28,7 +28,7 @@ const (
 )
 
 // paint colours a text, unless there is nothing to colour it with.
-func (l Look) paint(t tint, text string) string {
+func (l TableOptions) paint(t tint, text string) string {
 	if !l.Colour || t == 0 {
 		return text
 	}
@@ -38,7 +38,7 @@ func (l Look) paint(t tint, text string) string {
 // table writes rows in columns that line up, coloured or not.
 type table struct {
 	w    io.Writer
-	look Look
+	look TableOptions
 	rows [][]cell
 }
 
@@ -51,7 +51,7 @@ type cell struct {
 // columnGap is what lies between two columns.
 const columnGap = 3
 
-func newTable(w io.Writer, look Look, columns ...string) *table {
+func newTable(w io.Writer, look TableOptions, columns ...string) *table {
 	t := &table{w: w, look: look}
 	t.row(columns...)
 	return t

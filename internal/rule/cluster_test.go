@@ -81,12 +81,12 @@ func (c *cluster) has(resource Resource, fields *Fields, objects ...map[string]a
 	for _, object := range objects {
 		all = append(all, c.keep(fields, object))
 	}
-	c.Feed(resource).Replace(all)
+	c.Source(resource).Replace(all)
 }
 
 func (c *cluster) keep(fields *Fields, object map[string]any) Object {
 	c.t.Helper()
-	kept, err := fields.Keep(object)
+	kept, err := fields.Prune(object)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -119,5 +119,5 @@ func compiled(t testing.TB, spec v1alpha1.Rule) Instance {
 }
 
 func (o *Outcome) String() string {
-	return fmt.Sprintf("%s %q holds=%t %d/%d %v %q %q %v", o.State, o.Reason, o.Holds, o.Satisfied, o.Matched, o.Objects, o.Message, o.Text, o.Err)
+	return fmt.Sprintf("%s %q holds=%t %d/%d %v %q %q %v", o.State, o.Reason, o.IsSatisfied, o.Satisfied, o.Matched, o.Objects, o.Message, o.Text, o.Err)
 }

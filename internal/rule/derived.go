@@ -10,23 +10,23 @@ import (
 // caBundleExpires is a field that objects have for rules, and for nobody else: CEL cannot look into a certificate.
 const caBundleExpires = "caBundleExpires"
 
-// derive says when the certificates of a caBundle expire, as webhooks and APIServices have one; false for a map that has
+// deriveField says when the certificates of a caBundle expire, as webhooks and APIServices have one; false for a map that has
 // none, none that can be read, or a field of that name of its own.
-func derive(of map[string]any) (any, bool) {
+func deriveField(of map[string]any) (any, bool) {
 	bundle, ok := of["caBundle"].(string)
 	if _, taken := of[caBundleExpires]; taken || !ok {
 		return nil, false
 	}
-	until, ok := expiry(bundle)
+	until, ok := bundleExpiry(bundle)
 	if !ok {
 		return nil, false
 	}
 	return until.UTC().Format(time.RFC3339), true
 }
 
-// expiry is when the last certificate of a bundle expires, which is base64 of PEM. While an authority is renewed the old
+// bundleExpiry is when the last certificate of a bundle expires, which is base64 of PEM. While an authority is renewed the old
 // certificate stands beside the new one, and either is enough.
-func expiry(bundle string) (until time.Time, ok bool) {
+func bundleExpiry(bundle string) (until time.Time, ok bool) {
 	rest, err := base64.StdEncoding.DecodeString(bundle)
 	if err != nil {
 		return time.Time{}, false

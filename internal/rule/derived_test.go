@@ -53,14 +53,14 @@ func TestABundleTellsWhenItExpires(t *testing.T) {
 			object := widget("a", nil)
 			object["clientConfig"] = test.config
 			expires := compiled(t, v1alpha1.Rule{Expression: "false", MessageExpression: "object.clientConfig.?caBundleExpires.orValue('none')"})
-			for _, fields := range []*Fields{expires.Reads(""), Everything()} {
+			for _, fields := range []*Fields{expires.ReadFields(""), AllFields()} {
 				c := newCluster(t)
 				c.has(widgets, fields, object)
 				if got := c.outcome(expires); len(got.Objects) != 1 || got.Objects[0].Message != test.want {
 					t.Errorf("got %s; want %q", got, test.want)
 				}
 			}
-			if kept := newCluster(t).keep(expires.Reads(""), object); strings.Contains(kept.content, `"caBundle"`) {
+			if kept := newCluster(t).keep(expires.ReadFields(""), object); strings.Contains(kept.content, `"caBundle"`) {
 				t.Errorf("the bundle itself is kept although nobody reads it: %s", kept.content)
 			}
 		})

@@ -38,16 +38,16 @@ var baseEnvironment = sync.OnceValue(func() *environment.EnvSet {
 	return environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
 })
 
-// shape is what an environment differs by: the scope of a rule, and whether its expressions see objects rather than object.
-type shape struct {
+// environmentOptions is what an environment differs by: the scope of a rule, and whether its expressions see objects rather than object.
+type environmentOptions struct {
 	scope Scope
 	list  bool
 }
 
 var environments sync.Map // shape to *cel.Env: a rule that had one of its own would keep it in memory
 
-// environmentOf returns the environment that expressions are compiled in.
-func environmentOf(s shape) (*cel.Env, error) {
+// newEnvironment returns the environment that expressions are compiled in.
+func newEnvironment(s environmentOptions) (*cel.Env, error) {
 	if env, ok := environments.Load(s); ok {
 		return env.(*cel.Env), nil
 	}

@@ -114,12 +114,12 @@ func (r *run) bind(object, objects any) *activation {
 	}
 	a.variables = lazy.NewMapValue(types.MapType)
 	for _, v := range r.variables {
-		a.variables.Append(v.name, func(*lazy.MapValue) ref.Val { return a.variable(v) })
+		a.variables.Append(v.name, func(*lazy.MapValue) ref.Val { return a.variableValue(v) })
 	}
 	return a
 }
 
-func (a *activation) variable(v variable) ref.Val {
+func (a *activation) variableValue(v variable) ref.Val {
 	if value, ok := a.shared[v.name]; ok {
 		return value
 	}
@@ -163,7 +163,7 @@ func (a *activation) matches() (bool, error) {
 	if a.match == nil {
 		return true, nil
 	}
-	return truth(a.call(a.match))
+	return toBool(a.call(a.match))
 }
 
 // evaluateText evaluates an expression that yields text.
@@ -179,8 +179,8 @@ func (a *activation) evaluateText(p *program) (string, error) {
 	return text.Truncate(written, maxText), nil
 }
 
-// explain returns what the rule's messageExpression yields; empty where there is none, and where it fails on what is there.
-func (a *activation) explain() string {
+// explainFailure returns what the rule's messageExpression yields; empty where there is none, and where it fails on what is there.
+func (a *activation) explainFailure() string {
 	if a.message == nil {
 		return ""
 	}
@@ -191,7 +191,7 @@ func (a *activation) explain() string {
 	return strings.TrimSpace(explained)
 }
 
-func truth(value ref.Val, err error) (bool, error) {
+func toBool(value ref.Val, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}

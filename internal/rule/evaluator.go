@@ -157,12 +157,12 @@ func (v *Evaluator) SetVersion(component, version, from string) {
 	defer v.mu.Unlock()
 	if set := (componentVersion{version, from}); v.versions[component] != set {
 		v.versions[component] = set
-		v.mark(func(e *evaluation) bool { return e.Component == component && e.UsesVersion() })
+		v.markDue(func(e *evaluation) bool { return e.Component == component && e.UsesVersion() })
 	}
 }
 
-// mark has instances evaluated on all objects. The caller holds the lock.
-func (v *Evaluator) mark(which func(*evaluation) bool) {
+// markDue has instances evaluated on all objects. The caller holds the lock.
+func (v *Evaluator) markDue(which func(*evaluation) bool) {
 	for _, e := range v.evaluations {
 		if !e.all && which(e) {
 			e.all = true
@@ -203,17 +203,17 @@ func (v *Evaluator) Run(ctx context.Context) {
 func (v *Evaluator) Refresh() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.mark(func(e *evaluation) bool { return e.UsesNow() })
+	v.markDue(func(e *evaluation) bool { return e.UsesNow() })
 }
 
 // Flush evaluates everything that must be, and returns when all outcomes are recorded.
 func (v *Evaluator) Flush() {
-	for v.evaluateDue(time.Time{}); v.pending(); {
+	for v.evaluateDue(time.Time{}); v.hasWork(); {
 		v.evaluateDue(time.Time{})
 	}
 }
 
-func (v *Evaluator) pending() bool {
+func (v *Evaluator) hasWork() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, e := range v.evaluations {
@@ -269,8 +269,8 @@ type work struct {
 	version componentVersion
 }
 
-// take returns what must be evaluated of an instance, and has it forgotten.
-func (v *Evaluator) take(e *evaluation) work {
+// takeWork returns what must be evaluated of an instance, and has it forgotten.
+func (v *Evaluator) takeWork(e *evaluation) work {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	w := work{all: e.all || e.IsList() || e.results == nil, version: v.versions[e.Component]}
@@ -302,7 +302,7 @@ func (v *Evaluator) take(e *evaluation) work {
 // one is.
 func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
 	served := false
-	for i, name := range r.ReadResources() {
+	for i, name := range r.AllResources() {
 		known := v.resources[name]
 		if known == nil || known.state == facts.Pending {
 			reason := name.String() + " were not read yet"
@@ -324,7 +324,7 @@ func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
 
 // evaluate evaluates an instance and records its outcome where it differs. It reports whether that was on all of its objects.
 func (v *Evaluator) evaluate(e *evaluation) (all bool) {
-	w := v.take(e)
+	w := v.takeWork(e)
 	var outcome *Outcome
 	switch {
 	case w.state != facts.Synced:
@@ -413,7 +413,7 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 			}
 			matches, err := (&activation{run: r, object: content}).matches()
 			if err != nil {
-				return &Outcome{State: facts.Synced, Err: ofObject(err, object)}
+				return &Outcome{State: facts.Synced, Err: nameObject(err, object)}
 			}
 			if matches {
 				matching = append(matching, content)
@@ -422,9 +422,9 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 	}
 	outcome.Matched = len(matching)
 	a := r.bind(nil, matching)
-	outcome.Holds, outcome.Err = truth(a.call(r.main))
-	if outcome.Err == nil && !outcome.Holds {
-		outcome.Message = a.explain()
+	outcome.IsSatisfied, outcome.Err = toBool(a.call(r.main))
+	if outcome.Err == nil && !outcome.IsSatisfied {
+		outcome.Message = a.explainFailure()
 	}
 	return outcome
 }
@@ -444,7 +444,7 @@ func (v *Evaluator) evaluateObjects(e *evaluation, w work) *Outcome {
 		}
 	}
 	if !slices.ContainsFunc(w.objects, func(objects []Object) bool { return len(objects) > 0 }) && e.matched() == 0 {
-		return &Outcome{State: facts.Synced, Holds: e.holdsEmpty()} // without compiling a rule that may never be needed
+		return &Outcome{State: facts.Synced, IsSatisfied: e.isSatisfiedByNone()} // without compiling a rule that may never be needed
 	}
 	r, err := v.start(e, w)
 	if err != nil {
@@ -482,7 +482,7 @@ func (e *evaluation) evaluateObject(r *run, i int, object Object) {
 	if err == nil {
 		a := r.bind(content, nil)
 		if matches, err = a.matches(); err == nil && matches {
-			came, err = e.judge(a, object)
+			came, err = e.evaluateExpressions(a, object)
 		}
 	}
 	if err != nil {
@@ -494,8 +494,8 @@ func (e *evaluation) evaluateObject(r *run, i int, object Object) {
 	e.counts[came]++
 }
 
-// judge evaluates the rule's expression on an object that it is about.
-func (e *evaluation) judge(a *activation, object Object) (result, error) {
+// evaluateExpressions evaluates the rule's expression on an object that it is about.
+func (e *evaluation) evaluateExpressions(a *activation, object Object) (result, error) {
 	if e.text {
 		written, err := a.evaluateText(a.main)
 		if err == nil && written != "" {
@@ -503,7 +503,7 @@ func (e *evaluation) judge(a *activation, object Object) (result, error) {
 		}
 		return satisfying, err
 	}
-	holds, err := truth(a.call(a.main))
+	holds, err := toBool(a.call(a.main))
 	if holds {
 		return satisfying, err
 	}
@@ -526,58 +526,58 @@ func (v *Evaluator) summarize(e *evaluation, r *run) *Outcome {
 	deciding := failing
 	switch {
 	case outcome.Matched == 0:
-		outcome.Holds = e.holdsEmpty()
+		outcome.IsSatisfied = e.isSatisfiedByNone()
 	case quantifier == v1alpha1.RequireAny:
-		outcome.Holds = outcome.Satisfied > 0
+		outcome.IsSatisfied = outcome.Satisfied > 0
 	case quantifier == v1alpha1.RequireExactlyOne:
-		outcome.Holds = outcome.Satisfied == 1
+		outcome.IsSatisfied = outcome.Satisfied == 1
 	default:
-		outcome.Holds = outcome.Satisfied*100 >= e.minPercent()*outcome.Matched
+		outcome.IsSatisfied = outcome.Satisfied*100 >= e.minPercent()*outcome.Matched
 	}
 	if quantifier != v1alpha1.RequireAll && outcome.Satisfied > 0 {
 		deciding = satisfying
 	}
 	// What is known for certain counts: one object that fails is enough where all must satisfy the rule, and one that satisfies it
 	// where any may. Otherwise an object that cannot be judged leaves the rule undecided.
-	if erred := e.first(erring, 1); len(erred) > 0 && !e.decided(outcome) {
-		object := v.object(e, erred[0])
+	if erred := e.firstObjects(erring, 1); len(erred) > 0 && !e.hasDecided(outcome) {
+		object := v.findObject(e, erred[0])
 		content, err := object.decode()
 		if err == nil {
 			a := r.bind(content, nil)
 			if _, err = a.matches(); err == nil {
-				_, err = e.judge(a, object)
+				_, err = e.evaluateExpressions(a, object)
 			}
 		}
-		outcome.Holds, outcome.Err = false, ofObject(err, object)
+		outcome.IsSatisfied, outcome.Err = false, nameObject(err, object)
 		return outcome
 	}
 	limit := maxObjects
-	if outcome.Holds {
+	if outcome.IsSatisfied {
 		if deciding == failing {
 			return outcome
 		}
 		limit = 1
 	}
-	for _, ref := range e.first(deciding, limit) {
-		object := v.object(e, ref)
+	for _, ref := range e.firstObjects(deciding, limit) {
+		object := v.findObject(e, ref)
 		decided := DecidingObject{APIVersion: object.APIVersion, Kind: object.Kind, Key: object.Key}
 		if content, err := object.decode(); err == nil && deciding == failing {
-			decided.Message = r.bind(content, nil).explain()
+			decided.Message = r.bind(content, nil).explainFailure()
 		}
 		outcome.Objects = append(outcome.Objects, decided)
 	}
 	return outcome
 }
 
-// decided reports whether objects that cannot be judged would not change the outcome, whatever they came to.
-func (e *evaluation) decided(o *Outcome) bool {
+// hasDecided reports whether objects that cannot be judged would not change the outcome, whatever they came to.
+func (e *evaluation) hasDecided(o *Outcome) bool {
 	switch e.quantifier() {
 	case v1alpha1.RequireAny:
-		return o.Holds
+		return o.IsSatisfied
 	case v1alpha1.RequireExactlyOne:
 		return o.Satisfied > 1
 	}
-	return o.Holds || (o.Satisfied+e.counts[erring])*100 < e.minPercent()*o.Matched
+	return o.IsSatisfied || (o.Satisfied+e.counts[erring])*100 < e.minPercent()*o.Matched
 }
 
 // objectRef names an object of one of the rule's resources.
@@ -586,8 +586,8 @@ type objectRef struct {
 	key      string
 }
 
-// first are the first few objects with a result, by resource and key.
-func (e *evaluation) first(which result, limit int) []objectRef {
+// firstObjects are the first few objects with a result, by resource and key.
+func (e *evaluation) firstObjects(which result, limit int) []objectRef {
 	var found []objectRef
 	if e.counts[which] == 0 {
 		return nil
@@ -609,8 +609,8 @@ func (e *evaluation) first(which result, limit int) []objectRef {
 	return found[:min(limit, len(found))]
 }
 
-// object is what is kept of an object now; empty but for its key where it has gone.
-func (v *Evaluator) object(e *evaluation, of objectRef) Object {
+// findObject is what is kept of an object now; empty but for its key where it has gone.
+func (v *Evaluator) findObject(e *evaluation, of objectRef) Object {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if r := v.resources[e.Resources[of.resource]]; r != nil {
@@ -621,7 +621,7 @@ func (v *Evaluator) object(e *evaluation, of objectRef) Object {
 	return Object{Key: of.key, content: "{}"}
 }
 
-// ofObject names the object in an error.
-func ofObject(err error, object Object) error {
+// nameObject names the object in an error.
+func nameObject(err error, object Object) error {
 	return fmt.Errorf("%s %s: %w", object.Kind, object.Key, err)
 }

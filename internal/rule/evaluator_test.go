@@ -31,7 +31,7 @@ func sortsOfRules(t testing.TB) []Instance {
 	} {
 		all = append(all, compiled(t, spec))
 	}
-	return append(all, NewInstance(NewText(*reference(widgets), "", "string(object.status.n)"), nil, ""))
+	return append(all, NewInstance(NewMatchRule(*reference(widgets), "", "string(object.status.n)"), nil, ""))
 }
 
 // Whatever changes came before, the outcomes are those of an evaluator that was just started.
@@ -52,20 +52,20 @@ func TestOutcomesFollowChanges(t *testing.T) {
 				h = &content{objects: map[string]map[string]any{}}
 				held[resource] = h
 			}
-			feed := c.Feed(resource)
+			feed := c.Source(resource)
 			name := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "name")
 			object := widget(name, map[string]any{"n": int64(rapid.IntRange(0, 4).Draw(rt, "n"))})
 			switch rapid.IntRange(0, 7).Draw(rt, "change") {
 			case 0:
 				h.state, h.objects = facts.Synced, map[string]map[string]any{"shop/" + name: object}
-				c.has(resource, Everything(), object)
+				c.has(resource, AllFields(), object)
 			case 1:
 				h.state = rapid.SampledFrom([]facts.SourceState{facts.NotServed, facts.Failing, facts.Pending}).Draw(rt, "state")
 				h.objects = map[string]map[string]any{}
-				feed.Lose(h.state, "why")
+				feed.SetState(h.state, "why")
 			case 2:
 				delete(h.objects, "shop/"+name)
-				feed.Drop("shop/" + name)
+				feed.Delete("shop/" + name)
 			case 3:
 				c.now = c.now.Add(time.Duration(rapid.IntRange(-3, 3).Draw(rt, "hours")) * time.Hour)
 				c.Refresh()
@@ -75,7 +75,7 @@ func TestOutcomesFollowChanges(t *testing.T) {
 			default:
 				if h.state == facts.Synced {
 					h.objects["shop/"+name] = object
-					feed.Put(c.keep(Everything(), object))
+					feed.Put(c.keep(AllFields(), object))
 				}
 			}
 			if rapid.Bool().Draw(rt, "evaluate") {
@@ -92,12 +92,12 @@ func TestOutcomesFollowChanges(t *testing.T) {
 				for _, object := range h.objects {
 					objects = append(objects, object)
 				}
-				fresh.has(resource, Everything(), objects...)
+				fresh.has(resource, AllFields(), objects...)
 			case facts.Pending: // as a feed that was just opened is
-				c.Feed(resource).Lose(facts.Pending, "")
-				fresh.Feed(resource)
+				c.Source(resource).SetState(facts.Pending, "")
+				fresh.Source(resource)
 			default:
-				fresh.Feed(resource).Lose(h.state, "why")
+				fresh.Source(resource).SetState(h.state, "why")
 			}
 		}
 		c.Flush()
@@ -114,14 +114,14 @@ func TestNothingIsRecordedWhenNothingChanged(t *testing.T) {
 	instance := compiled(t, v1alpha1.Rule{Expression: "object.status.ok"})
 	c := newCluster(t)
 	good := widget("a", map[string]any{"ok": true, "notRead": "x"})
-	c.has(widgets, instance.Reads(""), good)
+	c.has(widgets, instance.ReadFields(""), good)
 	c.outcome(instance)
 	recorded := c.recorded
 	good["status"] = map[string]any{"ok": true, "notRead": "y"}
-	c.has(widgets, instance.Reads(""), good)
-	c.Feed(widgets).Put(c.keep(instance.Reads(""), good))
+	c.has(widgets, instance.ReadFields(""), good)
+	c.Source(widgets).Put(c.keep(instance.ReadFields(""), good))
 	c.SetInstances([]Instance{instance})
-	if c.pending() {
+	if c.hasWork() {
 		t.Error("a change of a field that no rule reads has the rule evaluated")
 	}
 	c.Refresh()
@@ -143,14 +143,14 @@ func TestARuleThatCostsTooMuchInAllIsStopped(t *testing.T) {
 	good := func(name string, length int) map[string]any {
 		return widget(name, map[string]any{"ok": true, "list": slices.Repeat([]any{int64(1)}, length)})
 	}
-	c.has(widgets, instance.Reads(""), good("a", 300), good("b", 300), good("c", 300), good("d", 300), good("e", 300))
-	if got := c.outcome(instance); !errors.Is(got.Err, ErrTooCostly) || got.Holds {
+	c.has(widgets, instance.ReadFields(""), good("a", 300), good("b", 300), good("c", 300), good("d", 300), good("e", 300))
+	if got := c.outcome(instance); !errors.Is(got.Err, ErrTooCostly) || got.IsSatisfied {
 		t.Fatalf("got %s, want %v", got, ErrTooCostly)
 	}
 	for _, name := range []string{"b", "c", "d", "e"} {
-		c.Feed(widgets).Put(c.keep(instance.Reads(""), good(name, 1)))
+		c.Source(widgets).Put(c.keep(instance.ReadFields(""), good(name, 1)))
 	}
-	if got := c.outcome(instance); !got.Holds || got.Matched != 5 || got.Err != nil {
+	if got := c.outcome(instance); !got.IsSatisfied || got.Matched != 5 || got.Err != nil {
 		t.Errorf("with shorter lists: %s", got)
 	}
 }
@@ -160,14 +160,14 @@ func TestAClosedFeedDeliversNothing(t *testing.T) {
 	instance := compiled(t, v1alpha1.Rule{Expression: "true"})
 	c := newCluster(t)
 	c.SetInstances([]Instance{instance})
-	old := c.Feed(widgets)
+	old := c.Source(widgets)
 	old.Close()
-	c.has(widgets, Everything(), widget("a", nil))
+	c.has(widgets, AllFields(), widget("a", nil))
 	for name, late := range map[string]func(){
-		"Put":     func() { old.Put(c.keep(Everything(), widget("b", nil))) },
-		"Drop":    func() { old.Drop("shop/a") },
+		"Put":     func() { old.Put(c.keep(AllFields(), widget("b", nil))) },
+		"Drop":    func() { old.Delete("shop/a") },
 		"Replace": func() { old.Replace(nil) },
-		"Lose":    func() { old.Lose(facts.Failing, "late") },
+		"Lose":    func() { old.SetState(facts.Failing, "late") },
 		"Close":   func() { old.Close() },
 	} {
 		late()
@@ -193,18 +193,18 @@ func TestRunEvaluatesChangesAtOnceAndTimeEveryHalfMinute(t *testing.T) {
 			synctest.Wait()
 			return r.outcomes[instance.Key]
 		}
-		c.has(widgets, Everything(), widget("a", map[string]any{"hours": int64(0)}))
-		if got := wait(time.Millisecond); got == nil || got.Holds {
+		c.has(widgets, AllFields(), widget("a", map[string]any{"hours": int64(0)}))
+		if got := wait(time.Millisecond); got == nil || got.IsSatisfied {
 			t.Fatalf("after an object came: %v", got)
 		}
-		c.has(widgets, Everything(), widget("a", map[string]any{"hours": int64(1)}))
-		if got := wait(time.Second); !got.Holds {
+		c.has(widgets, AllFields(), widget("a", map[string]any{"hours": int64(1)}))
+		if got := wait(time.Second); !got.IsSatisfied {
 			t.Fatalf("after the object changed: %s", got)
 		}
-		if got := wait(59 * time.Minute); !got.Holds {
+		if got := wait(59 * time.Minute); !got.IsSatisfied {
 			t.Errorf("before its time: %s", got)
 		}
-		if got := wait(time.Minute + evaluateTimed); got.Holds {
+		if got := wait(time.Minute + evaluateTimed); got.IsSatisfied {
 			t.Errorf("half a minute after its time: %s", got)
 		}
 	})
@@ -224,10 +224,10 @@ func BenchmarkChange(b *testing.B) {
 	for n := range 10_000 {
 		objects = append(objects, widget(fmt.Sprint("w-", n), condition("True")))
 	}
-	c.has(widgets, instance.Reads(""), objects...)
+	c.has(widgets, instance.ReadFields(""), objects...)
 	c.outcome(instance)
-	feed := c.Feed(widgets)
-	changed := []Object{c.keep(instance.Reads(""), widget("w-7", condition("False"))), c.keep(instance.Reads(""), widget("w-7", condition("True")))}
+	feed := c.Source(widgets)
+	changed := []Object{c.keep(instance.ReadFields(""), widget("w-7", condition("False"))), c.keep(instance.ReadFields(""), widget("w-7", condition("True")))}
 	b.ResetTimer()
 	for n := range b.N {
 		feed.Put(changed[n%2])
@@ -243,7 +243,7 @@ func BenchmarkRefresh(b *testing.B) {
 	for n := range 10_000 {
 		objects = append(objects, widget(fmt.Sprint("w-", n), map[string]any{"notAfter": noon.Add(1000 * time.Hour).Format(time.RFC3339)}))
 	}
-	c.has(widgets, instance.Reads(""), objects...)
+	c.has(widgets, instance.ReadFields(""), objects...)
 	c.outcome(instance)
 	b.ResetTimer()
 	for range b.N {

@@ -4,30 +4,30 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// Feed brings the objects of one resource. It is for one goroutine at a time.
-type Feed struct {
+// Source brings the objects of one resource. It is for one goroutine at a time.
+type Source struct {
 	evaluator *Evaluator
 	name      Resource
 	resource  *resource
 }
 
-// Feed returns the way in for the objects of a resource. A resource that nobody has fed is Pending.
-func (v *Evaluator) Feed(name Resource) *Feed {
+// Source returns the way in for the objects of a resource. A resource that nobody has fed is Pending.
+func (v *Evaluator) Source(name Resource) *Source {
 	v.mu.Lock()
 	r := v.resources[name]
 	if r == nil {
 		r = &resource{objects: map[string]Object{}}
 		v.resources[name] = r
-		v.touch(name, "")
+		v.markChanged(name, "")
 	}
 	v.mu.Unlock()
-	f := &Feed{v, name, r}
-	f.record()
+	f := &Source{v, name, r}
+	f.recordResource()
 	return f
 }
 
 // update makes a change, unless the feed was closed: what a watch delivers late must not reach a feed that was opened after it.
-func (f *Feed) update(change func()) {
+func (f *Source) update(change func()) {
 	f.evaluator.mu.Lock()
 	open := f.evaluator.resources[f.name] == f.resource
 	if open {
@@ -35,22 +35,22 @@ func (f *Feed) update(change func()) {
 	}
 	f.evaluator.mu.Unlock()
 	if open {
-		f.record()
+		f.recordResource()
 	}
 }
 
-func (f *Feed) record() {
+func (f *Source) recordResource() {
 	f.evaluator.mu.Lock()
 	state, reason, objects := f.resource.state, f.resource.reason, len(f.resource.objects)
 	f.evaluator.mu.Unlock()
 	f.evaluator.recorder.RecordResource(f.name, state, reason, objects)
 }
 
-// touch has the instances evaluated that see an object of a resource, or all of its objects for an empty key. The caller holds
+// markChanged has the instances evaluated that see an object of a resource, or all of its objects for an empty key. The caller holds
 // the lock.
-func (v *Evaluator) touch(name Resource, key string) {
+func (v *Evaluator) markChanged(name Resource, key string) {
 	for _, e := range v.evaluations {
-		for at, read := range e.ReadResources() {
+		for at, read := range e.AllResources() {
 			if read != name || e.all {
 				continue
 			}
@@ -71,66 +71,66 @@ func (v *Evaluator) touch(name Resource, key string) {
 }
 
 // Put brings one object, new or changed. One whose fields are the same as before changes nothing.
-func (f *Feed) Put(object Object) {
+func (f *Source) Put(object Object) {
 	f.update(func() {
 		if f.resource.objects[object.Key] != object {
 			f.resource.objects[object.Key] = object
-			f.evaluator.touch(f.name, object.Key)
+			f.evaluator.markChanged(f.name, object.Key)
 		}
 	})
 }
 
-// Drop takes out one object, by its key.
-func (f *Feed) Drop(key string) {
+// Delete takes out one object, by its key.
+func (f *Source) Delete(key string) {
 	f.update(func() {
 		if _, ok := f.resource.objects[key]; ok {
 			delete(f.resource.objects, key)
-			f.evaluator.touch(f.name, key)
+			f.evaluator.markChanged(f.name, key)
 		}
 	})
 }
 
 // Replace brings all objects at once. The resource is Synced from then on.
-func (f *Feed) Replace(all []Object) {
+func (f *Source) Replace(all []Object) {
 	f.update(func() {
 		before := f.resource.objects
 		f.resource.objects = make(map[string]Object, len(all))
 		if f.resource.state != facts.Synced {
 			f.resource.state, f.resource.reason = facts.Synced, ""
-			f.evaluator.touch(f.name, "")
+			f.evaluator.markChanged(f.name, "")
 		}
 		for _, object := range all {
 			f.resource.objects[object.Key] = object
 			if before[object.Key] != object {
-				f.evaluator.touch(f.name, object.Key)
+				f.evaluator.markChanged(f.name, object.Key)
 			}
 		}
 		for key := range before {
 			if _, ok := f.resource.objects[key]; !ok {
-				f.evaluator.touch(f.name, key)
+				f.evaluator.markChanged(f.name, key)
 			}
 		}
 	})
 }
 
-// Lose says that the resource cannot be read, with the reason, or that the cluster does not serve it. Its objects are let go.
-func (f *Feed) Lose(state facts.SourceState, reason string) {
+// SetState says that the resource cannot be read, with the reason, or that the cluster does not serve it. Its objects are let go.
+func (f *Source) SetState(state facts.SourceState, reason string) {
 	f.update(func() {
 		if f.resource.state == state && f.resource.reason == reason {
 			return
 		}
 		f.resource.state, f.resource.reason, f.resource.objects = state, reason, map[string]Object{}
-		f.evaluator.touch(f.name, "")
+		f.evaluator.markChanged(f.name, "")
 	})
 }
 
 // Close forgets a resource that no rule reads any more.
-func (f *Feed) Close() {
+func (f *Source) Close() {
 	f.evaluator.mu.Lock()
 	open := f.evaluator.resources[f.name] == f.resource
 	if open {
 		delete(f.evaluator.resources, f.name)
-		f.evaluator.touch(f.name, "")
+		f.evaluator.markChanged(f.name, "")
 	}
 	f.evaluator.mu.Unlock()
 	if open {

@@ -17,11 +17,11 @@ type Fields struct {
 	shared bool
 }
 
-// Everything is all fields of an object.
-func Everything() *Fields { return &Fields{whole: true} }
+// AllFields is all fields of an object.
+func AllFields() *Fields { return &Fields{whole: true} }
 
-// at returns the tree below a path, made where there was none.
-func (f *Fields) at(path []string) *Fields {
+// addPath returns the tree below a path, made where there was none.
+func (f *Fields) addPath(path []string) *Fields {
 	for _, name := range path {
 		next := f.below[name]
 		if next == nil {
@@ -59,14 +59,14 @@ func (f *Fields) Add(other *Fields) {
 	}
 	for name, below := range other.below {
 		if f.below[name] == nil {
-			f.at([]string{name}).shared = below.shared
+			f.addPath([]string{name}).shared = below.shared
 		}
 		f.below[name].Add(below)
 	}
 }
 
-// Cover tells whether all fields of the other tree are among these.
-func (f *Fields) Cover(other *Fields) bool {
+// Includes tells whether all fields of the other tree are among these.
+func (f *Fields) Includes(other *Fields) bool {
 	if f.whole || other == nil {
 		return true
 	}
@@ -74,15 +74,15 @@ func (f *Fields) Cover(other *Fields) bool {
 		return false
 	}
 	for name, below := range other.below {
-		if own := f.below[name]; own == nil || !own.Cover(below) {
+		if own := f.below[name]; own == nil || !own.Includes(below) {
 			return false
 		}
 	}
 	return true
 }
 
-// of are the fields that are read below a field; nil where nobody reads it.
-func (f *Fields) of(name string) *Fields {
+// field are the fields that are read below a field; nil where nobody reads it.
+func (f *Fields) field(name string) *Fields {
 	if f.whole {
 		return f
 	}

@@ -33,7 +33,7 @@ func TestReads(t *testing.T) {
 		"[object.a, object.b].all(x, x.c == 1)":                                                     "a.c.** b.c.**",
 		"object.a.filter(x, x.b == 1).size() == 1":                                                  "a.*.b.**",
 	} {
-		if got := compiled(t, about(expression)).Reads("").String(); got != want {
+		if got := compiled(t, about(expression)).ReadFields("").String(); got != want {
 			t.Errorf("%s reads %q, want %q", expression, got, want)
 		}
 	}
@@ -50,11 +50,11 @@ func about(expression string) v1alpha1.Rule {
 func TestReadsOfRelated(t *testing.T) {
 	r := compiled(t, about("related.drivers.exists(d, d.metadata.name == object.provisioner) && related['nodes'].size() > 0"))
 	for related, want := range map[string]string{"": "provisioner.**", "drivers": "metadata.name.**", "nodes": "", "others": ""} {
-		if got := r.Reads(related).String(); got != want {
+		if got := r.ReadFields(related).String(); got != want {
 			t.Errorf("of %q it reads %q, want %q", related, got, want)
 		}
 	}
-	if got := compiled(t, about("related[object.kind].all(r, r.ok)")).Reads("drivers").String(); got != ".**" {
+	if got := compiled(t, about("related[object.kind].all(r, r.ok)")).ReadFields("drivers").String(); got != ".**" {
 		t.Errorf("of a list whose name it computes it reads %q, want all", got)
 	}
 }
@@ -72,13 +72,13 @@ func TestReadsOfVariablesMatchAndMessage(t *testing.T) {
 		Expression: "variables.bad.size() == 0 && variables.?bad.orValue([]).all(c, c.seen) && object.x in variables.names", MessageExpression: "variables.bad.map(c, c.reason).join(',')",
 	})
 	const want = "a status.conditions.*.reason.** status.conditions.*.seen.** status.conditions.*.status.** x.**"
-	if got := r.Reads("").String(); got != want {
+	if got := r.ReadFields("").String(); got != want {
 		t.Errorf("it reads %q, want %q", got, want)
 	}
-	if got := r.Reads("classes").String(); got != "metadata.name.**" {
+	if got := r.ReadFields("classes").String(); got != "metadata.name.**" {
 		t.Errorf("of the classes it reads %q", got)
 	}
-	if got := compiled(t, v1alpha1.Rule{Variables: []v1alpha1.Variable{{Name: "a", Expression: "object.a"}}, Expression: "dyn(variables) != null"}).Reads("").String(); got != "a.**" {
+	if got := compiled(t, v1alpha1.Rule{Variables: []v1alpha1.Variable{{Name: "a", Expression: "object.a"}}, Expression: "dyn(variables) != null"}).ReadFields("").String(); got != "a.**" {
 		t.Errorf("of variables that are used whole it reads %q", got)
 	}
 }
@@ -114,8 +114,8 @@ func TestPrunedObjectsSayTheSame(t *testing.T) {
 				objects = append(objects, object)
 			}
 			whole, pruned := newCluster(t), newCluster(t)
-			whole.has(widgets, Everything(), objects...)
-			pruned.has(widgets, instance.Reads(""), objects...)
+			whole.has(widgets, AllFields(), objects...)
+			pruned.has(widgets, instance.ReadFields(""), objects...)
 			want, got := message(whole.outcome(instance)), message(pruned.outcome(instance))
 			outcomes[want] = true
 			if got != want {
@@ -158,14 +158,14 @@ func randomValue(random *rand.Rand, depth int) any {
 
 func TestFieldsCoverAndAdd(t *testing.T) {
 	some, more := &Fields{}, &Fields{}
-	some.at([]string{"a", "b"})
-	more.at([]string{"a", "b"}).Add(Everything())
-	more.at([]string{"c"})
-	if some.Cover(more) || !more.Cover(some) || !Everything().Cover(more) || more.Cover(Everything()) || !some.Cover(nil) {
+	some.addPath([]string{"a", "b"})
+	more.addPath([]string{"a", "b"}).Add(AllFields())
+	more.addPath([]string{"c"})
+	if some.Includes(more) || !more.Includes(some) || !AllFields().Includes(more) || more.Includes(AllFields()) || !some.Includes(nil) {
 		t.Error("what covers what is mistaken")
 	}
 	some.Add(more)
-	if !some.Cover(more) || some.String() != "a.b.** c" {
+	if !some.Includes(more) || some.String() != "a.b.** c" {
 		t.Errorf("after the addition: %s", some)
 	}
 	object := map[string]any{"a": map[string]any{"b": []any{1}, "x": 2}, "d": 3}

@@ -66,7 +66,7 @@ func FuzzRule(f *testing.F) {
 			c.has(classes, ofRelated, objects...)
 			return c.outcome(instance)
 		}
-		whole, again, pruned := evaluate(Everything(), Everything()), evaluate(Everything(), Everything()), evaluate(instance.Reads(""), instance.Reads("x"))
+		whole, again, pruned := evaluate(AllFields(), AllFields()), evaluate(AllFields(), AllFields()), evaluate(instance.ReadFields(""), instance.ReadFields("x"))
 		if whole.Err != nil {
 			readable(t, whole.Err)
 		}
@@ -74,7 +74,7 @@ func FuzzRule(f *testing.F) {
 			if errors.Is(whole.Err, ErrTooCostly) || errors.Is(other.Err, ErrTooCostly) {
 				continue // less costs less, and a deadline is one of time
 			}
-			if other.Holds != whole.Holds || other.Satisfied != whole.Satisfied || (other.Err == nil) != (whole.Err == nil) {
+			if other.IsSatisfied != whole.IsSatisfied || other.Satisfied != whole.Satisfied || (other.Err == nil) != (whole.Err == nil) {
 				t.Fatalf("%s\nof %s: %s\n%s: %s", expression, data, whole, name, other)
 			}
 		}

@@ -1,11 +1,11 @@
 package rule
 
-// Reads are the fields that rules read of the objects of each resource: no others need to be kept.
-type Reads map[Resource]*Fields
+// FieldsByResource are the fields that rules read of the objects of each resource: no others need to be kept.
+type FieldsByResource map[Resource]*Fields
 
-// ReadsOf returns what instances read. It compiles their rules.
-func ReadsOf(instances []Instance) Reads {
-	reads := Reads{}
+// CollectFields returns what instances read. It compiles their rules.
+func CollectFields(instances []Instance) FieldsByResource {
+	reads := FieldsByResource{}
 	add := func(resource Resource, fields *Fields) {
 		if reads[resource] == nil {
 			reads[resource] = &Fields{}
@@ -14,10 +14,10 @@ func ReadsOf(instances []Instance) Reads {
 	}
 	for _, instance := range instances {
 		for _, resource := range instance.Resources {
-			add(resource, instance.Reads(""))
+			add(resource, instance.ReadFields(""))
 		}
 		for _, related := range instance.Related {
-			add(related.Resource, instance.Reads(related.Name))
+			add(related.Resource, instance.ReadFields(related.Name))
 		}
 	}
 	return reads

@@ -17,12 +17,12 @@ type Object struct {
 	content string
 }
 
-// Keep returns what is kept of an unstructured object: these fields and no others.
-func (f *Fields) Keep(object map[string]any) (Object, error) {
+// Prune returns what is kept of an unstructured object: these fields and no others.
+func (f *Fields) Prune(object map[string]any) (Object, error) {
 	metadata, _ := object["metadata"].(map[string]any)
 	namespace, _ := metadata["namespace"].(string)
 	name, _ := metadata["name"].(string)
-	kept := Object{Key: KeyOf(namespace, name)}
+	kept := Object{Key: ObjectKey(namespace, name)}
 	kept.APIVersion, _ = object["apiVersion"].(string)
 	kept.Kind, _ = object["kind"].(string)
 	content, err := json.Marshal(f.prune(object))
@@ -33,8 +33,8 @@ func (f *Fields) Keep(object map[string]any) (Object, error) {
 	return kept, nil
 }
 
-// KeyOf is the key of an object.
-func KeyOf(namespace, name string) string {
+// ObjectKey is the key of an object.
+func ObjectKey(namespace, name string) string {
 	if namespace == "" {
 		return name
 	}
@@ -56,18 +56,18 @@ func (f *Fields) prune(value any) any {
 	case map[string]any:
 		pruned := map[string]any{}
 		for name, member := range v {
-			if below := f.of(name); below != nil && member != nil {
+			if below := f.field(name); below != nil && member != nil {
 				pruned[name] = below.prune(member)
 			}
 		}
-		if f.of(caBundleExpires) != nil {
-			if expires, ok := derive(v); ok {
+		if f.field(caBundleExpires) != nil {
+			if expires, ok := deriveField(v); ok {
 				pruned[caBundleExpires] = expires
 			}
 		}
 		return pruned
 	case []any:
-		elements := f.of(each)
+		elements := f.field(each)
 		if elements == nil {
 			return []any{}
 		}

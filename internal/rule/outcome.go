@@ -18,7 +18,7 @@ type Outcome struct {
 	State  facts.SourceState
 	Reason string
 
-	Holds bool
+	IsSatisfied bool
 	// Matched are the objects that the rule is about, and Satisfied those of them that satisfy it.
 	Matched, Satisfied int
 	// Objects are the first few objects, by key, that the outcome follows from: those that fail, or that satisfy a rule which
@@ -56,14 +56,14 @@ func (o DecidingObject) String() string {
 	switch {
 	case o.Message == "":
 		return o.Key
-	case names(o.Message, o.Key):
+	case mentionsKey(o.Message, o.Key):
 		return o.Message
 	}
 	return o.Key + ": " + o.Message
 }
 
-// names reports whether a text names an object, as a whole word ahead of any colon.
-func names(text, key string) bool {
+// mentionsKey reports whether a text names an object, as a whole word ahead of any colon.
+func mentionsKey(text, key string) bool {
 	subject, _, _ := strings.Cut(text, ": ")
 	words := strings.FieldsFunc(subject, func(r rune) bool { return strings.ContainsRune(" ,;()\"'", r) })
 	return slices.Contains(words, key) || slices.Contains(words, key+":")

@@ -12,8 +12,8 @@ import (
 // as it is taken apart: by a field, an index, a loop. Where it is used whole, all of it counts as read. What is not
 // understood counts as used whole, so that the answer errs on the side of too much.
 
-// place is where in the rule's input a value may come from.
-type place struct {
+// fieldPath is where in the rule's input a value may come from.
+type fieldPath struct {
 	// of is "" for an object that the rule is about, or the name of a related list for one of those.
 	of   string
 	path []string
@@ -21,16 +21,16 @@ type place struct {
 	lists int
 }
 
-func (p place) equal(o place) bool {
+func (p fieldPath) equal(o fieldPath) bool {
 	return p.of == o.of && p.lists == o.lists && slices.Equal(p.path, o.path)
 }
 
-func (p place) below(name string) place {
-	return place{of: p.of, path: append(slices.Clip(p.path), name)}
+func (p fieldPath) below(name string) fieldPath {
+	return fieldPath{of: p.of, path: append(slices.Clip(p.path), name)}
 }
 
 // origins are all places that a value may come from; none for one that the rule makes itself.
-type origins []place
+type origins []fieldPath
 
 func (o origins) with(more origins) origins {
 	for _, p := range more {
@@ -41,8 +41,8 @@ func (o origins) with(more origins) origins {
 	return o
 }
 
-// reading collects what an expression reads.
-type reading struct {
+// fieldAnalysis collects what an expression reads.
+type fieldAnalysis struct {
 	fields map[string]*Fields
 	scope  map[string]origins
 	// variables are where the values of the rule's variables come from.
@@ -50,9 +50,9 @@ type reading struct {
 	deep      int // how many loops stand around
 }
 
-// readsOf returns the fields that a rule reads, of the objects that it is about under "" and of each related list under its name.
-func readsOf(p *programs) map[string]*Fields {
-	r := &reading{fields: map[string]*Fields{"": {}}, scope: map[string]origins{}, variables: map[string]origins{}}
+// analyzeFields returns the fields that a rule reads, of the objects that it is about under "" and of each related list under its name.
+func analyzeFields(p *programs) map[string]*Fields {
+	r := &fieldAnalysis{fields: map[string]*Fields{"": {}}, scope: map[string]origins{}, variables: map[string]origins{}}
 	for _, v := range p.variables {
 		r.variables[v.name] = r.follow(v.expression)
 	}
@@ -65,7 +65,7 @@ func readsOf(p *programs) map[string]*Fields {
 	return r.fields
 }
 
-func (r *reading) of(name string) *Fields {
+func (r *fieldAnalysis) of(name string) *Fields {
 	if r.fields[name] == nil {
 		r.fields[name] = &Fields{}
 	}
@@ -73,25 +73,25 @@ func (r *reading) of(name string) *Fields {
 }
 
 // use notes that values are used whole.
-func (r *reading) use(values origins) {
+func (r *fieldAnalysis) use(values origins) {
 	for _, p := range values {
-		at := r.of(p.of).at(p.path)
-		at.Add(Everything())
+		at := r.of(p.of).addPath(p.path)
+		at.Add(AllFields())
 	}
 }
 
 // touch notes that it matters whether values are there, and nothing of what they are.
-func (r *reading) touch(values origins) origins {
+func (r *fieldAnalysis) touch(values origins) origins {
 	for _, p := range values {
 		if p.lists == 0 {
-			r.of(p.of).at(p.path)
+			r.of(p.of).addPath(p.path)
 		}
 	}
 	return values
 }
 
 // field follows values into a field of theirs.
-func (r *reading) field(values origins, name string) origins {
+func (r *fieldAnalysis) field(values origins, name string) origins {
 	var found origins
 	for _, p := range values {
 		if p.lists > 0 {
@@ -104,7 +104,7 @@ func (r *reading) field(values origins, name string) origins {
 }
 
 // elements follows values into their elements, or into the values of a map.
-func (r *reading) elements(values origins) origins {
+func (r *fieldAnalysis) elements(values origins) origins {
 	var found origins
 	for _, p := range values {
 		if p.lists > 0 {
@@ -119,7 +119,7 @@ func (r *reading) elements(values origins) origins {
 // maxDepth bounds how often loops in loops are followed.
 const maxDepth = 12
 
-func (r *reading) follow(expr ast.Expr) origins {
+func (r *fieldAnalysis) follow(expr ast.Expr) origins {
 	switch expr.Kind() {
 	case ast.IdentKind:
 		return r.variable(expr.AsIdent())
@@ -162,7 +162,7 @@ func (r *reading) follow(expr ast.Expr) origins {
 	return nil
 }
 
-func (r *reading) variable(name string) origins {
+func (r *fieldAnalysis) variable(name string) origins {
 	if bound, ok := r.scope[name]; ok {
 		return bound
 	}
@@ -182,16 +182,16 @@ func (r *reading) variable(name string) origins {
 }
 
 // isFree reports whether an expression is a variable of the environment, and not one of a loop that has its name.
-func (r *reading) isFree(e ast.Expr, name string) bool {
+func (r *fieldAnalysis) isFree(e ast.Expr, name string) bool {
 	return isIdent(e, name) && r.scope[name] == nil
 }
 
-func (r *reading) relatedList(name string) origins {
+func (r *fieldAnalysis) relatedList(name string) origins {
 	r.of(name)
 	return origins{{of: name, lists: 1}}
 }
 
-func (r *reading) call(call ast.CallExpr) origins {
+func (r *fieldAnalysis) call(call ast.CallExpr) origins {
 	args := call.Args()
 	switch name := call.FunctionName(); name {
 	case operators.OptSelect, operators.Index, operators.OptIndex:
@@ -225,7 +225,7 @@ func (r *reading) call(call ast.CallExpr) origins {
 			return nil
 		}
 	case "size":
-		if target := firstOf(call); target != nil {
+		if target := firstOptional(call); target != nil {
 			for _, p := range r.follow(target) {
 				if p.lists == 0 { // how many objects there are is known whatever is kept of them
 					r.elements(origins{p})
@@ -255,7 +255,7 @@ func (r *reading) call(call ast.CallExpr) origins {
 	return nil
 }
 
-func firstOf(call ast.CallExpr) ast.Expr {
+func firstOptional(call ast.CallExpr) ast.Expr {
 	if call.IsMemberFunction() && len(call.Args()) == 0 {
 		return call.Target()
 	}
@@ -266,7 +266,7 @@ func firstOf(call ast.CallExpr) ast.Expr {
 }
 
 // loop follows a comprehension: what its variables are bound to, round by round, until the accumulator holds what it holds.
-func (r *reading) loop(c ast.ComprehensionExpr) origins {
+func (r *fieldAnalysis) loop(c ast.ComprehensionExpr) origins {
 	r.deep++
 	defer func() { r.deep-- }()
 	over := r.follow(c.IterRange())
@@ -298,7 +298,7 @@ func (r *reading) loop(c ast.ComprehensionExpr) origins {
 }
 
 // bind gives a variable its values, and returns what gives it back the former ones.
-func (r *reading) bind(name string, values origins) (unbind func()) {
+func (r *fieldAnalysis) bind(name string, values origins) (unbind func()) {
 	former, was := r.scope[name]
 	if values == nil {
 		values = origins{}

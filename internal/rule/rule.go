@@ -31,8 +31,8 @@ func (r Resource) String() string {
 	return r.Resource + "." + r.Group
 }
 
-// ResourceOf converts a reference of the API.
-func ResourceOf(reference v1alpha1.ResourceReference) Resource {
+// NewResource converts a reference of the API.
+func NewResource(reference v1alpha1.ResourceReference) Resource {
 	return Resource{Group: reference.Group, Version: reference.Version, Resource: reference.Resource}
 }
 
@@ -65,21 +65,21 @@ func New(spec *v1alpha1.Rule, scope Scope, minPercentFrom string) *Rule {
 	return r.init()
 }
 
-// NewText returns a rule whose expression yields text about an object, for instance a version.
-func NewText(resource v1alpha1.ResourceReference, match, expression string) *Rule {
+// NewMatchRule returns a rule whose expression yields text about an object, for instance a version.
+func NewMatchRule(resource v1alpha1.ResourceReference, match, expression string) *Rule {
 	r := &Rule{Spec: v1alpha1.Rule{Resource: &resource, Match: match, Expression: expression}, text: true}
 	return r.init()
 }
 
 func (r *Rule) init() *Rule {
 	if r.Spec.Resource != nil {
-		r.Resources = append(r.Resources, ResourceOf(*r.Spec.Resource))
+		r.Resources = append(r.Resources, NewResource(*r.Spec.Resource))
 	}
 	for _, reference := range r.Spec.Resources {
-		r.Resources = append(r.Resources, ResourceOf(reference))
+		r.Resources = append(r.Resources, NewResource(reference))
 	}
 	for _, related := range r.Spec.Related {
-		r.Related = append(r.Related, Related{related.Name, ResourceOf(related.Resource)})
+		r.Related = append(r.Related, Related{related.Name, NewResource(related.Resource)})
 	}
 	spec, _ := json.Marshal(r.Spec) // it holds strings and numbers alone
 	r.id = fmt.Sprintf("%d %t %s %s", r.Scope, r.text, r.MinPercentFrom, spec)
@@ -90,8 +90,8 @@ func (r *Rule) init() *Rule {
 // IsList reports whether the rule is about the list of all objects.
 func (r *Rule) IsList() bool { return r.Spec.ListExpression != "" }
 
-// ReadResources are all resources that the rule sees: those that it is about first.
-func (r *Rule) ReadResources() []Resource {
+// AllResources are all resources that the rule sees: those that it is about first.
+func (r *Rule) AllResources() []Resource {
 	all := slices.Clone(r.Resources)
 	for _, related := range r.Related {
 		all = append(all, related.Resource)
@@ -107,8 +107,8 @@ func (r *Rule) quantifier() v1alpha1.Quantifier {
 	return r.Spec.Require
 }
 
-// holdsEmpty reports whether the rule holds when it is about no object.
-func (r *Rule) holdsEmpty() bool {
+// isSatisfiedByNone reports whether the rule holds when it is about no object.
+func (r *Rule) isSatisfiedByNone() bool {
 	if r.Spec.WhenEmpty == "" {
 		return r.quantifier() == v1alpha1.RequireAll
 	}
@@ -166,7 +166,7 @@ func newCompiler(scope Scope, list bool) (*compiler, error) {
 		c.limit = celconfig.RuntimeCELCostBudget // of all objects in one call
 	}
 	var err error
-	c.env, err = environmentOf(shape{scope, list})
+	c.env, err = newEnvironment(environmentOptions{scope, list})
 	return c, err
 }
 
@@ -271,7 +271,7 @@ func (p *programs) analyze(kinds int) {
 		return slices.ContainsFunc(all, func(e ast.Expr) bool { return mentions(e, name) })
 	}
 	p.usesNow, p.usesVersion = uses(varNow), uses(varVersion) || uses(varVersionFrom)
-	p.reads = readsOf(p)
+	p.reads = analyzeFields(p)
 	if kinds > 1 {
 		p.reads[""].share()
 	}
@@ -314,9 +314,9 @@ func (r *Rule) UsesVersion() bool {
 	return p != nil && p.usesVersion
 }
 
-// Reads are the fields of each object that the rule reads: of those that it is about, or of a related list by its name. They
+// ReadFields are the fields of each object that the rule reads: of those that it is about, or of a related list by its name. They
 // must not be changed.
-func (r *Rule) Reads(related string) *Fields {
+func (r *Rule) ReadFields(related string) *Fields {
 	p, _ := r.compiled()
 	if p == nil {
 		return &Fields{}
@@ -325,7 +325,7 @@ func (r *Rule) Reads(related string) *Fields {
 		return fields
 	}
 	if fields := p.reads[each]; fields != nil && related != "" {
-		return Everything() // of related lists whose names it computes
+		return AllFields() // of related lists whose names it computes
 	}
 	return &Fields{}
 }

@@ -93,9 +93,9 @@ func TestOutcomes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			instance := compiled(t, test.rule)
 			c := newCluster(t)
-			c.has(widgets, instance.Reads(""), test.objects...)
+			c.has(widgets, instance.ReadFields(""), test.objects...)
 			got := c.outcome(instance)
-			if got.State != facts.Synced || got.Holds != test.holds || fmt.Sprintf("%d/%d", got.Satisfied, got.Matched) != test.counts {
+			if got.State != facts.Synced || got.IsSatisfied != test.holds || fmt.Sprintf("%d/%d", got.Satisfied, got.Matched) != test.counts {
 				t.Errorf("got %s, want holds=%t %s", got, test.holds, test.counts)
 			}
 			if test.err != "" {
@@ -121,7 +121,7 @@ func TestOutcomesNameFewObjectsAndCountAll(t *testing.T) {
 	for n := range 214 {
 		objects = append(objects, widget(fmt.Sprintf("w-%03d", 213-n), map[string]any{"ok": n%3 > 0}))
 	}
-	c.has(widgets, instance.Reads(""), objects...)
+	c.has(widgets, instance.ReadFields(""), objects...)
 	got := c.outcome(instance)
 	if got.Matched != 214 || got.Satisfied != 142 || len(got.Objects) != maxObjects {
 		t.Fatalf("got %s", got)
@@ -151,22 +151,22 @@ func TestRulesSeeRelatedObjectsParametersTimeAndVersion(t *testing.T) {
 	}
 	instance := NewInstance(r, Params{"maxAge": time.Hour}, "alpha")
 	c := newCluster(t)
-	c.has(widgets, instance.Reads(""), widget("a", map[string]any{"class": "gold", "since": noon.Add(-30 * time.Minute).Format(time.RFC3339)}))
-	c.has(classes, instance.Reads("classes"), named("Class", "", "gold", nil))
+	c.has(widgets, instance.ReadFields(""), widget("a", map[string]any{"class": "gold", "since": noon.Add(-30 * time.Minute).Format(time.RFC3339)}))
+	c.has(classes, instance.ReadFields("classes"), named("Class", "", "gold", nil))
 	c.SetVersion("alpha", "1.2.3", "ImageTag")
 	c.SetInstances([]Instance{instance})
 	holds := func() bool {
 		c.Flush()
-		return c.outcomes[instance.Key].Holds
+		return c.outcomes[instance.Key].IsSatisfied
 	}
 	if !holds() {
 		t.Fatalf("got %s", c.outcomes[instance.Key])
 	}
 	for name, change := range map[string]struct{ make, undo func() }{
 		"another version":    {func() { c.SetVersion("alpha", "1.2.4", "ImageTag") }, func() { c.SetVersion("alpha", "1.2.3", "ImageTag") }},
-		"a class that goes":  {func() { c.Feed(classes).Drop("gold") }, func() { c.has(classes, instance.Reads("classes"), named("Class", "", "gold", nil)) }},
+		"a class that goes":  {func() { c.Source(classes).Delete("gold") }, func() { c.has(classes, instance.ReadFields("classes"), named("Class", "", "gold", nil)) }},
 		"time that passes":   {func() { c.now = noon.Add(time.Hour); c.Refresh() }, func() { c.now = noon; c.Refresh() }},
-		"no class is served": {func() { c.Feed(classes).Lose(facts.NotServed, "") }, func() { c.has(classes, instance.Reads("classes"), named("Class", "", "gold", nil)) }},
+		"no class is served": {func() { c.Source(classes).SetState(facts.NotServed, "") }, func() { c.has(classes, instance.ReadFields("classes"), named("Class", "", "gold", nil)) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			change.make()
@@ -186,31 +186,31 @@ func TestOneRuleForSeveralKinds(t *testing.T) {
 		Resources: []v1alpha1.ResourceReference{*reference(widgets), *reference(gadgets)}, Expression: "object.status.ok", MessageExpression: "'this ' + object.kind + ' is not'",
 	})
 	c := newCluster(t)
-	c.has(widgets, instance.Reads(""), widget("same", map[string]any{"ok": true}))
+	c.has(widgets, instance.ReadFields(""), widget("same", map[string]any{"ok": true}))
 	if got := c.outcome(instance); got.State != facts.Pending || !strings.Contains(got.Reason, "gadgets.example.com were not read yet") {
 		t.Errorf("before the second kind was read: %s", got)
 	}
-	c.Feed(gadgets).Lose(facts.NotServed, "")
-	if got := c.outcome(instance); !got.Holds || got.Matched != 1 {
+	c.Source(gadgets).SetState(facts.NotServed, "")
+	if got := c.outcome(instance); !got.IsSatisfied || got.Matched != 1 {
 		t.Errorf("where the second kind is not served: %s", got)
 	}
-	c.has(gadgets, instance.Reads(""), named("Gadget", "shop", "same", map[string]any{"ok": false}))
-	if got := c.outcome(instance); got.Holds || got.Explain(instance.Rule, "") != "1 of 2 widgets and gadgets fail: shop/same: this Gadget is not" {
+	c.has(gadgets, instance.ReadFields(""), named("Gadget", "shop", "same", map[string]any{"ok": false}))
+	if got := c.outcome(instance); got.IsSatisfied || got.Explain(instance.Rule, "") != "1 of 2 widgets and gadgets fail: shop/same: this Gadget is not" {
 		t.Errorf("with an object of the same name in both: %s", got)
 	}
-	c.Feed(gadgets).Lose(facts.Failing, "no permission")
+	c.Source(gadgets).SetState(facts.Failing, "no permission")
 	if got := c.outcome(instance); got.State != facts.Failing || got.Reason != "no permission" {
 		t.Errorf("where the second kind cannot be read: %s", got)
 	}
-	c.Feed(gadgets).Lose(facts.NotServed, "")
-	c.Feed(widgets).Lose(facts.NotServed, "")
+	c.Source(gadgets).SetState(facts.NotServed, "")
+	c.Source(widgets).SetState(facts.NotServed, "")
 	if got := c.outcome(instance); got.State != facts.NotServed {
 		t.Errorf("where neither is served: %s", got)
 	}
 }
 
 func TestTextRules(t *testing.T) {
-	instance := NewInstance(NewText(*reference(widgets), "object.metadata.name != 'other'", "object.?status.?version.orValue('')"), nil, "")
+	instance := NewInstance(NewMatchRule(*reference(widgets), "object.metadata.name != 'other'", "object.?status.?version.orValue('')"), nil, "")
 	c := newCluster(t)
 	for name, test := range map[string]struct {
 		objects []map[string]any
@@ -223,7 +223,7 @@ func TestTextRules(t *testing.T) {
 		"no text":            {[]map[string]any{widget("a", map[string]any{"version": int64(1)})}, ""},
 		"none":               {nil, ""},
 	} {
-		c.has(widgets, instance.Reads(""), test.objects...)
+		c.has(widgets, instance.ReadFields(""), test.objects...)
 		if got := c.outcome(instance); got.Text != test.want || got.State != facts.Synced {
 			t.Errorf("%s: got %s, want the text %q", name, got, test.want)
 		}
@@ -235,8 +235,8 @@ func TestAShareFromAParameter(t *testing.T) {
 	for share, want := range map[int64]bool{50: true, 51: false, 100: false} {
 		instance := NewInstance(r, Params{"share": share}, "")
 		c := newCluster(t)
-		c.has(widgets, instance.Reads(""), widget("a", map[string]any{"ok": true}), widget("b", map[string]any{"ok": false}))
-		if got := c.outcome(instance); got.Holds != want {
+		c.has(widgets, instance.ReadFields(""), widget("a", map[string]any{"ok": true}), widget("b", map[string]any{"ok": false}))
+		if got := c.outcome(instance); got.IsSatisfied != want {
 			t.Errorf("%d percent: %s", share, got)
 		}
 	}
@@ -256,12 +256,12 @@ func TestCostlyRulesAreStopped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			instance := compiled(t, spec)
 			c := newCluster(t)
-			c.has(widgets, instance.Reads(""), object)
-			if got := c.outcome(instance); got.Holds || !errors.Is(got.Err, ErrTooCostly) {
+			c.has(widgets, instance.ReadFields(""), object)
+			if got := c.outcome(instance); got.IsSatisfied || !errors.Is(got.Err, ErrTooCostly) {
 				t.Errorf("got %s, want %v", got, ErrTooCostly)
 			}
-			c.has(widgets, instance.Reads(""), widget("a", map[string]any{"list": long[:3]}))
-			if got := c.outcome(instance); !got.Holds || got.Err != nil {
+			c.has(widgets, instance.ReadFields(""), widget("a", map[string]any{"list": long[:3]}))
+			if got := c.outcome(instance); !got.IsSatisfied || got.Err != nil {
 				t.Errorf("with a short list: %s", got)
 			}
 		})

@@ -7,19 +7,19 @@ import (
 	"strings"
 )
 
-// In tells whether objects of a Go type have all of these fields: whether a rule sees in one all that it would see in the
+// ExistIn tells whether objects of a Go type have all of these fields: whether a rule sees in one all that it would see in the
 // JSON of the API server, be that of a newer version that serves more. A field is answered for only where its type is known
 // to its end.
-func (f *Fields) In(t reflect.Type) bool {
+func (f *Fields) ExistIn(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
 	case f.whole:
-		return closed(t)
+		return isStruct(t)
 	case len(f.below) == 0:
 		return true // it only matters whether it is there
-	case marshals(t):
+	case marshalsItself(t):
 		return false
 	}
 	switch t.Kind() {
@@ -35,32 +35,32 @@ func (f *Fields) In(t reflect.Type) bool {
 			if !ok && below.shared {
 				continue // it is another kind's
 			}
-			if !ok || !below.In(field) {
+			if !ok || !below.ExistIn(field) {
 				return false
 			}
 		}
 		return true
 	case reflect.Map:
 		for _, below := range f.below {
-			if !below.In(t.Elem()) {
+			if !below.ExistIn(t.Elem()) {
 				return false
 			}
 		}
 		return true
 	case reflect.Slice:
-		return len(f.below) == 1 && f.below[each] != nil && f.below[each].In(t.Elem())
+		return len(f.below) == 1 && f.below[each] != nil && f.below[each].ExistIn(t.Elem())
 	}
 	return false
 }
 
-// closed tells whether a newer version of a type can say no more than this one: it holds no struct but those that write
+// isStruct tells whether a newer version of a type can say no more than this one: it holds no struct but those that write
 // their JSON themselves.
-func closed(t reflect.Type) bool {
+func isStruct(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Array:
-		return closed(t.Elem())
+		return isStruct(t.Elem())
 	case reflect.Struct:
-		return marshals(t)
+		return marshalsItself(t)
 	case reflect.Interface:
 		return false
 	}
@@ -72,8 +72,8 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// marshals tells whether values of a type write their JSON themselves, as times and quantities do.
-func marshals(t reflect.Type) bool {
+// marshalsItself tells whether values of a type write their JSON themselves, as times and quantities do.
+func marshalsItself(t reflect.Type) bool {
 	return t.Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(jsonMarshaler) || t.Implements(textMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
 }
 

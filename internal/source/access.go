@@ -28,7 +28,7 @@ func (s *Sources) reviewAccess(ctx context.Context) {
 	changed := make(chan struct{}, 1)
 	for _, resource := range accessResources {
 		k := kind{resource: rule.Resource{Group: rbacv1.GroupName, Resource: resource}, version: "v1", metadataOnly: true}
-		w := newWatched(k, k.name(), s.clients, &bell{ring: changed}, facts.Pending, func() {})
+		w := newSource(k, k.name(), s.clients, &changeNotifier{ring: changed}, facts.Pending, func() {})
 		s.wg.Go(func() { w.run(ctx) })
 	}
 	for {
@@ -98,31 +98,31 @@ func (s *Sources) mayRead(ctx context.Context, k kind) (bool, error) {
 	return true, nil
 }
 
-// bell is a consumer that keeps nothing, and rings when something changes after the first list. Another list means that the watch broke,
+// changeNotifier is a consumer that keeps nothing, and rings when something changes after the first list. Another list means that the watch broke,
 // and nobody knows what changed meanwhile.
-type bell struct {
+type changeNotifier struct {
 	ring     chan struct{}
 	isListed bool
 }
 
-func (b *bell) strip(any) (*stripped, error) { return &stripped{}, nil }
+func (b *changeNotifier) strip(any) (*stripped, error) { return &stripped{}, nil }
 
-func (b *bell) replace([]*stripped) {
+func (b *changeNotifier) replace([]*stripped) {
 	if b.isListed {
-		b.sound()
+		b.notify()
 	}
 	b.isListed = true
 }
 
-func (b *bell) put(*stripped)    { b.sound() }
-func (b *bell) remove(*stripped) { b.sound() }
+func (b *changeNotifier) put(*stripped)    { b.notify() }
+func (b *changeNotifier) remove(*stripped) { b.notify() }
 
-func (b *bell) sound() {
+func (b *changeNotifier) notify() {
 	select {
 	case b.ring <- struct{}{}:
 	default:
 	}
 }
 
-func (b *bell) lose(facts.SourceState, string) {}
-func (b *bell) close()                         {}
+func (b *changeNotifier) lose(facts.SourceState, string) {}
+func (b *changeNotifier) close()                         {}

@@ -20,7 +20,7 @@ import (
 )
 
 // catalogReads is everything that a rule of the catalog reads.
-func catalogReads(t *testing.T) rule.Reads {
+func catalogReads(t *testing.T) rule.FieldsByResource {
 	t.Helper()
 	components, err := catalog.Builtin()
 	if err != nil {
@@ -33,7 +33,7 @@ func catalogReads(t *testing.T) rule.Reads {
 			instances = append(instances, rule.NewInstance(check.Rule, nil, component.Name))
 		}
 	}
-	return rule.ReadsOf(instances)
+	return rule.CollectFields(instances)
 }
 
 // TestRulesSeeTheSameOfGoTypes holds what rules see of a built-in object that came as protobuf against what they see of its
@@ -48,7 +48,7 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 			version = "v1"
 		}
 		known, ok := builtins()[schema.GroupVersionResource{Group: resource.Group, Version: version, Resource: resource.Resource}]
-		if !ok || !fields.In(known.object) {
+		if !ok || !fields.ExistIn(known.object) {
 			continue
 		}
 		compact[resource.Resource] = true
@@ -98,11 +98,11 @@ func TestFieldsThatGoTypesDoNotKnow(t *testing.T) {
 		if errs := r.Compile(nil); len(errs) > 0 {
 			t.Fatal(errs.ToAggregate())
 		}
-		if got := r.Reads("").In(reflect.TypeFor[corev1.Node]()); got != want {
-			t.Errorf("%s: Go's Node has all of %s: %t, want %t", expression, r.Reads(""), got, want)
+		if got := r.ReadFields("").ExistIn(reflect.TypeFor[corev1.Node]()); got != want {
+			t.Errorf("%s: Go's Node has all of %s: %t, want %t", expression, r.ReadFields(""), got, want)
 		}
 	}
-	if rule.Everything().In(reflect.TypeFor[appsv1.Deployment]()) {
+	if rule.AllFields().ExistIn(reflect.TypeFor[appsv1.Deployment]()) {
 		t.Error("a rule that reads whole objects would not see what a newer Kubernetes serves")
 	}
 }

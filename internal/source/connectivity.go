@@ -31,7 +31,7 @@ const (
 // connection knows whether the API server answers, and in which version.
 type connection struct {
 	sources   *Sources
-	feed      *inventory.Feed // of the API server's version
+	feed      *inventory.Source // of the API server's version
 	suspected chan struct{}
 
 	mu         sync.Mutex
@@ -41,7 +41,7 @@ type connection struct {
 }
 
 func newConnection(s *Sources) *connection {
-	return &connection{sources: s, feed: s.inventory.Feed(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
+	return &connection{sources: s, feed: s.inventory.Source(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
 }
 
 // suspect has the API server asked at once, because a source is read again: what answers may be another API server than before.
@@ -68,7 +68,7 @@ func (c *connection) watch(ctx context.Context) {
 				return
 			case err == nil:
 				c.answered()
-				c.feed.Replace([]facts.Fact{facts.APIServerOf(name)})
+				c.feed.Replace([]facts.Fact{facts.NewAPIServer(name)})
 				if isAway {
 					c.retryAll()
 				}
@@ -77,7 +77,7 @@ func (c *connection) watch(ctx context.Context) {
 				since := c.failed(startedAt)
 				if !isReported && (!isKnown || time.Since(since) > patience) {
 					isReported = true
-					c.feed.Lose(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
+					c.feed.SetState(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
 				}
 				pause = min(2*pause, checkInterval)
 			}
@@ -102,7 +102,7 @@ func (c *connection) retryAll() {
 
 // isInDoubt reports whether to ask: nothing was heard for a while, or a source fails and its consumers are about to learn of it.
 func (c *connection) isInDoubt() bool {
-	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *watched) bool {
+	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *source) bool {
 		state := w.state.Load()
 		return !state.FailingSince.IsZero() && state.Known != facts.Failing
 	})
@@ -158,7 +158,7 @@ func (s *Sources) HasRecovered() bool {
 	if isAway || backAt.IsZero() {
 		return !isAway
 	}
-	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *watched) bool { return w.state.Load().IsUnsettled() })
+	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *source) bool { return w.state.Load().IsUnsettled() })
 }
 
 // LastContact is when the API server last answered a request for its version or a list, or sent something to a watch; zero for never.

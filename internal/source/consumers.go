@@ -43,7 +43,7 @@ type consumers struct {
 
 // factConsumer hands facts to the inventory.
 type factConsumer struct {
-	feed *inventory.Feed
+	feed *inventory.Source
 	// changed is called with each object that is listed, comes, changes or goes; it may be nil.
 	changed func(e EventType, name string)
 }
@@ -58,7 +58,7 @@ func (f *factConsumer) notify(e EventType, name string) {
 type ruleConsumer struct {
 	resource rule.Resource
 	fields   *rule.Fields
-	feed     *rule.Feed
+	feed     *rule.Source
 }
 
 var _ consumer = (*consumers)(nil)
@@ -70,7 +70,7 @@ func (c *consumers) strip(object any) (*stripped, error) {
 	}
 	s := &stripped{namespace: accessor.GetNamespace(), name: accessor.GetName()}
 	if c.facts != nil {
-		if s.fact, err = facts.Of(object, true); err != nil {
+		if s.fact, err = facts.Extract(object, true); err != nil {
 			return nil, err
 		}
 	}
@@ -87,7 +87,7 @@ func (c *consumers) strip(object any) (*stripped, error) {
 // keep returns the fields of an object that rules read.
 func (r *ruleConsumer) keep(object any) (rule.Object, error) {
 	if untyped, ok := object.(*unstructured.Unstructured); ok {
-		return r.fields.Keep(untyped.Object)
+		return r.fields.Prune(untyped.Object)
 	}
 	typed, ok := object.(runtime.Object)
 	if !ok {
@@ -102,7 +102,7 @@ func (r *ruleConsumer) keep(object any) (rule.Object, error) {
 	if err != nil {
 		return rule.Object{}, err
 	}
-	return r.fields.Keep(content)
+	return r.fields.Prune(content)
 }
 
 func (c *consumers) put(s *stripped) {
@@ -117,10 +117,10 @@ func (c *consumers) put(s *stripped) {
 
 func (c *consumers) remove(s *stripped) {
 	for _, rules := range c.rules {
-		rules.feed.Drop(rule.KeyOf(s.namespace, s.name))
+		rules.feed.Delete(rule.ObjectKey(s.namespace, s.name))
 	}
 	if c.facts != nil {
-		c.facts.feed.Drop(s.fact.Object())
+		c.facts.feed.Delete(s.fact.ObjectRef())
 		c.facts.notify(CRDChanged, s.name)
 	}
 }
@@ -148,10 +148,10 @@ func (c *consumers) replace(list []*stripped) {
 
 func (c *consumers) lose(state facts.SourceState, reason string) {
 	for _, rules := range c.rules {
-		rules.feed.Lose(state, reason)
+		rules.feed.SetState(state, reason)
 	}
 	if c.facts != nil {
-		c.facts.feed.Lose(state, reason)
+		c.facts.feed.SetState(state, reason)
 	}
 }
 

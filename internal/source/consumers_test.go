@@ -20,7 +20,7 @@ import (
 
 // A CSINode without drivers is served with a field that is there and null. Rules must not stumble over it.
 func TestRulesSeeNoNulls(t *testing.T) {
-	s := &ruleConsumer{fields: rule.Everything()}
+	s := &ruleConsumer{fields: rule.AllFields()}
 	got, err := s.keep(&unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{"name": "node-1", "creationTimestamp": nil},
 		"spec":     map[string]any{"drivers": nil, "zones": []any{map[string]any{"a": nil, "b": "c"}}},
@@ -28,7 +28,7 @@ func TestRulesSeeNoNulls(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := rule.Everything().Keep(map[string]any{
+	want, err := rule.AllFields().Prune(map[string]any{
 		"metadata": map[string]any{"name": "node-1"},
 		"spec":     map[string]any{"zones": []any{map[string]any{"b": "c"}}},
 	})
@@ -51,7 +51,7 @@ func TestConsumersKeepTheSameOfTypedAndUntypedObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &consumers{facts: &factConsumer{}, rules: []*ruleConsumer{{fields: rule.Everything()}}}
+	c := &consumers{facts: &factConsumer{}, rules: []*ruleConsumer{{fields: rule.AllFields()}}}
 	fromTyped, err := c.strip(typed.DeepCopy())
 	if err != nil {
 		t.Fatal(err)

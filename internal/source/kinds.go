@@ -44,7 +44,7 @@ func Resources() []rule.Resource {
 
 // kindOf returns how facts of a kind are read.
 func kindOf(k facts.Kind) kind {
-	return kind{resource: rule.Resource{Group: k.Group, Resource: k.Resource}, version: k.Version, metadataOnly: k.MetadataOnly()}
+	return kind{resource: rule.Resource{Group: k.Group, Resource: k.Resource}, version: k.Version, metadataOnly: k.IsMetadataOnly()}
 }
 
 func kindOfConfigMap(c catalog.ConfigMap) kind {
@@ -56,7 +56,7 @@ func kindOfConfigMap(c catalog.ConfigMap) kind {
 func kindOfResource(resource rule.Resource) (kind, string) {
 	for _, k := range facts.Kinds() {
 		if k.Group == resource.Group && k.Resource == resource.Resource && (resource.Version == "" || resource.Version == k.Version) {
-			return kindOf(k), k.Source()
+			return kindOf(k), k.SourceName()
 		}
 	}
 	return kind{resource: resource}, strings.TrimSuffix(resource.String()+"/"+resource.Version, "/")
@@ -102,7 +102,7 @@ func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatc
 		}
 	case k.metadataOnly && k.fields == nil:
 		return listWatch(c.Metadata.Resource(gvr))
-	case isBuiltin && (k.fields == nil || k.fields.In(known.object)):
+	case isBuiltin && (k.fields == nil || k.fields.ExistIn(known.object)):
 		return c.protobuf(gvr, known.list)
 	}
 	return listWatch(c.Dynamic.Resource(gvr))

@@ -27,11 +27,11 @@ func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
 		return listings[name].consumers
 	}
 	for _, k := range facts.Kinds() {
-		listing(kindOf(k), k.Source()).facts = &factConsumer{feed: i.Feed(k.Source())}
+		listing(kindOf(k), k.SourceName()).facts = &factConsumer{feed: i.Source(k.SourceName())}
 	}
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		listing(kindOfConfigMap(c), name).facts = &factConsumer{feed: i.Feed(name)}
+		listing(kindOfConfigMap(c), name).facts = &factConsumer{feed: i.Source(name)}
 	}
 	for name, source := range rulesBySource(instances, i.Rules) {
 		listing(source.kind, name).rules = source.rules

@@ -28,10 +28,10 @@ const (
 	pageSize = 500
 )
 
-// watched is one resource that is watched for its consumers. One goroutine, run, owns its state; others read a copy and post events.
+// source is one resource that is watched for its consumers. One goroutine, run, owns its state; others read a copy and post events.
 //
 // It does the work of client-go's Reflector. That one retries what was answered by 429, and refused connections, without telling anybody.
-type watched struct {
+type source struct {
 	kind      kind
 	name      string
 	clients   Clients
@@ -45,14 +45,14 @@ type watched struct {
 	ended  chan struct{}      // closed when run has returned
 }
 
-func newWatched(k kind, name string, clients Clients, c consumer, known facts.SourceState, recovered func()) *watched {
-	w := &watched{kind: k, name: name, clients: clients, consumers: c, recovered: recovered, posted: make(chan Event, 16), ended: make(chan struct{})}
+func newSource(k kind, name string, clients Clients, c consumer, known facts.SourceState, recovered func()) *source {
+	w := &source{kind: k, name: name, clients: clients, consumers: c, recovered: recovered, posted: make(chan Event, 16), ended: make(chan struct{})}
 	w.state.Store(&State{Known: known, Silence: clients.WatchSilence})
 	return w
 }
 
 // stop ends the watch, and returns when the consumers are called no more.
-func (w *watched) stop() {
+func (w *source) stop() {
 	if w.cancel != nil {
 		w.cancel()
 		<-w.ended
@@ -60,7 +60,7 @@ func (w *watched) stop() {
 }
 
 // post has an event handled. One that does not find room is dropped: those before it have the source read again anyway.
-func (w *watched) post(e EventType) {
+func (w *source) post(e EventType) {
 	select {
 	case w.posted <- Event{Type: e}:
 	default:
@@ -84,7 +84,7 @@ type position struct {
 
 // run lists and watches until the context ends. What was read is held back until the watch is open too, unless it only refreshes what the
 // consumers have: a source that can be listed and not watched would otherwise come and go with each attempt.
-func (w *watched) run(ctx context.Context) {
+func (w *source) run(ctx context.Context) {
 	defer close(w.ended)
 	state := *w.state.Load()
 	var (
@@ -158,7 +158,7 @@ func (w *watched) run(ctx context.Context) {
 }
 
 // reason says why the source cannot be read.
-func (w *watched) reason(s State) string {
+func (w *source) reason(s State) string {
 	switch s.Known {
 	case facts.Forbidden:
 		return forbidden(w.kind.resource, w.kind.name())
@@ -172,7 +172,7 @@ func (w *watched) reason(s State) string {
 func (m message) isLast() bool { return m.Type >= WatchEnded && m.Type <= Failed }
 
 // read reads from a position, or lists where there is none, and watches. Its last message says how that ended.
-func (w *watched) read(ctx context.Context, cancel context.CancelFunc, from position, to chan<- message) {
+func (w *source) read(ctx context.Context, cancel context.CancelFunc, from position, to chan<- message) {
 	err := w.listAndWatch(ctx, from, func(m message) {
 		select {
 		case to <- m:
@@ -187,7 +187,7 @@ func (w *watched) read(ctx context.Context, cancel context.CancelFunc, from posi
 	to <- last
 }
 
-func (w *watched) listAndWatch(ctx context.Context, at position, send func(message)) error {
+func (w *source) listAndWatch(ctx context.Context, at position, send func(message)) error {
 	gvr, err := w.kind.resolve(ctx, w.clients)
 	if err != nil {
 		return err

@@ -149,7 +149,7 @@ func TestSourceFollowsTheServer(t *testing.T) {
 				t.Fatal(err)
 			}
 			told := make(diary, 100)
-			w := newWatched(test.kind, test.kind.name(), clients, told, facts.Pending, func() {})
+			w := newSource(test.kind, test.kind.name(), clients, told, facts.Pending, func() {})
 			ctx, cancel := context.WithCancel(t.Context())
 			t.Cleanup(func() { cancel(); <-w.ended; server.Close() })
 			go w.run(ctx)
@@ -193,7 +193,7 @@ func TestWatchContinues(t *testing.T) {
 	}
 	k, _ := kindOfResource(rule.Resource{Group: "example.com", Resource: "widgets"})
 	told := make(diary, 100)
-	w := newWatched(k, k.name(), clients, told, facts.Pending, func() {})
+	w := newSource(k, k.name(), clients, told, facts.Pending, func() {})
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); <-w.ended; server.Close() })
 	go w.run(ctx)

@@ -31,16 +31,16 @@ type Sources struct {
 
 	mu      sync.Mutex
 	run     context.Context // nil before Run
-	watched map[string]*watched
+	watched map[string]*source
 	wg      sync.WaitGroup
 }
 
 // New returns the sources of an inventory. They read nothing before Run.
 func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
-	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*watched{}}
+	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*source{}}
 	s.connection = newConnection(s)
 	for _, k := range facts.Kinds() {
-		s.add(kindOf(k), k.Source(), &consumers{facts: s.factConsumer(k.Source())}, facts.Pending)
+		s.add(kindOf(k), k.SourceName(), &consumers{facts: s.factConsumer(k.SourceName())}, facts.Pending)
 	}
 	return s
 }
@@ -119,7 +119,7 @@ type ruledSource struct {
 // rulesBySource returns what instances of rules read of which source, by the names of the sources.
 func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruledSource {
 	sources, fields := map[string]ruledSource{}, map[string]*rule.Fields{}
-	for resource, read := range rule.ReadsOf(instances) {
+	for resource, read := range rule.CollectFields(instances) {
 		k, name := kindOfResource(resource)
 		if fields[name] == nil {
 			fields[name] = &rule.Fields{}
@@ -128,7 +128,7 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 		source := sources[name]
 		k.fields = fields[name]
 		source.kind = k
-		source.rules = append(source.rules, &ruleConsumer{resource, read, evaluator.Feed(resource)})
+		source.rules = append(source.rules, &ruleConsumer{resource, read, evaluator.Source(resource)})
 		sources[name] = source
 	}
 	return sources
@@ -144,7 +144,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 	taken := known.consumers.(*consumers)
 	kept := func(wanted *ruleConsumer) bool {
 		return slices.ContainsFunc(taken.rules, func(r *ruleConsumer) bool {
-			return r.resource == wanted.resource && r.fields.Cover(wanted.fields)
+			return r.resource == wanted.resource && r.fields.Includes(wanted.fields)
 		})
 	}
 	if len(taken.rules) == len(source.rules) && !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return !kept(r) }) {
@@ -153,7 +153,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 	known.stop()
 	for _, rules := range source.rules {
 		if !kept(rules) {
-			rules.feed.Lose(facts.Pending, "")
+			rules.feed.SetState(facts.Pending, "")
 		}
 	}
 	for _, before := range taken.rules {
@@ -165,7 +165,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 }
 
 // restart reads a source, which was stopped, for other consumers. What was known of it stays until it is listed again.
-func (s *Sources) restart(before *watched, k kind, taken *consumers) {
+func (s *Sources) restart(before *source, k kind, taken *consumers) {
 	known := facts.Pending
 	if taken.facts != nil {
 		known = before.state.Load().Known
@@ -174,7 +174,7 @@ func (s *Sources) restart(before *watched, k kind, taken *consumers) {
 }
 
 func (s *Sources) factConsumer(source string) *factConsumer {
-	f := &factConsumer{feed: s.inventory.Feed(source)}
+	f := &factConsumer{feed: s.inventory.Source(source)}
 	switch source {
 	case crdSource:
 		f.changed = s.onCRD
@@ -210,8 +210,8 @@ func (s *Sources) onAPIService(e EventType, name string) {
 	}
 }
 
-func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) *watched {
-	w := newWatched(k, name, s.clients, c, known, s.connection.suspect)
+func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) *source {
+	w := newSource(k, name, s.clients, c, known, s.connection.suspect)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watched[name] = w
@@ -219,7 +219,7 @@ func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) 
 }
 
 // start runs a source, if the sources themselves run. The caller holds reading.
-func (s *Sources) start(w *watched) {
+func (s *Sources) start(w *source) {
 	s.mu.Lock()
 	run := s.run
 	s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Sources) start(w *watched) {
 }
 
 // all returns the sources of this moment.
-func (s *Sources) all() []*watched {
+func (s *Sources) all() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Collect(maps.Values(s.watched))
@@ -251,13 +251,13 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 	changed := s.inventory.Changes()
 	var told []facts.Ref // the workloads that were diagnosed last
 	for again := false; ; {
-		if again || !slices.Equal(told, s.inventory.Snapshot().ToDiagnose()) {
+		if again || !slices.Equal(told, s.inventory.Snapshot().DegradedWorkloads()) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(diagnoseSoon):
 			}
-			told = s.inventory.Snapshot().ToDiagnose()
+			told = s.inventory.Snapshot().DegradedWorkloads()
 			if err := podcases.Diagnose(ctx, s.clients.Typed, s.inventory, time.Now()); err != nil && ctx.Err() == nil {
 				s.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
 			}
@@ -291,7 +291,7 @@ func (s *Sources) keepDeadlines(ctx context.Context) {
 		case <-changed:
 		case <-timer.C:
 		}
-		if next := s.inventory.Pass(); !next.IsZero() {
+		if next := s.inventory.RecheckDeadlines(); !next.IsZero() {
 			timer.Reset(min(most, max(least, time.Until(next))))
 		}
 	}

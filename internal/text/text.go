@@ -7,7 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-const ellipsis = "…"
+const (
+	ellipsis = "…"
+	// maxEncodedSize is how many bytes of JSON a byte takes at most.
+	maxEncodedSize = len(`\u003c`)
+)
 
 // Printable returns a text in one line, with a space for everything that steers a terminal, turns the direction of writing or is
 // no UTF-8.
@@ -37,6 +41,9 @@ func Truncate(s string, limit int) string {
 // API server stores.
 func Bound(s string, limit int) string {
 	s = Printable(s)
+	if len(s)*maxEncodedSize <= limit {
+		return s
+	}
 	size, end := 0, 0 // end is where the text may be cut so that the sign of it has room
 	for i, r := range s {
 		size += encodedSize(r)
@@ -53,7 +60,7 @@ func Bound(s string, limit int) string {
 func encodedSize(r rune) int {
 	switch r {
 	case '<', '>', '&':
-		return len(`\u003c`)
+		return maxEncodedSize
 	case '"', '\\':
 		return len(`\"`)
 	}

@@ -107,7 +107,7 @@ func TestRefused(t *testing.T) {
 			} else if !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the API server does not say %q: %v", test.says, err)
 			}
-			err = manifest.Check(objects[0].DeepCopy())
+			err = manifest.Validate(objects[0].DeepCopy())
 			if err == nil {
 				t.Error("the command line accepts it")
 			} else if !strings.Contains(err.Error(), test.says) {

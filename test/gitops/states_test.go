@@ -49,7 +49,7 @@ func states(t *testing.T) map[string]state {
 	suspend := func(generation int64) *v1alpha1.PlatformProfile {
 		profile := judged(holding)
 		profile.Spec.Suspend, profile.Generation = true, generation
-		profile.Status, _ = conformance.Suspended(&profile.Status, generation, time.Now())
+		profile.Status, _ = conformance.SuspendedStatus(&profile.Status, generation, time.Now())
 		return profile
 	}
 	resumed := suspend(4)

@@ -63,11 +63,11 @@ func (r *reader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 func (r *reader) keep(resource rule.Resource, object map[string]any) (rule.Object, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	fields := rule.ReadsOf(r.instances)[resource]
+	fields := rule.CollectFields(r.instances)[resource]
 	if fields == nil {
 		fields = &rule.Fields{} // no rule sees it
 	}
-	return fields.Keep(object)
+	return fields.Prune(object)
 }
 
 // reads tells whether a resource is among those that are read last.
@@ -189,7 +189,7 @@ func (o *operator) feed(resource string, labels map[string]any) {
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	o.inventory.Rules.Feed(name).Replace([]rule.Object{object})
+	o.inventory.Rules.Source(name).Replace([]rule.Object{object})
 	o.inventory.Rules.Flush()
 }
 
@@ -304,7 +304,7 @@ func TestSync(t *testing.T) {
 	o := newOperator(t)
 	var calls atomic.Int32
 	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
-	deployments := o.inventory.Feed("deployments.apps")
+	deployments := o.inventory.Source("deployments.apps")
 	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
 	if err != nil {
 		t.Fatal(err)
@@ -348,9 +348,9 @@ func TestSync(t *testing.T) {
 	deployments.Replace(nil)
 	expectWaiting("a rule")
 	for _, instance := range o.inventory.Catalog().Instances() {
-		if slices.Contains(o.inventory.Catalog().DecidedBy(instance.Key), component) {
-			for _, resource := range instance.ReadResources() {
-				o.inventory.Rules.Feed(resource).Replace(nil)
+		if slices.Contains(o.inventory.Catalog().ComponentsDecidedBy(instance.Key), component) {
+			for _, resource := range instance.AllResources() {
+				o.inventory.Rules.Source(resource).Replace(nil)
 			}
 		}
 	}
@@ -492,7 +492,7 @@ func TestDeletion(t *testing.T) {
 	}
 
 	// One of the same name is another: nothing of the status before is left in it.
-	o.inventory.Rules.Feed(rule.Resource{Group: "test.example", Resource: "deleted"}).Close()
+	o.inventory.Rules.Source(rule.Resource{Group: "test.example", Resource: "deleted"}).Close()
 	create(t, "deleted")
 	o.settleFirst("deleted", good)
 	expectVerdict(t, "deleted", metav1.ConditionTrue)

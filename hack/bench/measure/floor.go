@@ -25,8 +25,8 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/conformance"
-	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/source"
 )
 
 // page is how many objects a list asks for at once, and lists how many run at once: what the check does too.
@@ -97,7 +97,7 @@ func mustRead(profileFile string) ([]rule.Resource, error) {
 	var resources []rule.Resource
 	wanted := source.Resources()
 	for _, instance := range append(slices.Clone(c.Instances()), conformance.Compile(&profile.Spec, c).Instances()...) {
-		wanted = append(wanted, instance.ReadResources()...)
+		wanted = append(wanted, instance.AllResources()...)
 	}
 	for _, resource := range wanted {
 		if !seen[resource.Group+"/"+resource.Resource] {

@@ -118,7 +118,7 @@ func (d *Dump) read(name string, input io.Reader) error {
 	}
 	err := manifest.EachObject(buffered, func(o manifest.Object) error {
 		if ours(o.Content) {
-			if err := manifest.Unambiguous(o.Text); err != nil {
+			if err := manifest.CheckDuplicateKeys(o.Text); err != nil {
 				return err
 			}
 		}
@@ -150,7 +150,7 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	switch {
 	case kind.Group == v1alpha1.GroupVersion.Group && kind.Kind == "PlatformComponent":
 		definition := &v1alpha1.PlatformComponent{}
-		if err := manifest.Check(object); err != nil {
+		if err := manifest.Validate(object); err != nil {
 			return fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
 		}
 		if err := convert(object, definition); err != nil {
@@ -163,12 +163,12 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	case kind.Kind == "CustomResourceDefinition":
 		d.learn(object)
 	}
-	if k, ok := facts.KindOf(kind.GroupKind()); ok {
-		fact, err := facts.Of(object, false)
+	if k, ok := facts.FindKind(kind.GroupKind()); ok {
+		fact, err := facts.Extract(object, false)
 		if err != nil {
 			return err
 		}
-		source := k.Source()
+		source := k.SourceName()
 		if kind.Kind == "ConfigMap" {
 			source = catalog.ConfigMapSource(object.GetNamespace(), object.GetName())
 		}
@@ -256,19 +256,19 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
 func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range facts.Kinds() {
-		source := k.Source()
+		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
 			// Every cluster has nodes, and no manifest does.
-			i.Feed(source).Lose(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			i.Source(source).SetState(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
 			continue
 		}
-		i.Feed(source).Replace(d.facts[source])
+		i.Source(source).Replace(d.facts[source])
 	}
 	// No file says what the API server reports. The nodes' kubelets do.
-	i.Feed(catalog.APIServerSource).Replace(nil)
+	i.Source(catalog.APIServerSource).Replace(nil)
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		i.Feed(name).Replace(d.facts[name])
+		i.Source(name).Replace(d.facts[name])
 	}
 	return d.feedRules(i.Rules, instances)
 }
@@ -279,7 +279,7 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	readers := map[rule.Resource][]rule.Instance{}
 	versions := map[rule.Resource][]rule.Resource{} // files show every object in one version, which is as good as another
 	for _, instance := range instances {
-		for _, resource := range instance.ReadResources() {
+		for _, resource := range instance.AllResources() {
 			if readers[resource] == nil {
 				named := rule.Resource{Group: resource.Group, Resource: resource.Resource}
 				versions[named] = append(versions[named], resource)
@@ -292,9 +292,9 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	err := d.each(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
 		for _, resource := range versions[named] {
 			if kept[resource] == nil {
-				kept[resource], fields[resource] = map[string]rule.Object{}, rule.ReadsOf(readers[resource])[resource]
+				kept[resource], fields[resource] = map[string]rule.Object{}, rule.CollectFields(readers[resource])[resource]
 			}
-			one, err := fields[resource].Keep(object.Object)
+			one, err := fields[resource].Prune(object.Object)
 			if err != nil {
 				return err
 			}
@@ -308,10 +308,10 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	for resource := range readers {
 		objects, ok := kept[resource]
 		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
-			rules.Feed(resource).Replace(slices.Collect(maps.Values(objects)))
+			rules.Source(resource).Replace(slices.Collect(maps.Values(objects)))
 			continue
 		}
-		rules.Feed(resource).Lose(facts.Pending, "the files hold no "+resource.String())
+		rules.Source(resource).SetState(facts.Pending, "the files hold no "+resource.String())
 	}
 	rules.SetInstances(instances)
 	rules.Flush()

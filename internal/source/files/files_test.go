@@ -132,8 +132,8 @@ kind: APIService
 metadata: {name: v1.api.corp.dev}
 spec: {group: api.corp.dev, service: {name: s, namespace: a}}
 `))
-	if got := s.Component("widget"); len(got.Installations) > 0 || len(got.Residue) != 4 {
-		t.Errorf("%d installations and %d traces", len(got.Installations), len(got.Residue))
+	if got := s.Component("widget"); len(got.Installations) > 0 || len(got.Leftovers) != 4 {
+		t.Errorf("%d installations and %d traces", len(got.Installations), len(got.Leftovers))
 	}
 }
 
@@ -213,22 +213,22 @@ func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
 	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
 	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
 	s := looked(t, mustRead(t, object+"---\n"+crd), gears)
-	if got := s.Resource(gears); got.State != facts.Synced || got.Objects != 1 {
+	if got := s.ResourceStatus(gears); got.State != facts.Synced || got.Objects != 1 {
 		t.Fatalf("with the CRD behind the object: %+v", got)
 	}
 	// Whole numbers stay whole: CEL tells 7 from 7.0.
-	if got := s.Outcome(seven(gears).Key); !got.Holds || got.Satisfied != 1 {
+	if got := s.Outcome(seven(gears).Key); !got.IsSatisfied || got.Satisfied != 1 {
 		t.Errorf("seven is read as another number: %+v", got)
 	}
 	s = looked(t, mustRead(t, deployment("a", "v1")), gears, classes)
-	if got := s.Resource(gears); got.State != facts.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
+	if got := s.ResourceStatus(gears); got.State != facts.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
 		t.Errorf("of a resource that the files may leave out: %+v", got)
 	}
-	if got := s.Resource(classes); got.State != facts.Synced || got.Objects != 0 {
+	if got := s.ResourceStatus(classes); got.State != facts.Synced || got.Objects != 0 {
 		t.Errorf("of a resource that every cluster has: %+v", got)
 	}
 	s = looked(t, mustRead(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
-	if got := s.Resource(classes); got.Objects != 1 {
+	if got := s.ResourceStatus(classes); got.Objects != 1 {
 		t.Errorf("one StorageClass is seen as %+v", got)
 	}
 }
@@ -243,7 +243,7 @@ func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
 func TestSecretsInFilesAreNeverRead(t *testing.T) {
 	secrets := rule.Resource{Resource: "secrets"}
 	s := looked(t, mustRead(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
-	if got := s.Resource(secrets); got.Objects > 0 {
+	if got := s.ResourceStatus(secrets); got.Objects > 0 {
 		t.Errorf("a rule would see %d", got.Objects)
 	}
 }

@@ -50,7 +50,7 @@ func FuzzDump(f *testing.F) {
 			return "", false
 		}
 		text := ""
-		for _, found := range i.Snapshot().Found() {
+		for _, found := range i.Snapshot().InstalledComponents() {
 			said, err := json.Marshal(found.Installations)
 			if err != nil {
 				t.Fatal(err)

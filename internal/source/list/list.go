@@ -27,7 +27,7 @@ func Read(ctx context.Context, clients source.Clients, i *inventory.Inventory, i
 	if err != nil {
 		return fmt.Errorf("the API server does not answer: %w", err)
 	}
-	i.Feed(catalog.APIServerSource).Replace([]facts.Fact{facts.APIServerOf(version.GitVersion)})
+	i.Source(catalog.APIServerSource).Replace([]facts.Fact{facts.NewAPIServer(version.GitVersion)})
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for _, listing := range source.Listings(i, instances) {
