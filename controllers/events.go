@@ -10,6 +10,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 const (
@@ -29,7 +30,7 @@ type event struct {
 func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []event {
 	var found []event
 	add := func(kind, reason, action, note string) {
-		found = append(found, event{kind, reason, conformance.Bounded(action, maxAction), conformance.Bounded(note, maxNote)})
+		found = append(found, event{kind, reason, text.Bound(action, maxAction), text.Bound(note, maxNote)})
 	}
 	for _, t := range result.Transitions {
 		if !t.IsFailure() && t.From == "" {

@@ -22,8 +22,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Reasons of a definition's conditions.
@@ -80,7 +80,7 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 	before := meta.FindStatusCondition(object.Status.Conditions, v1alpha1.ConditionAccepted)
 	now := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionAccepted)
 	if now.Status == metav1.ConditionFalse && (before == nil || before.Message != now.Message) {
-		r.Recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Compile", "%s", conformance.Bounded(now.Message, maxNote))
+		r.Recorder.Eventf(object, nil, corev1.EventTypeWarning, now.Reason, "Compile", "%s", text.Bound(now.Message, maxNote))
 	}
 	return reconcile.Result{}, nil
 }
@@ -139,7 +139,7 @@ func mistakes(compiled *definition) string {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
 	const longest = 2048
-	return conformance.Bounded(strings.Join(texts, "; "), longest)
+	return text.Bound(strings.Join(texts, "; "), longest)
 }
 
 // SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each

@@ -16,11 +16,11 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/podcases"
-	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/internal/rule"
 	"github.com/platformprofile/platformprofile/internal/source"
 	"github.com/platformprofile/platformprofile/internal/source/files"
 	"github.com/platformprofile/platformprofile/internal/source/list"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // input is what a one-shot command reads: a cluster, or files.
@@ -147,7 +147,7 @@ func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Cat
 }
 
 func (s *input) warn(format string, args ...any) {
-	_, _ = fmt.Fprintln(s.streams.ErrOut, report.Printable(fmt.Sprintf("Warning: "+format, args...)))
+	_, _ = fmt.Fprintln(s.streams.ErrOut, text.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 
 // compile compiles profiles, and says which rules they and the catalog need evaluated.

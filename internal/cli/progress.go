@@ -8,7 +8,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
-	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // progress shows how a wait goes: in one line that is written over on a terminal, and elsewhere by a line for each verdict
@@ -44,8 +44,8 @@ func (p *progress) turned(profiles []*v1alpha1.PlatformProfile, transitions []co
 	p.begun = true
 }
 
-func (p *progress) say(text string) {
-	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), report.Printable(text))
+func (p *progress) say(message string) {
+	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), text.Printable(message))
 }
 
 // tick writes the line on a terminal anew.
@@ -66,8 +66,8 @@ func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
 			waiting = append(waiting, profile.Status.Reason)
 		}
 	}
-	text := []rune(report.Printable(fmt.Sprintf("%s of %s  %s  %s", time.Since(p.started).Round(time.Second), p.timeout, score, strings.Join(waiting, "; "))))
-	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(text[:min(len(text), max(p.width-1, 1))]))
+	line := []rune(text.Printable(fmt.Sprintf("%s of %s  %s  %s", time.Since(p.started).Round(time.Second), p.timeout, score, strings.Join(waiting, "; "))))
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), max(p.width-1, 1))]))
 }
 
 // end clears the line on a terminal for what comes after it.

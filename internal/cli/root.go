@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 
-	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/text"
 	"github.com/platformprofile/platformprofile/internal/version"
 )
 
@@ -53,7 +53,7 @@ func ExecuteAs(program string, args []string, in io.Reader, out, errOut io.Write
 		if i == 0 {
 			line = "Error: " + line
 		}
-		_, _ = fmt.Fprintln(errOut, report.Printable(line))
+		_, _ = fmt.Fprintln(errOut, text.Printable(line))
 	}
 	return ExitError
 }

@@ -1,11 +1,8 @@
 package conformance
 
 import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 const (
@@ -66,15 +63,15 @@ func (r limits) selectEvidence(all []v1alpha1.Evidence, holds bool) []v1alpha1.E
 func boundEvidence(e v1alpha1.Evidence) v1alpha1.Evidence {
 	const group, kind, namespace, name = 128, 63, 63, 253 // as long as the API server allows them
 	return v1alpha1.Evidence{
-		APIVersion: Bounded(e.APIVersion, group), Kind: Bounded(e.Kind, kind), Namespace: Bounded(e.Namespace, namespace), Name: Bounded(e.Name, name),
-		Signal: Bounded(e.Signal, maxSignal),
+		APIVersion: text.Bound(e.APIVersion, group), Kind: text.Bound(e.Kind, kind), Namespace: text.Bound(e.Namespace, namespace), Name: text.Bound(e.Name, name),
+		Signal: text.Bound(e.Signal, maxSignal),
 	}
 }
 
 func boundDiagnosis(d v1alpha1.Diagnosis) v1alpha1.Diagnosis {
 	const name = 253
-	d.Workload.Namespace, d.Workload.Name, d.Workload.Kind = Bounded(d.Workload.Namespace, name), Bounded(d.Workload.Name, name), Bounded(d.Workload.Kind, name)
-	d.Pod, d.Container, d.Meaning = Bounded(d.Pod, name), Bounded(d.Container, name), Bounded(d.Meaning, maxText)
+	d.Workload.Namespace, d.Workload.Name, d.Workload.Kind = text.Bound(d.Workload.Namespace, name), text.Bound(d.Workload.Name, name), text.Bound(d.Workload.Kind, name)
+	d.Pod, d.Container, d.Meaning = text.Bound(d.Pod, name), text.Bound(d.Container, name), text.Bound(d.Meaning, maxText)
 	d.LikelyCauses, d.Commands = boundTexts(d.LikelyCauses, maxCauses), boundTexts(d.Commands, maxCommands)
 	return d
 }
@@ -84,53 +81,8 @@ func boundTexts(texts []string, most int) []string {
 		return nil
 	}
 	cut := make([]string, 0, min(most, len(texts)))
-	for _, text := range texts[:min(most, len(texts))] {
-		cut = append(cut, Bounded(text, maxText))
+	for _, s := range texts[:min(most, len(texts))] {
+		cut = append(cut, text.Bound(s, maxText))
 	}
 	return cut
-}
-
-// Bounded makes a text that may come from the cluster fit for a status or an event: in one line, without what steers a
-// terminal or turns the direction of writing, and cut so that its JSON takes at most so many bytes.
-func Bounded(text string, limit int) string {
-	if len(text) <= limit && plain(text) {
-		return text
-	}
-	var b strings.Builder
-	size, fits := 0, 0 // fits is where the text may be cut so that a sign of the cut has room
-	for _, r := range text {
-		if !unicode.IsPrint(r) || r == utf8.RuneError {
-			r = ' '
-		}
-		size += encodedSize(r)
-		if size > limit {
-			return b.String()[:fits] + "…"
-		}
-		b.WriteRune(r)
-		if size <= limit-len("…") {
-			fits = b.Len()
-		}
-	}
-	return b.String()
-}
-
-// plain tells whether a text takes in JSON what it takes by itself.
-func plain(text string) bool {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= utf8.RuneSelf || c == 0x7f || encodedSize(rune(c)) != 1 {
-			return false
-		}
-	}
-	return true
-}
-
-// encodedSize is how many bytes a character takes in the JSON that the API server stores.
-func encodedSize(r rune) int {
-	switch r {
-	case '<', '>', '&':
-		return len(`\u003c`)
-	case '"', '\\':
-		return len(`\"`)
-	}
-	return utf8.RuneLen(r)
 }

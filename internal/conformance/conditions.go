@@ -13,6 +13,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Reasons of conditions.
@@ -41,7 +42,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 	var built []metav1.Condition
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		condition := metav1.Condition{
-			Type: kind, Status: value, Reason: reason, Message: Bounded(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
+			Type: kind, Status: value, Reason: reason, Message: text.Bound(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
 			condition.LastTransitionTime = *e.notAfterNow(&old.LastTransitionTime)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // maxUndeclared bounds the list of components that no requirement mentions.
@@ -181,19 +182,19 @@ func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok b
 // newRequirementStatus is what the status says of an outcome, but for what it says of times.
 func (e *evaluation) newRequirementStatus(r *requirement, o requirementOutcome) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: Bounded(o.message, e.room.text), Evidence: e.room.selectEvidence(o.evidence, isGood(o.verdict)),
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: text.Bound(o.message, e.room.text), Evidence: e.room.selectEvidence(o.evidence, isGood(o.verdict)),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
 		status.Severity = "" // Required, also where it is one that this version does not know
 	}
 	if !isGood(o.verdict) {
-		status.Remediation = Bounded(o.remediation, e.room.text)
+		status.Remediation = text.Bound(o.remediation, e.room.text)
 	}
 	if o.component != nil {
 		status.Component = o.component.Name
 	}
 	if o.installation != nil {
-		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, Bounded(o.installation.Namespace, maxName)
+		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, text.Bound(o.installation.Namespace, maxName)
 		if o.verdict == v1alpha1.VerdictSatisfied && status.Health == v1alpha1.HealthHealthy && o.installation.Variant == "" {
 			status.Message = "" // component, version, health and namespace are all that it says
 		}
@@ -268,7 +269,7 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 			if whole := e.snapshot.BundlerOf(component, installation); whole != "" && e.profile.components[whole] {
 				continue // a part of what is declared
 			}
-			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: Bounded(installation.Namespace, maxName)})
+			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: text.Bound(installation.Namespace, maxName)})
 		}
 	}
 	return found

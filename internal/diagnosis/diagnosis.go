@@ -249,5 +249,5 @@ func plainNames(names ...string) bool {
 // quoted is a message of the cluster in one line, cut to what a person reads.
 func quoted(message string) string {
 	const longest = 240
-	return text.Short(strings.Join(strings.Fields(message), " "), longest)
+	return text.Truncate(strings.Join(strings.Fields(message), " "), longest)
 }

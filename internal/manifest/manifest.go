@@ -30,6 +30,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/config/crd"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Profiles reads the PlatformProfiles of a stream of YAML documents; other kinds are passed over. An error names the
@@ -82,13 +83,10 @@ type DocumentReader struct{ reader *yamlutil.YAMLReader }
 func (d *DocumentReader) Read() ([]byte, error) {
 	document, err := d.reader.Read()
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, readable(err)
+		return nil, errors.New(text.Printable(err.Error()))
 	}
 	return document, err
 }
-
-// readable is an error of the YAML library, which quotes what it was given byte by byte.
-func readable(err error) error { return errors.New(strings.ToValidUTF8(err.Error(), "�")) }
 
 // Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
 func Decode(document []byte, into *map[string]any) error {
@@ -98,7 +96,7 @@ func Decode(document []byte, into *map[string]any) error {
 	}
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
-		return readable(err)
+		return errors.New(text.Printable(err.Error())) // the YAML library quotes its input byte by byte
 	}
 	return json.Unmarshal(data, into)
 }

@@ -11,6 +11,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/json"
 	yamlutil "k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Object is a document of a stream, or an item of a List in JSON.
@@ -87,7 +89,7 @@ func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) 
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("it ends before its end: take the dump again")
 		}
-		return notAnObject(where, readable(err))
+		return notAnObject(where, errors.New(text.Printable(err.Error())))
 	}
 	if _, err := decoder.Token(); err != nil {
 		return failed(err)

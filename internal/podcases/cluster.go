@@ -10,19 +10,21 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 const (
@@ -34,15 +36,24 @@ const (
 	maxStrays = 500
 )
 
+// workloads are the kinds of which pods are looked for.
+var workloads = map[string]rule.Resource{"Deployment": deployments, "DaemonSet": daemonSets, "StatefulSet": statefulSets, "Job": jobs}
+
 // OfCluster collects pods of a namespace, or of all for "". Of a cluster of healthy pods it reads none: it lists the pods of
 // workloads that are unhealthy, by selector and page by page, pods that do not run, and single pods that a warning names. Logs
 // and Secrets are never read.
 func OfCluster(ctx context.Context, client kubernetes.Interface, namespace string, now time.Time) (*Pods, error) {
 	c := newCluster(client, namespace, now)
-	for _, add := range []func(context.Context) error{c.addOfWorkloads, c.addOfJobs, c.addIdle, c.addWarned} {
-		if err := add(ctx); err != nil {
-			return nil, err
-		}
+	if err := c.addOfWorkloads(ctx); err != nil {
+		return nil, err
+	}
+	// Those that neither run nor are done, whosever they are. The API server picks them out.
+	idle := metav1.ListOptions{FieldSelector: "status.phase!=Running,status.phase!=Succeeded"}
+	if err := c.addPods(ctx, namespace, idle, func(v1alpha1.WorkloadReference) bool { return true }); err != nil {
+		return nil, err
+	}
+	if err := c.addWarned(ctx); err != nil {
+		return nil, err
 	}
 	return c.collect(ctx)
 }
@@ -60,16 +71,18 @@ func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inv
 	var errs []error
 	for _, ref := range degraded {
 		c := newCluster(client, "", now)
-		if err := c.addOfWorkload(ctx, ref); err != nil {
+		workload, err := c.get(ctx, workloads[ref.Kind], nameOf(ref.Namespace, ref.Name))
+		if err == nil {
+			err = c.addPodsOf(ctx, ref.Kind, workload)
+		}
+		if err == nil {
+			_, err = c.collect(ctx)
+		}
+		if err != nil && !apierrors.IsNotFound(err) {
 			errs = append(errs, err)
 			continue
 		}
-		found, err := c.collect(ctx)
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		i.SetDiagnoses(ref, found.Diagnose(snapshot.Catalog.PodHints(), now))
+		i.SetDiagnoses(ref, c.found.Diagnose(snapshot.Catalog.PodHints(), now))
 	}
 	return errors.Join(errs...)
 }
@@ -77,178 +90,100 @@ func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inv
 // cluster chooses pods of a cluster.
 type cluster struct {
 	*collector
-	client    kubernetes.Interface
+	clusterReader
 	namespace string
 	now       time.Time
 }
 
 func newCluster(client kubernetes.Interface, namespace string, now time.Time) *cluster {
-	return &cluster{newCollector(clusterReader{client}), client, namespace, now}
-}
-
-// addOfWorkload adds the pods of one workload.
-func (c *cluster) addOfWorkload(ctx context.Context, ref facts.Ref) error {
-	apps := c.client.AppsV1()
-	workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-	var selector *metav1.LabelSelector
-	var err error
-	failure := ""
-	switch v1alpha1.WorkloadKind(ref.Kind) {
-	case v1alpha1.KindDeployment:
-		var d *appsv1.Deployment
-		if d, err = apps.Deployments(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
-			selector, failure = d.Spec.Selector, replicaFailure(d)
-		}
-	case v1alpha1.KindDaemonSet:
-		var d *appsv1.DaemonSet
-		if d, err = apps.DaemonSets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
-			selector = d.Spec.Selector
-		}
-	case v1alpha1.KindStatefulSet:
-		var s *appsv1.StatefulSet
-		if s, err = apps.StatefulSets(ref.Namespace).Get(ctx, ref.Name, metav1.GetOptions{}); err == nil {
-			selector = s.Spec.Selector
-		}
-	}
-	if apierrors.IsNotFound(err) || err == nil && selector == nil {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	return c.addPodsOf(ctx, workload, selector, failure)
-}
-
-// replicaFailure is why a Deployment's pods cannot be made; empty where they can.
-func replicaFailure(d *appsv1.Deployment) string {
-	for _, condition := range d.Status.Conditions {
-		if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
-			return condition.Message
-		}
-	}
-	return ""
-}
-
-// each calls a function for each object of a paged list.
-func each[T runtime.Object](ctx context.Context, list func(context.Context, metav1.ListOptions) (T, error), options metav1.ListOptions, do func(runtime.Object) error) error {
-	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return list(ctx, options)
-	})
-	p.PageSize = pageSize
-	return p.EachListItem(ctx, options, do)
+	r := clusterReader{"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(), "batch": client.BatchV1().RESTClient(), "storage.k8s.io": client.StorageV1().RESTClient()}
+	return &cluster{newCollector(r), r, namespace, now}
 }
 
 // addOfWorkloads adds the pods of workloads that are not healthy.
 func (c *cluster) addOfWorkloads(ctx context.Context) error {
-	add := func(object runtime.Object, selector *metav1.LabelSelector, failure string, also bool) error {
-		fact, err := facts.Extract(object, true)
+	for kind, resource := range workloads {
+		err := c.list(ctx, resource, c.namespace, metav1.ListOptions{}, func(workload runtime.Object) error {
+			if isHealthy(workload, c.now) {
+				return nil
+			}
+			return c.addPodsOf(ctx, kind, workload)
+		})
 		if err != nil {
 			return err
 		}
-		w := fact.(*facts.Workload)
-		// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
-		if judged := w.AssessHealth(c.now, false); !also && (judged.Health == v1alpha1.HealthHealthy || w.Rollout.Desired == 0 && failure == "") {
-			return nil
-		}
-		return c.addPodsOf(ctx, v1alpha1.WorkloadReference{Kind: w.Kind, Namespace: w.Namespace, Name: w.Name}, selector, failure)
 	}
-	apps := c.client.AppsV1()
-	for what, list := range map[string]func() error{
-		"Deployments": func() error {
-			return each(ctx, apps.Deployments(c.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
-				d := o.(*appsv1.Deployment)
-				going := d.Status.TerminatingReplicas != nil && *d.Status.TerminatingReplicas > 0
-				return add(d, d.Spec.Selector, replicaFailure(d), going)
-			})
-		},
-		"DaemonSets": func() error {
-			return each(ctx, apps.DaemonSets(c.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
-				return add(o, o.(*appsv1.DaemonSet).Spec.Selector, "", false)
-			})
-		},
-		"StatefulSets": func() error {
-			return each(ctx, apps.StatefulSets(c.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
-				return add(o, o.(*appsv1.StatefulSet).Spec.Selector, "", false)
-			})
-		},
-	} {
-		if err := list(); err != nil {
-			if !apierrors.IsForbidden(err) {
-				return fmt.Errorf("listing %s: %w", what, err)
-			}
-			c.unread(what, err)
+	return nil
+}
+
+// isHealthy reports whether no pod of a workload is missing, fails or is being ended.
+func isHealthy(workload runtime.Object, now time.Time) bool {
+	switch w := workload.(type) {
+	case *batchv1.Job:
+		areReady := w.Status.Active == 0 || w.Status.Ready != nil && *w.Status.Ready >= w.Status.Active
+		return w.Status.CompletionTime != nil || w.Status.Failed == 0 && areReady
+	case *appsv1.Deployment:
+		if w.Status.TerminatingReplicas != nil && *w.Status.TerminatingReplicas > 0 {
+			return false
 		}
+	}
+	fact, _ := facts.Extract(workload, true) // it keeps those of all other workloads
+	w := fact.(*facts.Workload)
+	// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
+	isIdle := w.Rollout.Desired == 0 && replicaFailure(workload) == ""
+	return isIdle || w.AssessHealth(now, false).Health == v1alpha1.HealthHealthy
+}
+
+func selectorOf(workload runtime.Object) *metav1.LabelSelector {
+	switch w := workload.(type) {
+	case *appsv1.Deployment:
+		return w.Spec.Selector
+	case *appsv1.DaemonSet:
+		return w.Spec.Selector
+	case *appsv1.StatefulSet:
+		return w.Spec.Selector
+	case *batchv1.Job:
+		return w.Spec.Selector
 	}
 	return nil
 }
 
 // addPodsOf adds the pods of a workload. Where there are none, its controller says why.
-func (c *cluster) addPodsOf(ctx context.Context, workload v1alpha1.WorkloadReference, selector *metav1.LabelSelector, failure string) error {
-	chosen, err := metav1.LabelSelectorAsSelector(selector)
-	if err != nil {
-		return fmt.Errorf("%s %s/%s: %w", workload.Kind, workload.Namespace, workload.Name, err)
+func (c *cluster) addPodsOf(ctx context.Context, kind string, workload runtime.Object) error {
+	object := workload.(metav1.Object)
+	reference := v1alpha1.WorkloadReference{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+	selector, err := metav1.LabelSelectorAsSelector(selectorOf(workload))
+	if err != nil || selector.String() == "" {
+		return err // an empty one would choose every pod of the namespace
 	}
-	if chosen.Empty() {
-		return nil // it would choose every pod of the namespace
-	}
-	some, suspects := false, 0
-	err = each(ctx, c.client.CoreV1().Pods(workload.Namespace).List, metav1.ListOptions{LabelSelector: chosen.String()}, func(o runtime.Object) error {
-		pod := o.(*corev1.Pod)
-		if diagnosis.OwnerOf(pod) != workload {
-			return nil // another's whose labels are alike
-		}
-		some = true
-		if !diagnosis.NeedsDiagnosis(pod) {
-			return nil
-		}
-		if suspects++; suspects <= maxPods {
-			c.add(pod)
-		}
-		return nil
+	hasPods := false
+	err = c.addPods(ctx, reference.Namespace, metav1.ListOptions{LabelSelector: selector.String()}, func(owner v1alpha1.WorkloadReference) bool {
+		isOwner := owner == reference // not another whose labels are alike
+		hasPods = hasPods || isOwner
+		return isOwner
 	})
 	if err != nil {
-		return fmt.Errorf("listing the pods of %s %s/%s: %w", workload.Kind, workload.Namespace, workload.Name, err)
+		return fmt.Errorf("listing the pods of %s %s/%s: %w", kind, reference.Namespace, reference.Name, err)
 	}
-	if suspects > maxPods {
-		c.unread(fmt.Sprintf("%d further pods of %s %s/%s", suspects-maxPods, workload.Kind, workload.Namespace, workload.Name), fmt.Errorf("%d of them are enough", maxPods))
-	}
-	if failure != "" || !some {
-		c.addUncreated(ctx, workload, failure)
+	if failure := replicaFailure(workload); failure != "" || !hasPods {
+		c.addUncreated(ctx, reference, failure)
 	}
 	return nil
 }
 
-// addOfJobs adds the pods of Jobs that fail.
-func (c *cluster) addOfJobs(ctx context.Context) error {
-	err := each(ctx, c.client.BatchV1().Jobs(c.namespace).List, metav1.ListOptions{}, func(o runtime.Object) error {
-		job := o.(*batchv1.Job)
-		ready := int32(0)
-		if job.Status.Ready != nil {
-			ready = *job.Status.Ready
-		}
-		if job.Status.CompletionTime != nil || job.Status.Failed == 0 && job.Status.Active <= ready {
+// addPods adds the pods of a list that are in trouble and whose owner is wanted, of each owner the first few.
+func (c *cluster) addPods(ctx context.Context, namespace string, options metav1.ListOptions, isWanted func(v1alpha1.WorkloadReference) bool) error {
+	suspects := map[v1alpha1.WorkloadReference]int{}
+	return c.list(ctx, pods, namespace, options, func(object runtime.Object) error {
+		pod := object.(*corev1.Pod)
+		owner := diagnosis.OwnerOf(pod)
+		if !isWanted(owner) || !diagnosis.NeedsDiagnosis(pod) {
 			return nil
 		}
-		return c.addPodsOf(ctx, v1alpha1.WorkloadReference{Kind: "Job", Namespace: job.Namespace, Name: job.Name}, job.Spec.Selector, "")
-	})
-	if apierrors.IsForbidden(err) {
-		c.unread("Jobs", err)
-		return nil
-	}
-	return err
-}
-
-// addIdle adds the pods that neither run nor are done, whosever they are. The API server picks them out.
-func (c *cluster) addIdle(ctx context.Context) error {
-	notWell := fields.AndSelectors(
-		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodRunning)),
-		fields.OneTermNotEqualSelector("status.phase", string(corev1.PodSucceeded)))
-	perOwner := map[v1alpha1.WorkloadReference]int{}
-	return each(ctx, c.client.CoreV1().Pods(c.namespace).List, metav1.ListOptions{FieldSelector: notWell.String()}, func(o runtime.Object) error {
-		pod := o.(*corev1.Pod)
-		owner := diagnosis.OwnerOf(pod)
-		if perOwner[owner]++; perOwner[owner] <= maxPods {
+		if suspects[owner]++; suspects[owner] <= maxPods {
 			c.add(pod)
+		} else {
+			c.noteUnread(fmt.Sprintf("all pods of %s %s/%s", owner.Kind, owner.Namespace, owner.Name), fmt.Errorf("%d of them are enough", maxPods))
 		}
 		return nil
 	})
@@ -256,63 +191,60 @@ func (c *cluster) addIdle(ctx context.Context) error {
 
 // addWarned adds single pods that run and that a warning names, or that are being ended.
 func (c *cluster) addWarned(ctx context.Context) error {
-	asked := map[types.NamespacedName]bool{}
-	for name := range c.pods {
-		asked[name] = true
-	}
+	healthy := map[types.NamespacedName]bool{}
 	for _, selector := range []string{"involvedObject.kind=Pod,type=Warning", "involvedObject.kind=Pod,reason=Killing"} {
-		err := each(ctx, c.client.CoreV1().Events(c.namespace).List, metav1.ListOptions{FieldSelector: selector}, func(o runtime.Object) error {
-			about := o.(*corev1.Event).InvolvedObject
+		err := c.list(ctx, events, c.namespace, metav1.ListOptions{FieldSelector: selector}, func(event runtime.Object) error {
+			about := event.(*corev1.Event).InvolvedObject
 			name := nameOf(about.Namespace, about.Name)
-			if asked[name] || len(asked) > len(c.pods)+maxStrays {
+			if c.pods[name] != nil || healthy[name] || len(healthy) > maxStrays {
 				return nil
 			}
-			asked[name] = true
-			pod, err := c.client.CoreV1().Pods(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
-			switch {
-			case apierrors.IsNotFound(err):
-			case err != nil:
+			object, err := c.get(ctx, pods, name)
+			if err != nil && !apierrors.IsNotFound(err) {
 				return err
-			case pod.UID == about.UID && diagnosis.NeedsDiagnosis(pod):
+			}
+			if pod, exists := object.(*corev1.Pod); exists && pod.UID == about.UID && diagnosis.NeedsDiagnosis(pod) {
 				c.add(pod)
+			} else {
+				healthy[name] = true
 			}
 			return nil
 		})
-		if apierrors.IsForbidden(err) {
-			c.unread("events", err)
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("listing events: %w", err)
+			return err
 		}
 	}
 	return nil
 }
 
-// clusterReader reads from an API server.
-type clusterReader struct{ client kubernetes.Interface }
-
-func (r clusterReader) node(ctx context.Context, name types.NamespacedName) (*corev1.Node, error) {
-	return r.client.CoreV1().Nodes().Get(ctx, name.Name, metav1.GetOptions{})
-}
-
-func (r clusterReader) class(ctx context.Context, name types.NamespacedName) (*storagev1.StorageClass, error) {
-	return r.client.StorageV1().StorageClasses().Get(ctx, name.Name, metav1.GetOptions{})
-}
-
-func (r clusterReader) job(ctx context.Context, name types.NamespacedName) (*batchv1.Job, error) {
-	return r.client.BatchV1().Jobs(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
-}
-
-func (r clusterReader) claim(ctx context.Context, name types.NamespacedName) (*corev1.PersistentVolumeClaim, error) {
-	return r.client.CoreV1().PersistentVolumeClaims(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
-}
-
-func (r clusterReader) events(ctx context.Context, kind string, of types.NamespacedName) ([]corev1.Event, error) {
-	selector := fields.Set{"involvedObject.kind": kind, "involvedObject.name": of.Name}.String()
-	list, err := r.client.CoreV1().Events(of.Namespace).List(ctx, metav1.ListOptions{FieldSelector: selector, Limit: pageSize})
-	if err != nil {
-		return nil, err
+// list calls a function for each object of a resource, page by page. Where it is refused, that is noted: only pods must be listed.
+func (c *cluster) list(ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error) error {
+	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return c.request(resource, namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Get()
+	})
+	p.PageSize = pageSize
+	err := p.EachListItem(ctx, options, do)
+	if apierrors.IsForbidden(err) && resource != pods {
+		c.noteUnread(resource.Resource, err)
+		return nil
 	}
-	return list.Items, nil
+	return err
+}
+
+// clusterReader reads from an API server, by the client of each group.
+type clusterReader map[string]rest.Interface
+
+func (r clusterReader) request(resource rule.Resource, namespace string) *rest.Request {
+	return r[resource.Group].Get().NamespaceIfScoped(namespace, namespace != "").Resource(resource.Resource)
+}
+
+func (r clusterReader) get(ctx context.Context, resource rule.Resource, name types.NamespacedName) (runtime.Object, error) {
+	return r.request(resource, name.Namespace).Name(name.Name).Do(ctx).Get()
+}
+
+func (r clusterReader) listEvents(ctx context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
+	options := metav1.ListOptions{FieldSelector: fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}.String(), Limit: pageSize}
+	list := &corev1.EventList{}
+	err := r.request(events, about.Namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Into(list)
+	return list.Items, err
 }

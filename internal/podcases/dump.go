@@ -3,7 +3,6 @@ package podcases
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -32,58 +31,38 @@ type Dump interface {
 
 // OfDump collects pods of a namespace of a dump, or of all for "".
 func OfDump(dump Dump, namespace string) (*Pods, error) {
-	r := &dumpReader{}
+	r := &dumpReader{map[rule.Resource]map[types.NamespacedName]runtime.Object{}, map[corev1.ObjectReference][]*corev1.Event{}}
 	c := newCollector(r)
-	isElsewhere := func(other string) bool { return namespace != "" && other != namespace }
+	isWanted := func(other string) bool { return namespace == "" || other == namespace }
 	hasPods := map[v1alpha1.WorkloadReference]bool{}
-	failures := map[types.NamespacedName]string{}
-	var err error
-	read := func(one error) { err = errors.Join(err, one) }
-	read(eachOf(dump, "", "pods", func(name types.NamespacedName, pod *corev1.Pod) {
-		if isElsewhere(pod.Namespace) {
-			return
-		}
+	// Most pods are well: they are not kept.
+	err := eachObject(dump, pods, &corev1.Pod{}, func(name types.NamespacedName, object runtime.Object) {
+		pod := object.(*corev1.Pod)
 		hasPods[diagnosis.OwnerOf(pod)] = true
-		if delete(c.pods, name); diagnosis.NeedsDiagnosis(pod) {
-			c.pods[name] = pod
+		if delete(c.pods, name); isWanted(pod.Namespace) && diagnosis.NeedsDiagnosis(pod) {
+			c.add(pod)
 		}
-	}))
-	read(eachOf(dump, "apps", "deployments", func(name types.NamespacedName, d *appsv1.Deployment) {
-		if !isElsewhere(d.Namespace) {
-			failures[name] = replicaFailure(d)
-		}
-	}))
-	wanted, lacking := map[about]bool{}, map[v1alpha1.WorkloadReference]bool{}
-	for name, pod := range c.pods {
-		wanted[about{"Pod", name}] = true
-		for _, claim := range claimsOf(pod) {
-			wanted[about{"PersistentVolumeClaim", nameOf(pod.Namespace, claim)}] = true
-		}
-	}
-	read(r.read(dump, func(of about) bool {
-		workload := v1alpha1.WorkloadReference{Kind: of.kind, Namespace: of.name.Namespace, Name: of.name.Name}
-		if slices.Contains(withoutPods, of.kind) && !hasPods[workload] && !isElsewhere(workload.Namespace) {
-			lacking[workload] = true
-		}
-		return lacking[workload] || wanted[of]
-	}))
+	})
 	if err != nil {
 		return nil, err
 	}
+	if err := r.read(dump, c.pods); err != nil {
+		return nil, err
+	}
 	ctx := context.Background()
-	for name, failure := range failures {
-		if failure != "" {
+	for name, deployment := range r.objects[deployments] {
+		if failure := replicaFailure(deployment); failure != "" && isWanted(name.Namespace) {
 			c.addUncreated(ctx, v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: name.Namespace, Name: name.Name}, failure)
 		}
 	}
-	for workload := range lacking {
-		c.addUncreated(ctx, workload, "")
+	for about := range r.events {
+		workload := v1alpha1.WorkloadReference{Kind: about.Kind, Namespace: about.Namespace, Name: about.Name}
+		if _, isWorkload := workloads[about.Kind]; isWorkload && !hasPods[workload] && isWanted(about.Namespace) {
+			c.addUncreated(ctx, workload, "")
+		}
 	}
 	return c.collect(ctx)
 }
-
-// withoutPods are the kinds of which only events say that their pods cannot be created.
-var withoutPods = []string{"StatefulSet", "DaemonSet", "Job"}
 
 // DiagnoseDump records in an inventory what is wrong with the pods of its degraded workloads, as far as a dump holds them.
 func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
@@ -104,92 +83,70 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	return nil
 }
 
-// about is the object that an event is about.
-type about struct {
-	kind string
-	name types.NamespacedName
-}
-
-// dumpReader reads from a dump. Of Events it keeps those that are wanted: there are many.
+// dumpReader reads from a dump.
 type dumpReader struct {
-	nodes   map[types.NamespacedName]*corev1.Node
-	classes map[types.NamespacedName]*storagev1.StorageClass
-	jobs    map[types.NamespacedName]*batchv1.Job
-	claims  map[types.NamespacedName]*corev1.PersistentVolumeClaim
-	byAbout map[about][]corev1.Event
+	objects map[rule.Resource]map[types.NamespacedName]runtime.Object
+	events  map[corev1.ObjectReference][]*corev1.Event
 }
 
-func (r *dumpReader) read(dump Dump, isWanted func(about) bool) error {
-	events := map[types.NamespacedName]*corev1.Event{}
-	var errs [5]error
-	r.nodes, errs[0] = all[corev1.Node](dump, "", "nodes")
-	r.classes, errs[1] = all[storagev1.StorageClass](dump, "storage.k8s.io", "storageclasses")
-	r.jobs, errs[2] = all[batchv1.Job](dump, "batch", "jobs")
-	r.claims, errs[3] = all[corev1.PersistentVolumeClaim](dump, "", "persistentvolumeclaims")
-	errs[4] = eachOf(dump, "", "events", func(name types.NamespacedName, event *corev1.Event) {
-		delete(events, name)
-		if isWanted(aboutOf(event)) {
-			events[name] = event
+// read reads what the suspects depend on. Of events, which are many, it keeps those about them, about claims and about workloads.
+func (r *dumpReader) read(dump Dump, suspects map[types.NamespacedName]*corev1.Pod) error {
+	for resource, prototype := range map[rule.Resource]runtime.Object{
+		nodes: &corev1.Node{}, classes: &storagev1.StorageClass{}, jobs: &batchv1.Job{}, claims: &corev1.PersistentVolumeClaim{},
+		deployments: &appsv1.Deployment{}, events: &corev1.Event{},
+	} {
+		objects := map[types.NamespacedName]runtime.Object{}
+		r.objects[resource] = objects
+		err := eachObject(dump, resource, prototype, func(name types.NamespacedName, object runtime.Object) {
+			if event, isEvent := object.(*corev1.Event); isEvent {
+				about := event.InvolvedObject
+				_, isWorkload := workloads[about.Kind]
+				if !isWorkload && about.Kind != "PersistentVolumeClaim" && (about.Kind != "Pod" || suspects[nameOf(about.Namespace, about.Name)] == nil) {
+					return
+				}
+			}
+			objects[name] = object
+		})
+		if err != nil {
+			return err
 		}
-	})
-	r.byAbout = map[about][]corev1.Event{}
-	for _, event := range events {
-		r.byAbout[aboutOf(event)] = append(r.byAbout[aboutOf(event)], *event)
 	}
-	for _, some := range r.byAbout {
-		slices.SortFunc(some, func(a, b corev1.Event) int { return cmp.Compare(a.Name, b.Name) })
+	for _, object := range r.objects[events] {
+		event := object.(*corev1.Event)
+		about := corev1.ObjectReference{Kind: event.InvolvedObject.Kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
+		r.events[about] = append(r.events[about], event)
 	}
-	return errors.Join(errs[:]...)
+	return nil
 }
 
-func aboutOf(event *corev1.Event) about {
-	of := event.InvolvedObject
-	return about{of.Kind, nameOf(of.Namespace, of.Name)}
-}
-
-func (r *dumpReader) node(_ context.Context, name types.NamespacedName) (*corev1.Node, error) {
-	return find(r.nodes, name)
-}
-
-func (r *dumpReader) class(_ context.Context, name types.NamespacedName) (*storagev1.StorageClass, error) {
-	return find(r.classes, name)
-}
-
-func (r *dumpReader) job(_ context.Context, name types.NamespacedName) (*batchv1.Job, error) {
-	return find(r.jobs, name)
-}
-
-func (r *dumpReader) claim(_ context.Context, name types.NamespacedName) (*corev1.PersistentVolumeClaim, error) {
-	return find(r.claims, name)
-}
-
-func (r *dumpReader) events(_ context.Context, kind string, of types.NamespacedName) ([]corev1.Event, error) {
-	return slices.Clone(r.byAbout[about{kind, of}]), nil
-}
-
-// find returns an object. A dump without any object of the kind says nothing of the absence of one.
-func find[T any](objects map[types.NamespacedName]*T, name types.NamespacedName) (*T, error) {
-	switch object := objects[name]; {
+// get returns an object. A dump without any object of the kind says nothing of the absence of one.
+func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.NamespacedName) (runtime.Object, error) {
+	switch object := r.objects[resource][name]; {
 	case object != nil:
 		return object, nil
-	case len(objects) == 0:
+	case len(r.objects[resource]) == 0:
 		return nil, errNotHeld
 	}
 	return nil, apierrors.NewNotFound(schema.GroupResource{}, name.String())
 }
 
-func all[T any](dump Dump, group, resource string) (map[types.NamespacedName]*T, error) {
-	objects := map[types.NamespacedName]*T{}
-	err := eachOf(dump, group, resource, func(name types.NamespacedName, object *T) { objects[name] = object })
-	return objects, err
+// listEvents returns them in the order of their names, as an API server does.
+func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
+	about.UID = ""
+	var found []corev1.Event
+	for _, event := range r.events[about] {
+		found = append(found, *event)
+	}
+	slices.SortFunc(found, func(a, b corev1.Event) int { return cmp.Compare(a.Name, b.Name) })
+	return found, nil
 }
 
-// eachOf calls a function with the objects of a resource in their Go type.
-func eachOf[T any](dump Dump, group, resource string, do func(types.NamespacedName, *T)) error {
-	return dump.Each(rule.Resource{Group: group, Resource: resource}, func(content *unstructured.Unstructured) error {
-		object, name := new(T), nameOf(content.GetNamespace(), content.GetName())
+// eachObject calls a function with the objects of a resource in the Go type of a prototype.
+func eachObject(dump Dump, resource rule.Resource, prototype runtime.Object, do func(types.NamespacedName, runtime.Object)) error {
+	return dump.Each(resource, func(content *unstructured.Unstructured) error {
+		object, name := prototype.DeepCopyObject(), nameOf(content.GetNamespace(), content.GetName())
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
-			return fmt.Errorf("%s %s: %w", resource, name, err)
+			return fmt.Errorf("%s %s: %w", resource.Resource, name, err)
 		}
 		do(name, object)
 		return nil

@@ -9,14 +9,17 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
+	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
 // Pods are the pods in trouble, and the workloads of which no pod can be created.
@@ -38,13 +41,25 @@ func (p *Pods) Diagnose(hints []v1alpha1.PodHint, now time.Time) []v1alpha1.Diag
 	return found
 }
 
-// reader reads what pods depend on, from a cluster or from a dump. What does not exist is an error of NotFound.
+// The resources that pods depend on, and those that pods are found by.
+var (
+	pods         = rule.Resource{Resource: "pods"}
+	nodes        = rule.Resource{Resource: "nodes"}
+	claims       = rule.Resource{Resource: "persistentvolumeclaims"}
+	events       = rule.Resource{Resource: "events"}
+	classes      = rule.Resource{Group: "storage.k8s.io", Resource: "storageclasses"}
+	jobs         = rule.Resource{Group: "batch", Resource: "jobs"}
+	deployments  = rule.Resource{Group: "apps", Resource: "deployments"}
+	daemonSets   = rule.Resource{Group: "apps", Resource: "daemonsets"}
+	statefulSets = rule.Resource{Group: "apps", Resource: "statefulsets"}
+)
+
+// reader reads what pods depend on, from a cluster or from a dump.
 type reader interface {
-	node(context.Context, types.NamespacedName) (*corev1.Node, error)
-	class(context.Context, types.NamespacedName) (*storagev1.StorageClass, error)
-	job(context.Context, types.NamespacedName) (*batchv1.Job, error)
-	claim(context.Context, types.NamespacedName) (*corev1.PersistentVolumeClaim, error)
-	events(ctx context.Context, kind string, of types.NamespacedName) ([]corev1.Event, error)
+	// get returns an object. What does not exist is an error of NotFound.
+	get(context.Context, rule.Resource, types.NamespacedName) (runtime.Object, error)
+	// listEvents returns the events about objects of a kind, namespace and name.
+	listEvents(context.Context, corev1.ObjectReference) ([]corev1.Event, error)
 }
 
 // errNotHeld says that a dump holds nothing of a kind, so that nobody can say whether an object exists.
@@ -53,14 +68,17 @@ var errNotHeld = errors.New("the files hold none")
 // collector makes cases of pods.
 type collector struct {
 	reader reader
+	pods   map[types.NamespacedName]*corev1.Pod
+
+	// reads are the objects that were read, as functions: several pods may wait for one.
+	reads sync.Map
 
 	mu    sync.Mutex
-	found *Pods
-	pods  map[types.NamespacedName]*corev1.Pod
+	found Pods
 }
 
 func newCollector(r reader) *collector {
-	return &collector{reader: r, found: &Pods{}, pods: map[types.NamespacedName]*corev1.Pod{}}
+	return &collector{reader: r, pods: map[types.NamespacedName]*corev1.Pod{}}
 }
 
 func (c *collector) add(pod *corev1.Pod) { c.pods[nameOf(pod.Namespace, pod.Name)] = pod }
@@ -69,8 +87,8 @@ func nameOf(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
-// unread notes what could not be read. An API server that refuses is no error: what can be read is diagnosed.
-func (c *collector) unread(what string, err error) {
+// noteUnread notes what could not be read. An API server that refuses is no error: what can be read is diagnosed.
+func (c *collector) noteUnread(what string, err error) {
 	if err == nil || apierrors.IsNotFound(err) || errors.Is(err, errNotHeld) {
 		return
 	}
@@ -85,9 +103,7 @@ func (c *collector) unread(what string, err error) {
 // addUncreated adds a workload of which no pod can be created. Where failure is empty, its events say why.
 func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.WorkloadReference, failure string) {
 	if failure == "" {
-		events, err := c.reader.events(ctx, workload.Kind, nameOf(workload.Namespace, workload.Name))
-		c.unread("events", err)
-		for _, event := range events {
+		for _, event := range c.eventsOf(ctx, corev1.ObjectReference{Kind: workload.Kind, Namespace: workload.Namespace, Name: workload.Name}) {
 			if event.Reason == "FailedCreate" {
 				failure = event.Message
 			}
@@ -98,108 +114,87 @@ func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.Workload
 	}
 }
 
+// replicaFailure is why the pods of a Deployment cannot be created; empty where they can, and for other workloads.
+func replicaFailure(workload runtime.Object) string {
+	if d, isDeployment := workload.(*appsv1.Deployment); isDeployment {
+		for _, condition := range d.Status.Conditions {
+			if condition.Type == appsv1.DeploymentReplicaFailure && condition.Status == corev1.ConditionTrue {
+				return condition.Message
+			}
+		}
+	}
+	return ""
+}
+
 // collect reads what each pod depends on: its events, its claims, its node, its Job.
 func (c *collector) collect(ctx context.Context) (*Pods, error) {
-	nodes, classes, jobs := &shared[*corev1.Node]{get: c.reader.node}, &shared[*storagev1.StorageClass]{get: c.reader.class}, &shared[*batchv1.Job]{get: c.reader.job}
 	for _, pod := range c.pods {
 		c.found.Cases = append(c.found.Cases, diagnosis.Case{Pod: pod})
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(8)
 	for i := range c.found.Cases {
-		one := &c.found.Cases[i]
 		group.Go(func() error {
-			pod := one.Pod
-			var err error
-			one.Events = c.eventsOf(ctx, "Pod", nameOf(pod.Namespace, pod.Name), pod.UID)
-			if name := pod.Spec.NodeName; name != "" {
-				one.Node, err = nodes.read(ctx, nameOf("", name))
-				one.IsNodeGone = apierrors.IsNotFound(err)
-				c.unread("nodes", err)
-			}
-			if owner := diagnosis.OwnerOf(pod); owner.Kind == "Job" {
-				one.Job, err = jobs.read(ctx, nameOf(owner.Namespace, owner.Name))
-				c.unread("jobs", err)
-			}
-			if pod.Status.Phase == corev1.PodPending {
-				for _, name := range claimsOf(pod) {
-					one.Claims = append(one.Claims, c.claim(ctx, nameOf(pod.Namespace, name), classes))
-				}
-			}
+			c.complete(ctx, &c.found.Cases[i])
 			return ctx.Err()
 		})
 	}
-	return c.found, group.Wait()
+	return &c.found, group.Wait()
 }
 
-func (c *collector) claim(ctx context.Context, name types.NamespacedName, classes *shared[*storagev1.StorageClass]) diagnosis.Claim {
-	found := diagnosis.Claim{Name: name.Name}
-	claim, err := c.reader.claim(ctx, name)
-	c.unread("persistentvolumeclaims", err)
-	if err != nil {
-		found.IsUnreadable = !apierrors.IsNotFound(err)
-		return found
+func (c *collector) complete(ctx context.Context, result *diagnosis.Case) {
+	pod := result.Pod
+	result.Events = c.eventsOf(ctx, corev1.ObjectReference{Kind: "Pod", Namespace: pod.Namespace, Name: pod.Name, UID: pod.UID})
+	if name := pod.Spec.NodeName; name != "" {
+		var err error
+		result.Node, err = read[*corev1.Node](ctx, c, nodes, nameOf("", name))
+		result.IsNodeGone = apierrors.IsNotFound(err)
 	}
-	found.Claim = claim
-	if claim.Status.Phase == corev1.ClaimBound {
-		return found
+	if owner := diagnosis.OwnerOf(pod); owner.Kind == "Job" {
+		result.Job, _ = read[*batchv1.Job](ctx, c, jobs, nameOf(owner.Namespace, owner.Name))
 	}
-	if class := claim.Spec.StorageClassName; class != nil && *class != "" {
-		found.Class, err = classes.read(ctx, nameOf("", *class))
-		c.unread("storageclasses", err)
+	if pod.Status.Phase != corev1.PodPending {
+		return
 	}
-	found.Events = c.eventsOf(ctx, "PersistentVolumeClaim", name, claim.UID)
-	return found
-}
-
-// eventsOf are the events of this very object, not of an earlier one of the same name.
-func (c *collector) eventsOf(ctx context.Context, kind string, of types.NamespacedName, uid types.UID) []corev1.Event {
-	events, err := c.reader.events(ctx, kind, of)
-	c.unread("events", err)
-	return slices.DeleteFunc(events, func(e corev1.Event) bool {
-		return uid != "" && e.InvolvedObject.UID != "" && e.InvolvedObject.UID != uid
-	})
-}
-
-// claimsOf are the names of the claims that a pod mounts, in the order of its volumes.
-func claimsOf(pod *corev1.Pod) []string {
-	var names []string
 	for _, volume := range pod.Spec.Volumes {
 		switch {
 		case volume.PersistentVolumeClaim != nil:
-			names = append(names, volume.PersistentVolumeClaim.ClaimName)
+			result.Claims = append(result.Claims, c.claim(ctx, nameOf(pod.Namespace, volume.PersistentVolumeClaim.ClaimName)))
 		case volume.Ephemeral != nil:
-			names = append(names, pod.Name+"-"+volume.Name)
+			result.Claims = append(result.Claims, c.claim(ctx, nameOf(pod.Namespace, pod.Name+"-"+volume.Name)))
 		}
 	}
-	return names
 }
 
-// shared reads each object once, for however many pods ask for it.
-type shared[T any] struct {
-	get func(context.Context, types.NamespacedName) (T, error)
-
-	mu   sync.Mutex
-	once map[types.NamespacedName]func() (T, error)
+func (c *collector) claim(ctx context.Context, name types.NamespacedName) diagnosis.Claim {
+	claim, err := read[*corev1.PersistentVolumeClaim](ctx, c, claims, name)
+	result := diagnosis.Claim{Name: name.Name, Claim: claim, IsUnreadable: err != nil && !apierrors.IsNotFound(err)}
+	if claim == nil || claim.Status.Phase == corev1.ClaimBound {
+		return result
+	}
+	if class := claim.Spec.StorageClassName; class != nil && *class != "" {
+		result.Class, _ = read[*storagev1.StorageClass](ctx, c, classes, nameOf("", *class))
+	}
+	result.Events = c.eventsOf(ctx, corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: name.Namespace, Name: name.Name, UID: claim.UID})
+	return result
 }
 
-func (s *shared[T]) read(ctx context.Context, name types.NamespacedName) (T, error) {
-	s.mu.Lock()
-	if s.once == nil {
-		s.once = map[types.NamespacedName]func() (T, error){}
-	}
-	reader := s.once[name]
-	if reader == nil {
-		reader = sync.OnceValues(func() (T, error) {
-			object, err := s.get(ctx, name)
-			if err != nil {
-				var none T
-				return none, err
-			}
-			return object, nil
-		})
-		s.once[name] = reader
-	}
-	s.mu.Unlock()
-	return reader()
+// eventsOf returns the events about this very object, not about an earlier one of the same name.
+func (c *collector) eventsOf(ctx context.Context, object corev1.ObjectReference) []corev1.Event {
+	found, err := c.reader.listEvents(ctx, object)
+	c.noteUnread(events.Resource, err)
+	return slices.DeleteFunc(found, func(e corev1.Event) bool {
+		return object.UID != "" && e.InvolvedObject.UID != "" && e.InvolvedObject.UID != object.UID
+	})
+}
+
+// read reads an object once, for however many pods depend on it. On an error it is nil.
+func read[T runtime.Object](ctx context.Context, c *collector, resource rule.Resource, name types.NamespacedName) (T, error) {
+	get, _ := c.reads.LoadOrStore(resource.String()+" "+name.String(), sync.OnceValues(func() (runtime.Object, error) {
+		return c.reader.get(ctx, resource, name)
+	}))
+	object, err := get.(func() (runtime.Object, error))()
+	c.noteUnread(resource.Resource, err)
+	result, _ := object.(T)
+	return result, err
 }

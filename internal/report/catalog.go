@@ -12,6 +12,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // WriteCatalogTable lists what can be recognised, layer by layer.
@@ -196,12 +197,11 @@ type page struct {
 
 func (p *page) line(format string, args ...any) {
 	if p.err == nil {
-		text := fmt.Sprintf(format, args...)
-		for i, line := range strings.Split(text, "\n") {
+		for i, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
 			if i > 0 {
-				line = "\n" + printable(line)
+				line = "\n" + text.Printable(line)
 			} else {
-				line = printable(line)
+				line = text.Printable(line)
 			}
 			if _, p.err = io.WriteString(p.w, line); p.err != nil {
 				return

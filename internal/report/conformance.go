@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // WriteConformance writes the status of a profile for people.
@@ -16,7 +17,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		conformant = string(c.Status)
 	}
-	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", printable(profile.Name), look.paint(tintOfCondition(conformant), conformant), printable(status.Score)); err != nil {
+	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", text.Printable(profile.Name), look.paint(tintOfCondition(conformant), conformant), text.Printable(status.Score)); err != nil {
 		return err
 	}
 	columns := []string{"LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE"}
@@ -53,11 +54,11 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 			if holds(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
 				continue // of what holds only a rollout is worth a word
 			}
-			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", printable(layer.Name), printable(r.Name), look.paint(tintOf(&r), string(r.Verdict)), printable(r.Message)); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", text.Printable(layer.Name), text.Printable(r.Name), look.paint(tintOf(&r), string(r.Verdict)), text.Printable(r.Message)); err != nil {
 				return err
 			}
 			if r.Remediation != "" {
-				if _, err := fmt.Fprintf(w, "  %s\n", printable(r.Remediation)); err != nil {
+				if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(r.Remediation)); err != nil {
 					return err
 				}
 			}
@@ -71,13 +72,13 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 			return err
 		}
 		for _, u := range status.Undeclared {
-			if _, err := fmt.Fprintf(w, "  %s\n", printable(u.Component+" "+dash(u.Version)+" "+u.Namespace)); err != nil {
+			if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(u.Component+" "+dash(u.Version)+" "+u.Namespace)); err != nil {
 				return err
 			}
 		}
 	}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled); c != nil {
-		if _, err := fmt.Fprintf(w, "\nMistakes in the profile: %s\n", printable(c.Message)); err != nil {
+		if _, err := fmt.Fprintf(w, "\nMistakes in the profile: %s\n", text.Printable(c.Message)); err != nil {
 			return err
 		}
 	}
@@ -126,7 +127,7 @@ func diagnosed(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
 	p := &page{w: w}
 	p.line("\nWhat is wrong with pods, the worst first:")
 	for _, one := range status.Diagnoses {
-		p.line("  %s", printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
+		p.line("  %s", text.Printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
 	}
 	if status.DiagnosesOmitted > 0 {
 		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)

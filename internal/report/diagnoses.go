@@ -7,6 +7,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Diagnoses is the stable shape of diagnose -o json.
@@ -20,7 +21,7 @@ type Diagnoses struct {
 func (d Diagnoses) WriteText(w io.Writer) error {
 	p := &page{w: w}
 	// Messages come from the cluster, and must not steer the terminal.
-	say := func(format string, args ...any) { p.line("%s", printable(fmt.Sprintf(format, args...))) }
+	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
 	if len(d.Diagnoses) == 0 {
 		say("Nothing is wrong with any pod that could be looked at.")
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Discovery is what is in a cluster, in the stable shape of discover -o json.
@@ -102,12 +103,12 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 		}
 	}
 	for _, left := range d.Leftovers {
-		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
+		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", text.Printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
 			return err
 		}
 	}
 	for _, reason := range d.Unreadable {
-		if _, err := fmt.Fprintf(w, "Could not look: %s\n", printable(reason)); err != nil {
+		if _, err := fmt.Fprintf(w, "Could not look: %s\n", text.Printable(reason)); err != nil {
 			return err
 		}
 	}

@@ -9,13 +9,14 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // WriteExplanation writes for people why a requirement has its verdict, from what was asked to what to do.
 func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	p := &page{w: w}
 	// Names and messages come from the cluster, and must not steer the terminal.
-	say := func(format string, args ...any) { p.line("%s", printable(fmt.Sprintf(format, args...))) }
+	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
 	head := func(text string) {
 		p.line("")
 		say("%s", text)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // htmlPage is what the page shows: a stack for each profile, or one for what was discovered.
@@ -63,7 +64,7 @@ func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) 
 		page.Stacks = append(page.Stacks, stackOf(profile))
 	}
 	if len(profiles) == 1 {
-		page.Title = "Platform profile " + printable(profiles[0].Name)
+		page.Title = "Platform profile " + text.Printable(profiles[0].Name)
 	}
 	return page.write(w, at)
 }
@@ -76,7 +77,7 @@ func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
 
 func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
+	s := htmlStack{Title: text.Printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
@@ -86,7 +87,7 @@ func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 		}
 	}
 	if status.Score != "" {
-		s.Score = printable(status.Score) + " of what is required"
+		s.Score = text.Printable(status.Score) + " of what is required"
 	}
 	if text := mistakes(profile); text != "" {
 		s.note("Mistakes in the profile", text)
@@ -150,7 +151,7 @@ func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
 }
 
 func layerOf(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
-	layer := htmlLayer{Title: printable(titleOf(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), State: stateOfVerdict(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+	layer := htmlLayer{Title: text.Printable(titleOf(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), State: stateOfVerdict(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
 	for i := range l.Requirements {
 		layer.Tiles = append(layer.Tiles, requirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
 	}
@@ -158,9 +159,9 @@ func layerOf(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
 }
 
 func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
-	t := htmlTile{Title: printable(r.Name), State: stateOfVerdict(r), Sub: printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: printable(r.Namespace)}
+	t := htmlTile{Title: text.Printable(r.Name), State: stateOfVerdict(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
 	if t.Sub == "" {
-		t.Sub = printable(asked)
+		t.Sub = text.Printable(asked)
 	} else {
 		t.fact("Asked for", asked)
 	}
@@ -181,13 +182,13 @@ func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
 
 func (t *htmlTile) fact(name, value string) {
 	if value != "" {
-		t.Facts = append(t.Facts, htmlFact{name, printable(value)})
+		t.Facts = append(t.Facts, htmlFact{name, text.Printable(value)})
 	}
 }
 
 func (t *htmlTile) evidence(all []v1alpha1.Evidence) {
 	for _, one := range all {
-		t.Shown = append(t.Shown, printable(evidenceText(one)))
+		t.Shown = append(t.Shown, text.Printable(evidenceText(one)))
 	}
 }
 
@@ -213,14 +214,14 @@ func wrongs(n int) string {
 
 // diagnosisTile tells of a diagnosis that so many pods of the workload share.
 func diagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
-	t := htmlTile{Title: printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: printable(d.Workload.Kind + " " + d.Workload.Name), Where: printable(d.Workload.Namespace)}
+	t := htmlTile{Title: text.Printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
 	t.fact("Pod", strings.TrimPrefix(where(*d, alike), ", pod "))
 	t.fact("Meaning", d.Meaning)
 	for _, cause := range d.LikelyCauses {
-		t.Causes = append(t.Causes, printable(cause))
+		t.Causes = append(t.Causes, text.Printable(cause))
 	}
 	for _, command := range d.Commands {
-		t.Command = append(t.Command, printable(command))
+		t.Command = append(t.Command, text.Printable(command))
 	}
 	return t
 }
@@ -232,7 +233,7 @@ func (d Discovery) stack() htmlStack {
 	layer := func(name string) *htmlLayer {
 		at := placeOf(name)
 		if byPlace[at] == nil {
-			byPlace[at] = &htmlLayer{Title: printable(titleOf(name))}
+			byPlace[at] = &htmlLayer{Title: text.Printable(titleOf(name))}
 		}
 		return byPlace[at]
 	}
@@ -259,7 +260,7 @@ func (d Discovery) stack() htmlStack {
 		}
 	}
 	for _, c := range d.Leftovers {
-		t := htmlTile{Title: printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
+		t := htmlTile{Title: text.Printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
 		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
 		t.evidence(c.Installations[0].Evidence)
 		l := layer(layerIn(c))
@@ -297,7 +298,7 @@ func (d Discovery) stack() htmlStack {
 	}
 	var unseen []string
 	for _, reason := range d.Unreadable {
-		unseen = append(unseen, printable(reason))
+		unseen = append(unseen, text.Printable(reason))
 	}
 	s.note("What could not be looked at", unseen...)
 	return s
@@ -314,9 +315,9 @@ func counted(n int) string {
 }
 
 func installationTile(c Component, i *Installation) htmlTile {
-	t := htmlTile{Title: printable(c.Name), State: stateOfHealth(i.Health), Sub: printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: printable(i.Namespace)}
+	t := htmlTile{Title: text.Printable(c.Name), State: stateOfHealth(i.Health), Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace)}
 	if i.PartOf != "" {
-		t.Tags = append(t.Tags, printable("part of "+i.PartOf))
+		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
 	}
 	t.fact("Why", i.Message)
 	if len(i.Diagnoses) > 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // The shape of JUnit's XML, as far as CI systems read it.
@@ -50,19 +51,19 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	for _, profile := range profiles {
 		for i := range profile.Status.Layers {
 			layer := &profile.Status.Layers[i]
-			suite := junitSuite{Name: printable(profile.Name + "/" + layer.Name)}
+			suite := junitSuite{Name: text.Printable(profile.Name + "/" + layer.Name)}
 			for j := range layer.Requirements {
 				suite.add(junitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
 			}
 			report.add(suite)
 		}
-		if text := mistakes(profile); text != "" {
-			suite := junitSuite{Name: printable(profile.Name + "/spec")}
-			suite.add(junitCase{Class: printable(profile.Name + ".spec"), Name: "profile", Error: &junitWords{Message: text, Type: "InvalidSpec"}})
+		if message := mistakes(profile); message != "" {
+			suite := junitSuite{Name: text.Printable(profile.Name + "/spec")}
+			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: &junitWords{Message: message, Type: "InvalidSpec"}})
 			report.add(suite)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
-			suite := junitSuite{Name: printable(profile.Name + "/undeclared")}
+			suite := junitSuite{Name: text.Printable(profile.Name + "/undeclared")}
 			suite.add(junitUndeclared(profile))
 			report.add(suite)
 		}
@@ -80,8 +81,8 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 }
 
 func junitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
-	c := junitCase{Class: printable(class), Name: printable(r.Name)}
-	words := &junitWords{Message: string(r.Verdict) + ": " + printable(r.Message), Type: string(r.Verdict), Text: advised(r)}
+	c := junitCase{Class: text.Printable(class), Name: text.Printable(r.Name)}
+	words := &junitWords{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: advised(r)}
 	switch weigh(r) {
 	case failure:
 		c.Failure = words
@@ -97,7 +98,7 @@ func junitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
 }
 
 func junitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
-	c := junitCase{Class: printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
+	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
 	if len(profile.Status.Undeclared) > 0 {
 		c.Failure = &junitWords{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclared(profile), "\n")}
 	} else if unsure := unseenUndeclared(profile); unsure != "" {

@@ -38,8 +38,8 @@ func el(tag atom.Atom, in ...part) part {
 	return func(parent *html.Node) { parent.AppendChild(node(tag, in...)) }
 }
 
-// text is text, whatever it says.
-func text(s string) part {
+// textNode is text, whatever it says.
+func textNode(s string) part {
 	return func(parent *html.Node) { parent.AppendChild(&html.Node{Type: html.TextNode, Data: s}) }
 }
 
@@ -95,8 +95,8 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 			el(atom.Meta, attrs("name", "color-scheme", "content", "light dark")),
 			el(atom.Meta, attrs("name", "referrer", "content", "no-referrer")),
 			el(atom.Link, attrs("rel", "icon", "href", "data:,")),
-			el(atom.Title, text(p.Title)),
-			el(atom.Style, text(pageCSS)),
+			el(atom.Title, textNode(p.Title)),
+			el(atom.Style, textNode(pageCSS)),
 		),
 		el(
 			atom.Body,
@@ -104,17 +104,17 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 				atom.Header, class("top"),
 				el(
 					atom.Div,
-					el(atom.H1, text(p.Title)),
-					el(atom.P, class("at"), text("as of "), el(atom.Time, text(minute(at)))),
+					el(atom.H1, textNode(p.Title)),
+					el(atom.P, class("at"), textNode("as of "), el(atom.Time, textNode(minute(at)))),
 				),
 				el(
 					atom.Div, class("controls"), attrs("role", "group", "aria-label", "What is shown", "hidden", ""),
-					el(atom.Button, attrs("type", "button", "id", "failing", "aria-pressed", "false"), text("Only what does not hold")),
-					el(atom.Button, attrs("type", "button", "id", "open", "aria-pressed", "false"), text("All details")),
+					el(atom.Button, attrs("type", "button", "id", "failing", "aria-pressed", "false"), textNode("Only what does not hold")),
+					el(atom.Button, attrs("type", "button", "id", "open", "aria-pressed", "false"), textNode("All details")),
 				),
 			),
 			el(atom.Main, each(p.Stacks, htmlStack.part)),
-			el(atom.Script, text(pageJS)),
+			el(atom.Script, textNode(pageJS)),
 		),
 	))
 	return html.Render(w, document)
@@ -133,11 +133,11 @@ func (s htmlStack) part() part {
 		atom.Section, class("profile"),
 		el(
 			atom.Div, class("outcome", s.State.Class),
-			el(atom.H2, text(s.Title)),
-			el(atom.P, class("verdict"), s.State.mark(), text(" "+s.State.Word)),
-			when(s.Score != "", el(atom.P, class("score"), text(s.Score))),
+			el(atom.H2, textNode(s.Title)),
+			el(atom.P, class("verdict"), s.State.mark(), textNode(" "+s.State.Word)),
+			when(s.Score != "", el(atom.P, class("score"), textNode(s.Score))),
 		),
-		el(atom.P, class("lead"), text(s.Lead)),
+		el(atom.P, class("lead"), textNode(s.Lead)),
 		el(atom.Ol, class("stack"), attrs("reversed", ""), each(s.Layers, htmlLayer.part)),
 		each(s.Notes, htmlNote.part),
 	)
@@ -145,14 +145,14 @@ func (s htmlStack) part() part {
 
 // mark is the state's sign, which says nothing that the word beside it does not.
 func (s state) mark() part {
-	return el(atom.Span, class("mark"), attrs("aria-hidden", "true"), text(s.Mark))
+	return el(atom.Span, class("mark"), attrs("aria-hidden", "true"), textNode(s.Mark))
 }
 
 func (n htmlNote) part() part {
-	return el(atom.Aside, class("note"), el(atom.H3, text(n.Title)), each(n.Lines, paragraph))
+	return el(atom.Aside, class("note"), el(atom.H3, textNode(n.Title)), each(n.Lines, paragraph))
 }
 
-func paragraph(line string) part { return el(atom.P, text(line)) }
+func paragraph(line string) part { return el(atom.P, textNode(line)) }
 
 func (l htmlLayer) part() part {
 	empty := ""
@@ -163,10 +163,10 @@ func (l htmlLayer) part() part {
 		atom.Li, class("layer", l.State.Class, empty),
 		el(
 			atom.Div, class("name"),
-			el(atom.H3, text(l.Title)),
+			el(atom.H3, textNode(l.Title)),
 			when(l.Count != "", paragraph(l.Count)),
 		),
-		when(l.Gap != "", el(atom.P, class("hole"), text(l.Gap))),
+		when(l.Gap != "", el(atom.P, class("hole"), textNode(l.Gap))),
 		when(len(l.Tiles) > 0, el(atom.Div, class("tiles"), each(l.Tiles, htmlTile.part))),
 	)
 }
@@ -179,28 +179,28 @@ func (t htmlTile) part() part {
 			t.State.mark(),
 			el(
 				atom.Span, class("what"),
-				el(atom.B, text(t.Title)),
-				when(t.Sub != "", el(atom.Span, class("sub"), text(t.Sub))),
-				when(t.Where != "", el(atom.Span, class("sub"), text("in "+t.Where))),
+				el(atom.B, textNode(t.Title)),
+				when(t.Sub != "", el(atom.Span, class("sub"), textNode(t.Sub))),
+				when(t.Where != "", el(atom.Span, class("sub"), textNode("in "+t.Where))),
 			),
 			el(
 				atom.Span, class("labels"),
-				el(atom.Span, class("label"), text(t.State.Word)),
-				each(t.Tags, func(tag string) part { return when(true, text(" "), el(atom.Span, class("tag"), text(tag))) }),
+				el(atom.Span, class("label"), textNode(t.State.Word)),
+				each(t.Tags, func(tag string) part { return when(true, textNode(" "), el(atom.Span, class("tag"), textNode(tag))) }),
 			),
 		),
 		el(
 			atom.Div, class("more"),
 			when(len(t.Facts) > 0, el(atom.Dl, each(t.Facts, func(f htmlFact) part {
-				return when(true, el(atom.Dt, text(f.Name)), el(atom.Dd, text(f.Value)))
+				return when(true, el(atom.Dt, textNode(f.Name)), el(atom.Dd, textNode(f.Value)))
 			}))),
-			when(len(t.Causes) > 0, el(atom.H4, text("Likely causes")), el(atom.Ol, each(t.Causes, item))),
-			when(len(t.Command) > 0, el(atom.H4, text("See it")), each(t.Command, func(command string) part {
-				return el(atom.Pre, el(atom.Code, text(command)))
+			when(len(t.Causes) > 0, el(atom.H4, textNode("Likely causes")), el(atom.Ol, each(t.Causes, item))),
+			when(len(t.Command) > 0, el(atom.H4, textNode("See it")), each(t.Command, func(command string) part {
+				return el(atom.Pre, el(atom.Code, textNode(command)))
 			})),
-			when(len(t.Shown) > 0, el(atom.H4, text("Shown by")), el(atom.Ul, each(t.Shown, item))),
+			when(len(t.Shown) > 0, el(atom.H4, textNode("Shown by")), el(atom.Ul, each(t.Shown, item))),
 		),
 	)
 }
 
-func item(line string) part { return el(atom.Li, text(line)) }
+func item(line string) part { return el(atom.Li, textNode(line)) }

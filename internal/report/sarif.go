@@ -6,6 +6,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Location says where a profile was written down. The zero Place is nowhere.
@@ -71,16 +72,16 @@ func (s *sarifRun) requirement(profile *v1alpha1.PlatformProfile, layer string, 
 }
 
 func (s *sarifRun) rule(id, description, level string) {
-	s.driver.AddRule(sarif.NewReportingDescriptor().WithID(printable(id)).
-		WithShortDescription(sarif.NewMultiformatMessageString().WithText(printable(description))).
+	s.driver.AddRule(sarif.NewReportingDescriptor().WithID(text.Printable(id)).
+		WithShortDescription(sarif.NewMultiformatMessageString().WithText(text.Printable(description))).
 		WithHelpURI(homepage + "/blob/main/docs/layers.md").
 		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(level)))
 }
 
 // result adds a result of the rule that was added last. What tells it from others, also across runs, is what it is about:
 // the message may name a version, which changes.
-func (s *sarifRun) result(id, at, what, level, text string) {
-	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(printable(at)))
+func (s *sarifRun) result(id, at, what, level, message string) {
+	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(text.Printable(at)))
 	if s.place.URI != "" {
 		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewArtifactLocation().WithURI(s.place.URI))
 		if line := s.place.Line(at); line > 0 {
@@ -88,8 +89,8 @@ func (s *sarifRun) result(id, at, what, level, text string) {
 		}
 		location.WithPhysicalLocation(physical)
 	}
-	result := sarif.NewResult().WithRuleID(printable(id)).WithRuleIndex(len(s.driver.Rules) - 1).WithLevel(level).
-		WithMessage(sarif.NewMessage().WithText(text)).AddLocation(location).
-		WithPartialFingerprints(map[string]string{"requirement/v1": printable(what)})
+	result := sarif.NewResult().WithRuleID(text.Printable(id)).WithRuleIndex(len(s.driver.Rules) - 1).WithLevel(level).
+		WithMessage(sarif.NewMessage().WithText(message)).AddLocation(location).
+		WithPartialFingerprints(map[string]string{"requirement/v1": text.Printable(what)})
 	s.run.AddResult(result)
 }

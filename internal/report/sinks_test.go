@@ -17,6 +17,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // everywhere is a profile, and what was discovered, with one text in every place that a cluster or an author fills.
@@ -133,8 +134,8 @@ func FuzzReports(f *testing.F) {
 }
 
 // alike allows for parts of a page that are left out where a text is empty.
-func alike(got, plain, text string) bool {
-	return strings.TrimFunc(printable(text), unicode.IsSpace) == "" && len(got) <= len(plain)
+func alike(got, plain, s string) bool {
+	return strings.TrimFunc(text.Printable(s), unicode.IsSpace) == "" && len(got) <= len(plain)
 }
 
 // elements are the elements of both pages with the names of their attributes, and the scripts and styles whole.

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // TableOptions is how what people read is written.
@@ -66,7 +67,7 @@ func (t *table) row(texts ...string) {
 
 func (t *table) cells(cells ...cell) {
 	for i := range cells {
-		cells[i].text = printable(cells[i].text)
+		cells[i].text = text.Printable(cells[i].text)
 	}
 	t.rows = append(t.rows, cells)
 }
@@ -94,17 +95,4 @@ func (t *table) flush() error {
 		}
 	}
 	return nil
-}
-
-// Printable keeps what a cluster calls its objects from steering the terminal.
-func Printable(text string) string { return printable(text) }
-
-// printable keeps what a cluster calls its objects from steering the terminal.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
 }

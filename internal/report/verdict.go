@@ -5,6 +5,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // holds tells whether a verdict is one that a requirement holds with.
@@ -41,32 +42,32 @@ func weigh(r *v1alpha1.RequirementStatus) weight {
 // mistakes are those in the profile itself; empty where it has none.
 func mistakes(profile *v1alpha1.PlatformProfile) string {
 	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
-		return printable(c.Message)
+		return text.Printable(c.Message)
 	}
 	return ""
 }
 
 // advised is a message with what to do about it.
 func advised(r *v1alpha1.RequirementStatus) string {
-	text := printable(r.Message)
+	message := text.Printable(r.Message)
 	if r.Remediation != "" {
-		text += "\n" + printable(r.Remediation)
+		message += "\n" + text.Printable(r.Remediation)
 	}
-	return text
+	return message
 }
 
 // undeclared are the components that no requirement mentions, in words.
 func undeclared(profile *v1alpha1.PlatformProfile) []string {
 	var texts []string
 	for _, u := range profile.Status.Undeclared {
-		text := u.Component
+		component := u.Component
 		if u.Version != "" {
-			text += " " + u.Version
+			component += " " + u.Version
 		}
 		if u.Namespace != "" {
-			text += " in " + u.Namespace
+			component += " in " + u.Namespace
 		}
-		texts = append(texts, printable(text))
+		texts = append(texts, text.Printable(component))
 	}
 	return texts
 }
@@ -82,7 +83,7 @@ func unseenUndeclared(profile *v1alpha1.PlatformProfile) string {
 		}
 	}
 	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant); c != nil && c.Status == metav1.ConditionUnknown {
-		return printable(c.Message)
+		return text.Printable(c.Message)
 	}
 	return ""
 }

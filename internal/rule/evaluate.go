@@ -153,7 +153,7 @@ func (a *activation) call(p *program) (ref.Val, error) {
 		return nil, errors.New("a function was called on a value of the wrong type, or on a field that is missing")
 	}
 	if err != nil {
-		return nil, errors.New(text.Short(err.Error(), maxText)) // it may quote what objects hold
+		return nil, errors.New(text.Truncate(err.Error(), maxText)) // it may quote what objects hold
 	}
 	return value, nil
 }
@@ -176,7 +176,7 @@ func (a *activation) evaluateText(p *program) (string, error) {
 	if !ok {
 		return "", fmt.Errorf("the expression yields %s, not a string", value.Type().TypeName())
 	}
-	return text.Short(written, maxText), nil
+	return text.Truncate(written, maxText), nil
 }
 
 // explainFailure returns what the rule's messageExpression yields; empty where there is none, and where it fails on what is there.

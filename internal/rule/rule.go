@@ -218,7 +218,7 @@ func (r *Rule) compile() (*programs, field.ErrorList) {
 // compile compiles one expression; nil where it has a mistake. A nil type stands for any.
 func (c *compiler) compile(path *field.Path, expression string, want *cel.Type) *program {
 	refuse := func(detail string) *program {
-		c.errs = append(c.errs, field.Invalid(path, Excerpt(expression), text.Short(detail, maxText)))
+		c.errs = append(c.errs, field.Invalid(path, text.Truncate(expression, maxExcerpt), text.Truncate(detail, maxText)))
 		return nil
 	}
 	checked, issues := c.env.Compile(expression)
@@ -330,14 +330,12 @@ func (r *Rule) ReadFields(related string) *Fields {
 	return &Fields{}
 }
 
-// maxText bounds what an expression yields, and what is said about it, in bytes.
-const maxText = 1024
-
-// Excerpt is the beginning of an expression, enough to recognise it in a message.
-func Excerpt(expression string) string {
-	const enough = 80
-	return text.Short(expression, enough)
-}
+const (
+	// maxText bounds what an expression yields, and what is said about it, in bytes.
+	maxText = 1024
+	// maxExcerpt is how much of an expression is enough to recognise it in a message.
+	maxExcerpt = 80
+)
 
 // oneLine makes of CEL's drawing of where a mistake is a sentence fit for a condition.
 func oneLine(s string) string {

@@ -74,5 +74,5 @@ func forbidden(resource rule.Resource, source string) string {
 func unanswered(source string, since time.Time, cause string) string {
 	const enough = 200 // of a cause that nobody reads to its end
 	return fmt.Sprintf("the API server has not answered for %s since %s: %s; see whether it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, whether its APIService is Available (kubectl get apiservices)",
-		source, since.UTC().Format(time.RFC3339), text.Short(cause, enough))
+		source, since.UTC().Format(time.RFC3339), text.Truncate(cause, enough))
 }
