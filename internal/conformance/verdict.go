@@ -358,7 +358,7 @@ func unknownOutcome(reasons []string) requirementOutcome {
 		}
 	}
 	o := requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; ")}
-	if strings.Contains(o.message, "no permission") {
+	if strings.Contains(o.message, "permission to list and watch is missing") {
 		o.remediation = "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\"."
 	}
 	return o

@@ -22,10 +22,10 @@ var (
 func TestVerdicts(t *testing.T) {
 	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
 	blindDeployments := func(w *world) {
-		w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission to list deployments.apps")
+		w.inventory.Source("deployments.apps").SetState(facts.Failing, "cannot read deployments.apps: permission to list and watch is missing")
 	}
 	blindToEpsilon := func(w *world) {
-		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "no permission to list CRDs")
+		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "cannot read CRDs: permission to list and watch is missing")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -111,7 +111,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"the operator may not look": {
 			asks: "anyOf: [{component: alpha}]", given: blindDeployments,
-			verdict: v1alpha1.VerdictUnknown, says: "no permission to list deployments.apps", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, says: "cannot read deployments.apps: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"nobody has looked yet": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
@@ -155,11 +155,11 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a rival among the choices that the operator may not look for": {
 			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
-			verdict: v1alpha1.VerdictUnknown, says: "no permission to list CRDs", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"a rival that is not even named and that the operator may not look for": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
-			verdict: v1alpha1.VerdictUnknown, says: "no permission to list CRDs", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"a rival out of sight hides no absence": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", given: blindToEpsilon, verdict: v1alpha1.VerdictMissing,

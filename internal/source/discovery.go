@@ -67,12 +67,12 @@ func forbidden(resource rule.Resource, source string) string {
 	if group == "" {
 		group = `""`
 	}
-	return fmt.Sprintf("no permission to list and watch %s: grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
+	return fmt.Sprintf("cannot read %s: permission to list and watch is missing; grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
 }
 
 // unanswered says that a source cannot be read, since when, and what to look at.
 func unanswered(source string, since time.Time, cause string) string {
 	const enough = 200 // of a cause that nobody reads to its end
-	return fmt.Sprintf("the API server has not answered for %s since %s: %s; see whether it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, whether its APIService is Available (kubectl get apiservices)",
+	return fmt.Sprintf("cannot read %s: the API server has not answered since %s: %s; check that it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, that its APIService is Available (kubectl get apiservices)",
 		source, since.UTC().Format(time.RFC3339), text.Truncate(cause, enough))
 }

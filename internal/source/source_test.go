@@ -121,7 +121,7 @@ func TestSourceFollowsTheServer(t *testing.T) {
 		"a watch that may not be opened is no list": {
 			widgetKind,
 			&api{lists: listsWidgets, watches: func(_ int, _ string, w http.ResponseWriter) { status(w, 403, "Forbidden") }},
-			[]string{"lose Forbidden no permission to list and watch widgets.example.com: grant"},
+			[]string{"lose Forbidden cannot read widgets.example.com: permission to list and watch is missing; grant"},
 		},
 		"an expired watch is listed anew": {
 			widgetKind,
@@ -138,7 +138,7 @@ func TestSourceFollowsTheServer(t *testing.T) {
 				w.Header().Set("Retry-After", "5")
 				status(w, 429, "TooManyRequests")
 			}},
-			[]string{"lose Failing the API server has not answered for storageclasses.storage.k8s.io since"},
+			[]string{"lose Failing cannot read storageclasses.storage.k8s.io: the API server has not answered since"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

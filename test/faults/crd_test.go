@@ -120,7 +120,7 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 	says(v1alpha1.VerdictMissing, "serves no sprockets")
 	must(t, g.apply(ctx, object(sprocketService)))
 	must(t, g.apply(ctx, object(sprocketAPI)))
-	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "the API server has not answered for sprockets.gone.example.com since").Round(time.Second))
+	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
 	time.Sleep(5 * time.Second)
 	for _, requirement := range []string{"apps/app", "apps/agent", "widgets/ok", "storage/classes"} {
 		layer, name, _ := strings.Cut(requirement, "/")

@@ -22,11 +22,11 @@ type failing struct {
 }
 
 // answers is how a message begins of a kind that is not answered for.
-func answers(kind string) string { return "the API server has not answered for " + kind + " since 20" }
+func answers(kind string) string { return "cannot read " + kind + ": the API server has not answered since 20" }
 
 var failings = []failing{
 	{
-		"a watch that is forbidden", fault{path: "/runtimeclasses", watch: true, status: http.StatusForbidden}, "no permission to list and watch runtimeclasses.node.k8s.io: grant the verbs list and watch",
+		"a watch that is forbidden", fault{path: "/runtimeclasses", watch: true, status: http.StatusForbidden}, "cannot read runtimeclasses.node.k8s.io: permission to list and watch is missing; grant the verbs list and watch",
 		"node.k8s.io", "runtimeclasses", "{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: failing}, handler: runc}",
 	},
 	{
