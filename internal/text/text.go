@@ -16,12 +16,25 @@ const (
 // Printable returns a text in one line, with a space for everything that steers a terminal, turns the direction of writing or is
 // no UTF-8.
 func Printable(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// isPlain reports whether a text is printable ASCII alone, as nearly all are. It costs a tenth of looking each rune up.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Truncate cuts a text to at most so many bytes, which must be enough for the sign that something was cut off. It is not cut in the
