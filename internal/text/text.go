@@ -27,7 +27,7 @@ func Printable(s string) string {
 	}, s)
 }
 
-// isPlain reports whether a text is printable ASCII alone, as nearly all are. It costs a tenth of looking each rune up.
+// isPlain reports whether a text is printable ASCII alone, as nearly all are: no rune of it needs to be looked up.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
