@@ -17,11 +17,11 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// rebuildGap is the least time between two catalogs, so that a thousand definitions applied at once make a few.
-const rebuildGap = 100 * time.Millisecond
+// minRebuildInterval is the least time between two catalogs, so that a thousand definitions applied at once make a few.
+const minRebuildInterval = 100 * time.Millisecond
 
-// rereadAtLeast is how often the definitions are asked for at least while they cannot be read.
-const rereadAtLeast = 5 * time.Second
+// maxReadInterval is how often the definitions are asked for at least while they cannot be read.
+const maxReadInterval = 5 * time.Second
 
 // Definitions holds the definitions that are applied to the cluster, and puts the catalog in place that they make together
 // with the built-in ones. Every replica runs it, so that a standby recognises the same.
@@ -66,7 +66,7 @@ func (d *Definitions) NeedLeaderElection() bool { return false }
 // not answer yet is asked again: an operator that ended instead would be restarted ever less often, and come back minutes
 // after the API server.
 func (d *Definitions) Start(ctx context.Context) error {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, rereadAtLeast) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, maxReadInterval) {
 		err := d.readAll(ctx)
 		if err == nil {
 			break
@@ -90,7 +90,7 @@ func (d *Definitions) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(rebuildGap):
+		case <-time.After(minRebuildInterval):
 		}
 	}
 }
@@ -136,8 +136,8 @@ func (d *Definitions) drop(name string) {
 	}
 }
 
-// has tells whether a definition of this name is applied to the cluster.
-func (d *Definitions) has(name string) bool {
+// isApplied tells whether a definition of this name is applied to the cluster.
+func (d *Definitions) isApplied(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.applied[name] != nil
@@ -173,8 +173,8 @@ func (d *Definitions) rebuild() {
 	d.inventory.SetCatalog(c)
 }
 
-// unusable are the names of the applied definitions that have a mistake.
-func (d *Definitions) unusable() []string {
+// invalidNames are the names of the applied definitions that have a mistake.
+func (d *Definitions) invalidNames() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var names []string

@@ -44,7 +44,7 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 			was = fmt.Sprintf(" (was %s)", t.From)
 		}
 		name := t.Layer + "/" + t.Now.Name
-		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Diagnosis))
+		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+withSymptom(t.Now.Message, t.Diagnosis))
 	}
 	for _, e := range result.Diagnosed {
 		name := e.Layer + "/" + e.Now.Name
@@ -69,9 +69,9 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 	return found
 }
 
-// explained is a message with what is wrong with the pods behind it, where it does not say so itself. Often nothing is
+// withSymptom is a message with what is wrong with the pods behind it, where it does not say so itself. Often nothing is
 // known yet: diagnoses come a moment after the verdict, which waits for none.
-func explained(message string, leading *v1alpha1.Diagnosis) string {
+func withSymptom(message string, leading *v1alpha1.Diagnosis) string {
 	if leading == nil || strings.Contains(message, conformance.SymptomText(leading)) {
 		return message
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
-// published are the events on an evaluation, each as "kind reason note".
-func published(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []string {
+// eventTexts are the events on an evaluation, each as "kind reason note".
+func eventTexts(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []string {
 	var events []string
 	for _, n := range eventsOf(before, result) {
 		events = append(events, n.kind+" "+n.reason+" "+n.note)
@@ -42,11 +42,11 @@ func TestEventsOfVerdictsThatTurn(t *testing.T) {
 	turned := func(from, to v1alpha1.Verdict) conformance.Transition {
 		return conformance.Transition{Layer: "network", From: from, Now: v1alpha1.RequirementStatus{Name: "cni", Verdict: to, Message: "in words"}}
 	}
-	wantEvents(t, published(&before, &conformance.Result{Status: after, Transitions: []conformance.Transition{turned("Satisfied", "Missing")}}),
+	wantEvents(t, eventTexts(&before, &conformance.Result{Status: after, Transitions: []conformance.Transition{turned("Satisfied", "Missing")}}),
 		"Warning Missing network/cni (was Satisfied): in words", "Warning NotConformant so it is")
-	wantEvents(t, published(&after, &conformance.Result{Status: before, Transitions: []conformance.Transition{turned("Missing", "Satisfied")}}),
+	wantEvents(t, eventTexts(&after, &conformance.Result{Status: before, Transitions: []conformance.Transition{turned("Missing", "Satisfied")}}),
 		"Normal Satisfied network/cni (was Missing): in words", "Normal Conformant so it is")
-	wantEvents(t, published(&after, &conformance.Result{Status: after, Transitions: []conformance.Transition{turned("", "Satisfied"), turned("", "Missing")}}),
+	wantEvents(t, eventTexts(&after, &conformance.Result{Status: after, Transitions: []conformance.Transition{turned("", "Satisfied"), turned("", "Missing")}}),
 		"Warning Missing network/cni: in words")
 }
 
@@ -57,9 +57,9 @@ func TestAnEventNamesWhatIsWrongWithThePods(t *testing.T) {
 		now := v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictVersionMismatch, Message: message}
 		return &conformance.Result{Status: before, Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Diagnosis: why}}}
 	}
-	wantEvents(t, published(&before, turned("outside the range")),
+	wantEvents(t, eventTexts(&before, turned("outside the range")),
 		"Warning VersionMismatch apps/it (was Satisfied): outside the range; Deployment shop/web: CrashLoop")
-	wantEvents(t, published(&before, turned("down; Deployment shop/web: CrashLoop: it ends soon")),
+	wantEvents(t, eventTexts(&before, turned("down; Deployment shop/web: CrashLoop: it ends soon")),
 		"Warning VersionMismatch apps/it (was Satisfied): down; Deployment shop/web: CrashLoop: it ends soon")
 }
 
@@ -67,7 +67,7 @@ func TestAnEventForACauseThatIsFoundLate(t *testing.T) {
 	before := conformant("False")
 	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop", Meaning: "It ends soon."}
 	found := conformance.DiagnosedRequirement{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Diagnosis: why}
-	wantEvents(t, published(&before, &conformance.Result{Status: before, Diagnosed: []conformance.DiagnosedRequirement{found}}),
+	wantEvents(t, eventTexts(&before, &conformance.Result{Status: before, Diagnosed: []conformance.DiagnosedRequirement{found}}),
 		"Warning Diagnosed apps/it is Degraded because of Deployment shop/web: CrashLoop: It ends soon.")
 }
 
@@ -75,7 +75,7 @@ func TestALongNoteIsCutBetweenCharacters(t *testing.T) {
 	before := conformant("True")
 	after := conformant("False")
 	after.Conditions[0].Message = "x" + strings.Repeat("ü", 1000)
-	got := published(&before, &conformance.Result{Status: after})
+	got := eventTexts(&before, &conformance.Result{Status: after})
 	if len(got) != 1 || !utf8.ValidString(got[0]) || !strings.HasSuffix(got[0], "ü…") || len(got[0]) > 1024+len("Warning NotConformant ") {
 		t.Errorf("%d bytes: %q", len(got[0]), got)
 	}

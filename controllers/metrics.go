@@ -90,64 +90,64 @@ func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(series chan<- prometheus.Metric) {
-	s := showing(series)
-	s.show(buildDesc, 1, c.version, runtime.Version())
+	s := metricWriter(series)
+	s.write(buildDesc, 1, c.version, runtime.Version())
 	if isClosed(c.reconciler.Elected) { // so that no two replicas contradict each other
 		for name, state := range c.reconciler.states() {
 			if known := state.writer.metrics.Load(); known != nil {
-				s.profile(name, state.compiled.Load(), known.observedGeneration)
-				s.status(name, known.status)
+				s.writeProfile(name, state.compiled.Load(), known.observedGeneration)
+				s.writeStatus(name, known.status)
 			}
 		}
 	}
 	for _, found := range c.reconciler.Inventory.Snapshot().InstalledComponents() {
-		s.component(found)
+		s.writeComponent(found)
 	}
 }
 
-// showing sends series.
-type showing chan<- prometheus.Metric
+// metricWriter sends series.
+type metricWriter chan<- prometheus.Metric
 
-func (s showing) show(desc *prometheus.Desc, value float64, labels ...string) {
+func (s metricWriter) write(desc *prometheus.Desc, value float64, labels ...string) {
 	s <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
 }
 
-func (s showing) profile(name string, profile *compiledProfile, observedGeneration int64) {
-	s.show(profileDesc, 1, name, strconv.FormatBool(profile.spec.Suspend), string(profile.spec.Undeclared))
-	s.show(generationDesc, float64(profile.generation), name)
-	s.show(observedGenerationDesc, float64(observedGeneration), name)
+func (s metricWriter) writeProfile(name string, profile *compiledProfile, observedGeneration int64) {
+	s.write(profileDesc, 1, name, strconv.FormatBool(profile.spec.Suspend), string(profile.spec.Undeclared))
+	s.write(generationDesc, float64(profile.generation), name)
+	s.write(observedGenerationDesc, float64(observedGeneration), name)
 	for _, layer := range profile.spec.Layers {
 		for _, r := range layer.Requirements {
 			if r.Attestation != nil && r.Attestation.Expires != nil {
-				s.show(attestationDesc, float64(r.Attestation.Expires.Unix()), name, layer.Name, r.Name)
+				s.write(attestationDesc, float64(r.Attestation.Expires.Unix()), name, layer.Name, r.Name)
 			}
 		}
 	}
 }
 
-func (s showing) status(name string, status *v1alpha1.PlatformProfileStatus) {
+func (s metricWriter) writeStatus(name string, status *v1alpha1.PlatformProfileStatus) {
 	for _, condition := range status.Conditions {
 		for _, value := range []metav1.ConditionStatus{metav1.ConditionTrue, metav1.ConditionFalse, metav1.ConditionUnknown} {
 			is := 0.0
 			if condition.Status == value {
 				is = 1
 			}
-			s.show(conditionDesc, is, name, condition.Type, strings.ToLower(string(value)))
+			s.write(conditionDesc, is, name, condition.Type, strings.ToLower(string(value)))
 		}
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			s.show(requirementDesc, 1, name, layer.Name, r.Name, string(cmp.Or(r.Severity, v1alpha1.SeverityRequired)), r.Component, string(r.Verdict))
+			s.write(requirementDesc, 1, name, layer.Name, r.Name, string(cmp.Or(r.Severity, v1alpha1.SeverityRequired)), r.Component, string(r.Verdict))
 		}
 	}
 }
 
-func (s showing) component(found *inventory.Component) {
+func (s metricWriter) writeComponent(found *inventory.Component) {
 	if len(found.Installations) == 0 {
 		return
 	}
 	name, layer := found.Definition.Name, found.Definition.Layer
-	s.show(installationsDesc, float64(len(found.Installations)), name, layer)
+	s.write(installationsDesc, float64(len(found.Installations)), name, layer)
 	shown := make([]installationSeries, 0, len(found.Installations))
 	for _, i := range found.Installations {
 		shown = append(shown, installationSeries{i.Namespace, i.Version, i.Health})
@@ -156,7 +156,7 @@ func (s showing) component(found *inventory.Component) {
 	// Two copies that differ in nothing that a label shows are one series.
 	shown = slices.Compact(shown)
 	for _, i := range shown[:min(maxInstallationSeries, len(shown))] {
-		s.show(componentDesc, 1, name, layer, i.namespace, i.version, string(i.health))
+		s.write(componentDesc, 1, name, layer, i.namespace, i.version, string(i.health))
 	}
 }
 

@@ -46,13 +46,13 @@ func (c *sourceCollector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *sourceCollector) Collect(series chan<- prometheus.Metric) {
-	s := showing(series)
-	s.show(contactDesc, seconds(c.times.LastContact()))
+	s := metricWriter(series)
+	s.write(contactDesc, seconds(c.times.LastContact()))
 	for source, heard := range c.times.LastHeard() {
-		s.show(heardDesc, seconds(heard), source)
+		s.write(heardDesc, seconds(heard), source)
 	}
 	for source, state := range c.inventory.Snapshot().SourceStates() {
-		s.show(stateDesc, 1, source, state.String())
+		s.write(stateDesc, 1, source, state.String())
 	}
 }
 

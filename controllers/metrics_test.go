@@ -18,13 +18,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// metered is a reconciler whose cluster runs these workloads of one product, and its metrics.
-type metered struct {
+// metricsFixture is a reconciler whose cluster runs these workloads of one product, and its metrics.
+type metricsFixture struct {
 	*PlatformProfileReconciler
 	registry *prometheus.Registry
 }
 
-func newMetered(t *testing.T, workloads ...facts.Fact) metered {
+func newMetricsFixture(t *testing.T, workloads ...facts.Fact) metricsFixture {
 	t.Helper()
 	component, errs := catalog.Compile(&v1alpha1.PlatformComponent{
 		ObjectMeta: metav1.ObjectMeta{Name: "alpha"},
@@ -40,7 +40,7 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	found.Source("deployments.apps").Replace(workloads)
 	elected := make(chan struct{})
 	close(elected)
-	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
+	m := metricsFixture{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
 	if err := m.registry.Register(&collector{m.PlatformProfileReconciler, "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 }
 
 // series are all series as text, with their labels sorted.
-func (m metered) series(t *testing.T) []string {
+func (m metricsFixture) series(t *testing.T) []string {
 	t.Helper()
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -88,7 +88,7 @@ func deployment(namespace string, ready int32) *facts.Workload {
 
 // TestSeriesOfAProfile shows what is told of a profile whose new generation waits, and that all of it goes with the profile.
 func TestSeriesOfAProfile(t *testing.T) {
-	m := newMetered(t)
+	m := newMetricsFixture(t)
 	expires := metav1.NewTime(time.Unix(1_800_000_000, 0))
 	state := m.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
 	state.compiled.Store(&compiledProfile{
@@ -142,7 +142,7 @@ func TestSeriesOfInstallationsAreBounded(t *testing.T) {
 		workloads = append(workloads, deployment(fmt.Sprintf("tenant-%03d", i), 2))
 	}
 	workloads[copies-1] = deployment("tenant-broken", 1)
-	m := newMetered(t, workloads...)
+	m := newMetricsFixture(t, workloads...)
 	var infos []string
 	for _, series := range m.series(t) {
 		if strings.HasPrefix(series, "platformprofile_component_info{") {

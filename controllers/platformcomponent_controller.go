@@ -64,12 +64,12 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	compiled := r.Definitions.put(object)
-	if !isClosed(r.Elected) || !r.Schemas.match() {
+	if !isClosed(r.Elected) || !r.Schemas.isMatching() {
 		return reconcile.Result{}, nil
 	}
 	status := r.status(object, compiled)
 	stored := object.Status.DeepCopy()
-	stored.Conditions = ownOfDefinition(stored.Conditions)
+	stored.Conditions = managedConditions(stored.Conditions)
 	if equality.Semantic.DeepEqual(status, stored) {
 		return reconcile.Result{}, nil
 	}
@@ -88,7 +88,7 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 // status says whether a definition is in use, and what it finds.
 func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent, compiled *definition) *v1alpha1.PlatformComponentStatus {
 	status := object.Status.DeepCopy()
-	status.Conditions = ownOfDefinition(status.Conditions)
+	status.Conditions = managedConditions(status.Conditions)
 	status.ObservedGeneration = object.Generation
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
@@ -97,7 +97,7 @@ func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent,
 	}
 	_, overrides := r.Definitions.builtin[object.Name]
 	if len(compiled.errs) > 0 {
-		message := mistakes(compiled)
+		message := errorText(compiled)
 		if overrides {
 			message += "; the built-in definition stays in use"
 		}
@@ -121,15 +121,15 @@ func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent,
 	return status
 }
 
-// ownOfDefinition are those among stored conditions that the operator writes. Others may keep conditions of their own.
-func ownOfDefinition(stored []metav1.Condition) []metav1.Condition {
+// managedConditions are those among stored conditions that the operator writes. Others may keep conditions of their own.
+func managedConditions(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		return c.Type != v1alpha1.ConditionAccepted && c.Type != v1alpha1.ConditionReady && c.Type != v1alpha1.ConditionStalled
 	})
 }
 
-// mistakes lists what is wrong with a definition, each with the field's path.
-func mistakes(compiled *definition) string {
+// errorText lists what is wrong with a definition, each with the field's path.
+func errorText(compiled *definition) string {
 	const shown = 5
 	texts := make([]string, 0, shown)
 	for _, err := range compiled.errs[:min(shown, len(compiled.errs))] {
@@ -147,16 +147,16 @@ func mistakes(compiled *definition) string {
 func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(changed)).
+		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(specChanged)).
 		WatchesRawSource(source.Func(r.onChange)).
-		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: cacheSyncTimeout}).
+		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: newRateLimiter(), CacheSyncTimeout: cacheSyncTimeout}).
 		Complete(r)
 }
 
 func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(names ...string) {
 		for _, name := range names {
-			if ctx.Err() == nil && r.Definitions.has(name) {
+			if ctx.Err() == nil && r.Definitions.isApplied(name) {
 				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 			}
 		}
@@ -168,7 +168,7 @@ func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqu
 		case <-ctx.Done():
 		case <-r.Elected:
 			add(r.Inventory.Catalog().Names()...)
-			add(r.Definitions.unusable()...)
+			add(r.Definitions.invalidNames()...)
 		}
 	}()
 	return nil

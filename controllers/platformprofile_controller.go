@@ -27,8 +27,8 @@ import (
 )
 
 const (
-	// writeGap is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
-	writeGap = 200 * time.Millisecond
+	// minWriteInterval is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
+	minWriteInterval = 200 * time.Millisecond
 	// maxSyncWait is how long an evaluation waits at most for what its profile depends on to sync. What fails, or is not
 	// answered, is unreadable long before that; what is left then is a list that is on its way, and who evaluated and wrote
 	// meanwhile would take the API server's time from it.
@@ -61,7 +61,7 @@ type PlatformProfileReconciler struct {
 	// Now is the clock.
 	Now func() time.Time
 
-	reading  sync.Mutex               // held while it is found out what to read, and asked for: see read
+	readMu  sync.Mutex               // held while it is found out what to read, and asked for: see read
 	mu       sync.Mutex               // guards profiles, not the states in it
 	profiles map[string]*profileState // by the profiles' names
 }
@@ -100,7 +100,7 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 		return reconcile.Result{}, nil
 	}
 	state := r.stateOf(profile)
-	if !r.Schemas.match() || !r.Definitions.Ready() {
+	if !r.Schemas.isMatching() || !r.Definitions.Ready() {
 		return reconcile.Result{}, nil // once the CRDs match, and once the definitions are read, every known profile is queued again
 	}
 	r.compile(state, profile)
@@ -123,7 +123,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 	if wait := r.syncWait(state); wait > 0 {
 		return r.reportWait(ctx, state, profile, before, wait)
 	}
-	if wait := writeGap - time.Since(state.writer.lastWriteTime); wait > 0 {
+	if wait := minWriteInterval - time.Since(state.writer.lastWriteTime); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	start := time.Now()
@@ -138,7 +138,7 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 	if r.HasRecovered != nil && !r.HasRecovered() {
 		// After an outage everything is unreadable for a moment. Who wrote then would report a failure that is over. While it
 		// lasts, nothing could be written anyway.
-		return reconcile.Result{RequeueAfter: writeGap}, nil
+		return reconcile.Result{RequeueAfter: minWriteInterval}, nil
 	}
 	if err := state.writer.write(ctx, r.Client, profile, before.resourceVersion, &result.Status); err != nil {
 		return retryConflict(err)
@@ -181,7 +181,7 @@ func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profi
 		return reconcile.Result{RequeueAfter: delay}, nil
 	}
 	status := before.status.DeepCopy()
-	status.Conditions = conformance.OwnConditions(status.Conditions)
+	status.Conditions = conformance.ManagedConditions(status.Conditions)
 	if meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: profile.Generation,
 		Message: "waiting for everything that the profile asks for to be read for the first time",
@@ -197,10 +197,10 @@ func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profi
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	everywhere := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(changed)).
+		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(specChanged)).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
-			RateLimiter:           retries(),
+			RateLimiter:           newRateLimiter(),
 			CacheSyncTimeout:      cacheSyncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
 			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
@@ -211,9 +211,9 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// changed passes what has another spec, and what is another object of the same name: one that was deleted and created again
+// specChanged passes what has another spec, and what is another object of the same name: one that was deleted and created again
 // while the watch was broken comes as an update, of the same generation.
-var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
+var specChanged = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
 	UpdateFunc: func(e ctrlevent.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
 })
 
@@ -221,8 +221,8 @@ var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Fun
 // because the API server does: until then it is not ready, and says so.
 const cacheSyncTimeout = 24 * time.Hour
 
-// retries must not outlast an outage by minutes.
-func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+// newRateLimiter must not outlast an outage by minutes.
+func newRateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 5*time.Second)
 }
 
@@ -239,7 +239,7 @@ func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workq
 	addAll := func() { add(func(*profileState) bool { return true }) }
 	r.Inventory.OnChange(func(change inventory.Change) {
 		if change.Catalog || isClosed(r.Elected) { // a standby evaluates nothing; it compiles
-			add(func(state *profileState) bool { return state.isConcerned(change) })
+			add(func(state *profileState) bool { return state.isAffectedBy(change) })
 		}
 	})
 	r.Schemas.onChange(addAll)

@@ -49,7 +49,7 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 		}}}}}
 		state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: resource}})
 		state.compiled.Store(&compiledProfile{Profile: conformance.Compile(spec, c), spec: spec})
-		r.read(c)
+		r.updateReads(c)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -77,7 +77,7 @@ func TestQueue(t *testing.T) {
 		Schemas: &Schemas{mismatch: "not read"}, Elected: elected,
 	}
 	state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
-	queue := workqueue.NewTypedRateLimitingQueue(retries())
+	queue := workqueue.NewTypedRateLimitingQueue(newRateLimiter())
 	defer queue.ShutDown()
 	if err := r.onInventory(t.Context(), queue); err != nil {
 		t.Fatal(err)

@@ -29,8 +29,8 @@ import (
 const (
 	// revisionAnnotation is a hash of a generated CRD, which make generate writes.
 	revisionAnnotation = "platformprofile.dev/schema-revision"
-	// schemasPatience is how long to wait for the CRDs. Where they cannot be read, they count as the operator's own.
-	schemasPatience = 10 * time.Second
+	// schemaSyncTimeout is how long to wait for the CRDs. Where they cannot be read, they count as the operator's own.
+	schemaSyncTimeout = 10 * time.Second
 )
 
 // Schemas compares the CRDs of the two kinds with those that the operator was built with, at the start and whenever one of
@@ -98,7 +98,7 @@ func (s *Schemas) Start(ctx context.Context) error {
 		informers[name], synced = informer, append(synced, informer.HasSynced)
 		go informer.RunWithContext(ctx)
 	}
-	patience, cancel := context.WithTimeout(ctx, schemasPatience)
+	patience, cancel := context.WithTimeout(ctx, schemaSyncTimeout)
 	defer cancel()
 	if !cache.WaitForCacheSync(patience.Done(), synced...) && ctx.Err() == nil {
 		s.log.Info("the CRDs of the operator cannot be read: they are taken to be of its version")
@@ -179,8 +179,8 @@ func (s *Schemas) Ready(*http.Request) error {
 	return nil
 }
 
-// match tells whether the CRDs are the operator's own.
-func (s *Schemas) match() bool { return s.Ready(nil) == nil }
+// isMatching tells whether the CRDs are the operator's own.
+func (s *Schemas) isMatching() bool { return s.Ready(nil) == nil }
 
 // onChange has a listener called whenever the CRDs begin or cease to match.
 func (s *Schemas) onChange(listener func()) {

@@ -64,7 +64,7 @@ func (r *PlatformProfileReconciler) forget(name string) {
 	delete(r.profiles, name)
 	r.mu.Unlock()
 	if isKnown {
-		r.read(r.Inventory.Catalog())
+		r.updateReads(r.Inventory.Catalog())
 	}
 }
 
@@ -77,15 +77,15 @@ func (r *PlatformProfileReconciler) compile(state *profileState, profile *v1alph
 	spec := profile.Spec.DeepCopy()
 	state.waitingSince.Store(nil)
 	state.compiled.Store(&compiledProfile{conformance.Compile(spec, current), spec, profile.Generation, current})
-	r.read(current)
+	r.updateReads(current)
 }
 
-// read has the resources read that profiles and definitions ask for. The lock keeps the order: what is asked for last is
+// updateReads has the resources read that profiles and definitions ask for. The lock keeps the order: what is asked for last is
 // what was found last, else nothing would be read for a profile that was compiled meanwhile. It is not mu, because the reader
 // changes the inventory, whose listener takes mu.
-func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
+func (r *PlatformProfileReconciler) updateReads(c *catalog.Catalog) {
+	r.readMu.Lock()
+	defer r.readMu.Unlock()
 	instances := slices.Clone(c.Instances())
 	for _, state := range r.states() {
 		if compiled := state.compiled.Load(); compiled != nil && !compiled.spec.Suspend {
@@ -95,9 +95,9 @@ func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
 	r.Reader.Read(instances, c.ConfigMaps())
 }
 
-// isConcerned reports whether the profile must be reconciled because of a change. One that is not compiled yet is queued
+// isAffectedBy reports whether the profile must be reconciled because of a change. One that is not compiled yet is queued
 // when it can be, and then sees all changes that were before.
-func (s *profileState) isConcerned(change inventory.Change) bool {
+func (s *profileState) isAffectedBy(change inventory.Change) bool {
 	compiled := s.compiled.Load()
 	switch {
 	case change.Catalog, change.Synced && s.waitingSince.Load() != nil:

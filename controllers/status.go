@@ -105,7 +105,7 @@ func convert(status, into any) error {
 // that. One to an object that is gone needs none.
 func retryConflict(err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: writeGap}, nil
+		return reconcile.Result{RequeueAfter: minWriteInterval}, nil
 	}
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }

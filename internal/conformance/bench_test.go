@@ -55,7 +55,7 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *ru
 	feed := i.Source("deployments.apps")
 	var all []facts.Fact
 	for n := range 50 {
-		all = append(all, running("net", fmt.Sprintf("example/c%d:1.2.3", n)))
+		all = append(all, healthyDeployment("net", fmt.Sprintf("example/c%d:1.2.3", n)))
 	}
 	feed.Replace(all)
 	i.Source("daemonsets.apps").Replace(nil)
@@ -109,7 +109,7 @@ func TestEvaluateChangesNothing(t *testing.T) {
 	p, i, feed, resource := fifty(t)
 	resource.Put(thing(t, "00007", "Failed"))
 	i.Rules.Flush()
-	feed.Put(broken("net", "example/c7:1.2.3"))
+	feed.Put(degradedDeployment("net", "example/c7:1.2.3"))
 	before := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, time.Now()).Status
 	copied, now, snapshot := before.DeepCopy(), time.Now(), i.Snapshot()
 	results := make([]Result, 8)
@@ -139,9 +139,9 @@ func BenchmarkEvaluate(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		b.StopTimer()
-		w := running("net", "example/c7:1.2.3")
+		w := healthyDeployment("net", "example/c7:1.2.3")
 		if n++; n%2 == 1 {
-			w = broken("net", "example/c7:1.2.3")
+			w = degradedDeployment("net", "example/c7:1.2.3")
 		}
 		feed.Put(w)
 		s := i.Snapshot()
@@ -194,7 +194,7 @@ func BenchmarkSame(b *testing.B) {
 	other := status.DeepCopy()
 	b.ReportAllocs()
 	for b.Loop() {
-		if !isSame(&status, other) {
+		if !isEqual(&status, other) {
 			b.Fatal("they differ")
 		}
 	}

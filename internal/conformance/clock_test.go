@@ -16,11 +16,11 @@ const aYear = 365 * 24 * time.Hour
 // TestAClockThatWasAheadHoldsNothingBack shows that a grace period ends when it is due by the clock as it is, although the failure
 // was dated by one that was a year ahead.
 func TestAClockThatWasAheadHoldsNothingBack(t *testing.T) {
-	w := newWorld(t, "gracePeriod: 5m\n"+asks("anyOf: [{component: alpha}]"))
-	w.runs(running("net", "example/alpha:v1.0.0"))
+	w := newWorld(t, "gracePeriod: 5m\n"+specWith("anyOf: [{component: alpha}]"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.evaluate()
 	w.now = w.now.Add(aYear)
-	w.runs()
+	w.setDeployments()
 	w.evaluate()
 	w.wantConformant(metav1.ConditionTrue, ReasonGrace)
 
@@ -63,7 +63,7 @@ func timesIn(v reflect.Value) []metav1.Time {
 
 // TestAnAttestationFollowsTheClock shows that one is expired exactly while the clock says so, wherever it jumps.
 func TestAnAttestationFollowsTheClock(t *testing.T) {
-	w := newWorld(t, asks("attestation: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
+	w := newWorld(t, specWith("attestation: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
 	for _, jump := range []time.Duration{0, aYear, -2 * aYear, aYear, aYear, -aYear} {
 		w.now = w.now.Add(jump)
 		w.evaluate()
@@ -81,14 +81,14 @@ func TestAnAttestationFollowsTheClock(t *testing.T) {
 // verdicts are right, that a failure older than the grace period is told, and that nothing is written when nothing changed.
 func TestAnyClock(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, "gracePeriod: 5m\n"+asks("anyOf: [{component: alpha}]"))
-		w.runs(running("net", "example/alpha:v1.0.0"))
+		w := newWorld(t, "gracePeriod: 5m\n"+specWith("anyOf: [{component: alpha}]"))
+		w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 		w.evaluate()
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
 			w.now = w.now.Add(time.Duration(rapid.Int64Range(int64(-aYear/time.Second), int64(aYear/time.Second)).Draw(rt, "jump")) * time.Second / time.Duration(rapid.SampledFrom([]int{1, 3600, 86400}).Draw(rt, "scale")))
 			there := rapid.Bool().Draw(rt, "there")
-			if w.runs(); there {
-				w.runs(running("net", "example/alpha:v1.0.0"))
+			if w.setDeployments(); there {
+				w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 			}
 			result := w.evaluate()
 			if result.RequeueAfter <= 0 {

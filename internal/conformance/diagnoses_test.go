@@ -42,7 +42,7 @@ layers:
   - {name: nicer, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: cni, anyOf: [{component: alpha}]}
   - {name: registry, anyOf: [{component: gamma}]}`)
-	w.runs(broken("net", "example/alpha:v1"), broken("net", "example/beta:v1"), broken("reg", "example/gamma:v1"))
+	w.setDeployments(degradedDeployment("net", "example/alpha:v1"), degradedDeployment("net", "example/beta:v1"), degradedDeployment("reg", "example/gamma:v1"))
 	w.ails("net", "alpha", diagnosis.NotReady, diagnosis.CrashLoop)
 	w.ails("net", "beta", diagnosis.NodeLost, diagnosis.CrashLoop)
 	w.ails("reg", "gamma", diagnosis.Unschedulable)
@@ -64,7 +64,7 @@ layers:
 		t.Error("evaluating it again wrote another status")
 	}
 
-	w.runs(running("net", "example/alpha:v1"), running("net", "example/beta:v1"), running("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1"), healthyDeployment("net", "example/beta:v1"), healthyDeployment("reg", "example/gamma:v1"))
 	w.evaluate()
 	if len(w.status.Diagnoses) > 0 || w.status.DiagnosesOmitted > 0 {
 		t.Errorf("all is well, and the status shows %q and %d more", w.shown(), w.status.DiagnosesOmitted)
@@ -72,18 +72,18 @@ layers:
 }
 
 func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: gamma}], health: Any"))
-	w.runs(broken("reg", "example/gamma:v1"))
+	w := newWorld(t, specWith("anyOf: [{component: gamma}], health: Any"))
+	w.setDeployments(degradedDeployment("reg", "example/gamma:v1"))
 	if result := w.evaluate(); result.Transitions[0].Diagnosis != nil || result.Transitions[0].IsFailure() {
 		t.Fatalf("%+v", result.Transitions)
 	}
-	w.declare(asks("anyOf: [{component: gamma}]"))
+	w.setSpec(specWith("anyOf: [{component: gamma}]"))
 	w.ails("reg", "gamma", diagnosis.NotReady, diagnosis.CrashLoop)
 	result := w.evaluate()
 	if len(result.Transitions) != 1 || !result.Transitions[0].IsFailure() || SymptomText(result.Transitions[0].Diagnosis) != "Deployment reg/gamma: CrashLoop" {
 		t.Errorf("%+v", result.Transitions)
 	}
-	w.runs(running("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("reg", "example/gamma:v1"))
 	w.ails("reg", "gamma")
 	if result := w.evaluate(); len(result.Transitions) != 1 || result.Transitions[0].Diagnosis != nil {
 		t.Errorf("what holds again is diagnosed: %+v", result.Transitions)
@@ -91,8 +91,8 @@ func TestATurnCarriesTheDiagnosisThatIsKnown(t *testing.T) {
 }
 
 func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: gamma}]"))
-	w.runs(broken("reg", "example/gamma:v1"))
+	w := newWorld(t, specWith("anyOf: [{component: gamma}]"))
+	w.setDeployments(degradedDeployment("reg", "example/gamma:v1"))
 	if result := w.evaluate(); len(result.Transitions) != 1 || len(result.Diagnosed) > 0 {
 		t.Fatalf("%+v", result)
 	}
@@ -105,10 +105,10 @@ func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
 	if result := w.evaluate(); !result.Changed || len(result.Diagnosed) > 0 {
 		t.Errorf("another symptom of the same pods is news again: %+v", result.Diagnosed)
 	}
-	w.runs(running("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("reg", "example/gamma:v1"))
 	w.ails("reg", "gamma")
 	w.evaluate()
-	w.runs(broken("reg", "example/gamma:v1"))
+	w.setDeployments(degradedDeployment("reg", "example/gamma:v1"))
 	w.evaluate()
 	w.ails("reg", "gamma", diagnosis.CrashLoop)
 	if result := w.evaluate(); len(result.Diagnosed) != 1 {
@@ -117,14 +117,14 @@ func TestACauseThatIsFoundLateIsNewsOnce(t *testing.T) {
 }
 
 func TestWorkloadsThatNobodyDiagnosesAreCounted(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: gamma}]"))
+	w := newWorld(t, specWith("anyOf: [{component: gamma}]"))
 	var all []*facts.Workload
 	for n := range 40 {
-		one := broken("reg", "example/gamma:v1")
+		one := degradedDeployment("reg", "example/gamma:v1")
 		one.Name = fmt.Sprintf("gamma-%02d", n)
 		all = append(all, one)
 	}
-	w.runs(all...)
+	w.setDeployments(all...)
 	w.ails("reg", "gamma-00", diagnosis.CrashLoop)
 	w.evaluate()
 	if got := len(w.inventory.Snapshot().DegradedWorkloads()); got != 32 {

@@ -20,7 +20,7 @@ undeclared: Report
 layers:
 - name: network
   requirements: [{name: cni, capability: cni}, {name: other, anyOf: [{component: delta}]}]`)
-	w.runs(running("net", "example/alpha:v1.0.0"), broken("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"), degradedDeployment("reg", "example/gamma:v1"))
 	first := w.evaluate()
 	if !first.Changed || len(first.Transitions) != 2 || first.RequeueAfter != 10*time.Minute {
 		t.Fatalf("the first evaluation: changed %v, transitions %v, again in %s", first.Changed, first.Transitions, first.RequeueAfter)
@@ -37,17 +37,17 @@ layers:
 }
 
 func TestTimesSayWhenThingsTurned(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: alpha, version: \">=2\"}]"))
+	w := newWorld(t, specWith("anyOf: [{component: alpha, version: \">=2\"}]"))
 	start := w.now
-	w.runs(running("net", "example/alpha:v2.0.0"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v2.0.0"))
 	w.evaluate()
 	step := func(workloads ...*facts.Workload) (v1alpha1.RequirementStatus, Result) {
 		w.now = w.now.Add(time.Minute)
-		w.runs(workloads...)
+		w.setDeployments(workloads...)
 		result := w.evaluate()
 		return w.requirement("it"), result
 	}
-	if got, _ := step(running("net", "example/alpha:v2.0.1")); got.LastTransitionTime != nil || got.Version != "2.0.1" {
+	if got, _ := step(healthyDeployment("net", "example/alpha:v2.0.1")); got.LastTransitionTime != nil || got.Version != "2.0.1" {
 		t.Errorf("another version in range: transition at %v, version %s", got.LastTransitionTime, got.Version)
 	}
 	down, result := step()
@@ -57,11 +57,11 @@ func TestTimesSayWhenThingsTurned(t *testing.T) {
 	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].IsFailure() || result.Transitions[0].Layer != "network" {
 		t.Errorf("the transition is %+v", result.Transitions)
 	}
-	old, _ := step(running("net", "example/alpha:v1.0.0"))
+	old, _ := step(healthyDeployment("net", "example/alpha:v1.0.0"))
 	if !old.LastTransitionTime.Time.Equal(start.Add(3*time.Minute)) || !old.FailingSince.Time.Equal(start.Add(2*time.Minute)) {
 		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
 	}
-	up, result := step(running("net", "example/alpha:v2.0.0"))
+	up, result := step(healthyDeployment("net", "example/alpha:v2.0.0"))
 	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].IsFailure() {
 		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
 	}
@@ -77,7 +77,7 @@ layers:
   requirements: [{name: cni, capability: cni}]
 - name: service-mesh
   requirements: [{name: registry, anyOf: [{component: gamma}]%s}]`
-	alpha, gamma := running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0")
+	alpha, gamma := healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v1.0.0")
 	for name, test := range map[string]struct {
 		spec       string
 		runs       []*facts.Workload
@@ -119,7 +119,7 @@ layers:
 		},
 		"nobody could look whether something undeclared is there": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
-			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: cannot tell",
+			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: Unknown",
 		},
 		"nobody could look where something undeclared is only reported": {
 			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
@@ -128,7 +128,7 @@ layers:
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.spec)
-			w.runs(test.runs...)
+			w.setDeployments(test.runs...)
 			if test.blind {
 				w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission")
 			}
@@ -163,7 +163,7 @@ layers:
   - {name: unread, rule: {resource: {resource: nodes}, expression: "true", message: m}}
   - {name: nice, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: nicer, severity: Recommended, anyOf: [{component: gamma}]}`)
-	w.runs(running("net", "example/alpha:v1.0.0"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.evaluate()
 	if got, want := *w.status.Summary, (v1alpha1.Summary{Required: 3, Satisfied: 1, Failed: 1, Unknown: 1, Recommended: 2, RecommendedSatisfied: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -177,8 +177,8 @@ layers:
 func TestUndeclaredPolicies(t *testing.T) {
 	for policy, want := range map[string]string{"Ignore": "", "Report": "gamma 1.0.0 reg", "Forbid": "gamma 1.0.0 reg"} {
 		t.Run(policy, func(t *testing.T) {
-			w := newWorld(t, "undeclared: "+policy+"\n"+asks("capability: cni"))
-			w.runs(running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0"))
+			w := newWorld(t, "undeclared: "+policy+"\n"+specWith("capability: cni"))
+			w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v1.0.0"))
 			w.evaluate()
 			got := ""
 			for _, u := range w.status.Undeclared {
@@ -198,15 +198,15 @@ func TestUndeclaredPolicies(t *testing.T) {
 }
 
 func TestGracePeriod(t *testing.T) {
-	spec := "gracePeriod: 5m\n" + asks("anyOf: [{component: alpha}]")
-	up := running("net", "example/alpha:v1.0.0")
+	spec := "gracePeriod: 5m\n" + specWith("anyOf: [{component: alpha}]")
+	up := healthyDeployment("net", "example/alpha:v1.0.0")
 
 	t.Run("True stays True until it passes", func(t *testing.T) {
 		w := newWorld(t, spec)
-		w.runs(up)
+		w.setDeployments(up)
 		w.evaluate()
 		w.wantConformant("True", ReasonAllHold)
-		w.runs()
+		w.setDeployments()
 		result := w.evaluate()
 		w.wantConformant("True", ReasonGrace)
 		if got := w.requirement("it").Verdict; got != v1alpha1.VerdictMissing {
@@ -229,13 +229,13 @@ func TestGracePeriod(t *testing.T) {
 	})
 	t.Run("a failure that mends within it is never seen", func(t *testing.T) {
 		w := newWorld(t, spec)
-		w.runs(up)
+		w.setDeployments(up)
 		w.evaluate()
 		since := w.condition("Conformant").LastTransitionTime
-		w.runs()
+		w.setDeployments()
 		w.now = w.now.Add(time.Minute)
 		w.evaluate()
-		w.runs(up)
+		w.setDeployments(up)
 		w.now = w.now.Add(time.Minute)
 		w.evaluate()
 		w.wantConformant("True", ReasonAllHold)
@@ -268,8 +268,8 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "layers: [{name: network, requirements: [{name: fine, anyOf: [{component: beta}]}, {name: it, "+test.asks+"}]}]")
-			w.runs(running("net", "example/beta:v1.0.0"))
-			w.holds(backups, map[string]any{})
+			w.setDeployments(healthyDeployment("net", "example/beta:v1.0.0"))
+			w.setObjects(backups, map[string]any{})
 			first := w.evaluate()
 			stalled := w.condition(v1alpha1.ConditionStalled)
 			if stalled.Status != "True" || stalled.Reason != ReasonInvalidSpec {
@@ -295,10 +295,10 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 }
 
 func TestStallingEndsWithTheMistake(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: alhpa}]"))
+	w := newWorld(t, specWith("anyOf: [{component: alhpa}]"))
 	w.evaluate()
-	w.runs(running("net", "example/alpha:v1.0.0"))
-	w.declare(asks("anyOf: [{component: alpha}]"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
+	w.setSpec(specWith("anyOf: [{component: alpha}]"))
 	w.evaluate()
 	if got, want := w.conditionTypes(), []string{"Conformant", "NetworkConformant", "Ready"}; !slices.Equal(got, want) {
 		t.Errorf("the conditions are %v, want %v", got, want)
@@ -353,7 +353,7 @@ func TestMessagesAreBounded(t *testing.T) {
 }
 
 func TestSuspendedKeepsWhatWasFound(t *testing.T) {
-	w := newWorld(t, asks("capability: cni"))
+	w := newWorld(t, specWith("capability: cni"))
 	w.evaluate()
 	later := w.now.Add(time.Hour)
 	suspended, changed := SuspendedStatus(&w.status, 2, later)

@@ -61,7 +61,7 @@ func FuzzProfile(f *testing.F) {
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
 	})
-	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(keep(f, map[string]any{"text": hostile}))
+	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(pruneObjects(f, map[string]any{"text": hostile}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		profiles, err := manifest.Profiles(bytes.NewReader(data))

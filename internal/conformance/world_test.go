@@ -113,16 +113,16 @@ func newWorld(t *testing.T, layers string) *world {
 	w.inventory.Source("daemonsets.apps").Replace(nil)
 	w.inventory.Source("statefulsets.apps").Replace(nil)
 	w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
-	w.runs()
-	w.declare(layers)
+	w.setDeployments()
+	w.setSpec(layers)
 	return w
 }
 
-// declare puts another spec in place. Each is read as the API server reads it.
-func (w *world) declare(spec string) {
+// setSpec puts another spec in place. Each is read as the API server reads it.
+func (w *world) setSpec(spec string) {
 	w.t.Helper()
 	profiles, err := manifest.Profiles(strings.NewReader(
-		"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: test}\nspec:\n" + indent(spec)))
+		"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: test}\nspec:\n" + indentText(spec)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -130,17 +130,17 @@ func (w *world) declare(spec string) {
 	w.inventory.Rules.SetInstances(slices.Concat(w.inventory.Catalog().Instances(), w.profile.Instances()))
 }
 
-func indent(text string) string {
+func indentText(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ") + "\n"
 }
 
-// asks wraps a requirement into a spec.
-func asks(requirement string) string {
+// specWith wraps a requirement into a spec.
+func specWith(requirement string) string {
 	return "layers: [{name: network, requirements: [{name: it, " + requirement + "}]}]"
 }
 
-// runs makes these Deployments all that the cluster runs.
-func (w *world) runs(workloads ...*facts.Workload) {
+// setDeployments makes these Deployments all that the cluster runs.
+func (w *world) setDeployments(workloads ...*facts.Workload) {
 	w.workloads = nil
 	for _, workload := range workloads {
 		w.workloads = append(w.workloads, workload)
@@ -148,13 +148,13 @@ func (w *world) runs(workloads ...*facts.Workload) {
 	w.inventory.Source("deployments.apps").Replace(w.workloads)
 }
 
-// holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
-func (w *world) holds(resource rule.Resource, objects ...any) {
+// setObjects makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
+func (w *world) setObjects(resource rule.Resource, objects ...any) {
 	w.t.Helper()
-	w.inventory.Rules.Source(resource).Replace(keep(w.t, objects...))
+	w.inventory.Rules.Source(resource).Replace(pruneObjects(w.t, objects...))
 }
 
-func keep(t testing.TB, objects ...any) []rule.Object {
+func pruneObjects(t testing.TB, objects ...any) []rule.Object {
 	t.Helper()
 	var all []rule.Object
 	for i, object := range objects {
@@ -218,8 +218,8 @@ func (w *world) conditionTypes() []string {
 	return types
 }
 
-// running is a Deployment of two pods, all of them up to date and available.
-func running(namespace, image string) *facts.Workload {
+// healthyDeployment is a Deployment of two pods, all of them up to date and available.
+func healthyDeployment(namespace, image string) *facts.Workload {
 	parsed, ok := facts.ParseImage(image)
 	if !ok {
 		panic(image)
@@ -234,16 +234,16 @@ func running(namespace, image string) *facts.Workload {
 	}
 }
 
-// broken lacks one of its pods outside any rollout.
-func broken(namespace, image string) *facts.Workload {
-	w := running(namespace, image)
+// degradedDeployment lacks one of its pods outside any rollout.
+func degradedDeployment(namespace, image string) *facts.Workload {
+	w := healthyDeployment(namespace, image)
 	w.Rollout.Ready, w.Rollout.Available = 1, 1
 	return w
 }
 
-// rolling is within a rollout that its controller reports progress of.
-func rolling(namespace, image string) *facts.Workload {
-	w := broken(namespace, image)
+// progressingDeployment is within a rollout that its controller reports progress of.
+func progressingDeployment(namespace, image string) *facts.Workload {
+	w := degradedDeployment(namespace, image)
 	w.Rollout.Updated, w.Rollout.Reason = 1, "ReplicaSetUpdated"
 	return w
 }

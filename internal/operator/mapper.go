@@ -14,10 +14,10 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// ownKinds maps the kinds that the operator writes, and no others: Events, which every cluster serves, and its own, of which all
+// restMapper maps the kinds that the operator writes, and no others: Events, which every cluster serves, and its own, of which all
 // is known but whether the cluster serves them. The manager's usual mapper asks for everything that a cluster serves, and with
 // hundreds of CRDs that takes the API server a while and this program megabytes.
-type ownKinds struct {
+type restMapper struct {
 	meta.RESTMapper
 	discovery discovery.ServerResourcesInterface
 
@@ -25,7 +25,7 @@ type ownKinds struct {
 	served bool
 }
 
-func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
+func newRESTMapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
 	if err != nil {
 		return nil, err
@@ -35,11 +35,11 @@ func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, err
 	for _, kind := range []string{"PlatformProfile", "PlatformComponent"} {
 		known.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	return &ownKinds{RESTMapper: known, discovery: d}, nil
+	return &restMapper{RESTMapper: known, discovery: d}, nil
 }
 
 // RESTMapping returns how a kind is served: for one that is not, an error that meta.IsNoMatchError knows.
-func (m *ownKinds) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+func (m *restMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
 	mapping, err := m.RESTMapper.RESTMapping(kind, versions...)
 	if err != nil || kind.Group != v1alpha1.GroupVersion.Group {
 		return mapping, err

@@ -49,10 +49,10 @@ type options struct {
 	metricsCertDir  string
 	probeAddress    string
 	pprofAddress    string
-	elect           bool
+	leaderElect           bool
 	leaseNamespace  string
 	watchSilence    time.Duration
-	lease           time.Duration
+	leaseDuration           time.Duration
 	verbosity       int
 	development     bool
 	version         bool
@@ -60,7 +60,7 @@ type options struct {
 
 // Run runs the operator until a signal ends it, and returns its exit code.
 func Run(args []string, errOut io.Writer) int {
-	o, err := parse(args, errOut)
+	o, err := parseFlags(args, errOut)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
@@ -80,7 +80,7 @@ func Run(args []string, errOut io.Writer) int {
 	return 0
 }
 
-func parse(args []string, errOut io.Writer) (*options, error) {
+func parseFlags(args []string, errOut io.Writer) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("operator", flag.ContinueOnError)
 	f.SetOutput(errOut)
@@ -90,10 +90,10 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder of tls.crt and tls.key to serve metrics with, read again when they change; otherwise a certificate made at the start")
 	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `where to serve /healthz and /readyz; "0" serves none`)
 	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
-	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "agree with other replicas on who writes")
 	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
 	f.DurationVar(&o.watchSilence, "watch-silence", source.DefaultWatchSilence, "restart a watch that received no event or bookmark for this long; the API server sends a bookmark every minute")
-	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long the lease of a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
+	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second, "how long the lease of a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
 	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
 	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
 	f.BoolVar(&o.version, "version", false, "print the version and end")
@@ -103,8 +103,8 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 		return nil, err
 	case f.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q: the operator has flags alone", f.Arg(0))
-	case o.lease < leastLease || o.lease%time.Second != 0:
-		err = fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.lease, leastLease)
+	case o.leaseDuration < minLeaseDuration || o.leaseDuration%time.Second != 0:
+		err = fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.leaseDuration, minLeaseDuration)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(errOut, err)
@@ -112,8 +112,8 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	return o, err
 }
 
-// leastLease is the shortest lease that a busy API server lets anybody keep.
-const leastLease = 5 * time.Second
+// minLeaseDuration is the shortest lease that a busy API server lets anybody keep.
+const minLeaseDuration = 5 * time.Second
 
 func (o *options) run(ctx context.Context) error {
 	config, err := ctrl.GetConfig()
@@ -123,7 +123,7 @@ func (o *options) run(ctx context.Context) error {
 	config.UserAgent = userAgent
 	// Between the operator and its API server there is a cluster's network: packing lists costs both more than it saves.
 	config.DisableCompression = true
-	noticeDeadConnections()
+	configureConnectionChecks()
 	clients, err := source.NewClients(config)
 	if err != nil {
 		return err
@@ -133,17 +133,17 @@ func (o *options) run(ctx context.Context) error {
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
-	served, err := o.metrics()
+	served, err := o.metricsOptions()
 	if err != nil {
 		return err
 	}
 	patience := 10 * time.Second
 	// In proportion to the lease as Kubernetes' own controllers have them: 10 and 2 seconds of 15.
-	renewDeadline, retryPeriod := o.lease*2/3, o.lease*2/15
+	renewDeadline, retryPeriod := o.leaseDuration*2/3, o.leaseDuration*2/15
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
-		MapperProvider: newOwnKinds,
-		NewClient:      newImpatientClient,
+		MapperProvider: newRESTMapper,
+		NewClient:      newStatusClient,
 		Metrics:        served,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
@@ -154,10 +154,10 @@ func (o *options) run(ctx context.Context) error {
 		PprofBindAddress:        o.pprofAddress,
 		GracefulShutdownTimeout: &patience,
 
-		LeaderElection:          o.elect,
+		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: o.leaseNamespace,
-		LeaseDuration:           &o.lease,
+		LeaseDuration:           &o.leaseDuration,
 		RenewDeadline:           &renewDeadline,
 		RetryPeriod:             &retryPeriod,
 		// The program ends with the manager, so that nobody writes once the lease is given back.
@@ -181,9 +181,9 @@ func (o *options) run(ctx context.Context) error {
 	return err
 }
 
-// newImpatientClient returns the client that writes statuses. An answer that does not come within a few seconds will not come
+// newStatusClient returns the client that writes statuses. An answer that does not come within a few seconds will not come
 // any more; what was asked is asked again. Watches, which the same configuration is for, may last.
-func newImpatientClient(config *rest.Config, options client.Options) (client.Client, error) {
+func newStatusClient(config *rest.Config, options client.Options) (client.Client, error) {
 	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second
 	var err error
@@ -193,13 +193,13 @@ func newImpatientClient(config *rest.Config, options client.Options) (client.Cli
 	return client.New(config, options)
 }
 
-// metrics says where and to whom metrics are served.
-func (o *options) metrics() (metricsserver.Options, error) {
+// metricsOptions says where and to whom metrics are served.
+func (o *options) metricsOptions() (metricsserver.Options, error) {
 	options := metricsserver.Options{BindAddress: o.metricsAddress}
 	if !o.metricsInsecure {
 		options.SecureServing = true
 		options.FilterProvider = filters.WithAuthenticationAndAuthorization
-		options.TLSOpts = []func(*tls.Config){serving}
+		options.TLSOpts = []func(*tls.Config){configureTLS}
 		options.CertDir = o.metricsCertDir
 		if o.metricsCertDir != "" { // where it is not there, another one would be made without a word
 			if _, err := tls.LoadX509KeyPair(filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key")); err != nil {
@@ -210,9 +210,9 @@ func (o *options) metrics() (metricsserver.Options, error) {
 	return options, nil
 }
 
-// serving sets how metrics are served. Who scrapes them asks one thing at a time, for which HTTP/2 has nothing to offer but
+// configureTLS sets how metrics are served. Who scrapes them asks one thing at a time, for which HTTP/2 has nothing to offer but
 // further ways to keep a server busy.
-func serving(c *tls.Config) {
+func configureTLS(c *tls.Config) {
 	c.MinVersion = tls.VersionTLS13
 	c.NextProtos = []string{"http/1.1"}
 }
@@ -260,19 +260,19 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 		if !found.HasSynced() {
 			return errors.New("the first look at the cluster is not over")
 		}
-		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > awayLimit {
+		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > maxDisconnection {
 			return fmt.Errorf("the API server has not answered since %s: statuses may be out of date since then", since.UTC().Format(time.RFC3339))
 		}
 		return nil
 	}, nil
 }
 
-// awayLimit is how long the API server may not answer before the operator is not ready.
-const awayLimit = 45 * time.Second
+// maxDisconnection is how long the API server may not answer before the operator is not ready.
+const maxDisconnection = 45 * time.Second
 
-// noticeDeadConnections has connections asked every ten seconds whether they live, rather than every thirty, and given up
+// configureConnectionChecks has connections asked every ten seconds whether they live, rather than every thirty, and given up
 // after ten more. Variables that are set win.
-func noticeDeadConnections() {
+func configureConnectionChecks() {
 	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
 		if os.Getenv(name) == "" {
 			_ = os.Setenv(name, "10") // it fails for names that are none

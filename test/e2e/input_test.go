@@ -33,7 +33,7 @@ func TestBadProfiles(t *testing.T) {
 		path, says  string
 		verdict     v1alpha1.Verdict
 	}{
-		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "nobody defines", v1alpha1.VerdictMissing},
+		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "no definition of this component", v1alpha1.VerdictMissing},
 		"unknown-capability": {v1alpha1.Requirement{Name: "bad", Capability: "cnii"}, "spec.layers[0].requirements[1].capability", "no definition provides", v1alpha1.VerdictMissing},
 		"bad-range":          {anyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
 		"bad-cel":            {check("object.metadata.name =="), "spec.layers[0].requirements[1].rule.expression", "Syntax error", v1alpha1.VerdictUnknown},
