@@ -107,7 +107,7 @@ func TestBadDefinitions(t *testing.T) {
 		override.Name = "containerd"
 		must(t, env.Client.Create(ctx, override))
 		accepted := awaitAccepted(t, "containerd", metav1.ConditionFalse)
-		if !strings.Contains(accepted.Message, "built-in definition stays in use") {
+		if !strings.Contains(accepted.Message, "built-in definition remains in use") {
 			t.Errorf("got %s", accepted.Message)
 		}
 		if got := find(profile.last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {
