@@ -14,7 +14,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
+func TestUnchangedStatusIsNotWritten(t *testing.T) {
 	w := newWorld(t, `
 undeclared: Report
 layers:
@@ -36,7 +36,7 @@ layers:
 	}
 }
 
-func TestTimesSayWhenThingsTurned(t *testing.T) {
+func TestTransitionTimes(t *testing.T) {
 	w := newWorld(t, specWith("anyOf: [{component: alpha, version: \">=2\"}]"))
 	start := w.now
 	w.setDeployments(healthyDeployment("net", "example/alpha:v2.0.0"))
@@ -81,7 +81,7 @@ layers:
 	for name, test := range map[string]struct {
 		spec       string
 		runs       []*facts.Workload
-		blind      bool
+		unreadable bool
 		conformant metav1.ConditionStatus
 		reason     string
 		says       string // in Conformant's message
@@ -89,7 +89,7 @@ layers:
 		score      string
 		column     string
 	}{
-		"all hold": {
+		"all satisfied": {
 			spec: fmt.Sprintf(two, ""), runs: []*facts.Workload{alpha, gamma},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "2/2",
 		},
@@ -101,35 +101,35 @@ layers:
 			spec: fmt.Sprintf(two, ", severity: Recommended"), runs: []*facts.Workload{alpha},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
-		"nobody could look": {
-			spec: fmt.Sprintf(two, ""), blind: true,
+		"a source is unreadable": {
+			spec: fmt.Sprintf(two, ""), unreadable: true,
 			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2", column: "network: cni Unknown; service-mesh: registry Unknown",
 		},
 		"one fails and one is unknown": {
-			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), blind: true,
+			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), unreadable: true,
 			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2", column: "network: cni Expired; service-mesh: registry Unknown",
 		},
-		"something undeclared is forbidden": {
+		"undeclared is forbidden and a component is undeclared": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha, gamma},
 			conformant: "False", reason: ReasonUndeclared, mesh: "True", score: "1/1", column: "undeclared: gamma",
 		},
-		"nothing undeclared is there": {
+		"undeclared is forbidden and nothing is undeclared": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
-		"nobody could look whether something undeclared is there": {
-			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
+		"undeclared is forbidden and a source is unreadable": {
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
 			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: Unknown",
 		},
-		"nobody could look where something undeclared is only reported": {
-			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
+		"undeclared is reported and a source is unreadable": {
+			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.spec)
 			w.setDeployments(test.runs...)
-			if test.blind {
+			if test.unreadable {
 				w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission")
 			}
 			w.evaluate()
@@ -191,7 +191,7 @@ func TestUndeclaredPolicies(t *testing.T) {
 				t.Errorf("Conformant is %s", w.condition("Conformant").Status)
 			}
 			if w.profile.Concerns("gamma") != (policy != "Ignore") || !w.profile.Concerns("alpha") {
-				t.Error("the profile would not hear of, or would hear too much of, what is installed")
+				t.Error("Concerns does not follow the policy")
 			}
 		})
 	}
@@ -227,7 +227,7 @@ func TestGracePeriod(t *testing.T) {
 			t.Errorf("NetworkConformant is %s", got)
 		}
 	})
-	t.Run("a failure that mends within it is never seen", func(t *testing.T) {
+	t.Run("a failure that ends within it does not change Conformant", func(t *testing.T) {
 		w := newWorld(t, spec)
 		w.setDeployments(up)
 		w.evaluate()
@@ -243,28 +243,28 @@ func TestGracePeriod(t *testing.T) {
 			t.Errorf("Conformant turned at %s", got)
 		}
 	})
-	t.Run("a profile that never was conformant turns at once", func(t *testing.T) {
+	t.Run("a profile that was not conformant becomes False at once", func(t *testing.T) {
 		w := newWorld(t, spec)
 		w.evaluate()
 		w.wantConformant("False", ReasonFailing)
 	})
 }
 
-func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
+func TestErrorsStallTheProfile(t *testing.T) {
 	for name, test := range map[string]struct{ asks, path, says string }{
 		"an unknown component":             {"anyOf: [{component: alhpa}]", "anyOf[0].component", `"alhpa"`},
 		"an unknown component beside one":  {"anyOf: [{component: alpha}, {component: alhpa}]", "anyOf[1].component", `"alhpa"`},
 		"an unknown capability":            {"capability: cnii", "capability", `"cnii"`},
-		"a range that is none":             {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
+		"an invalid range":                 {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
 		"an expression that does not work": {"rule: {resource: {resource: nodes}, expression: 'nodes.size() > 0', message: m}", "rule.expression", "undeclared reference to 'nodes'"},
 		"an expression that costs too much": {
 			"rule: {resource: {resource: nodes}, expression: 'object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))', message: m}", "rule.expression", "costs too much",
 		},
-		"a check that nobody offers":    {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
-		"a parameter that nobody knows": {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
-		"a parameter of another type":   {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: soon}}]", "checks[0].parameters[maxAge]", "must be a duration, for example 24h"},
-		"a number that is none":         {"anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: two}}]", "checks[0].parameters[least]", "must be a whole number"},
-		"a parameter that is left out":  {"anyOf: [{component: alpha}], checks: [{name: enough}]", "checks[0].parameters[least]", "needs this parameter"},
+		"an unknown check":             {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
+		"an unknown parameter":         {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
+		"a parameter of another type":  {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: soon}}]", "checks[0].parameters[maxAge]", "must be a duration, for example 24h"},
+		"an invalid number":            {"anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: two}}]", "checks[0].parameters[least]", "must be a whole number"},
+		"a parameter that is left out": {"anyOf: [{component: alpha}], checks: [{name: enough}]", "checks[0].parameters[least]", "needs this parameter"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "layers: [{name: network, requirements: [{name: fine, anyOf: [{component: beta}]}, {name: it, "+test.asks+"}]}]")
@@ -282,10 +282,10 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 				t.Errorf("Ready is %s", got)
 			}
 			if got := w.requirement("fine").Verdict; got != v1alpha1.VerdictSatisfied {
-				t.Errorf("the requirement beside the mistake is %s", got)
+				t.Errorf("the requirement without an error is %s", got)
 			}
 			if got := w.requirement("it").Verdict; isGood(got) {
-				t.Errorf("the mistaken requirement is %s", got)
+				t.Errorf("the requirement with the error is %s", got)
 			}
 			if again := w.evaluate(); !first.Changed || again.Changed {
 				t.Errorf("changed %v, then %v", first.Changed, again.Changed)
@@ -294,7 +294,7 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 	}
 }
 
-func TestStallingEndsWithTheMistake(t *testing.T) {
+func TestStalledEndsWithTheError(t *testing.T) {
 	w := newWorld(t, specWith("anyOf: [{component: alhpa}]"))
 	w.evaluate()
 	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
@@ -306,7 +306,7 @@ func TestStallingEndsWithTheMistake(t *testing.T) {
 	w.wantConformant("True", ReasonAllHold)
 }
 
-func TestLayersThatWouldShareAConditionAreAMistake(t *testing.T) {
+func TestLayersWithTheSameConditionAreAnError(t *testing.T) {
 	w := newWorld(t, `
 layers:
 - {name: a-1, requirements: [{name: x, capability: cni}]}
@@ -352,7 +352,7 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
-func TestSuspendedKeepsWhatWasFound(t *testing.T) {
+func TestSuspendedStatusKeepsVerdicts(t *testing.T) {
 	w := newWorld(t, specWith("capability: cni"))
 	w.evaluate()
 	later := w.now.Add(time.Hour)

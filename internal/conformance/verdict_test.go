@@ -43,11 +43,11 @@ func TestVerdicts(t *testing.T) {
 			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/gamma:v1.2.3")},
 			verdict: v1alpha1.VerdictMissing, says: "no component that provides cni is installed; candidates: alpha, beta, delta, epsilon", advises: "helm install alpha",
 		},
-		"nobody defines the capability": {
+		"the capability has no definition": {
 			asks:    "capability: teleportation",
 			verdict: v1alpha1.VerdictMissing, says: `no definition provides the capability "teleportation"`, advises: "PlatformComponent",
 		},
-		"nobody defines the component": {
+		"the component has no definition": {
 			asks:    "anyOf: [{component: alhpa}]",
 			verdict: v1alpha1.VerdictMissing, says: "no definition of alhpa", advises: "Correct the name",
 		},
@@ -273,7 +273,7 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestARequirementNamesWhatWasFound(t *testing.T) {
+func TestRequirementDescribesInstallation(t *testing.T) {
 	w := newWorld(t, specWith("capability: cni"))
 	w.setDeployments(healthyDeployment("net", "mirror.corp/example/beta:v1.2.3"))
 	w.evaluate()
@@ -285,7 +285,7 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	if len(got.Evidence) != 1 || got.Evidence[0] != want {
 		t.Errorf("the evidence is %v, want %v", got.Evidence, want)
 	}
-	// What does not hold is shown in full.
+	// A failing requirement has a message and the signal.
 	w.setDeployments(degradedDeployment("net", "mirror.corp/example/beta:v1.2.3"))
 	w.evaluate()
 	want.Signal = "image mirror.corp/example/beta:v1.2.3"
@@ -294,7 +294,7 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	}
 }
 
-func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
+func TestRequirementDescribesRollout(t *testing.T) {
 	w := newWorld(t, specWith("capability: cni"))
 	rolls := func(updated, available int32, changed time.Time) Result {
 		d := progressingDeployment("net", "example/beta:v1.2.3")
@@ -325,7 +325,7 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 	}
 }
 
-func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
+func TestAttestationExpiresWithoutChanges(t *testing.T) {
 	w := newWorld(t, specWith("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
 	if result := w.evaluate(); result.RequeueAfter != time.Minute {
 		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.RequeueAfter)
@@ -337,7 +337,7 @@ func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
 	}
 }
 
-func TestACheckThatReadsTheClockTurnsWithTime(t *testing.T) {
+func TestCheckThatUsesTimeFails(t *testing.T) {
 	w := newWorld(t, specWith("anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 2h}}]"))
 	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.setObjects(backups, map[string]any{"at": "2027-01-02T03:00:00Z"})
@@ -352,7 +352,7 @@ func TestACheckThatReadsTheClockTurnsWithTime(t *testing.T) {
 	}
 }
 
-func TestACheckFollowsItsObjects(t *testing.T) {
+func TestRuleFollowsItsObjects(t *testing.T) {
 	w := newWorld(t, specWith(`rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one}`))
 	for n, want := range map[int]v1alpha1.Verdict{0: v1alpha1.VerdictCheckFailed, 1: v1alpha1.VerdictSatisfied, 2: v1alpha1.VerdictCheckFailed} {
 		w.setObjects(classes, make([]any, n)...)
@@ -363,7 +363,7 @@ func TestACheckFollowsItsObjects(t *testing.T) {
 	}
 }
 
-func TestACheckThatCostsTooMuchOnRealObjectsStallsAndIsCutOff(t *testing.T) {
+func TestCostlyRuleStallsTheProfile(t *testing.T) {
 	w := newWorld(t, `
 layers:
 - name: network
@@ -400,7 +400,7 @@ layers:
 	}
 }
 
-func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
+func TestCostlyCheckOfAnyComponentStallsTheProfile(t *testing.T) {
 	few := []any{map[string]any{"x": "same"}}
 	many := slices.Repeat(few, 1500)
 	for name, test := range map[string]struct{ pools, rings []any }{
