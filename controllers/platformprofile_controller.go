@@ -205,8 +205,8 @@ func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 			RateLimiter:           newRateLimiter(),
 			CacheSyncTimeout:      cacheSyncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
-			// The API server takes tens of milliseconds to write a large status. With more workers each write takes longer, and the
-			// statuses are older when they are written.
+			// The API server takes tens of milliseconds to write a large status, which must not delay the other profiles. With more
+			// workers each write takes longer, and the statuses are older when they are written.
 			MaxConcurrentReconciles: 4,
 			NeedLeaderElection:      &needLeaderElection,
 		}).

@@ -103,7 +103,7 @@ func TestOtherCRD(t *testing.T) {
 	t.Cleanup(func() { install(t, own) })
 	create(t, holding("waits"))
 	o := launch(t)
-	for _, says := range []string{"0000older0000", own.GetAnnotations()[revision], "the CRDs of the operator's version are applied"} {
+	for _, says := range []string{"0000older0000", own.GetAnnotations()[revision], "the CRDs of the operator version are applied"} {
 		await(t, "/readyz says "+says, func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says) })
 	}
 	t.Log(o.ReadyCheck(ctx, "schemas"))
