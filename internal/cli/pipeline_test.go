@@ -50,7 +50,7 @@ func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "not installed: vault") || !strings.Contains(text, "Install HashiCorp Vault") {
+	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "vault is not installed") || !strings.Contains(text, "Install HashiCorp Vault") {
 		t.Errorf("it does not say what to do: %q", text)
 	}
 }
