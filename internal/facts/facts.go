@@ -130,7 +130,8 @@ type Workload struct {
 // Equal implements Fact.
 func (w *Workload) Equal(other Fact) bool {
 	o, ok := other.(*Workload)
-	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
+	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) &&
+		slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
 		slices.Equal(w.Labels, o.Labels) && slices.Equal(w.PodLabels, o.PodLabels)
 }
 

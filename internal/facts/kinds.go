@@ -69,19 +69,23 @@ var kinds = []Kind{
 	newKind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", func(o *nodev1.RuntimeClass, _ bool) Fact {
 		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
-	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
-			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-		})
-	}),
-	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
-			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-		})
-	}),
+	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+		func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+			})
+		}),
+	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+		func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+			})
+		}),
 	// Signals match the name of a CRD. Its schema is large.
-	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", func(o *metav1.PartialObjectMetadata, _ bool) Fact { return newCRD(o) }),
-	newKind("apiregistration.k8s.io", "", "APIService", "apiservices", func(o *unstructured.Unstructured, _ bool) Fact { return newAPIService(o) }),
+	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+		func(o *metav1.PartialObjectMetadata, _ bool) Fact { return newCRD(o) }),
+	newKind("apiregistration.k8s.io", "", "APIService", "apiservices",
+		func(o *unstructured.Unstructured, _ bool) Fact { return newAPIService(o) }),
 	newKind("gateway.networking.k8s.io", "", "GatewayClass", "gatewayclasses", func(o *unstructured.Unstructured, _ bool) Fact {
 		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
 		return newNamed(o.GetAPIVersion(), "GatewayClass", o, GatewayController, controller)

@@ -90,7 +90,9 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 	}
 	if r.Generation == r.ObservedGeneration && r.Desired == 0 {
 		if w.Kind == "DaemonSet" {
-			return HealthAssessment{Health: v1alpha1.HealthHealthy, IsIdle: true, Message: "no node matches its node selector, affinity and tolerations"}
+			return HealthAssessment{
+				Health: v1alpha1.HealthHealthy, IsIdle: true, Message: "no node matches its node selector, affinity and tolerations",
+			}
 		}
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is scaled to zero"}
 	}
@@ -108,7 +110,8 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy} // surplus pods are going away
 	}
 	if until := r.ScaledUpAt.Add(rolloutDeadline); r.isScalingUp() && now.Before(until) {
-		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + timeText(" since ", r.ScaledUpAt) + r.progress(), ValidUntil: until}
+		message := "is scaling up" + timeText(" since ", r.ScaledUpAt) + r.progress()
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message, ValidUntil: until}
 	}
 	if !w.isRollingOut(complete) {
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts()}
@@ -119,14 +122,16 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 		// The counts are those of an earlier generation. The change may be a rollout, or only an annotation.
 		message, startedAt = "was changed"+timeText(" at ", r.ModifiedAt)+", and no controller has observed the change yet", r.ModifiedAt
 	case r.IsPaused && r.hasEnoughPods():
-		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is paused during its rollout" + r.startText(", which started at ") + r.progress()}
+		message = "is paused during its rollout" + r.startText(", which started at ") + r.progress()
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message}
 	case r.Deadline > 0 && !r.IsPaused:
 		// The controller reports in the Progressing condition when this deadline passes.
 		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message}
 	}
 	until := startedAt.Add(rolloutDeadline)
 	if !now.Before(until) {
-		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout did not complete within %s", r.podCounts(), rolloutDeadline)}
+		message = fmt.Sprintf("%s; its rollout did not complete within %s", r.podCounts(), rolloutDeadline)
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: message}
 	}
 	return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message, ValidUntil: until}
 }
@@ -198,7 +203,8 @@ func (w *Workload) WithScaleUpSince(before *Workload, wasDegraded func() bool, n
 
 // isScalingUp reports whether only added pods are missing. There is no rollout in progress: all pods are up to date.
 func (r Rollout) isScalingUp() bool {
-	return !r.ScaledUpAt.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total && r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
+	return !r.ScaledUpAt.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total &&
+		r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
 }
 
 // IsComplete reports whether the rollout of the current generation is complete.

@@ -224,8 +224,8 @@ func (v *Evaluator) hasPending() bool {
 
 func (e *evaluation) isPending() bool { return e.needsFullRun || len(e.changedKeys) > 0 }
 
-// evaluatePending evaluates the pending instances that are due now, sorted by key; for a zero time all that are pending. It returns when the
-// next instance is due; zero if none is pending.
+// evaluatePending evaluates the pending instances that are due now, sorted by key; for a zero time all that are pending. It returns when
+// the next instance is due; zero if none is pending.
 func (v *Evaluator) evaluatePending(now time.Time) (next time.Time) {
 	v.runMu.Lock()
 	defer v.runMu.Unlock()
@@ -296,8 +296,8 @@ func (v *Evaluator) takeWork(e *evaluation) work {
 	return w
 }
 
-// stateOf returns the combined state of all resources that a rule reads, and the reason. It is NotServed only if none of the rule's Resources
-// is served. The caller holds mu.
+// stateOf returns the combined state of all resources that a rule reads, and the reason. It is NotServed only if none of the rule's
+// Resources is served. The caller holds mu.
 func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
 	isServed := false
 	for i, name := range r.AllResources() {

@@ -144,7 +144,8 @@ func (a *activation) call(p *program) (ref.Val, error) {
 	if details != nil && details.ActualCost() != nil {
 		a.cost += *details.ActualCost()
 	}
-	if cancelled := (interpreter.EvalCancelledError{}); errors.As(err, &cancelled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooCostly) {
+	cancelled := interpreter.EvalCancelledError{}
+	if errors.As(err, &cancelled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooCostly) {
 		return nil, ErrTooCostly
 	}
 	if err != nil && strings.HasPrefix(err.Error(), "internal error:") {

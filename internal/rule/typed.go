@@ -72,7 +72,8 @@ var (
 
 // marshalsItself reports whether a type implements its own marshaling, as times and quantities do.
 func marshalsItself(t reflect.Type) bool {
-	return t.Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(jsonMarshaler) || t.Implements(textMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
+	pointer := reflect.PointerTo(t)
+	return t.Implements(jsonMarshaler) || pointer.Implements(jsonMarshaler) || t.Implements(textMarshaler) || pointer.Implements(textMarshaler)
 }
 
 // jsonField returns the type of a struct's field by its name in JSON. It includes fields of inline structs.
