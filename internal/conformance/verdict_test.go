@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"nobody has looked yet": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
-			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
+			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps has not synced yet",
 		},
 		"what must not be there is there": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{broken("reg", "example/gamma:v1.0.0")},
