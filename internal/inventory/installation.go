@@ -70,8 +70,8 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 	return state, until
 }
 
-// unreadableSources returns a message for each source that may prove the component and is not readable, and whether one of them is a kind of
-// workload.
+// unreadableSources returns a message for each source that may prove the component and is not readable, and whether one of them is a kind
+// of workload.
 func (i *Inventory) unreadableSources(definition *catalog.Component) (messages []string, isPartlyUnreadable bool) {
 	for _, name := range definition.ProofSources() {
 		s := i.sources[name]
@@ -336,8 +336,8 @@ func lowerVersion(a, b string) string {
 	return a
 }
 
-// deriveHealth returns the worst health of the installation's workloads and of the component's health rules, the message, and when a deadline
-// passes; zero for never. It sets the degradedWorkloads.
+// deriveHealth returns the worst health of the installation's workloads and of the component's health rules, the message, and when a
+// deadline passes; zero for never. It sets the degradedWorkloads.
 func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationBuilder) (v1alpha1.Health, string, time.Time) {
 	worst := v1alpha1.HealthHealthy
 	var messages []string

@@ -144,7 +144,8 @@ func (s *Snapshot) UnreadableSources() []string {
 // SourceStatus returns the status of a source, by its name as in kubectl, for example "daemonsets.apps". An unknown source is Pending.
 func (s *Snapshot) SourceStatus(name string) SourceStatus { return s.sources[name] }
 
-// SourceStates returns the states of all sources and of all resources that rules read, by name. A resource that is both has the worse state.
+// SourceStates returns the states of all sources and of all resources that rules read, by name. A resource that is both has the worse
+// state.
 func (s *Snapshot) SourceStates() map[string]facts.SourceState {
 	states := make(map[string]facts.SourceState, len(s.sources)+len(s.resources))
 	for name, source := range s.sources {
