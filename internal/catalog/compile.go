@@ -170,7 +170,7 @@ var genericImages = []string{
 	"main", "manager", "node", "operator", "proxy", "server", "service", "speaker", "ui", "web", "webhook", "worker",
 }
 
-func (c *compiler) validateImage(path *field.Path, image string, narrowed bool) {
+func (c *compiler) validateImage(path *field.Path, image string, isNarrowed bool) {
 	if strings.ContainsAny(image, "@") || strings.Contains(image[strings.LastIndexByte(image, '/')+1:], ":") {
 		c.addError(path, image, "name the repository without a tag or digest: with one the signal can never match")
 		return
@@ -184,7 +184,7 @@ func (c *compiler) validateImage(path *field.Path, image string, narrowed bool) 
 		c.addError(path, image, "no image can have this repository, so the signal can never match: "+err.Error())
 		return
 	}
-	if !narrowed && slices.Contains(genericImages, image) {
+	if !isNarrowed && slices.Contains(genericImages, image) {
 		c.addError(path, image, "images of many products have this name: add the organization ('example/"+image+"'), or add labels")
 	}
 }
