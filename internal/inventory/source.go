@@ -21,8 +21,8 @@ func (src *Source) update(change func(*changes, *sourceState)) {
 	})
 }
 
-// Source returns the source with a name as in kubectl, for example "daemonsets.apps". A new source is Pending: a component that it can
-// prove is not missing.
+// Source returns the source with a name as in kubectl, for example "daemonsets.apps". A new source is Pending. Until it has
+// synced, no component that it can prove counts as missing.
 func (i *Inventory) Source(name string) *Source {
 	src := &Source{inventory: i, name: name}
 	i.update(func(t *changes) {
