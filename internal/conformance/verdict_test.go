@@ -115,7 +115,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a source has not synced": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
-			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
+			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps has not synced yet",
 		},
 		"a forbidden component is installed": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{degradedDeployment("reg", "example/gamma:v1.0.0")},
@@ -201,7 +201,7 @@ func TestVerdicts(t *testing.T) {
 			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.Failing, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
-		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
+		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io has not synced yet"},
 		"a rule that fails to evaluate an object": {
 			asks:  `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.status.phase == 'x'", message: m}`,
 			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status", advises: "optional access",
