@@ -3,7 +3,6 @@ package catalog
 import (
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -181,12 +180,12 @@ type ConfigMap struct{ Namespace, Name string }
 
 // ConfigMaps are the single ConfigMaps that definitions look at, sorted.
 func (c *Catalog) ConfigMaps() []ConfigMap {
-	var found []ConfigMap
+	found := make([]ConfigMap, 0, len(c.byConfigMap))
 	for _, signals := range c.byConfigMap {
 		found = append(found, ConfigMap{signals[0].namespace, signals[0].name})
 	}
-	sort.Slice(found, func(i, j int) bool {
-		return found[i].Namespace+"/"+found[i].Name < found[j].Namespace+"/"+found[j].Name
+	slices.SortFunc(found, func(a, b ConfigMap) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	return found
 }
@@ -255,7 +254,7 @@ func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
 	}
 	try(c.byName[w.Name])
 	// By name, whatever showed them.
-	sort.SliceStable(found, func(i, j int) bool { return found[i].Component.Name < found[j].Component.Name })
+	slices.SortStableFunc(found, func(a, b Match) int { return strings.Compare(a.Component.Name, b.Component.Name) })
 	return found
 }
 
@@ -291,6 +290,7 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				try(after, value)
 				rest = after
 			}
+		default:
 		}
 	}
 	return found
