@@ -131,7 +131,7 @@ func (s *Schemas) compare(informers map[string]cache.SharedIndexInformer) (first
 		}
 		found := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}} // one that is not installed has no revision
 		if stored, exists, _ := informers[name].GetStore().GetByKey(name); exists {
-			found = stored.(*metav1.PartialObjectMetadata).DeepCopy() //nolint:forcetypeassert // the informer is of these
+			found = stored.(*metav1.PartialObjectMetadata).DeepCopy()
 		}
 		revision := found.Annotations[revisionAnnotation]
 		if revision == s.revisions[name] {

@@ -404,8 +404,9 @@ func parameterValue(kind v1alpha1.ParameterType, value v1alpha1.ParameterValue) 
 			return nil, errWrongType("a duration, for example 24h or 90m")
 		}
 		return d, nil
+	default:
+		return string(value), nil
 	}
-	return string(value), nil
 }
 
 type errWrongType string

@@ -39,7 +39,7 @@ func TestAClockThatWasAheadHoldsNothingBack(t *testing.T) {
 
 // timesIn are all times that a value holds, found by reflection: whichever is added one day is among them.
 func timesIn(v reflect.Value) []metav1.Time {
-	if at, ok := v.Interface().(metav1.Time); ok {
+	if at, ok := reflect.TypeAssert[metav1.Time](v); ok {
 		return []metav1.Time{at}
 	}
 	var found []metav1.Time
@@ -49,8 +49,8 @@ func timesIn(v reflect.Value) []metav1.Time {
 			found = timesIn(v.Elem())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			found = append(found, timesIn(v.Field(i))...)
+		for _, field := range v.Fields() {
+			found = append(found, timesIn(field)...)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

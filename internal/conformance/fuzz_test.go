@@ -34,7 +34,7 @@ func FuzzProfile(f *testing.F) {
 		f.Add([]byte(head + text + "]}]}}"))
 	}
 	var components []*catalog.Component
-	for _, text := range strings.Split(products, "\n---\n") {
+	for text := range strings.SplitSeq(products, "\n---\n") {
 		definition := &v1alpha1.PlatformComponent{}
 		content := map[string]any{}
 		if err := manifest.Decode([]byte(text), &content); err != nil {

@@ -265,7 +265,7 @@ func isForbiddenResource(r rule.Resource) bool {
 // conditionTypeOf names a layer's condition: "service-mesh" is reported by ServiceMeshConformant.
 func conditionTypeOf(layer string) string {
 	var b strings.Builder
-	for _, word := range strings.Split(layer, "-") {
+	for word := range strings.SplitSeq(layer, "-") {
 		if word != "" {
 			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 		}

@@ -86,6 +86,7 @@ func (j *evaluator) evaluateRule(r *requirement) requirementOutcome {
 		if explained := came.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained
 		}
+	default:
 	}
 	return o
 }
@@ -121,7 +122,7 @@ func verdictOfRule(r *rule.Rule, came *rule.Outcome) requirementOutcome {
 
 // ruleEvidence are the objects that the outcome of a rule follows from.
 func ruleEvidence(came *rule.Outcome) []v1alpha1.Evidence {
-	var evidence []v1alpha1.Evidence
+	evidence := make([]v1alpha1.Evidence, 0, len(came.Objects))
 	for _, object := range came.Objects {
 		evidence = append(evidence, object.Evidence())
 	}
@@ -130,7 +131,7 @@ func ruleEvidence(came *rule.Outcome) []v1alpha1.Evidence {
 
 // resourceNames are the resources that a rule is about.
 func resourceNames(r *rule.Rule) string {
-	var names []string
+	names := make([]string, 0, len(r.Resources))
 	for _, resource := range r.Resources {
 		names = append(names, resource.String())
 	}
@@ -308,6 +309,7 @@ func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *ca
 		case v1alpha1.HealthUnknown:
 			o.verdict, o.remediation = v1alpha1.VerdictUnknown, inspectAdvice(component, installation)
 			return o
+		default:
 		}
 	}
 	for _, named := range r.checks {
@@ -464,6 +466,7 @@ func severityRank(v v1alpha1.Verdict) int {
 		return 7
 	case v1alpha1.VerdictForbidden:
 		return 8
+	default:
+		return 9 // Missing
 	}
-	return 9 // Missing
 }

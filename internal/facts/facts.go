@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -211,8 +211,8 @@ func newCRD(o metav1.Object) *Named {
 }
 
 // newWebhooks takes the fact of a webhook configuration of so many webhooks: their names, and the namespace of the first Service.
-func newWebhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionv1.WebhookClientConfig)) *Named {
-	var names []string
+func newWebhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionregistrationv1.WebhookClientConfig)) *Named {
+	names := make([]string, 0, count)
 	service := ""
 	for i := range count {
 		name, client := at(i)

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,13 +72,13 @@ var kinds = []Kind{
 	newKind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", func(o *nodev1.RuntimeClass, _ bool) Fact {
 		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
-	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionregistrationv1.ValidatingWebhookConfiguration, _ bool) Fact {
+		return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
 			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 		})
 	}),
-	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionregistrationv1.MutatingWebhookConfiguration, _ bool) Fact {
+		return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
 			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 		})
 	}),
@@ -115,7 +116,7 @@ func newKind[T any](group, version, kind, resource string, take func(object *T, 
 
 // FindKind returns the row of the table for a kind, in whatever version; false where no facts are taken from it.
 func FindKind(kind schema.GroupKind) (Kind, bool) {
-	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps) {
 		if k.GroupKind() == kind {
 			return k, true
 		}
@@ -141,7 +142,7 @@ func Extract(object any, observed bool) (Fact, error) {
 // byType finds the row of an object's Go type. Metadata stands for a CRD: items of a list of metadata do not name their kind.
 var byType = func() map[reflect.Type]Kind {
 	found := map[reflect.Type]Kind{}
-	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps) {
 		found[k.goType] = k
 	}
 	return found

@@ -283,7 +283,7 @@ func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) s
 		return text
 	case v1alpha1.VersionFromChartLabel:
 		text, _ := w.Label(labelChart)
-		if dash := strings.LastIndex(text, "-"); dash >= 0 && catalog.CleanVersion(text) == "" {
+		if strings.Contains(text, "-") && catalog.CleanVersion(text) == "" {
 			// "cilium-1.18.2" and "cilium-1.18.2-rc.1": the version begins at the first dash that a digit follows.
 			for at := range text {
 				if text[at] == '-' && at+1 < len(text) && catalog.CleanVersion(text[at+1:]) != "" {
@@ -292,8 +292,9 @@ func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) s
 			}
 		}
 		return text
+	default:
+		return ""
 	}
-	return ""
 }
 
 func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
@@ -318,6 +319,7 @@ func nodeText(source catalog.VersionSource, n *facts.Node) string {
 		if at := strings.IndexAny(n.OSImage, "0123456789"); at >= 0 {
 			return n.OSImage[at:]
 		}
+	default:
 	}
 	return ""
 }

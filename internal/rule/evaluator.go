@@ -576,8 +576,9 @@ func (e *evaluation) hasDecided(o *Outcome) bool {
 		return o.IsSatisfied
 	case v1alpha1.RequireExactlyOne:
 		return o.Satisfied > 1
+	default:
+		return o.IsSatisfied || (o.Satisfied+e.counts[erring])*100 < e.minPercent()*o.Matched
 	}
-	return o.IsSatisfied || (o.Satisfied+e.counts[erring])*100 < e.minPercent()*o.Matched
 }
 
 // objectRef names an object of one of the rule's resources.

@@ -3,6 +3,7 @@ package rule
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // each stands, in place of a field's name, for every element of a list and every value of a map.
@@ -104,14 +105,14 @@ func (f *Fields) String() string {
 	var paths []string
 	f.walk("", &paths)
 	slices.Sort(paths)
-	text := ""
+	var text strings.Builder
 	for i, path := range paths {
 		if i > 0 {
-			text += " "
+			text.WriteString(" ")
 		}
-		text += path
+		text.WriteString(path)
 	}
-	return text
+	return text.String()
 }
 
 func (f *Fields) walk(path string, paths *[]string) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +56,7 @@ func FuzzRule(f *testing.F) {
 				one := map[string]any{}
 				if n < 2 {
 					one = map[string]any{"a": object["a"], "c": object["c"], "d": object["d"], "kind": "x"}
-					for name, value := range object {
-						one[name] = value
-					}
+					maps.Copy(one, object)
 				}
 				one["metadata"] = map[string]any{"name": fmt.Sprint(n)}
 				objects = append(objects, one)

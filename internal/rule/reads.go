@@ -35,7 +35,7 @@ type origins []fieldPath
 func (o origins) with(more origins) origins {
 	for _, p := range more {
 		if !slices.ContainsFunc(o, p.equal) {
-			o = append(o[:len(o):len(o)], p)
+			o = append(slices.Clip(o), p)
 		}
 	}
 	return o
@@ -158,6 +158,7 @@ func (r *fieldAnalysis) follow(expr ast.Expr) origins {
 		}
 	case ast.ComprehensionKind:
 		return r.loop(expr.AsComprehension())
+	default:
 	}
 	return nil
 }

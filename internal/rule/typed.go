@@ -49,8 +49,9 @@ func (f *Fields) ExistIn(t reflect.Type) bool {
 		return true
 	case reflect.Slice:
 		return len(f.below) == 1 && f.below[each] != nil && f.below[each].ExistIn(t.Elem())
+	default:
+		return false
 	}
-	return false
 }
 
 // isStruct tells whether a newer version of a type can say no more than this one: it holds no struct but those that write
@@ -63,8 +64,9 @@ func isStruct(t reflect.Type) bool {
 		return marshalsItself(t)
 	case reflect.Interface:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 var (
@@ -79,8 +81,7 @@ func marshalsItself(t reflect.Type) bool {
 
 // fieldOf finds the type of a struct's field by its name in JSON, be it one of a struct that stands inline.
 func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if tag == name {
 			return field.Type, true
