@@ -3,7 +3,6 @@ package catalog
 import (
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -289,6 +288,7 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				matchName(after, value)
 				rest = after
 			}
+		default:
 		}
 	}
 	return matches

@@ -92,6 +92,7 @@ func (ev *evaluator) evaluateRule(r *requirement) requirementOutcome {
 		if explained := outcome.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained
 		}
+	default:
 	}
 	return o
 }
@@ -138,7 +139,7 @@ func ruleEvidence(outcome *rule.Outcome) []v1alpha1.Evidence {
 
 // resourceNames joins the names of the resources that a rule selects.
 func resourceNames(r *rule.Rule) string {
-	var names []string
+	names := make([]string, 0, len(r.Resources))
 	for _, resource := range r.Resources {
 		names = append(names, resource.String())
 	}
@@ -320,6 +321,7 @@ func (ev *evaluator) evaluateInstallation(
 		case v1alpha1.HealthUnknown:
 			o.verdict, o.remediation = v1alpha1.VerdictUnknown, inspectAdvice(component, installation)
 			return o
+		default:
 		}
 	}
 	for _, named := range r.checks {
@@ -486,6 +488,7 @@ func severityRank(v v1alpha1.Verdict) int {
 		return 7
 	case v1alpha1.VerdictForbidden:
 		return 8
+	default:
+		return 9 // Missing
 	}
-	return 9 // Missing
 }
