@@ -3,6 +3,7 @@ package catalog
 import (
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -288,7 +289,6 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				matchName(after, value)
 				rest = after
 			}
-		default:
 		}
 	}
 	return matches

@@ -87,7 +87,8 @@ func (s *input) clusterCatalog(ctx context.Context, clients source.Clients) (*ca
 
 // unreachable adds what to do where a cluster does not answer at all.
 func unreachable(err error) error {
-	if _, ok := errors.AsType[*url.Error](err); ok {
+	var failed *url.Error
+	if errors.As(err, &failed) {
 		return fmt.Errorf("%w: see whether the cluster is up, choose another with --kubeconfig or --context, or read files with --from", err)
 	}
 	return err

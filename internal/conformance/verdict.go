@@ -92,7 +92,6 @@ func (ev *evaluator) evaluateRule(r *requirement) requirementOutcome {
 		if explained := outcome.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained
 		}
-	default:
 	}
 	return o
 }
@@ -139,7 +138,7 @@ func ruleEvidence(outcome *rule.Outcome) []v1alpha1.Evidence {
 
 // resourceNames joins the names of the resources that a rule selects.
 func resourceNames(r *rule.Rule) string {
-	names := make([]string, 0, len(r.Resources))
+	var names []string
 	for _, resource := range r.Resources {
 		names = append(names, resource.String())
 	}
@@ -321,7 +320,6 @@ func (ev *evaluator) evaluateInstallation(
 		case v1alpha1.HealthUnknown:
 			o.verdict, o.remediation = v1alpha1.VerdictUnknown, inspectAdvice(component, installation)
 			return o
-		default:
 		}
 	}
 	for _, named := range r.checks {
@@ -488,7 +486,6 @@ func severityRank(v v1alpha1.Verdict) int {
 		return 7
 	case v1alpha1.VerdictForbidden:
 		return 8
-	default:
-		return 9 // Missing
 	}
+	return 9 // Missing
 }

@@ -135,9 +135,8 @@ func (d *doctor) final(status *corev1.ContainerStatus) bool {
 		return true
 	case corev1.ContainerRestartPolicyOnFailure:
 		return status.State.Terminated.ExitCode == 0
-	default:
-		return false
 	}
+	return false
 }
 
 func (d *doctor) isInit(name string) bool {

@@ -315,7 +315,7 @@ func schedulingCauses(message string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b cause) int { return b.nodes - a.nodes })
-	causes := make([]string, 0, len(found))
+	var causes []string
 	for _, c := range found {
 		causes = append(causes, c.text)
 	}

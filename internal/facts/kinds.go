@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
-	"slices"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -71,14 +70,14 @@ var kinds = []Kind{
 		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
 	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
-		func(o *admissionregistrationv1.ValidatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
+		func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
 				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 			})
 		}),
 	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
-		func(o *admissionregistrationv1.MutatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
+		func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
 				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 			})
 		}),
@@ -117,7 +116,7 @@ func newKind[T any](group, version, kind, resource string, extract func(object *
 
 // FindKind returns the Kind of a group and kind, in any version; false if no facts are extracted from it.
 func FindKind(kind schema.GroupKind) (Kind, bool) {
-	for _, k := range append(slices.Clip(kinds), configMaps) {
+	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
 		if k.GroupKind() == kind {
 			return k, true
 		}

@@ -105,7 +105,6 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy}
 	case status.FailedStatus:
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts() + "; its rollout made no progress within its deadline"}
-	default:
 	}
 	if r.hasEnoughPods() && r.Generation == r.ObservedGeneration && !w.isRollingOut(complete) {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy} // surplus pods are going away
@@ -346,7 +345,6 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 			r.Progressing, r.Reason = intern(string(condition.Status)), intern(condition.Reason)
 		case appsv1.DeploymentAvailable:
 			r.DeploymentAvailable = intern(string(condition.Status))
-		default:
 		}
 	}
 	return r

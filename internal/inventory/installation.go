@@ -294,9 +294,8 @@ func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) s
 			}
 		}
 		return text
-	default:
-		return ""
 	}
+	return ""
 }
 
 func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
@@ -321,7 +320,6 @@ func nodeText(source catalog.VersionSource, n *facts.Node) string {
 		if start := strings.IndexAny(n.OSImage, "0123456789"); start >= 0 {
 			return n.OSImage[start:]
 		}
-	default:
 	}
 	return ""
 }

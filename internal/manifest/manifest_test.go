@@ -150,7 +150,7 @@ func TestDefinitions(t *testing.T) {
 			if err == nil {
 				t.Fatal("it was accepted")
 			}
-			for want := range strings.SplitSeq(test.says, "|") {
+			for _, want := range strings.Split(test.says, "|") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("%q does not say %q", err, want)
 				}

@@ -133,7 +133,7 @@ func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.N
 // listEvents returns them in the order of their names, as an API server does.
 func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
 	about.UID = ""
-	found := make([]corev1.Event, 0, len(r.events[about]))
+	var found []corev1.Event
 	for _, event := range r.events[about] {
 		found = append(found, *event)
 	}

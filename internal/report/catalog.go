@@ -83,9 +83,8 @@ func WriteDefinition(w io.Writer, definition *v1alpha1.PlatformComponent) error 
 	if spec.Health != nil {
 		for i := range spec.Health.Rules {
 			health := &spec.Health.Rules[i]
-			resources := rule.New(&health.Rule, rule.ProfileScope, "").Resources
-			about := make([]string, 0, len(resources))
-			for _, resource := range resources {
+			var about []string
+			for _, resource := range rule.New(&health.Rule, rule.ProfileScope, "").Resources {
 				about = append(about, resource.String())
 			}
 			p.line("  %s: %s; else: %s", health.Name, strings.Join(about, " and "), health.Message)
@@ -248,7 +247,7 @@ func joined[T ~string](values []T) string {
 }
 
 func sortedLabels(labels map[string]v1alpha1.LabelValue) []string {
-	texts := make([]string, 0, len(labels))
+	var texts []string
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		value := string(labels[key])
 		if value == "*" {

@@ -101,9 +101,8 @@ func tintOf(r *v1alpha1.RequirementStatus) tint {
 		return green
 	case failure:
 		return red
-	default:
-		return yellow
 	}
+	return yellow
 }
 
 func tintOfHealth(h v1alpha1.Health) tint {
@@ -116,9 +115,8 @@ func tintOfHealth(h v1alpha1.Health) tint {
 		return cyan
 	case v1alpha1.HealthUnknown:
 		return yellow
-	default:
-		return 0
 	}
+	return 0
 }
 
 // diagnosed writes what is wrong with pods, a line for each thing.

@@ -84,7 +84,6 @@ func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 			s.State = state{"good", "✓", "Conformant"}
 		case metav1.ConditionFalse:
 			s.State = state{"bad", "✕", "Not conformant"}
-		default:
 		}
 	}
 	if status.Score != "" {
@@ -297,7 +296,7 @@ func (d Discovery) stack() htmlStack {
 		}
 		s.Layers = append(s.Layers, *l)
 	}
-	unseen := make([]string, 0, len(d.Unreadable))
+	var unseen []string
 	for _, reason := range d.Unreadable {
 		unseen = append(unseen, text.Printable(reason))
 	}

@@ -179,7 +179,6 @@ func elements(t testing.TB, text string) string {
 			} else if strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
 				t.Fatalf("the page shows %q", said)
 			}
-		default:
 		}
 	}
 }

@@ -85,9 +85,8 @@ func stateOfHealth(h v1alpha1.Health) state {
 		return state{"bad", "✕", string(h)}
 	case v1alpha1.HealthNotObserved:
 		return state{"plain", "·", "Not observed"}
-	default:
-		return state{"doubt", "?", dash(string(h))}
 	}
+	return state{"doubt", "?", dash(string(h))}
 }
 
 func stateOfVerdict(r *v1alpha1.RequirementStatus) state {

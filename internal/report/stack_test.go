@@ -16,7 +16,7 @@ func TestTheStackIsThatOfTheDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var told []string
-	for line := range strings.SplitSeq(string(docs), "\n") {
+	for _, line := range strings.Split(string(docs), "\n") {
 		if title, ok := strings.CutPrefix(line, "## "); ok && title != "Rules for every layer" {
 			told = append(told, title)
 		}

@@ -58,7 +58,7 @@ func advised(r *v1alpha1.RequirementStatus) string {
 
 // undeclared are the components that no requirement mentions, in words.
 func undeclared(profile *v1alpha1.PlatformProfile) []string {
-	texts := make([]string, 0, len(profile.Status.Undeclared))
+	var texts []string
 	for _, u := range profile.Status.Undeclared {
 		component := u.Component
 		if u.Version != "" {

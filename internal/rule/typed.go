@@ -49,6 +49,7 @@ func (f *Fields) ExistIn(t reflect.Type) bool {
 	case reflect.Slice:
 		return len(f.children) == 1 && f.children[anyElement] != nil && f.children[anyElement].ExistIn(t.Elem())
 	}
+	return false
 }
 
 // isComplete reports whether newer versions of a type cannot have more fields: it has no structs except those that marshal themselves.
@@ -60,9 +61,8 @@ func isComplete(t reflect.Type) bool {
 		return marshalsItself(t)
 	case reflect.Interface:
 		return false
-	default:
-		return true
 	}
+	return true
 }
 
 var (

@@ -35,7 +35,7 @@ type kind struct {
 
 // Resources returns the resources that facts are extracted from. They are read independently of the catalog and the profiles.
 func Resources() []rule.Resource {
-	all := make([]rule.Resource, 0, len(facts.Kinds()))
+	var all []rule.Resource
 	for _, k := range facts.Kinds() {
 		all = append(all, rule.Resource{Group: k.Group, Resource: k.Resource})
 	}

@@ -119,7 +119,6 @@ func (w *source) run(ctx context.Context) {
 			at, held = m.position, m.list
 		case WatchOpened, Received:
 			at = m.position
-		default:
 		}
 		if state.Known == facts.Synced && held != nil {
 			w.consumers.replace(held)
@@ -165,9 +164,8 @@ func (w *source) reason(s State) string {
 		return forbidden(w.kind.resource, w.kind.name())
 	case facts.Failing:
 		return unanswered(w.kind.name(), s.FailingSince, s.Cause)
-	default:
-		return ""
 	}
+	return ""
 }
 
 // isLast reports whether the reader ends with the message.

@@ -30,7 +30,7 @@ type Sources struct {
 	reading sync.Mutex
 
 	mu      sync.Mutex
-	run     context.Context //nolint:containedctx // of Run, for sources that are added later; nil before
+	run     context.Context // nil before Run
 	watched map[string]*source
 	wg      sync.WaitGroup
 }
