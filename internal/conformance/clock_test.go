@@ -39,7 +39,7 @@ func TestGracePeriodAfterClockWasAhead(t *testing.T) {
 
 // collectTimes collects all times in a value by reflection, so that it includes fields that are added later.
 func collectTimes(v reflect.Value) []metav1.Time {
-	if at, ok := v.Interface().(metav1.Time); ok {
+	if at, ok := reflect.TypeAssert[metav1.Time](v); ok {
 		return []metav1.Time{at}
 	}
 	var found []metav1.Time
@@ -49,8 +49,8 @@ func collectTimes(v reflect.Value) []metav1.Time {
 			found = collectTimes(v.Elem())
 		}
 	case reflect.Struct:
-		for i := range v.NumField() {
-			found = append(found, collectTimes(v.Field(i))...)
+		for _, field := range v.Fields() {
+			found = append(found, collectTimes(field)...)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {

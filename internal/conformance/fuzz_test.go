@@ -33,7 +33,7 @@ func FuzzProfile(f *testing.F) {
 		f.Add([]byte(head + text + "]}]}}"))
 	}
 	var components []*catalog.Component
-	for _, text := range strings.Split(testDefinitions, "\n---\n") {
+	for text := range strings.SplitSeq(testDefinitions, "\n---\n") {
 		definition := &v1alpha1.PlatformComponent{}
 		content := map[string]any{}
 		if err := manifest.Decode([]byte(text), &content); err != nil {

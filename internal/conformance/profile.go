@@ -263,7 +263,7 @@ func isForbiddenResource(r rule.Resource) bool {
 // conditionTypeOf returns the condition type of a layer, for example ServiceMeshConformant for "service-mesh".
 func conditionTypeOf(layer string) string {
 	var b strings.Builder
-	for _, word := range strings.Split(layer, "-") {
+	for word := range strings.SplitSeq(layer, "-") {
 		if word != "" {
 			b.WriteString(strings.ToUpper(word[:1]) + word[1:])
 		}

@@ -82,7 +82,7 @@ spec:
 func testCatalog(t *testing.T, definitions string) *catalog.Catalog {
 	t.Helper()
 	var components []*catalog.Component
-	for _, text := range strings.Split(definitions, "\n---\n") {
+	for text := range strings.SplitSeq(definitions, "\n---\n") {
 		definition := &v1alpha1.PlatformComponent{}
 		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
 			t.Fatal(err)

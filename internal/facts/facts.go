@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -210,7 +210,7 @@ func newCRD(o metav1.Object) *Named {
 }
 
 // newWebhooks returns the fact of a webhook configuration: the names of its webhooks, and the namespace of the first Service.
-func newWebhooks(kind string, o metav1.Object, count int, webhook func(int) (string, admissionv1.WebhookClientConfig)) *Named {
+func newWebhooks(kind string, o metav1.Object, count int, webhook func(int) (string, admissionregistrationv1.WebhookClientConfig)) *Named {
 	var names []string
 	service := ""
 	for i := range count {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -53,7 +53,7 @@ func testPodTemplate() corev1.PodTemplateSpec {
 func testObjects() map[string]runtime.Object {
 	three := int32(3)
 	condition := []appsv1.DeploymentCondition{{Type: "Progressing", Status: "True", Reason: "ReplicaSetUpdated", Message: strings.Repeat("m", 500)}, {Type: "Available", Status: "False"}}
-	service := admissionv1.WebhookClientConfig{Service: &admissionv1.ServiceReference{Namespace: "hooks", Name: "s"}, CABundle: []byte(strings.Repeat("c", 2000))}
+	service := admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "hooks", Name: "s"}, CABundle: []byte(strings.Repeat("c", 2000))}
 	unstructuredOf := func(apiVersion, kind string, spec map[string]any) *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "spec": spec}}
 		meta := testMeta("a")
@@ -89,11 +89,11 @@ func testObjects() map[string]runtime.Object {
 		"CSIDriver":    &storagev1.CSIDriver{ObjectMeta: testMeta("rbd.csi.ceph.com")},
 		"IngressClass": &networkingv1.IngressClass{ObjectMeta: testMeta("a"), Spec: networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"}},
 		"RuntimeClass": &nodev1.RuntimeClass{ObjectMeta: testMeta("a"), Handler: "runsc"},
-		"ValidatingWebhookConfiguration": &admissionv1.ValidatingWebhookConfiguration{
-			ObjectMeta: testMeta("a"), Webhooks: []admissionv1.ValidatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
+		"ValidatingWebhookConfiguration": &admissionregistrationv1.ValidatingWebhookConfiguration{
+			ObjectMeta: testMeta("a"), Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)}},
 		},
-		"MutatingWebhookConfiguration": &admissionv1.MutatingWebhookConfiguration{
-			ObjectMeta: testMeta("a"), Webhooks: []admissionv1.MutatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
+		"MutatingWebhookConfiguration": &admissionregistrationv1.MutatingWebhookConfiguration{
+			ObjectMeta: testMeta("a"), Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)}},
 		},
 		"CustomResourceDefinition": &metav1.PartialObjectMetadata{ObjectMeta: testMeta("widgets.example.com")},
 		"APIService": unstructuredOf("apiregistration.k8s.io/v1", "APIService", map[string]any{

@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -70,14 +71,14 @@ var kinds = []Kind{
 		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
 	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
-		func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+		func(o *admissionregistrationv1.ValidatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
 				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 			})
 		}),
 	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
-		func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+		func(o *admissionregistrationv1.MutatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
 				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
 			})
 		}),
@@ -116,7 +117,7 @@ func newKind[T any](group, version, kind, resource string, extract func(object *
 
 // FindKind returns the Kind of a group and kind, in any version; false if no facts are extracted from it.
 func FindKind(kind schema.GroupKind) (Kind, bool) {
-	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps) {
 		if k.GroupKind() == kind {
 			return k, true
 		}
@@ -142,7 +143,7 @@ func Extract(object any, observed bool) (Fact, error) {
 // kindsByType maps Go types to kinds. PartialObjectMetadata is a CRD: items of a metadata list do not name their kind.
 var kindsByType = func() map[reflect.Type]Kind {
 	byType := map[reflect.Type]Kind{}
-	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps) {
 		byType[k.goType] = k
 	}
 	return byType

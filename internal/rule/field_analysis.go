@@ -35,7 +35,7 @@ type fieldPaths []fieldPath
 func (p fieldPaths) union(other fieldPaths) fieldPaths {
 	for _, path := range other {
 		if !slices.ContainsFunc(p, path.equal) {
-			p = append(p[:len(p):len(p)], path)
+			p = append(slices.Clip(p), path)
 		}
 	}
 	return p

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -55,9 +56,7 @@ func FuzzRule(f *testing.F) {
 				copied := map[string]any{}
 				if n < 2 {
 					copied = map[string]any{"a": object["a"], "c": object["c"], "d": object["d"], "kind": "x"}
-					for name, value := range object {
-						copied[name] = value
-					}
+					maps.Copy(copied, object)
 				}
 				copied["metadata"] = map[string]any{"name": fmt.Sprint(n)}
 				objects = append(objects, copied)

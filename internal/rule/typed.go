@@ -78,8 +78,8 @@ func marshalsItself(t reflect.Type) bool {
 
 // jsonField returns the type of a struct's field by its name in JSON. It includes fields of inline structs.
 func jsonField(t reflect.Type, name string) (reflect.Type, bool) {
-	for i := range t.NumField() {
-		field := t.Field(i)
+	for field := range t.Fields() {
+		field := field
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if tag == name {
 			return field.Type, true

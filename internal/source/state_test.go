@@ -170,7 +170,7 @@ func TestState(t *testing.T) {
 	for _, story := range stories {
 		t.Run(story.name, func(t *testing.T) {
 			s := State{Silence: DefaultWatchSilence}
-			for _, line := range strings.Split(strings.TrimSpace(story.lines), "\n") {
+			for line := range strings.SplitSeq(strings.TrimSpace(story.lines), "\n") {
 				words := strings.Fields(line)
 				var second int
 				if _, err := fmt.Sscan(words[0], &second); err != nil {
