@@ -32,7 +32,7 @@ health come from, which checks it offers, and what to do when it is missing.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return explain(streams.Out, args[0], output)
+				return writeDefinition(streams.Out, args[0], output)
 			}
 			return writeCatalog(streams.Out, output)
 		},
@@ -58,7 +58,7 @@ func writeCatalog(w io.Writer, output string) error {
 	return fmt.Errorf("-o %s: without a NAME, write markdown or leave it out", output)
 }
 
-func explain(w io.Writer, name, output string) error {
+func writeDefinition(w io.Writer, name, output string) error {
 	definitions, err := catalog.Definitions()
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 			if err != nil {
 				return err
 			}
-			problems, err := lint(dump.Definitions)
+			problems, err := lintDefinitions(dump.Definitions)
 			if err != nil {
 				return err
 			}
@@ -100,7 +100,7 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 				}
 			}
 			if len(problems) > 0 {
-				return outcome(ExitFound)
+				return exitCode(ExitFound)
 			}
 			_, err = fmt.Fprintf(streams.Out, "%d definitions, nothing wrong\n", len(dump.Definitions))
 			return err
@@ -111,8 +111,8 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 	return command
 }
 
-// lint compiles definitions and holds them against each other and against the built-in catalog.
-func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
+// lintDefinitions compiles definitions and holds them against each other and against the built-in catalog.
+func lintDefinitions(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err

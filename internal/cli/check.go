@@ -16,16 +16,16 @@ import (
 
 // checkOptions are what check is asked.
 type checkOptions struct {
-	from    *input
-	pick    pick
-	write   conformanceWriter
-	wait    bool
-	timeout time.Duration
+	input    *input
+	profiles profileOptions
+	write    conformanceWriter
+	wait     bool
+	timeout  time.Duration
 }
 
 func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
 	from := &input{flags: flags, streams: streams}
-	o := &checkOptions{from: from, pick: pick{from: from}}
+	o := &checkOptions{input: from, profiles: profileOptions{input: from}}
 	output := ""
 	command := &cobra.Command{
 		Use:   "check [PROFILE...]",
@@ -50,61 +50,61 @@ found last. A mistake in the profile ends the wait, because time does not mend i
   # a test report for a pipeline
   platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.pick.names = args
+			o.profiles.names = args
 			if o.wait && from.from != "" {
 				return errors.New("--wait watches a cluster, and --from reads files, which do not change: leave one of them out")
 			}
 			if !o.wait && cmd.Flags().Changed("timeout") {
 				return errors.New("--timeout is how long to --wait: add --wait, or leave it out")
 			}
-			if _, err := from.now(); err != nil {
+			if _, err := from.evaluationTime(); err != nil {
 				return err
 			}
-			place, err := o.pick.place()
+			place, err := o.profiles.readFile()
 			if err != nil {
 				return err
 			}
-			if o.write, err = conformanceFormat(output, streams.Out, place); err != nil {
+			if o.write, err = newConformanceWriter(output, streams.Out, place); err != nil {
 				return err
 			}
 			return o.run(cmd.Context())
 		},
 	}
 	from.addFlags(command.Flags())
-	o.pick.addFlags(command.Flags())
+	o.profiles.addFlags(command.Flags())
 	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
 	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait at most")
-	command.Flags().StringVarP(&output, "output", "o", "table", written(conformanceFormats))
+	command.Flags().StringVarP(&output, "output", "o", "table", joinFormats(conformanceFormats))
 	completeFormats(command, conformanceFormats)
-	command.ValidArgsFunction = o.pick.completeProfiles
+	command.ValidArgsFunction = o.profiles.completeProfiles
 	return command
 }
 
 func (o *checkOptions) run(ctx context.Context) error {
-	profiles, err := o.pick.read(ctx)
+	profiles, err := o.profiles.read(ctx)
 	if err != nil {
 		return err
 	}
-	evaluate := o.once
+	evaluate := o.evaluateOnce
 	if o.wait {
-		evaluate = o.await
+		evaluate = o.evaluateUntilConformant
 	}
 	if err := evaluate(ctx, profiles); err != nil {
 		return err
 	}
-	if err := o.write(o.from.streams.Out, profiles); err != nil {
+	if err := o.write(o.input.streams.Out, profiles); err != nil {
 		return err
 	}
-	return exit(profiles)
+	return exitError(profiles)
 }
 
-// once evaluates profiles over what is there now.
-func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
-	now, err := o.from.now()
+// evaluateOnce evaluates profiles over what is there now.
+func (o *checkOptions) evaluateOnce(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+	now, err := o.input.evaluationTime()
 	if err != nil {
 		return err
 	}
-	snapshot, compiled, err := o.from.look(ctx, profiles...)
+	snapshot, compiled, err := o.input.takeSnapshot(ctx, profiles...)
 	if err != nil {
 		return err
 	}
@@ -114,18 +114,18 @@ func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformPr
 	return nil
 }
 
-// exit turns the profiles' conformance into an exit code: a failure before what could not be told. A mistake in a profile
+// exitError turns the profiles' conformance into an exit code: a failure before what could not be told. A mistake in a profile
 // is something that could not be told.
-func exit(profiles []*v1alpha1.PlatformProfile) error {
-	code := outcome(ExitOK)
+func exitError(profiles []*v1alpha1.PlatformProfile) error {
+	code := exitCode(ExitOK)
 	for _, profile := range profiles {
 		conformant := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
 		stalled := meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionStalled)
 		switch {
 		case conformant != nil && conformant.Status == metav1.ConditionFalse && !stalled:
-			return outcome(ExitFound)
+			return exitCode(ExitFound)
 		case stalled || conformant == nil || conformant.Status != metav1.ConditionTrue:
-			code = outcome(ExitError)
+			code = exitCode(ExitError)
 		}
 	}
 	if code == ExitOK {

@@ -20,8 +20,8 @@ func run(stdin string, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// write writes files into a folder of the test's own, and returns the folder.
-func write(t *testing.T, files map[string]string) string {
+// writeFiles writes files into a folder of the test's own, and returns the folder.
+func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, content := range files {
@@ -36,7 +36,7 @@ func write(t *testing.T, files map[string]string) string {
 	return folder
 }
 
-const falco = `
+const falcoManifest = `
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: my-falco, namespace: guard}
@@ -46,19 +46,19 @@ spec:
     spec: {containers: [{name: falco, image: "mirror.corp/falcosecurity/falco:0.40.0"}]}
 `
 
-const veleroTraces = `
+const veleroLeftovers = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: backups.velero.io}
 spec: {group: velero.io, names: {kind: Backup, plural: backups}}
 `
 
-func profile(layers string) string {
+func newProfile(layers string) string {
 	return "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: {layers: [{name: security, requirements: [" + layers + "]}]}\n"
 }
 
 func TestDiscoverJSONIsTheStableShape(t *testing.T) {
-	folder := write(t, map[string]string{"a.yaml": falco, "sub/b.yml": veleroTraces})
+	folder := writeFiles(t, map[string]string{"a.yaml": falcoManifest, "sub/b.yml": veleroLeftovers})
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
 	const want = `{
   "components": [
@@ -133,11 +133,11 @@ func TestDiscoverNothing(t *testing.T) {
 }
 
 func TestDiscoverYAMLAndTable(t *testing.T) {
-	code, out, _ := run(falco, "discover", "--from", "-", "-o", "yaml")
+	code, out, _ := run(falcoManifest, "discover", "--from", "-", "-o", "yaml")
 	if code != ExitOK || !strings.Contains(out, "- capabilities:\n  - runtime-security\n") || !strings.Contains(out, "version: 0.40.0") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	code, out, _ = run(falco+"---"+veleroTraces, "discover", "--from", "-")
+	code, out, _ = run(falcoManifest+"---"+veleroLeftovers, "discover", "--from", "-")
 	lines := strings.Split(out, "\n")
 	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") || strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
 		t.Errorf("exit code %d, and columns that do not line up:\n%s", code, out)
@@ -170,7 +170,7 @@ func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
 			if _, err := manifest.Profiles(strings.NewReader(out)); err != nil {
 				t.Fatalf("it is refused: %v\n%s", err, out)
 			}
-			file := filepath.Join(write(t, map[string]string{"p.yaml": out}), "p.yaml")
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": out}), "p.yaml")
 			if code, table, errOut := run("", "check", "-f", file, "--from", variant); code != ExitOK {
 				t.Errorf("exit code %d for\n%s%s%s", code, out, table, errOut)
 			}
@@ -197,8 +197,8 @@ func TestCheckExitCodes(t *testing.T) {
 		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(write(t, map[string]string{"p.yaml": profile(test.requirements)}), "p.yaml")
-			code, out, errOut := run(falco+"---"+veleroTraces, "check", "-f", file, "--from", "-")
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(test.requirements)}), "p.yaml")
+			code, out, errOut := run(falcoManifest+"---"+veleroLeftovers, "check", "-f", file, "--from", "-")
 			if code != test.want || !strings.Contains(out, test.says) {
 				t.Errorf("exit code %d, want %d, saying %q:\n%s%s", code, test.want, test.says, out, errOut)
 			}
@@ -207,8 +207,8 @@ func TestCheckExitCodes(t *testing.T) {
 }
 
 func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
-	folder := write(t, map[string]string{"m.yaml": falco})
-	code, out, _ := run(profile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
+	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
+	code, out, _ := run(newProfile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
 	got := &v1alpha1.PlatformProfile{}
 	if err := json.Unmarshal([]byte(out), got); err != nil || code != ExitOK {
 		t.Fatal(code, err, out)
@@ -220,7 +220,7 @@ func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
 	if requirement.Verdict != v1alpha1.VerdictSatisfied || requirement.Version != "0.40.0" || requirement.Namespace != "guard" || requirement.Health != v1alpha1.HealthNotObserved {
 		t.Errorf("%+v", requirement)
 	}
-	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
 	code, out, _ = run(two, "check", "-f", "-", "--from", folder, "-o", "json")
 	list := &v1alpha1.PlatformProfileList{}
 	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 || list.Kind != "PlatformProfileList" {
@@ -253,7 +253,7 @@ kind: GearSet
 metadata: {name: one, namespace: w}
 `
 	for least, want := range map[string]int{"1": ExitOK, "2": ExitFound} {
-		file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, anyOf: [{component: widget, version: "~2.1"}], checks: [{name: gears, parameters: {least: "` + least + `"}}]}`)}), "p.yaml")
+		file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(`{name: a, anyOf: [{component: widget, version: "~2.1"}], checks: [{name: gears, parameters: {least: "` + least + `"}}]}`)}), "p.yaml")
 		if code, out, errOut := run(product, "check", "-f", file, "--from", "-"); code != want {
 			t.Errorf("with at least %s gears: exit code %d\n%s%s", least, code, out, errOut)
 		}
@@ -262,16 +262,16 @@ metadata: {name: one, namespace: w}
 
 func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
 	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
-	code, out, errOut := run(broken+falco, "discover", "--from", "-")
+	code, out, errOut := run(broken+falcoManifest, "discover", "--from", "-")
 	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
 		t.Errorf("exit code %d: %s%s", code, errOut, out)
 	}
 }
 
 func TestErrorsNameWhatToChange(t *testing.T) {
-	folder := write(t, map[string]string{
-		"empty/readme.txt": "hello", "good.yaml": profile("{name: a, capability: cni}"), "none.yaml": falco,
-		"bad.yaml": profile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
+	folder := writeFiles(t, map[string]string{
+		"empty/readme.txt": "hello", "good.yaml": newProfile("{name: a, capability: cni}"), "none.yaml": falcoManifest,
+		"bad.yaml": newProfile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
 	})
 	in := func(name string) string { return filepath.Join(folder, name) }
 	for name, test := range map[string]struct {
@@ -347,7 +347,7 @@ metadata: {name: web, namespace: shop, creationTimestamp: "2026-11-20T12:00:00Z"
 spec: {nodeName: node, containers: [{name: web, image: web}]}
 status: {phase: Running}
 `
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
 	for at, want := range map[string]int{"2026-11-20T12:03:30Z": ExitOK, "2026-11-20T12:30:00Z": ExitFound} {
 		if code, out, errOut := run(dump, "check", "-f", file, "--from", "-", "--at", at); code != want {
 			t.Errorf("check at %s ends with %d, want %d:\n%s%s", at, code, want, out, errOut)

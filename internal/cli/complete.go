@@ -14,23 +14,23 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
-// completionPatience is how long a person who pressed the Tab key waits for a cluster.
-const completionPatience = 3 * time.Second
+// completionTimeout is how long a person who pressed the Tab key waits for a cluster.
+const completionTimeout = 3 * time.Second
 
 // completeFormats completes -o.
 func completeFormats(command *cobra.Command, formats []string) {
 	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// profiles are those that the command is about; none where they cannot be read.
-func (p *pick) profiles(ctx context.Context) []*v1alpha1.PlatformProfile {
+// listForCompletion are those that the command is about; none where they cannot be read.
+func (p *profileOptions) listForCompletion(ctx context.Context) []*v1alpha1.PlatformProfile {
 	p.names = nil
-	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	if p.file == "-" {
 		return nil // it cannot be read twice
 	}
-	if _, err := p.place(); err != nil {
+	if _, err := p.readFile(); err != nil {
 		return nil
 	}
 	profiles, err := p.read(ctx)
@@ -41,9 +41,9 @@ func (p *pick) profiles(ctx context.Context) []*v1alpha1.PlatformProfile {
 }
 
 // completeProfiles completes the names of profiles, each once.
-func (p *pick) completeProfiles(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func (p *profileOptions) completeProfiles(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, profile := range p.profiles(command.Context()) {
+	for _, profile := range p.listForCompletion(command.Context()) {
 		if !slices.Contains(args, profile.Name) {
 			names = append(names, profile.Name)
 		}
@@ -53,8 +53,8 @@ func (p *pick) completeProfiles(command *cobra.Command, args []string, _ string)
 
 // completeRequirements completes a profile, and then its requirements. Where there is one profile its requirements may
 // come at once.
-func (p *pick) completeRequirements(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	profiles := p.profiles(command.Context())
+func (p *profileOptions) completeRequirements(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	profiles := p.listForCompletion(command.Context())
 	var found []string
 	for _, profile := range profiles {
 		switch {

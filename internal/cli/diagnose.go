@@ -38,7 +38,7 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
   platformprofile diagnose --from dump.yaml --at 2026-11-25T12:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := diagnosesWriter(output)
+			write, err := newDiagnosesWriter(output)
 			if err != nil {
 				return err
 			}
@@ -50,7 +50,7 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 				return err
 			}
 			if len(found.Diagnoses) > 0 {
-				return outcome(ExitFound)
+				return exitCode(ExitFound)
 			}
 			return nil
 		},
@@ -63,20 +63,20 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
 
 // diagnose says what is wrong with pods where the command looks.
 func (s *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
-	now, err := s.now()
+	now, err := s.evaluationTime()
 	if err != nil {
 		return report.Diagnoses{}, err
 	}
-	troubled, c, err := s.trouble(ctx, now)
+	troubled, c, err := s.collectPods(ctx, now)
 	if err != nil {
 		return report.Diagnoses{}, err
 	}
-	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unreadable: troubled.Unread}, nil
+	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unreadable: troubled.Unreadable}, nil
 }
 
-// trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
+// collectPods looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
 // holds there.
-func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
+func (s *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
 	namespace := ""
 	if s.flags.Namespace != nil {
 		namespace = *s.flags.Namespace
@@ -86,7 +86,7 @@ func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *ca
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading --from: %w", err)
 		}
-		c, err := s.catalog(dump.Definitions)
+		c, err := s.buildCatalog(dump.Definitions)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -99,13 +99,13 @@ func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *ca
 	}
 	troubled, err := podcases.OfCluster(ctx, clients.Typed, namespace, now)
 	if err != nil {
-		return nil, nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
+		return nil, nil, withConnectionHint(fmt.Errorf("looking for troubled pods: %w", err))
 	}
-	c, err := s.clusterCatalog(ctx, clients)
+	c, err := s.buildClusterCatalog(ctx, clients)
 	return troubled, c, err
 }
 
-func diagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {
+func newDiagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {
 	switch output {
 	case "text":
 		return func(w io.Writer, d report.Diagnoses) error { return d.WriteText(w) }, nil

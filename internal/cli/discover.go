@@ -34,11 +34,11 @@ objects that show it. What an uninstall left behind is listed apart from what is
   platformprofile discover -o profile > profile.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := discoveryWriter(output, streams.Out)
+			write, err := newDiscoveryWriter(output, streams.Out)
 			if err != nil {
 				return err
 			}
-			snapshot, _, err := from.look(cmd.Context())
+			snapshot, _, err := from.takeSnapshot(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ objects that show it. What an uninstall left behind is listed apart from what is
 		},
 	}
 	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "table", written(discoveryFormats))
+	command.Flags().StringVarP(&output, "output", "o", "table", joinFormats(discoveryFormats))
 	completeFormats(command, discoveryFormats)
 	return command
 }
@@ -54,10 +54,10 @@ objects that show it. What an uninstall left behind is listed apart from what is
 // discoveryFormats are what discover writes.
 var discoveryFormats = []string{"table", "wide", "json", "yaml", "html", "profile"}
 
-func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
+func newDiscoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
 	switch output {
 	case "table", "wide":
-		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
+		look := report.TableOptions{Colour: useColours(out), Wide: output == "wide"}
 		return func(w io.Writer, d report.Discovery) error { return d.WriteTable(w, look) }, nil
 	case "json":
 		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
@@ -70,10 +70,10 @@ func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Disco
 			if len(d.Components) == 0 {
 				return fmt.Errorf("nothing that the catalog knows is installed, so there is no profile to write")
 			}
-			return writeProfile(w, d)
+			return writeDiscoveredProfile(w, d)
 		}, nil
 	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(discoveryFormats))
+	return nil, fmt.Errorf("-o %s: write %s", output, joinFormats(discoveryFormats))
 }
 
 func writeJSON(w io.Writer, value any) error {
@@ -92,8 +92,8 @@ func writeYAML(w io.Writer, value any) error {
 	return err
 }
 
-// writeProfile leaves out what a person would not write: an empty status and fields that say nothing.
-func writeProfile(w io.Writer, d report.Discovery) error {
+// writeDiscoveredProfile leaves out what a person would not write: an empty status and fields that say nothing.
+func writeDiscoveredProfile(w io.Writer, d report.Discovery) error {
 	profile := d.Profile("discovered")
 	data, err := json.Marshal(profile)
 	if err != nil {

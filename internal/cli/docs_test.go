@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// blocks are the fenced blocks of a page in a language.
-func blocks(t *testing.T, page, language string) []string {
+// readBlocks are the fenced blocks of a page in a language.
+func readBlocks(t *testing.T, page, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../docs", page))
 	if err != nil {
@@ -29,11 +29,11 @@ func blocks(t *testing.T, page, language string) []string {
 	return found
 }
 
-// rendered is a folder as the pages assume it, and the one that the commands run in.
-func rendered(t *testing.T) {
+// useRenderedFolder is a folder as the pages assume it, and the one that the commands run in.
+func useRenderedFolder(t *testing.T) {
 	t.Helper()
-	t.Chdir(write(t, map[string]string{
-		"profile.yaml": profile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falco, "rendered.yaml": falco,
+	t.Chdir(writeFiles(t, map[string]string{
+		"profile.yaml": newProfile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falcoManifest, "rendered.yaml": falcoManifest,
 	}))
 }
 
@@ -41,11 +41,11 @@ func rendered(t *testing.T) {
 func TestCommandsOfTheDocsRun(t *testing.T) {
 	var commands []string
 	for _, page := range []string{"pipelines.md", "command-line.md"} {
-		for _, block := range blocks(t, page, "console") {
+		for _, block := range readBlocks(t, page, "console") {
 			commands = append(commands, strings.Split(strings.TrimSpace(block), "\n")...)
 		}
 	}
-	rendered(t)
+	useRenderedFolder(t)
 	ran := 0
 	for _, line := range commands {
 		_, command, piped := strings.Cut(line, " | ")
@@ -61,7 +61,7 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 			continue // needs a cluster: test/commandline waits on a real one
 		}
 		ran++
-		if code, _, errOut := run(falco, args[1:]...); code != ExitOK {
+		if code, _, errOut := run(falcoManifest, args[1:]...); code != ExitOK {
 			t.Errorf("%s: exit code %d: %s", line, code, errOut)
 		}
 	}
@@ -72,8 +72,8 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 
 // The commands of the examples run with what they redirect, and the reports that they hand over are such.
 func TestTheExamplesForPipelines(t *testing.T) {
-	pages := blocks(t, "pipelines.md", "yaml")
-	rendered(t)
+	pages := readBlocks(t, "pipelines.md", "yaml")
+	useRenderedFolder(t)
 	written := map[string]string{}
 	for _, page := range pages {
 		var content map[string]any

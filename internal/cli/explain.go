@@ -18,7 +18,7 @@ var explanationFormats = []string{"text", "json", "yaml"}
 
 func newExplain(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
 	from := &input{flags: flags, streams: streams}
-	picked := &pick{from: from}
+	picked := &profileOptions{input: from}
 	output := ""
 	command := &cobra.Command{
 		Use:   "explain [PROFILE] REQUIREMENT",
@@ -35,14 +35,14 @@ The verdict is found anew; the exit code is 0 whatever it is, and 2 when the com
   platformprofile explain cni -f profile.yaml --from manifests`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write, err := explanationFormat(output)
+			write, err := newExplanationWriter(output)
 			if err != nil {
 				return err
 			}
 			if len(args) == 2 {
 				picked.names = args[:1]
 			}
-			explanation, err := explained(cmd.Context(), picked, args[len(args)-1])
+			explanation, err := explainRequirement(cmd.Context(), picked, args[len(args)-1])
 			if err != nil {
 				return err
 			}
@@ -51,14 +51,14 @@ The verdict is found anew; the exit code is 0 whatever it is, and 2 when the com
 	}
 	from.addFlags(command.Flags())
 	picked.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "text", written(explanationFormats))
+	command.Flags().StringVarP(&output, "output", "o", "text", joinFormats(explanationFormats))
 	completeFormats(command, explanationFormats)
 	command.ValidArgsFunction = picked.completeRequirements
 	return command
 }
 
-func explained(ctx context.Context, picked *pick, requirement string) (*conformance.Explanation, error) {
-	if _, err := picked.place(); err != nil {
+func explainRequirement(ctx context.Context, picked *profileOptions, requirement string) (*conformance.Explanation, error) {
+	if _, err := picked.readFile(); err != nil {
 		return nil, err
 	}
 	profiles, err := picked.read(ctx)
@@ -68,11 +68,11 @@ func explained(ctx context.Context, picked *pick, requirement string) (*conforma
 	if len(profiles) > 1 {
 		return nil, errors.New("there is more than one PlatformProfile: name the one that is meant, explain PROFILE REQUIREMENT")
 	}
-	now, err := picked.from.now()
+	now, err := picked.input.evaluationTime()
 	if err != nil {
 		return nil, err
 	}
-	snapshot, compiled, err := picked.from.look(ctx, profiles...)
+	snapshot, compiled, err := picked.input.takeSnapshot(ctx, profiles...)
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +84,7 @@ func explained(ctx context.Context, picked *pick, requirement string) (*conforma
 	return explanation, nil
 }
 
-func explanationFormat(output string) (func(io.Writer, *conformance.Explanation) error, error) {
+func newExplanationWriter(output string) (func(io.Writer, *conformance.Explanation) error, error) {
 	switch output {
 	case "text":
 		return report.WriteExplanation, nil
@@ -93,5 +93,5 @@ func explanationFormat(output string) (func(io.Writer, *conformance.Explanation)
 	case "yaml":
 		return func(w io.Writer, e *conformance.Explanation) error { return writeYAML(w, e) }, nil
 	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(explanationFormats))
+	return nil, fmt.Errorf("-o %s: write %s", output, joinFormats(explanationFormats))
 }

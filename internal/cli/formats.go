@@ -19,16 +19,16 @@ var conformanceFormats = []string{"table", "wide", "json", "yaml", "junit", "sar
 // conformanceWriter writes profiles with their status.
 type conformanceWriter func(io.Writer, []*v1alpha1.PlatformProfile) error
 
-// written lists formats in words.
-func written(formats []string) string {
+// joinFormats lists formats in words.
+func joinFormats(formats []string) string {
 	last := len(formats) - 1
 	return strings.Join(formats[:last], ", ") + " or " + formats[last]
 }
 
-func conformanceFormat(output string, out io.Writer, place report.Location) (conformanceWriter, error) {
+func newConformanceWriter(output string, out io.Writer, place report.Location) (conformanceWriter, error) {
 	switch output {
 	case "table", "wide":
-		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
+		look := report.TableOptions{Colour: useColours(out), Wide: output == "wide"}
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			for i, profile := range profiles {
 				if i > 0 {
@@ -44,11 +44,11 @@ func conformanceFormat(output string, out io.Writer, place report.Location) (con
 		}, nil
 	case "json":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeJSON(w, oneOrList(profiles))
+			return writeJSON(w, singleOrList(profiles))
 		}, nil
 	case "yaml":
 		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeYAML(w, oneOrList(profiles))
+			return writeYAML(w, singleOrList(profiles))
 		}, nil
 	case "junit":
 		return report.WriteJUnit, nil
@@ -61,11 +61,11 @@ func conformanceFormat(output string, out io.Writer, place report.Location) (con
 			return report.WriteSARIF(w, profiles, place, version.Get())
 		}, nil
 	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(conformanceFormats))
+	return nil, fmt.Errorf("-o %s: write %s", output, joinFormats(conformanceFormats))
 }
 
-// oneOrList is the profile itself where there is one, as the API would return it, and a list where there are more.
-func oneOrList(profiles []*v1alpha1.PlatformProfile) any {
+// singleOrList is the profile itself where there is one, as the API would return it, and a list where there are more.
+func singleOrList(profiles []*v1alpha1.PlatformProfile) any {
 	if len(profiles) == 1 {
 		return profiles[0]
 	}

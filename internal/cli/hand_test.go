@@ -25,9 +25,9 @@ func TestAsAPluginItNamesWhatItsUserTyped(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	two := profile("{name: a, capability: cni}") + "---\n" + strings.Replace(profile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
-	folder := write(t, map[string]string{
-		"pq.yaml": two, "p.yaml": profile("{name: a, capability: cni}"),
+	two := newProfile("{name: a, capability: cni}") + "---\n" + strings.Replace(newProfile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
+	folder := writeFiles(t, map[string]string{
+		"pq.yaml": two, "p.yaml": newProfile("{name: a, capability: cni}"),
 		"config": "apiVersion: v1\nkind: Config\ncontexts: [{name: staging, context: {cluster: a, user: a}}, {name: live, context: {cluster: a, user: a}}]\n",
 	})
 	both, one := filepath.Join(folder, "pq.yaml"), filepath.Join(folder, "p.yaml")
@@ -71,13 +71,13 @@ func TestCompletion(t *testing.T) {
 // What is no terminal gets no colours, whatever the environment says.
 func TestColoursAreForTerminals(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
-	_, out, _ := run(falco, "discover", "--from", "-")
+	_, out, _ := run(falcoManifest, "discover", "--from", "-")
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close() //nolint:errcheck // it is thrown away
-	Execute([]string{"discover", "--from", "-"}, strings.NewReader(falco), file, file)
+	Execute([]string{"discover", "--from", "-"}, strings.NewReader(falcoManifest), file, file)
 	written, err := os.ReadFile(file.Name())
 	if err != nil || len(written) == 0 {
 		t.Fatal(err)
@@ -88,9 +88,9 @@ func TestColoursAreForTerminals(t *testing.T) {
 }
 
 func TestAClusterThatDoesNotAnswer(t *testing.T) {
-	folder := write(t, map[string]string{
+	folder := writeFiles(t, map[string]string{
 		"config": "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a}]\n",
-		"p.yaml": profile("{name: a, capability: cni}"),
+		"p.yaml": newProfile("{name: a, capability: cni}"),
 	})
 	for _, args := range [][]string{{"check"}, {"check", "-f", filepath.Join(folder, "p.yaml")}, {"discover"}, {"explain", "a"}, {"diagnose"}} {
 		code, out, errOut := run("", append(args, "--kubeconfig", filepath.Join(folder, "config"))...)

@@ -36,8 +36,8 @@ func (s *input) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&s.at, "at", "", "when the files of --from were taken from the cluster, as 2026-11-25T12:00:00Z; what is old or late is judged by that time, and by the present one where it is left out")
 }
 
-// now is the time by which the command judges.
-func (s *input) now() (time.Time, error) {
+// evaluationTime is the time by which the command judges.
+func (s *input) evaluationTime() (time.Time, error) {
 	if s.at == "" {
 		return time.Now(), nil
 	}
@@ -51,24 +51,24 @@ func (s *input) now() (time.Time, error) {
 	return at, nil
 }
 
-// look reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
+// takeSnapshot reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
 // same order.
-func (s *input) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+func (s *input) takeSnapshot(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
 	if s.from != "" {
-		return s.lookAtFiles(profiles)
+		return s.takeFileSnapshot(profiles)
 	}
 	clients, err := s.connect()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := s.clusterCatalog(ctx, clients)
+	c, err := s.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
 	}
 	compiled, instances := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	if err := list.Read(ctx, clients, i, instances); err != nil {
-		return nil, nil, unreachable(err)
+		return nil, nil, withConnectionHint(err)
 	}
 	if err := podcases.Diagnose(ctx, clients.Typed, i, time.Now()); err != nil {
 		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
@@ -76,17 +76,17 @@ func (s *input) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile)
 	return i.Snapshot(), compiled, nil
 }
 
-// clusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
-func (s *input) clusterCatalog(ctx context.Context, clients source.Clients) (*catalog.Catalog, error) {
+// buildClusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
+func (s *input) buildClusterCatalog(ctx context.Context, clients source.Clients) (*catalog.Catalog, error) {
 	definitions, err := list.Definitions(ctx, clients)
 	if err != nil {
 		s.warn("%v; only the built-in definitions are used", err)
 	}
-	return s.catalog(definitions)
+	return s.buildCatalog(definitions)
 }
 
-// unreachable adds what to do where a cluster does not answer at all.
-func unreachable(err error) error {
+// withConnectionHint adds what to do where a cluster does not answer at all.
+func withConnectionHint(err error) error {
 	var failed *url.Error
 	if errors.As(err, &failed) {
 		return fmt.Errorf("%w: see whether the cluster is up, choose another with --kubeconfig or --context, or read files with --from", err)
@@ -103,22 +103,22 @@ func (s *input) connect() (source.Clients, error) {
 	return source.NewClients(config)
 }
 
-func (s *input) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+func (s *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
 	dump, err := files.Read(s.from, s.streams.In)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
-	c, err := s.catalog(dump.Definitions)
+	c, err := s.buildCatalog(dump.Definitions)
 	if err != nil {
 		return nil, nil, err
 	}
 	compiled, instances := compile(c, profiles)
-	now, err := s.now()
+	now, err := s.evaluationTime()
 	if err != nil {
 		return nil, nil, err
 	}
 	i := inventory.New(c, func() time.Time { return now })
-	if err := dump.Feed(i, instances); err != nil {
+	if err := dump.Load(i, instances); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	if err := podcases.DiagnoseDump(dump, i, now); err != nil {
@@ -127,9 +127,9 @@ func (s *input) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Sn
 	return i.Snapshot(), compiled, nil
 }
 
-// catalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
+// buildCatalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
 // out, as the operator does.
-func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
+func (s *input) buildCatalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err

@@ -17,7 +17,7 @@ import (
 
 // The fixtures say what must be found in each of them, and what may be. Anything else is a false alarm.
 func TestFixturesAreRecognised(t *testing.T) {
-	score(t, "../catalog/testdata/installs", func(string) bool { return true })
+	scoreFolder(t, "../catalog/testdata/installs", func(string) bool { return true })
 }
 
 // Real installs, where they are at hand: as far as the built-in catalog reaches.
@@ -30,11 +30,11 @@ func TestRealInstallsAreRecognised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	score(t, corpus, func(name string) bool { return definitions[name] != nil })
+	scoreFolder(t, corpus, func(name string) bool { return definitions[name] != nil })
 }
 
-// score runs discover over each variant of a folder and holds what it finds against EXPECTED.tsv there.
-func score(t *testing.T, folder string, known func(component string) bool) {
+// scoreFolder runs discover over each variant of a folder and holds what it finds against EXPECTED.tsv there.
+func scoreFolder(t *testing.T, folder string, known func(component string) bool) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(folder, "EXPECTED.tsv"))
 	if err != nil {
@@ -50,7 +50,7 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 		variant, must, may := columns[0], strings.Fields(columns[1]), strings.Fields(columns[2])
 		variants[variant] = true
 		t.Run(variant, func(t *testing.T) {
-			found := discovered(t, filepath.Join(folder, variant))
+			found := discoverVersions(t, filepath.Join(folder, variant))
 			var allowed []string
 			for _, expected := range append(slices.Clone(must), may...) {
 				name, _, _ := strings.Cut(expected, "@")
@@ -70,7 +70,7 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 				if !slices.Contains(allowed, name) {
 					t.Errorf("%s %q is a false alarm", name, versions)
 				}
-				if n := copies(must, name); n > 1 && len(versions) != n {
+				if n := countCopies(must, name); n > 1 && len(versions) != n {
 					t.Errorf("%s is found %d times, want %d", name, len(versions), n)
 				}
 			}
@@ -89,7 +89,7 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 	}
 }
 
-func copies(expected []string, component string) int {
+func countCopies(expected []string, component string) int {
 	n := 0
 	for _, text := range expected {
 		if name, _, _ := strings.Cut(text, "@"); name == component {
@@ -99,8 +99,8 @@ func copies(expected []string, component string) int {
 	return n
 }
 
-// discovered are the versions of each component that discover finds in a folder.
-func discovered(t *testing.T, folder string) map[string][]string {
+// discoverVersions are the versions of each component that discover finds in a folder.
+func discoverVersions(t *testing.T, folder string) map[string][]string {
 	t.Helper()
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
 	if code != ExitOK || errOut != "" {

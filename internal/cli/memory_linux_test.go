@@ -34,8 +34,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// dumped writes a dump of pods, a line or more for each thing, with a DaemonSet after the last.
-func dumped(w io.Writer, pods int, form string) error {
+// writeDump writes a dump of pods, a line or more for each thing, with a DaemonSet after the last.
+func writeDump(w io.Writer, pods int, form string) error {
 	out := bufio.NewWriter(w)
 	const daemonSet = `{"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"cilium","namespace":"kube-system","generation":1},"spec":{"template":{"spec":{"containers":[{"name":"a","image":"quay.io/cilium/cilium:v1.18.2"}]}}},"status":{"desiredNumberScheduled":3,"numberReady":3,"numberAvailable":3,"currentNumberScheduled":3,"observedGeneration":1,"updatedNumberScheduled":3}}`
 	put := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // an error stays with the writer
@@ -58,8 +58,8 @@ func dumped(w io.Writer, pods int, form string) error {
 
 var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// most is what a check of a dump took of memory at most, in MiB.
-func most(t *testing.T, profile string, pods int, form string) int {
+// measurePeakMemory is what a check of a dump took of memory at most, in MiB.
+func measurePeakMemory(t *testing.T, profile string, pods int, form string) int {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -77,7 +77,7 @@ func most(t *testing.T, profile string, pods int, form string) int {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wrong := dumped(input, pods, form)
+	wrong := writeDump(input, pods, form)
 	_ = input.Close()
 	err = command.Wait()
 	if wrong != nil || err != nil || !strings.Contains(out.String(), `"verdict": "`+string(v1alpha1.VerdictSatisfied)+`"`) {
@@ -103,9 +103,9 @@ func TestADumpIsCheckedInBoundedMemory(t *testing.T) {
 	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	none := most(t, profile, 1, "json")
+	none := measurePeakMemory(t, profile, 1, "json")
 	for form, test := range map[string]struct{ pods, more int }{"json": {50000, 128}, "yaml": {10000, 256}} {
-		if took := most(t, profile, test.pods, form); took > none+test.more {
+		if took := measurePeakMemory(t, profile, test.pods, form); took > none+test.more {
 			t.Errorf("%d pods in %s take %d MiB, and one takes %d", test.pods, form, took, none)
 		}
 	}

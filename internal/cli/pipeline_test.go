@@ -28,13 +28,13 @@ type junit struct {
 	} `xml:"testsuite"`
 }
 
-const ofEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
+const requirementsOfEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
   {name: c, severity: Recommended, anyOf: [{component: vault}]},
   {name: d, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
 
 func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(ofEachKind)}), "p.yaml")
-	code, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirementsOfEachKind)}), "p.yaml")
+	code, out, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 	if code != ExitFound {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
@@ -56,8 +56,8 @@ func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
 }
 
 func TestJUnitOfSeveralProfilesHasTheSuitesOfAll(t *testing.T) {
-	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
-	folder := write(t, map[string]string{"m.yaml": falco})
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
 	code, out, _ := run(two, "check", "-f", "-", "--from", folder, "-o", "junit")
 	var got junit
 	if err := xml.Unmarshal([]byte(out), &got); err != nil || code != ExitFound || len(got.Suites) != 2 || got.Suites[0].Name != "p/security" || got.Suites[1].Name != "q/security" || got.Failures != 1 {
@@ -79,8 +79,8 @@ func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
 		"unseen":     "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(write(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
-			code, out, _ := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
+			code, out, _ := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 			var got junit
 			if err := xml.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
 			if code == ExitOK || got.Failures+got.Errors == 0 {
 				t.Errorf("exit code %d with %d failures and %d errors", code, got.Failures, got.Errors)
 			}
-			code, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+			code, out, _ = run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "sarif")
 			if levels := levelsOf(t, out); code == ExitOK || !slices.Contains(levels, "error") && !slices.Contains(levels, "warning") {
 				t.Errorf("exit code %d with results %q", code, levels)
 			}
@@ -110,9 +110,9 @@ func levelsOf(t *testing.T, out string) []string {
 }
 
 func TestSARIFPointsIntoTheProfile(t *testing.T) {
-	folder := write(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + profile("\n"+ofEachKind)})
+	folder := writeFiles(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + newProfile("\n"+requirementsOfEachKind)})
 	t.Chdir(folder)
-	code, out, errOut := run(falco, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
+	code, out, errOut := run(falcoManifest, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
 	if code != ExitFound {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
@@ -147,8 +147,8 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 func TestReportsEscapeWhatTheyQuote(t *testing.T) {
 	const evil = `]]></failure><script>alert(1)</script>&\"'\u202e\u001b[31m`
 	requirements := `{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(requirements)}), "p.yaml")
-	_, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirements)}), "p.yaml")
+	_, out, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 	var got junit
 	if err := xml.Unmarshal([]byte(out), &got); err != nil || got.Failures != 1 {
 		t.Fatalf("%v: %+v\n%s%s", err, got, out, errOut)
@@ -156,7 +156,7 @@ func TestReportsEscapeWhatTheyQuote(t *testing.T) {
 	if text := *got.Suites[0].Cases[0].Failure; !strings.Contains(text, `]]></failure><script>alert(1)</script>&"'`) || strings.ContainsAny(out, "\x1b\u202e") {
 		t.Errorf("%q", out)
 	}
-	_, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+	_, out, _ = run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "sarif")
 	report, err := sarif.FromString(out)
 	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(*report.Runs[0].Results[0].Message.Text, "<script>") {
 		t.Errorf("%v: %q", err, out)

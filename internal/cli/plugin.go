@@ -18,8 +18,8 @@ func isPlugin(program string) bool {
 // invocation is the program's name where a text shows a command to type.
 var invocation = regexp.MustCompile(`\bplatformprofile (check|discover|diagnose|explain|catalog)\b`)
 
-// asPlugin has all texts say "kubectl platformprofile", which is what its user typed.
-func asPlugin(root *cobra.Command) {
+// renameToPlugin has all texts say "kubectl platformprofile", which is what its user typed.
+func renameToPlugin(root *cobra.Command) {
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl platformprofile"}
 	var walk func(*cobra.Command)
 	walk = func(command *cobra.Command) {

@@ -14,42 +14,42 @@ import (
 // progress shows how a wait goes: in one line that is written over on a terminal, and elsewhere by a line for each verdict
 // that turned.
 type progress struct {
-	w       io.Writer
-	width   int // of the terminal; 0 where there is none
-	timeout time.Duration
-	started time.Time
-	begun   bool
+	w           io.Writer
+	width       int // of the terminal; 0 where there is none
+	timeout     time.Duration
+	started     time.Time
+	hasReported bool
 }
 
 func newProgress(w io.Writer, timeout time.Duration) *progress {
 	return &progress{w: w, width: terminalWidth(w), timeout: timeout, started: time.Now()}
 }
 
-// turned tells of verdicts that turned. At first all have, and only what does not hold is worth a line.
-func (p *progress) turned(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
+// reportTransitions tells of verdicts that turned. At first all have, and only what does not hold is worth a line.
+func (p *progress) reportTransitions(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
 	if p.width > 0 {
-		p.tick(profiles)
+		p.redraw(profiles)
 		return
 	}
 	for _, t := range transitions {
-		if !p.begun && !t.IsFailure() {
+		if !p.hasReported && !t.IsFailure() {
 			continue
 		}
 		text := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
 		if t.From != "" {
 			text += string(t.From) + " -> "
 		}
-		p.say(text + string(t.Now.Verdict) + ": " + t.Now.Message)
+		p.printLine(text + string(t.Now.Verdict) + ": " + t.Now.Message)
 	}
-	p.begun = true
+	p.hasReported = true
 }
 
-func (p *progress) say(message string) {
+func (p *progress) printLine(message string) {
 	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), text.Printable(message))
 }
 
-// tick writes the line on a terminal anew.
-func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
+// redraw writes the line on a terminal anew.
+func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 	if p.width == 0 {
 		return
 	}
@@ -70,8 +70,8 @@ func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), max(p.width-1, 1))]))
 }
 
-// end clears the line on a terminal for what comes after it.
-func (p *progress) end() {
+// clear clears the line on a terminal for what comes after it.
+func (p *progress) clear() {
 	if p.width > 0 {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}

@@ -23,10 +23,10 @@ const (
 	ExitError = 2
 )
 
-// outcome ends the program with an exit code and no message: what is to be said has been said.
-type outcome int
+// exitCode ends the program with an exit code and no message: what is to be said has been said.
+type exitCode int
 
-func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
+func (o exitCode) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
 
 // Execute runs the command line and returns its exit code.
 func Execute(args []string, in io.Reader, out, errOut io.Writer) int {
@@ -37,11 +37,11 @@ func Execute(args []string, in io.Reader, out, errOut io.Writer) int {
 func ExecuteAs(program string, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot(genericclioptions.IOStreams{In: in, Out: out, ErrOut: errOut})
 	if isPlugin(program) {
-		asPlugin(root)
+		renameToPlugin(root)
 	}
 	root.SetArgs(args)
 	err := root.Execute()
-	var code outcome
+	var code exitCode
 	switch {
 	case err == nil:
 		return ExitOK

@@ -19,7 +19,7 @@ func terminalWidth(w io.Writer) int {
 	return 80
 }
 
-// colours tells whether to colour what is written: to a terminal only, and not where NO_COLOR is set.
-func colours(w io.Writer) bool {
+// useColours tells whether to colour what is written: to a terminal only, and not where NO_COLOR is set.
+func useColours(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && terminalWidth(w) > 0
 }

@@ -14,15 +14,15 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source"
 )
 
-// await watches the cluster and evaluates when it changes, until all profiles are conformant, one of them never can be, or
+// evaluateUntilConformant watches the cluster and evaluates when it changes, until all profiles are conformant, one of them never can be, or
 // the time is over. The profiles then hold the status that was found last.
-func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
 	klog.SetLogger(logr.Discard()) // what cannot be seen is said by the verdicts, and a log would run into the progress
-	clients, err := o.from.connect()
+	clients, err := o.input.connect()
 	if err != nil {
 		return err
 	}
-	c, err := o.from.clusterCatalog(ctx, clients)
+	c, err := o.input.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return err
 	}
@@ -46,14 +46,14 @@ func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformP
 		}
 	}()
 
-	shown := newProgress(o.from.streams.ErrOut, o.timeout)
-	defer shown.end()
-	watch(ctx, profiles, compiled, found, changed, shown)
+	shown := newProgress(o.input.streams.ErrOut, o.timeout)
+	defer shown.clear()
+	evaluateChanges(ctx, profiles, compiled, found, changed, shown)
 	return nil
 }
 
-// watch evaluates until it is decided or the time is over.
-func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile, found *inventory.Inventory, changed <-chan struct{}, shown *progress) {
+// evaluateChanges evaluates until it is decided or the time is over.
+func evaluateChanges(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile, found *inventory.Inventory, changed <-chan struct{}, shown *progress) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	var again time.Time // when time alone changes an outcome; zero until everything has synced
@@ -68,8 +68,8 @@ func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled [
 			wait = min(wait, result.RequeueAfter)
 		}
 		again = now.Add(wait)
-		shown.turned(profiles, transitions)
-		return decided(profiles)
+		shown.reportTransitions(profiles, transitions)
+		return isDecided(profiles)
 	}
 	for {
 		if found.HasSynced() && evaluate() {
@@ -83,19 +83,19 @@ func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled [
 			case <-changed:
 				waiting = false
 			case <-tick.C:
-				shown.tick(profiles)
+				shown.redraw(profiles)
 				waiting = again.IsZero() || time.Now().Before(again)
 			}
 		}
 	}
 }
 
-// decided tells whether waiting is over: all profiles are conformant, or one has a mistake that no waiting mends.
-func decided(profiles []*v1alpha1.PlatformProfile) bool {
+// isDecided tells whether waiting is over: all profiles are conformant, or one has a mistake that no waiting mends.
+func isDecided(profiles []*v1alpha1.PlatformProfile) bool {
 	for _, profile := range profiles {
 		if meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionStalled) {
 			return true
 		}
 	}
-	return exit(profiles) == nil
+	return exitError(profiles) == nil
 }

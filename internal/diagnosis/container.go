@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	// forgiven is how long a container must run until the kubelet forgets its failures, and this package with it.
-	forgiven = 10 * time.Minute
-	// proven is the least that a container must run, beyond twice its last run, to count as recovered.
-	proven = 30 * time.Second
-	// slack is granted to a probe beyond its own settings.
-	slack = 10 * time.Second
+	// backOffReset is how long a container must run until the kubelet forgets its failures, and this package with it.
+	backOffReset = 10 * time.Minute
+	// minRecovery is the least that a container must run, beyond twice its last run, to count as recovered.
+	minRecovery = 30 * time.Second
+	// probeSlack is granted to a probe beyond its own settings.
+	probeSlack = 10 * time.Second
 )
 
-// containers looks for symptoms of single containers, init containers first: nothing else runs before they are done.
-func (d *doctor) containers() []finding {
+// diagnoseContainers looks for symptoms of single containers, init containers first: nothing else runs before they are done.
+func (d *diagnoser) diagnoseContainers() []finding {
 	var found []finding
 	for i := range d.Pod.Status.InitContainerStatuses {
 		status := &d.Pod.Status.InitContainerStatuses[i]
-		f, ok := d.container(status)
+		f, ok := d.diagnoseContainer(status)
 		if !ok {
 			continue
 		}
 		switch f.symptom {
 		case CrashLoop, Error, OOMKilled, CompletedUnexpectedly, LivenessRestarts, NotReady:
-			if !d.sidecar(status.Name) {
+			if !d.isSidecar(status.Name) {
 				if f.symptom == NotReady || f.symptom == CompletedUnexpectedly {
 					continue // it runs for as long as it needs, and ends
 				}
-				f = d.initFailed(status)
+				f = d.newInitFailed(status)
 			}
 		}
 		found = append(found, f)
@@ -42,15 +42,15 @@ func (d *doctor) containers() []finding {
 		return found
 	}
 	for i := range d.Pod.Status.ContainerStatuses {
-		if f, ok := d.container(&d.Pod.Status.ContainerStatuses[i]); ok {
+		if f, ok := d.diagnoseContainer(&d.Pod.Status.ContainerStatuses[i]); ok {
 			found = append(found, f)
 		}
 	}
 	return found
 }
 
-// sidecar tells whether an init container is one that goes on running.
-func (d *doctor) sidecar(name string) bool {
+// isSidecar tells whether an init container is one that goes on running.
+func (d *diagnoser) isSidecar(name string) bool {
 	for i := range d.Pod.Spec.InitContainers {
 		if c := &d.Pod.Spec.InitContainers[i]; c.Name == name {
 			return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
@@ -59,7 +59,7 @@ func (d *doctor) sidecar(name string) bool {
 	return false
 }
 
-func (d *doctor) spec(name string) *corev1.Container {
+func (d *diagnoser) specOf(name string) *corev1.Container {
 	for _, containers := range [][]corev1.Container{d.Pod.Spec.Containers, d.Pod.Spec.InitContainers} {
 		for i := range containers {
 			if containers[i].Name == name {
@@ -70,31 +70,31 @@ func (d *doctor) spec(name string) *corev1.Container {
 	return &corev1.Container{Name: name}
 }
 
-// container looks at one container.
-func (d *doctor) container(status *corev1.ContainerStatus) (finding, bool) {
+// diagnoseContainer looks at one container.
+func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, bool) {
 	if waiting := status.State.Waiting; waiting != nil {
 		switch waiting.Reason {
 		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed", "ErrImageUnpack":
-			return d.imagePull(status), true
+			return d.newImagePullFailed(status), true
 		case "CreateContainerConfigError":
-			return d.config(status, waiting.Message), true
+			return d.newConfigMissing(status, waiting.Message), true
 		case "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError":
-			return d.create(status, waiting.Reason, waiting.Message), true
+			return d.newCreateFailed(status, waiting.Reason, waiting.Message), true
 		}
 	}
-	ended, looping := d.loop(status)
+	ended, looping := d.findRestartLoop(status)
 	if looping {
-		return d.ended(status, ended), true
+		return d.newEnded(status, ended), true
 	}
-	if f, ok := d.unready(status); ok {
+	if f, ok := d.findNotReady(status); ok {
 		return f, true
 	}
 	return finding{}, false
 }
 
-// loop tells whether a container keeps ending, and how it ended last. It is seen waiting, terminated and running in turns
+// findRestartLoop tells whether a container keeps ending, and how it ended last. It is seen waiting, terminated and running in turns
 // while it does: as long as it runs no longer than twice its last run, it has not recovered.
-func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, bool) {
+func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, bool) {
 	last := status.LastTerminationState.Terminated
 	switch {
 	case status.State.Waiting != nil && status.State.Waiting.Reason == "CrashLoopBackOff":
@@ -103,31 +103,31 @@ func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTer
 		}
 		return last, true
 	case status.State.Terminated != nil:
-		if d.final(status) {
+		if d.hasEndedForGood(status) {
 			// Others may still run beside it. That it ended with a failure is a symptom, that it is done is none.
 			return status.State.Terminated, status.State.Terminated.ExitCode != 0
 		}
-		if d.isInit(status.Name) && !d.sidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
+		if d.isInit(status.Name) && !d.isSidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
 			return nil, false
 		}
 		return status.State.Terminated, true
 	case last == nil || status.RestartCount == 0:
 		return nil, false
 	case status.State.Running == nil:
-		return last, d.now.Sub(last.FinishedAt.Time) < forgiven
+		return last, d.now.Sub(last.FinishedAt.Time) < backOffReset
 	}
 	ran := last.FinishedAt.Sub(last.StartedAt.Time)
 	runs := d.now.Sub(status.State.Running.StartedAt.Time)
-	return last, runs < min(forgiven, max(proven, 2*ran))
+	return last, runs < min(backOffReset, max(minRecovery, 2*ran))
 }
 
-// final tells whether a container has ended and nothing starts it again.
-func (d *doctor) final(status *corev1.ContainerStatus) bool {
+// hasEndedForGood tells whether a container has ended and nothing starts it again.
+func (d *diagnoser) hasEndedForGood(status *corev1.ContainerStatus) bool {
 	if status.State.Terminated == nil {
 		return false
 	}
 	policy := corev1.ContainerRestartPolicy(d.Pod.Spec.RestartPolicy)
-	if own := d.spec(status.Name).RestartPolicy; own != nil {
+	if own := d.specOf(status.Name).RestartPolicy; own != nil {
 		policy = *own
 	}
 	switch policy {
@@ -139,18 +139,18 @@ func (d *doctor) final(status *corev1.ContainerStatus) bool {
 	return false
 }
 
-func (d *doctor) isInit(name string) bool {
+func (d *diagnoser) isInit(name string) bool {
 	return slices.ContainsFunc(d.Pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
 }
 
-// ended says what it means that a container ended as it did.
-func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
-	f := finding{container: status.Name, previous: !d.final(status) && d.Pod.Status.Phase != corev1.PodFailed}
-	if !f.previous {
-		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+// newEnded says what it means that a container ended as it did.
+func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
+	f := finding{container: status.Name, usePreviousLogs: !d.hasEndedForGood(status) && d.Pod.Status.Phase != corev1.PodFailed}
+	if !f.usePreviousLogs {
+		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
-	spec := d.spec(status.Name)
-	killed := d.killedByProbe(status.Name)
+	spec := d.specOf(status.Name)
+	killed := d.findProbeFailure(status.Name)
 	switch {
 	case ended.Reason == "OOMKilled":
 		f.symptom = OOMKilled
@@ -162,32 +162,32 @@ func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerSt
 			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.", status.Name, limit.String())
 			f.causes = []string{"the limit of " + limit.String() + " is too low for its work", "the program leaks memory, or its heap is sized without regard to the limit"}
 		}
-		if f.previous {
-			f.also = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
+		if f.usePreviousLogs {
+			f.commands = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
 		}
 	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
-		return d.create(status, ended.Reason, ended.Message)
+		return d.newCreateFailed(status, ended.Reason, ended.Message)
 	case killed != nil:
 		f.symptom = LivenessRestarts
-		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, killed.probe)
-		f.causes = []string{"the probe says: " + quoted(killed.message), "the program hangs, or answers later than timeoutSeconds allows", "the probe begins before the program is up: give it a startupProbe"}
+		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, killed.kind)
+		f.causes = []string{"the probe says: " + shorten(killed.message), "the program hangs, or answers later than timeoutSeconds allows", "the probe begins before the program is up: give it a startupProbe"}
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
 		f.meaning = fmt.Sprintf("The container %s ends with success again and again, where it should run for as long as the pod is there.", status.Name)
 		f.causes = []string{"its command does its work and ends: it belongs into a Job, or needs a command that stays", "a shell was started without anything to do"}
-	case d.final(status) || d.Pod.Status.Phase == corev1.PodFailed:
+	case d.hasEndedForGood(status) || d.Pod.Status.Phase == corev1.PodFailed:
 		f.symptom = Error
-		f.meaning = fmt.Sprintf("The container %s ended with %s, and nothing starts it again.", status.Name, exit(ended))
+		f.meaning = fmt.Sprintf("The container %s ended with %s, and nothing starts it again.", status.Name, formatExit(ended))
 		f.causes = exitCauses(ended)
 	default:
 		f.symptom = CrashLoop
-		f.meaning = fmt.Sprintf("The container %s ends soon after its start, with %s; it was restarted %d times, ever later.", status.Name, exit(ended), status.RestartCount)
+		f.meaning = fmt.Sprintf("The container %s ends soon after its start, with %s; it was restarted %d times, ever later.", status.Name, formatExit(ended), status.RestartCount)
 		f.causes = exitCauses(ended)
 	}
 	return f
 }
 
-func exit(ended *corev1.ContainerStateTerminated) string {
+func formatExit(ended *corev1.ContainerStateTerminated) string {
 	switch {
 	case ended.Signal != 0:
 		return fmt.Sprintf("the signal %d", ended.Signal)
@@ -200,7 +200,7 @@ func exit(ended *corev1.ContainerStateTerminated) string {
 // exitCauses say what an exit code usually means, after what the container itself left as its last words.
 func exitCauses(ended *corev1.ContainerStateTerminated) []string {
 	var causes []string
-	if message := quoted(ended.Message); message != "" {
+	if message := shorten(ended.Message); message != "" {
 		causes = append(causes, "its last words: "+message)
 	}
 	switch ended.ExitCode {
@@ -225,15 +225,15 @@ func exitCauses(ended *corev1.ContainerStateTerminated) []string {
 }
 
 // probeFailure is a probe whose failure had a container restarted.
-type probeFailure struct{ probe, message string }
+type probeFailure struct{ kind, message string }
 
-// killedByProbe tells whether the kubelet ended the container because a liveness or startup probe failed.
-func (d *doctor) killedByProbe(container string) *probeFailure {
+// findProbeFailure tells whether the kubelet ended the container because a liveness or startup probe failed.
+func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 	var found *probeFailure
 	var from *corev1.Event
 	for i := range d.Events {
 		event := &d.Events[i]
-		if !about(event, container) || d.now.Sub(seen(event)) > time.Hour {
+		if !isAbout(event, container) || d.now.Sub(lastObserved(event)) > time.Hour {
 			continue
 		}
 		for _, probe := range []string{"liveness probe", "startup probe"} {
@@ -243,7 +243,7 @@ func (d *doctor) killedByProbe(container string) *probeFailure {
 			}
 			// What the probe said tells more than that the container is to be restarted, and what it said most often tells
 			// more than the refused connections of each start.
-			if from == nil || moreTelling(event, from) {
+			if from == nil || isMoreSpecific(event, from) {
 				found, from = &probeFailure{probe, event.Message}, event
 			}
 		}
@@ -251,37 +251,37 @@ func (d *doctor) killedByProbe(container string) *probeFailure {
 	if found == nil {
 		return nil
 	}
-	if spec := d.spec(container); spec.LivenessProbe == nil && spec.StartupProbe == nil {
+	if spec := d.specOf(container); spec.LivenessProbe == nil && spec.StartupProbe == nil {
 		return nil
 	}
 	return found
 }
 
-func moreTelling(a, b *corev1.Event) bool {
+func isMoreSpecific(a, b *corev1.Event) bool {
 	if said, other := a.Reason == "Unhealthy", b.Reason == "Unhealthy"; said != other {
 		return said
 	}
-	if a, b := times(a), times(b); a != b {
+	if a, b := countOf(a), countOf(b); a != b {
 		return a > b
 	}
-	return seen(a).After(seen(b))
+	return lastObserved(a).After(lastObserved(b))
 }
 
-// times is how often an event happened; its fields depend on which of the two APIs it was written by.
-func times(e *corev1.Event) int32 {
+// countOf is how often an event happened; its fields depend on which of the two APIs it was written by.
+func countOf(e *corev1.Event) int32 {
 	if e.Series != nil {
 		return e.Series.Count
 	}
 	return max(e.Count, 1)
 }
 
-// about tells whether an event of the pod is about the container, or does not say about which.
-func about(event *corev1.Event, container string) bool {
+// isAbout tells whether an event of the pod is about the container, or does not say about which.
+func isAbout(event *corev1.Event, container string) bool {
 	path := event.InvolvedObject.FieldPath
 	return path == "" || strings.HasSuffix(path, "{"+container+"}")
 }
 
-func (d *doctor) initFailed(status *corev1.ContainerStatus) finding {
+func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 	ended := status.State.Terminated
 	if ended == nil {
 		ended = status.LastTerminationState.Terminated
@@ -290,32 +290,32 @@ func (d *doctor) initFailed(status *corev1.ContainerStatus) finding {
 		ended = &corev1.ContainerStateTerminated{ExitCode: -1}
 	}
 	f := finding{
-		symptom: InitFailed, container: status.Name, previous: status.State.Terminated == nil,
-		meaning: fmt.Sprintf("The init container %s fails with %s, so the pod's containers are never started.", status.Name, exit(ended)),
+		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil,
+		meaning: fmt.Sprintf("The init container %s fails with %s, so the pod's containers are never started.", status.Name, formatExit(ended)),
 		causes:  exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
-		f.causes = append([]string{"it used more memory than its limit of " + d.spec(status.Name).Resources.Limits.Memory().String()}, f.causes...)
+		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()}, f.causes...)
 	}
-	if !f.previous {
-		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	if !f.usePreviousLogs {
+		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
 	return f
 }
 
-func (d *doctor) imagePull(status *corev1.ContainerStatus) finding {
-	image := d.spec(status.Name).Image
+func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
+	image := d.specOf(status.Name).Image
 	if image == "" {
 		image = status.Image
 	}
 	message := status.State.Waiting.Message
 	// While it backs off the message says no more than that; the event before it says why.
 	for i := range d.Events {
-		if event := &d.Events[i]; event.Reason == "Failed" && about(event, status.Name) && strings.Contains(event.Message, "pull") && len(event.Message) > len(message) {
+		if event := &d.Events[i]; event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull") && len(event.Message) > len(message) {
 			message = event.Message
 		}
 	}
-	f := finding{symptom: ImagePullFailed, container: status.Name, meaning: fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(quoted(message)))}
+	f := finding{symptom: ImagePullFailed, container: status.Name, meaning: fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(shorten(message)))}
 	lower := strings.ToLower(message)
 	switch {
 	case status.State.Waiting.Reason == "InvalidImageName":
@@ -340,27 +340,27 @@ func (d *doctor) imagePull(status *corev1.ContainerStatus) finding {
 	return f
 }
 
-func (d *doctor) config(status *corev1.ContainerStatus, message string) finding {
-	f := finding{symptom: ConfigMissing, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(quoted(message)))}
+func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message string) finding {
+	f := finding{symptom: ConfigMissing, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))}
 	in := "kubectl -n " + d.Pod.Namespace + " get "
-	switch found := named.FindStringSubmatch(message); {
+	switch found := notFoundPattern.FindStringSubmatch(message); {
 	case found != nil:
-		kind := kindWord(found[1])
+		kind := kindName(found[1])
 		f.causes = []string{"the " + kind + " " + found[2] + " that it takes variables from does not exist in " + d.Pod.Namespace}
-		f.also = []string{in + strings.ToLower(kind) + "s"}
+		f.commands = []string{in + strings.ToLower(kind) + "s"}
 	case strings.Contains(message, "couldn't find key"):
-		f.causes = []string{"the ConfigMap or Secret is there and lacks the key: " + quoted(message)}
-		f.also = []string{in + "configmaps"}
+		f.causes = []string{"the ConfigMap or Secret is there and lacks the key: " + shorten(message)}
+		f.commands = []string{in + "configmaps"}
 	case strings.Contains(message, "runAsNonRoot"):
 		f.causes = []string{"it must not run as root, and its image does: set runAsUser, or take an image with a numeric user"}
 	default:
-		f.causes = []string{quoted(message)}
+		f.causes = []string{shorten(message)}
 	}
 	return f
 }
 
-func (d *doctor) create(status *corev1.ContainerStatus, reason, message string) finding {
-	f := finding{symptom: ContainerCreateFailed, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(quoted(message)))}
+func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, message string) finding {
+	f := finding{symptom: ContainerCreateFailed, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(shorten(message)))}
 	lower := strings.ToLower(message)
 	switch {
 	case strings.Contains(lower, "executable file not found") || strings.Contains(lower, "no such file or directory"):
@@ -376,18 +376,18 @@ func (d *doctor) create(status *corev1.ContainerStatus, reason, message string) 
 	case strings.Contains(lower, "name") && strings.Contains(lower, "reserved"):
 		f.causes = []string{"the runtime still holds an earlier container of this name"}
 	default:
-		f.causes = []string{orNone(quoted(message))}
+		f.causes = []string{orNone(shorten(message))}
 	}
 	return f
 }
 
-// unready tells whether a running container is not ready, and longer than its start may take.
-func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
+// findNotReady tells whether a running container is not ready, and longer than its start may take.
+func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool) {
 	running := status.State.Running
 	if running == nil || status.Ready || d.isInit(status.Name) {
 		return finding{}, false
 	}
-	spec := d.spec(status.Name)
+	spec := d.specOf(status.Name)
 	probe, kind := spec.ReadinessProbe, "readiness probe"
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
@@ -396,19 +396,19 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 	failures := int32(0)
 	for i := range d.Events {
 		event := &d.Events[i]
-		if event.Reason == "Unhealthy" && about(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && seen(event).After(running.StartedAt.Time) {
-			if said == nil || moreTelling(event, said) {
+		if event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && lastObserved(event).After(running.StartedAt.Time) {
+			if said == nil || isMoreSpecific(event, said) {
 				said = event
 			}
-			failures = max(failures, times(event))
+			failures = max(failures, countOf(event))
 		}
 	}
 	since := d.unreadySince(running.StartedAt.Time)
-	allowed := allowance(probe)
+	allowed := readyTimeout(probe)
 	if starting := since.Equal(running.StartedAt.Time); starting {
 		// Readiness is often asked for each second from the first on, and a start takes longer than three of them.
-		allowed = max(allowed, proven)
-	} else if probe != nil && failures >= threshold(probe) {
+		allowed = max(allowed, minRecovery)
+	} else if probe != nil && failures >= failureThreshold(probe) {
 		allowed = 0
 	}
 	if d.now.Sub(since) < allowed {
@@ -417,41 +417,41 @@ func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
 	f := finding{symptom: NotReady, container: status.Name}
 	f.meaning = fmt.Sprintf("The container %s runs since %s and is not ready, so no Service sends it requests.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if said != nil {
-		f.causes = append(f.causes, "its "+kind+" says: "+quoted(said.Message))
+		f.causes = append(f.causes, "its "+kind+" says: "+shorten(said.Message))
 	}
 	if probe != nil {
 		f.causes = append(f.causes, "the program is up and waits for something that it needs, such as a database", "the "+kind+" asks the wrong port, path or command")
 	} else {
 		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod, or the kubelet, holds it back")
 	}
-	f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	return f, true
 }
 
 // unreadySince is when the container came into the state of not being ready: its start, or when the pod lost its
 // readiness after that.
-func (d *doctor) unreadySince(started time.Time) time.Time {
+func (d *diagnoser) unreadySince(started time.Time) time.Time {
 	if condition := conditionOf(d.Pod, corev1.ContainersReady); condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
 		return condition.LastTransitionTime.Time
 	}
 	return started
 }
 
-func threshold(probe *corev1.Probe) int32 {
+func failureThreshold(probe *corev1.Probe) int32 {
 	if probe.FailureThreshold > 0 {
 		return probe.FailureThreshold
 	}
 	return 3
 }
 
-// allowance is how long a container may take to become ready by its probe's settings.
-func allowance(probe *corev1.Probe) time.Duration {
+// readyTimeout is how long a container may take to become ready by its probe's settings.
+func readyTimeout(probe *corev1.Probe) time.Duration {
 	if probe == nil {
-		return proven
+		return minRecovery
 	}
 	period := probe.PeriodSeconds
 	if period <= 0 {
 		period = 10
 	}
-	return time.Duration(probe.InitialDelaySeconds+period*threshold(probe))*time.Second + slack
+	return time.Duration(probe.InitialDelaySeconds+period*failureThreshold(probe))*time.Second + probeSlack
 }

@@ -93,10 +93,10 @@ func OwnerOf(pod *corev1.Pod) v1alpha1.WorkloadReference {
 // Diagnose says what is wrong with a pod: one symptom of the pod as a whole, or one for each container that has one. It
 // returns nothing for a pod that is well, starting or done.
 func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
-	d := &doctor{Case: c, now: now}
-	found := d.whole()
+	d := &diagnoser{Case: c, now: now}
+	found := d.diagnosePod()
 	if found == nil {
-		found = d.containers()
+		found = d.diagnoseContainers()
 	}
 	diagnoses := make([]v1alpha1.Diagnosis, 0, len(found))
 	for _, f := range found {
@@ -104,14 +104,14 @@ func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
 			Workload: OwnerOf(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
 			Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
 		})
-		d.hint(&diagnoses[len(diagnoses)-1])
+		d.addHint(&diagnoses[len(diagnoses)-1])
 	}
 	return diagnoses
 }
 
-// hint adds what definitions know of the pod's labels. They are what the program in it says of itself, so that they matter
+// addHint adds what definitions know of the pod's labels. They are what the program in it says of itself, so that they matter
 // only while it runs.
-func (d *doctor) hint(diagnosis *v1alpha1.Diagnosis) {
+func (d *diagnoser) addHint(diagnosis *v1alpha1.Diagnosis) {
 	if !slices.Contains([]string{NotReady, LivenessRestarts}, diagnosis.Symptom) {
 		return
 	}
@@ -159,8 +159,8 @@ func NeedsDiagnosis(pod *corev1.Pod) bool {
 	return false
 }
 
-// doctor looks at one pod.
-type doctor struct {
+// diagnoser looks at one pod.
+type diagnoser struct {
 	Case
 	now time.Time
 }
@@ -169,10 +169,10 @@ type doctor struct {
 type finding struct {
 	symptom, container, meaning string
 	causes                      []string
-	// previous says that the container's last run tells more than the present one.
-	previous bool
-	// also are further commands that show it, before the general ones.
-	also []string
+	// usePreviousLogs says that the container's last run tells more than the present one.
+	usePreviousLogs bool
+	// commands are further commands that show it, before the general ones.
+	commands []string
 }
 
 func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
@@ -184,21 +184,23 @@ func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondi
 	return nil
 }
 
-// event is the latest event with one of these reasons, nil where there is none.
-func (d *doctor) event(reasons ...string) *corev1.Event { return latest(d.Events, reasons...) }
+// latestEvent is the latest event with one of these reasons, nil where there is none.
+func (d *diagnoser) latestEvent(reasons ...string) *corev1.Event {
+	return latestEvent(d.Events, reasons...)
+}
 
-func latest(events []corev1.Event, reasons ...string) *corev1.Event {
+func latestEvent(events []corev1.Event, reasons ...string) *corev1.Event {
 	var found *corev1.Event
 	for i := range events {
-		if slices.Contains(reasons, events[i].Reason) && (found == nil || seen(&events[i]).After(seen(found))) {
+		if slices.Contains(reasons, events[i].Reason) && (found == nil || lastObserved(&events[i]).After(lastObserved(found))) {
 			found = &events[i]
 		}
 	}
 	return found
 }
 
-// seen is when an event was last seen; its fields depend on which of the two APIs it was written by.
-func seen(e *corev1.Event) time.Time {
+// lastObserved is when an event was last seen; its fields depend on which of the two APIs it was written by.
+func lastObserved(e *corev1.Event) time.Time {
 	at := e.CreationTimestamp.Time
 	for _, other := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
 		if other.After(at) {
@@ -212,33 +214,33 @@ func seen(e *corev1.Event) time.Time {
 }
 
 // commands are those that show a finding, with the names filled in.
-func (d *doctor) commands(f finding) []string {
+func (d *diagnoser) commands(f finding) []string {
 	in := fmt.Sprintf("kubectl -n %s ", d.Pod.Namespace)
-	if !d.plainNames(f.container) {
+	if !d.hasSafeNames(f.container) {
 		return nil
 	}
-	commands := slices.Clone(f.also)
-	if f.container != "" && f.previous {
+	commands := slices.Clone(f.commands)
+	if f.container != "" && f.usePreviousLogs {
 		commands = append(commands, in+fmt.Sprintf("logs %s -c %s --previous --tail=50", d.Pod.Name, f.container))
 	}
 	commands = append(commands, in+"describe pod "+d.Pod.Name)
-	if f.container == "" || !f.previous {
+	if f.container == "" || !f.usePreviousLogs {
 		commands = append(commands, in+fmt.Sprintf("get events --field-selector involvedObject.name=%s --sort-by=.lastTimestamp", d.Pod.Name))
 	}
 	return commands
 }
 
-// plainNames tells whether all names that stand in commands are such as the API server lets through. Files may hold any, and a
+// hasSafeNames tells whether all names that stand in commands are such as the API server lets through. Files may hold any, and a
 // command that is shown to be copied must not do what a name says.
-func (d *doctor) plainNames(container string) bool {
+func (d *diagnoser) hasSafeNames(container string) bool {
 	names := []string{d.Pod.Namespace, d.Pod.Name, d.Pod.Spec.NodeName, container}
 	for _, claim := range d.Claims {
 		names = append(names, claim.Name)
 	}
-	return plainNames(names...)
+	return areSafeNames(names...)
 }
 
-func plainNames(names ...string) bool {
+func areSafeNames(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, "-") || strings.ContainsFunc(name, func(r rune) bool {
 			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
@@ -246,8 +248,8 @@ func plainNames(names ...string) bool {
 	})
 }
 
-// quoted is a message of the cluster in one line, cut to what a person reads.
-func quoted(message string) string {
+// shorten is a message of the cluster in one line, cut to what a person reads.
+func shorten(message string) string {
 	const longest = 240
 	return text.Truncate(strings.Join(strings.Fields(message), " "), longest)
 }

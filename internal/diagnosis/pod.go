@@ -19,19 +19,19 @@ const (
 	// schedulingPatience is how long a new pod may wait for a node, and its claims for a volume: an autoscaler or a
 	// provisioner needs some seconds for what will be well.
 	schedulingPatience = 5 * time.Second
-	// leftover is how long a pod that failed and was replaced is still news.
-	leftover = time.Hour
+	// failureRelevance is how long a pod that failed and was replaced is still news.
+	failureRelevance = time.Hour
 )
 
-// well is the finding that the pod as a whole is as it should be, whatever its containers show.
-var well = &finding{}
+// healthy is the finding that the pod as a whole is as it should be, whatever its containers show.
+var healthy = &finding{}
 
-// whole looks for a symptom of the pod as a whole; nil where only its containers can tell.
-func (d *doctor) whole() []finding {
-	for _, look := range []func() *finding{d.lost, d.terminating, d.failed, d.pending, d.creating, d.done} {
+// diagnosePod looks for a symptom of the pod as a whole; nil where only its containers can tell.
+func (d *diagnoser) diagnosePod() []finding {
+	for _, look := range []func() *finding{d.findNodeLost, d.findStuckTerminating, d.findFailed, d.findPending, d.findCreating, d.findCompleted} {
 		switch f := look(); f {
 		case nil:
-		case well:
+		case healthy:
 			return []finding{}
 		default:
 			return []finding{*f}
@@ -40,16 +40,16 @@ func (d *doctor) whole() []finding {
 	return nil
 }
 
-// lost tells whether the pod's node is gone or does not answer.
-func (d *doctor) lost() *finding {
+// findNodeLost tells whether the pod's node is gone or does not answer.
+func (d *diagnoser) findNodeLost() *finding {
 	pod := d.Pod
 	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "NodeLost" {
 		return nil
 	}
 	name := pod.Spec.NodeName
 	also := []string{"kubectl describe node " + name, "kubectl get nodes -o wide"}
-	f := &finding{symptom: NodeLost, also: also}
-	ready := nodeReady(d.Node)
+	f := &finding{symptom: NodeLost, commands: also}
+	ready := readyCondition(d.Node)
 	switch {
 	case d.IsNodeGone:
 		f.meaning = fmt.Sprintf("The node %s does not exist any more, and nobody has taken the pod away yet.", name)
@@ -60,7 +60,7 @@ func (d *doctor) lost() *finding {
 	case ready != nil && ready.Status == corev1.ConditionUnknown:
 		f.meaning = fmt.Sprintf("The node %s has not reported since %s: whether the pod still runs there, nobody knows.", name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
 		f.causes = []string{
-			"the machine is down or cut off from the API server: " + quoted(ready.Reason+": "+ready.Message),
+			"the machine is down or cut off from the API server: " + shorten(ready.Reason+": "+ready.Message),
 			"the kubelet on it has stopped or hangs",
 		}
 	case pod.Status.Reason == "NodeLost" || pod.Status.Phase == corev1.PodUnknown:
@@ -72,7 +72,7 @@ func (d *doctor) lost() *finding {
 	return f
 }
 
-func nodeReady(node *corev1.Node) *corev1.NodeCondition {
+func readyCondition(node *corev1.Node) *corev1.NodeCondition {
 	if node == nil {
 		return nil
 	}
@@ -84,15 +84,15 @@ func nodeReady(node *corev1.Node) *corev1.NodeCondition {
 	return nil
 }
 
-// terminating tells whether the pod should long be gone. Its deletion timestamp is when its grace period ends.
-func (d *doctor) terminating() *finding {
+// findStuckTerminating tells whether the pod should long be gone. Its deletion timestamp is when its grace period ends.
+func (d *diagnoser) findStuckTerminating() *finding {
 	pod := d.Pod
 	if pod.DeletionTimestamp == nil {
 		return nil
 	}
 	late := d.now.Sub(pod.DeletionTimestamp.Time)
 	if late <= terminationSlack {
-		return well // on its way out: nothing that it still shows means anything
+		return healthy // on its way out: nothing that it still shows means anything
 	}
 	f := &finding{
 		symptom: StuckTerminating,
@@ -101,10 +101,10 @@ func (d *doctor) terminating() *finding {
 	in := "kubectl -n " + pod.Namespace + " "
 	if len(pod.Finalizers) > 0 {
 		f.causes = append(f.causes, "the finalizer "+strings.Join(pod.Finalizers, ", ")+" holds it: what has set it has not taken it away")
-		f.also = append(f.also, in+"get pod "+pod.Name+" -o jsonpath='{.metadata.finalizers}'")
+		f.commands = append(f.commands, in+"get pod "+pod.Name+" -o jsonpath='{.metadata.finalizers}'")
 	}
-	if event := d.event("FailedKillPod", "FailedUnmount", "FailedUnMount"); event != nil {
-		f.causes = append(f.causes, "the kubelet cannot end it: "+quoted(event.Message))
+	if event := d.latestEvent("FailedKillPod", "FailedUnmount", "FailedUnMount"); event != nil {
+		f.causes = append(f.causes, "the kubelet cannot end it: "+shorten(event.Message))
 	}
 	if len(f.causes) == 0 {
 		f.causes = append(f.causes,
@@ -112,7 +112,7 @@ func (d *doctor) terminating() *finding {
 			"a container does not end on SIGTERM, and its grace period is long")
 	}
 	if pod.Spec.NodeName != "" {
-		f.also = append(f.also, "kubectl describe node "+pod.Spec.NodeName)
+		f.commands = append(f.commands, "kubectl describe node "+pod.Spec.NodeName)
 	}
 	return f
 }
@@ -124,21 +124,21 @@ func orNone(name string) string {
 	return name
 }
 
-// failed tells of a pod that ended for good without success.
-func (d *doctor) failed() *finding {
+// findFailed tells of a pod that ended for good without success.
+func (d *diagnoser) findFailed() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodFailed {
 		return nil
 	}
-	if d.replaced() {
-		return well
+	if d.isReplaced() {
+		return healthy
 	}
-	if d.putOut() {
-		return d.evicted()
+	if d.isEvicted() {
+		return d.newEvicted()
 	}
 	for i := range pod.Status.InitContainerStatuses {
-		if status := &pod.Status.InitContainerStatuses[i]; status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.sidecar(status.Name) {
-			f := d.initFailed(status)
+		if status := &pod.Status.InitContainerStatuses[i]; status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.isSidecar(status.Name) {
+			f := d.newInitFailed(status)
 			return &f
 		}
 	}
@@ -148,39 +148,39 @@ func (d *doctor) failed() *finding {
 		if ended == nil || ended.ExitCode == 0 && ended.Reason != "OOMKilled" {
 			continue
 		}
-		f := d.ended(status, ended)
+		f := d.newEnded(status, ended)
 		return &f
 	}
-	f := &finding{symptom: Error, meaning: "The pod failed as a whole: " + orNone(quoted(strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))) + "."}
+	f := &finding{symptom: Error, meaning: "The pod failed as a whole: " + orNone(shorten(strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))) + "."}
 	switch pod.Status.Reason {
 	case "DeadlineExceeded":
 		f.causes = []string{"it ran longer than its activeDeadlineSeconds allow"}
 	case "UnexpectedAdmissionError", "NodeAffinity", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodePorts":
-		f.causes = []string{"the kubelet refused it, because the node had changed after the scheduler chose it: " + quoted(pod.Status.Message)}
+		f.causes = []string{"the kubelet refused it, because the node had changed after the scheduler chose it: " + shorten(pod.Status.Message)}
 	default:
 		f.causes = []string{"what ended it stands in its events"}
 	}
 	return f
 }
 
-// replaced tells whether the failure is over: its Job goes on or succeeded without the pod, or it is old news of a
+// isReplaced tells whether the failure is over: its Job goes on or succeeded without the pod, or it is old news of a
 // workload that replaces its pods.
-func (d *doctor) replaced() bool {
+func (d *diagnoser) isReplaced() bool {
 	if d.Job != nil {
-		return d.Job.Status.CompletionTime != nil || jobHas(d.Job, batchv1.JobComplete)
+		return d.Job.Status.CompletionTime != nil || hasJobCondition(d.Job, batchv1.JobComplete)
 	}
 	if owner := OwnerOf(d.Pod); owner.Kind == "Pod" || owner.Kind == "Job" {
 		return false
 	}
-	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > leftover
+	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > failureRelevance
 }
 
-func jobHas(job *batchv1.Job, kind batchv1.JobConditionType) bool {
+func hasJobCondition(job *batchv1.Job, kind batchv1.JobConditionType) bool {
 	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == kind && c.Status == corev1.ConditionTrue })
 }
 
 // failedAt is when the pod failed, as far as it tells.
-func (d *doctor) failedAt() time.Time {
+func (d *diagnoser) failedAt() time.Time {
 	var at time.Time
 	for _, condition := range d.Pod.Status.Conditions {
 		if condition.LastTransitionTime.After(at) {
@@ -193,24 +193,24 @@ func (d *doctor) failedAt() time.Time {
 	return at
 }
 
-// putOut tells whether the kubelet has evicted the pod. For a moment the pod of an evicted program that ends with success
+// isEvicted tells whether the kubelet has evicted the pod. For a moment the pod of an evicted program that ends with success
 // has Succeeded and says nothing else: the event comes first.
-func (d *doctor) putOut() bool {
-	if d.Pod.Status.Reason == "Evicted" || d.event("Evicted") != nil {
+func (d *diagnoser) isEvicted() bool {
+	if d.Pod.Status.Reason == "Evicted" || d.latestEvent("Evicted") != nil {
 		return true
 	}
 	condition := conditionOf(d.Pod, corev1.DisruptionTarget)
 	return condition != nil && condition.Status == corev1.ConditionTrue && condition.Reason == corev1.PodReasonTerminationByKubelet
 }
 
-func (d *doctor) evicted() *finding {
+func (d *diagnoser) newEvicted() *finding {
 	message := d.Pod.Status.Message
-	if event := d.event("Evicted"); message == "" && event != nil {
+	if event := d.latestEvent("Evicted"); message == "" && event != nil {
 		message = event.Message
 	}
 	f := &finding{
-		symptom: Evicted, meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " put the pod out: " + orNone(quoted(message)),
-		also: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
+		symptom: Evicted, meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " put the pod out: " + orNone(shorten(message)),
+		commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
 	}
 	switch lower := strings.ToLower(message); {
 	case strings.Contains(lower, "exceeds the limit") || strings.Contains(lower, "exceeds its local ephemeral") || strings.Contains(lower, "usage exceeds"):
@@ -227,41 +227,41 @@ func (d *doctor) evicted() *finding {
 	return f
 }
 
-// pending tells why a pod has no node.
-func (d *doctor) pending() *finding {
+// findPending tells why a pod has no node.
+func (d *diagnoser) findPending() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName != "" {
 		return nil
 	}
 	if len(pod.Spec.SchedulingGates) > 0 {
-		return well // somebody holds it back on purpose
+		return healthy // somebody holds it back on purpose
 	}
 	scheduled := conditionOf(pod, corev1.PodScheduled)
 	message := ""
 	switch {
 	case scheduled != nil && scheduled.Status == corev1.ConditionFalse:
 		message = scheduled.Message
-	case d.event("FailedScheduling") != nil:
-		message = d.event("FailedScheduling").Message
+	case d.latestEvent("FailedScheduling") != nil:
+		message = d.latestEvent("FailedScheduling").Message
 	case d.now.Sub(pod.CreationTimestamp.Time) < time.Minute:
-		return well // nobody has looked at it yet
+		return healthy // nobody has looked at it yet
 	default:
 		return &finding{
 			symptom: Unschedulable, meaning: "No scheduler has looked at the pod.",
-			causes: []string{"the scheduler " + schedulerOf(pod) + " that it asks for does not run", "the scheduler has no leader or hangs"},
-			also:   []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
+			causes:   []string{"the scheduler " + schedulerOf(pod) + " that it asks for does not run", "the scheduler has no leader or hangs"},
+			commands: []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
 		}
 	}
 	if d.now.Sub(pod.CreationTimestamp.Time) < schedulingPatience {
-		return well
+		return healthy
 	}
-	if f := d.unbound(message); f != nil {
+	if f := d.findUnboundClaim(message); f != nil {
 		return f
 	}
 	causes := schedulingCauses(message)
 	return &finding{
-		symptom: Unschedulable, meaning: "No node takes the pod: " + orNone(quoted(message)), causes: causes,
-		also: []string{"kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'"},
+		symptom: Unschedulable, meaning: "No node takes the pod: " + orNone(shorten(message)), causes: causes,
+		commands: []string{"kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'"},
 	}
 }
 
@@ -272,11 +272,11 @@ func schedulerOf(pod *corev1.Pod) string {
 	return pod.Spec.SchedulerName
 }
 
-// reasonsOf takes the scheduler's message apart: "0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had …".
-var reasonsOf = regexp.MustCompile(`(\d+) ([^,]+?)(?:,|\.(?: |$)|$)`)
+// schedulingReasons takes the scheduler's message apart: "0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had …".
+var schedulingReasons = regexp.MustCompile(`(\d+) ([^,]+?)(?:,|\.(?: |$)|$)`)
 
-// schedulingWords say in words what to do about what the scheduler says of nodes.
-var schedulingWords = []struct{ says, means string }{
+// schedulingMeanings say in words what to do about what the scheduler says of nodes.
+var schedulingMeanings = []struct{ says, means string }{
 	{"Insufficient cpu", "they have less free CPU than it requests: lower the request, free some or add nodes"},
 	{"Insufficient memory", "they have less free memory than it requests: lower the request, free some or add nodes"},
 	{"Insufficient ephemeral-storage", "they have less free ephemeral storage than it requests"},
@@ -303,13 +303,13 @@ func schedulingCauses(message string) []string {
 	var found []cause
 	_, list, _ := strings.Cut(message, ": ")
 	list, _, _ = strings.Cut(list, " preemption:")
-	for _, match := range reasonsOf.FindAllStringSubmatch(list, -1) {
+	for _, match := range schedulingReasons.FindAllStringSubmatch(list, -1) {
 		nodes := 0
 		_, _ = fmt.Sscan(match[1], &nodes)
 		said := strings.TrimSuffix(strings.TrimSpace(match[2]), ".")
-		for _, word := range schedulingWords {
+		for _, word := range schedulingMeanings {
 			if strings.Contains(said, word.says) {
-				found = append(found, cause{nodes, fmt.Sprintf("%d of the nodes: %s (%s)", nodes, word.means, quoted(said))})
+				found = append(found, cause{nodes, fmt.Sprintf("%d of the nodes: %s (%s)", nodes, word.means, shorten(said))})
 				break
 			}
 		}
@@ -325,13 +325,13 @@ func schedulingCauses(message string) []string {
 	case strings.Contains(message, "no nodes available"):
 		return []string{"the cluster has no nodes that pods may be put on"}
 	case strings.Contains(message, "quota"):
-		return []string{"a quota forbids it: " + quoted(message)}
+		return []string{"a quota forbids it: " + shorten(message)}
 	}
-	return []string{"what the scheduler says: " + quoted(message)}
+	return []string{"what the scheduler says: " + shorten(message)}
 }
 
-// unbound tells whether it is a claim that keeps the pod from a node.
-func (d *doctor) unbound(message string) *finding {
+// findUnboundClaim tells whether it is a claim that keeps the pod from a node.
+func (d *diagnoser) findUnboundClaim(message string) *finding {
 	var bad *Claim
 	for i := range d.Claims {
 		c := &d.Claims[i]
@@ -345,13 +345,13 @@ func (d *doctor) unbound(message string) *finding {
 		return nil // an unbound claim whose volume is made once the pod has a node is not what keeps it from one
 	}
 	if bad == nil {
-		return &finding{symptom: VolumeClaimUnbound, meaning: "A claim of the pod has no volume: " + quoted(message), causes: []string{quoted(message)}}
+		return &finding{symptom: VolumeClaimUnbound, meaning: "A claim of the pod has no volume: " + shorten(message), causes: []string{shorten(message)}}
 	}
-	f := &finding{symptom: VolumeClaimUnbound, also: []string{fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, bad.Name), "kubectl get storageclasses,csidrivers"}}
+	f := &finding{symptom: VolumeClaimUnbound, commands: []string{fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, bad.Name), "kubectl get storageclasses,csidrivers"}}
 	if bad.Claim == nil {
 		f.meaning = fmt.Sprintf("The pod mounts the PersistentVolumeClaim %s, and there is none of this name in %s.", bad.Name, d.Pod.Namespace)
 		f.causes = []string{"the claim was not made, was deleted, or is called differently"}
-		f.also = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
+		f.commands = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
 		return f
 	}
 	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s has no volume (%s), so the pod cannot start.", bad.Name, bad.Claim.Status.Phase)
@@ -361,8 +361,8 @@ func (d *doctor) unbound(message string) *finding {
 
 func claimCauses(c *Claim) []string {
 	var causes []string
-	if event := latest(c.Events, "ProvisioningFailed", "FailedBinding"); event != nil {
-		causes = append(causes, quoted(event.Message))
+	if event := latestEvent(c.Events, "ProvisioningFailed", "FailedBinding"); event != nil {
+		causes = append(causes, shorten(event.Message))
 	}
 	wanted := c.Claim.Spec.StorageClassName
 	switch {
@@ -384,8 +384,8 @@ func claimCauses(c *Claim) []string {
 	return causes
 }
 
-// creating tells what keeps the containers of a pod on a node from being made.
-func (d *doctor) creating() *finding {
+// findCreating tells what keeps the containers of a pod on a node from being made.
+func (d *diagnoser) findCreating() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName == "" {
 		return nil
@@ -395,25 +395,25 @@ func (d *doctor) creating() *finding {
 			return nil // past the sandbox and the volumes: the containers tell
 		}
 	}
-	volume := d.event("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-	sandbox := d.event("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
-	if volume != nil && (sandbox == nil || seen(volume).After(seen(sandbox))) {
+	volume := d.latestEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+	sandbox := d.latestEvent("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
+	if volume != nil && (sandbox == nil || lastObserved(volume).After(lastObserved(sandbox))) {
 		return &finding{
-			symptom: VolumeMountFailed, meaning: "A volume of the pod cannot be mounted on " + pod.Spec.NodeName + ": " + quoted(volume.Message),
-			causes: mountCauses(volume.Message), also: d.claimCommands(),
+			symptom: VolumeMountFailed, meaning: "A volume of the pod cannot be mounted on " + pod.Spec.NodeName + ": " + shorten(volume.Message),
+			causes: mountCauses(volume.Message), commands: d.claimCommands(),
 		}
 	}
 	if sandbox != nil {
 		return &finding{
-			symptom: SandboxFailed, meaning: "The pod's sandbox with its network cannot be made on " + pod.Spec.NodeName + ": " + quoted(sandbox.Message),
-			causes: sandboxCauses(sandbox.Message),
-			also:   []string{"kubectl describe node " + pod.Spec.NodeName, "kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName},
+			symptom: SandboxFailed, meaning: "The pod's sandbox with its network cannot be made on " + pod.Spec.NodeName + ": " + shorten(sandbox.Message),
+			causes:   sandboxCauses(sandbox.Message),
+			commands: []string{"kubectl describe node " + pod.Spec.NodeName, "kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName},
 		}
 	}
 	return nil
 }
 
-func (d *doctor) claimCommands() []string {
+func (d *diagnoser) claimCommands() []string {
 	var commands []string
 	for _, c := range d.Claims {
 		commands = append(commands, fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, c.Name))
@@ -424,12 +424,12 @@ func (d *doctor) claimCommands() []string {
 	return commands
 }
 
-// named finds what a message of the kubelet says is not there.
-var named = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "([^"]+)" not found`)
+// notFoundPattern finds what a message of the kubelet says is not there.
+var notFoundPattern = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "([^"]+)" not found`)
 
 func mountCauses(message string) []string {
-	if found := named.FindStringSubmatch(message); found != nil {
-		return []string{"the " + kindWord(found[1]) + " " + found[2] + " that it mounts does not exist in its namespace"}
+	if found := notFoundPattern.FindStringSubmatch(message); found != nil {
+		return []string{"the " + kindName(found[1]) + " " + found[2] + " that it mounts does not exist in its namespace"}
 	}
 	lower := strings.ToLower(message)
 	switch {
@@ -446,10 +446,10 @@ func mountCauses(message string) []string {
 	case strings.Contains(lower, "timed out"):
 		return []string{"the storage does not answer from the node: network, the CSI driver's node plugin, or a volume still attached elsewhere"}
 	}
-	return []string{quoted(message)}
+	return []string{shorten(message)}
 }
 
-func kindWord(kind string) string {
+func kindName(kind string) string {
 	switch strings.ToLower(kind) {
 	case "configmap":
 		return "ConfigMap"
@@ -465,26 +465,26 @@ func sandboxCauses(message string) []string {
 	case strings.Contains(lower, "no ip") || strings.Contains(lower, "ip addresses available") || strings.Contains(lower, "failed to allocate for range"):
 		return []string{"the address range of the node or subnet is used up"}
 	case strings.Contains(lower, "cni") || strings.Contains(lower, "network"):
-		return []string{"the CNI plugin does not run on the node or is not configured there: look at its DaemonSet", "the plugin fails: " + quoted(message)}
+		return []string{"the CNI plugin does not run on the node or is not configured there: look at its DaemonSet", "the plugin fails: " + shorten(message)}
 	case strings.Contains(lower, "runtimeclass") || strings.Contains(lower, "no runtime for") || strings.Contains(lower, "runtime handler"):
 		return []string{"the runtime that its RuntimeClass names is not set up on the node"}
 	case strings.Contains(lower, "sandbox image") || strings.Contains(lower, "pause"):
 		return []string{"the sandbox image (pause) cannot be pulled on the node"}
 	}
-	return []string{"the container runtime on the node fails: " + quoted(message)}
+	return []string{"the container runtime on the node fails: " + shorten(message)}
 }
 
-// done tells of a pod that ended well and should run.
-func (d *doctor) done() *finding {
+// findCompleted tells of a pod that ended well and should run.
+func (d *diagnoser) findCompleted() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodSucceeded {
 		return nil
 	}
 	if owner := OwnerOf(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
-		return well
+		return healthy
 	}
-	if d.putOut() {
-		return d.evicted()
+	if d.isEvicted() {
+		return d.newEvicted()
 	}
 	return &finding{
 		symptom: CompletedUnexpectedly, meaning: "Every container of the pod ended with success, where they should run for as long as the pod is there.",

@@ -62,7 +62,7 @@ func EachObject(input io.Reader, do func(Object) error) error {
 		}
 		object := Object{Text: text}
 		if err := Decode(text, &object.Content); err != nil {
-			return notAnObject(where, err)
+			return notAnObjectError(where, err)
 		}
 		if len(object.Content) == 0 {
 			continue // comments alone
@@ -73,7 +73,7 @@ func EachObject(input io.Reader, do func(Object) error) error {
 	}
 }
 
-func notAnObject(where string, err error) error {
+func notAnObjectError(where string, err error) error {
 	return fmt.Errorf("%s is no Kubernetes object: %w", where, err)
 }
 
@@ -89,7 +89,7 @@ func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) 
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("it ends before its end: take the dump again")
 		}
-		return notAnObject(where, errors.New(text.Printable(err.Error())))
+		return notAnObjectError(where, errors.New(text.Printable(err.Error())))
 	}
 	if _, err := decoder.Token(); err != nil {
 		return failed(err)

@@ -32,8 +32,8 @@ const (
 	pageSize = 500
 	// maxPods bounds how many pods of one workload are read: what ails fifty of them ails the others.
 	maxPods = 50
-	// maxStrays bounds how many pods without an unhealthy workload are read because an event names them.
-	maxStrays = 500
+	// maxUnownedPods bounds how many pods without an unhealthy workload are read because an event names them.
+	maxUnownedPods = 500
 )
 
 // workloads are the kinds of which pods are looked for.
@@ -183,7 +183,7 @@ func (c *cluster) addPods(ctx context.Context, namespace string, options metav1.
 		if suspects[owner]++; suspects[owner] <= maxPods {
 			c.add(pod)
 		} else {
-			c.noteUnread(fmt.Sprintf("all pods of %s %s/%s", owner.Kind, owner.Namespace, owner.Name), fmt.Errorf("%d of them are enough", maxPods))
+			c.noteUnreadable(fmt.Sprintf("all pods of %s %s/%s", owner.Kind, owner.Namespace, owner.Name), fmt.Errorf("%d of them are enough", maxPods))
 		}
 		return nil
 	})
@@ -196,7 +196,7 @@ func (c *cluster) addWarned(ctx context.Context) error {
 		err := c.list(ctx, events, c.namespace, metav1.ListOptions{FieldSelector: selector}, func(event runtime.Object) error {
 			about := event.(*corev1.Event).InvolvedObject
 			name := nameOf(about.Namespace, about.Name)
-			if c.pods[name] != nil || healthy[name] || len(healthy) > maxStrays {
+			if c.pods[name] != nil || healthy[name] || len(healthy) > maxUnownedPods {
 				return nil
 			}
 			object, err := c.get(ctx, pods, name)
@@ -225,7 +225,7 @@ func (c *cluster) list(ctx context.Context, resource rule.Resource, namespace st
 	p.PageSize = pageSize
 	err := p.EachListItem(ctx, options, do)
 	if apierrors.IsForbidden(err) && resource != pods {
-		c.noteUnread(resource.Resource, err)
+		c.noteUnreadable(resource.Resource, err)
 		return nil
 	}
 	return err

@@ -74,7 +74,7 @@ func TestPodsInTroubleOfACluster(t *testing.T) {
 	if len(found.Cases) != 50 || !found.Cases[0].IsNodeGone {
 		t.Errorf("%d pods, the first %+v", len(found.Cases), found.Cases[0])
 	}
-	unread := strings.Join(found.Unread, "\n")
+	unread := strings.Join(found.Unreadable, "\n")
 	for _, what := range []string{"deployments", "statefulsets", "jobs", "events", "all pods of DaemonSet a/agent: 50 of them are enough"} {
 		if !strings.Contains(unread, "could not look at "+what) {
 			t.Errorf("that %s are unread is not named in\n%s", what, unread)

@@ -125,7 +125,7 @@ func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.N
 	case object != nil:
 		return object, nil
 	case len(r.objects[resource]) == 0:
-		return nil, errNotHeld
+		return nil, errNotInDump
 	}
 	return nil, apierrors.NewNotFound(schema.GroupResource{}, name.String())
 }

@@ -73,8 +73,8 @@ func inDump(t *testing.T, text, namespace string) *podcases.Pods {
 
 func TestPodsInTroubleOfADump(t *testing.T) {
 	pods := inDump(t, objects, "")
-	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unread) > 0 {
-		t.Fatalf("%d pods in trouble, %d workloads without pods, unread %v", len(pods.Cases), len(pods.Uncreated), pods.Unread)
+	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unreadable) > 0 {
+		t.Fatalf("%d pods in trouble, %d workloads without pods, unread %v", len(pods.Cases), len(pods.Uncreated), pods.Unreadable)
 	}
 	c := pods.Cases[0]
 	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
@@ -89,7 +89,7 @@ func TestPodsInTroubleOfADump(t *testing.T) {
 func TestADumpOfPodsAlone(t *testing.T) {
 	pod, _, _ := strings.Cut(objects, "---")
 	pods := inDump(t, pod, "")
-	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unread) > 0 {
+	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unreadable) > 0 {
 		t.Errorf("%+v", pods)
 	}
 }

@@ -26,8 +26,8 @@ import (
 type Pods struct {
 	Cases     []diagnosis.Case
 	Uncreated []v1alpha1.Diagnosis
-	// Unread says what could not be read, or was left out, each thing once.
-	Unread []string
+	// Unreadable says what could not be read, or was left out, each thing once.
+	Unreadable []string
 }
 
 // Diagnose diagnoses all of them, the worst first. hints are what definitions say that labels of pods mean.
@@ -62,8 +62,8 @@ type reader interface {
 	listEvents(context.Context, corev1.ObjectReference) ([]corev1.Event, error)
 }
 
-// errNotHeld says that a dump holds nothing of a kind, so that nobody can say whether an object exists.
-var errNotHeld = errors.New("the files hold none")
+// errNotInDump says that a dump holds nothing of a kind, so that nobody can say whether an object exists.
+var errNotInDump = errors.New("the files hold none")
 
 // collector makes cases of pods.
 type collector struct {
@@ -87,16 +87,16 @@ func nameOf(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
-// noteUnread notes what could not be read. An API server that refuses is no error: what can be read is diagnosed.
-func (c *collector) noteUnread(what string, err error) {
-	if err == nil || apierrors.IsNotFound(err) || errors.Is(err, errNotHeld) {
+// noteUnreadable notes what could not be read. An API server that refuses is no error: what can be read is diagnosed.
+func (c *collector) noteUnreadable(what string, err error) {
+	if err == nil || apierrors.IsNotFound(err) || errors.Is(err, errNotInDump) {
 		return
 	}
 	text := "could not look at " + what + ": " + err.Error()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Contains(c.found.Unread, text) {
-		c.found.Unread = append(c.found.Unread, text)
+	if !slices.Contains(c.found.Unreadable, text) {
+		c.found.Unreadable = append(c.found.Unreadable, text)
 	}
 }
 
@@ -182,7 +182,7 @@ func (c *collector) claim(ctx context.Context, name types.NamespacedName) diagno
 // eventsOf returns the events about this very object, not about an earlier one of the same name.
 func (c *collector) eventsOf(ctx context.Context, object corev1.ObjectReference) []corev1.Event {
 	found, err := c.reader.listEvents(ctx, object)
-	c.noteUnread(events.Resource, err)
+	c.noteUnreadable(events.Resource, err)
 	return slices.DeleteFunc(found, func(e corev1.Event) bool {
 		return object.UID != "" && e.InvolvedObject.UID != "" && e.InvolvedObject.UID != object.UID
 	})
@@ -194,7 +194,7 @@ func read[T runtime.Object](ctx context.Context, c *collector, resource rule.Res
 		return c.reader.get(ctx, resource, name)
 	}))
 	object, err := get.(func() (runtime.Object, error))()
-	c.noteUnread(resource.Resource, err)
+	c.noteUnreadable(resource.Resource, err)
 	result, _ := object.(T)
 	return result, err
 }

@@ -22,7 +22,7 @@ func WriteCatalogTable(w io.Writer, c *catalog.Catalog) error {
 		for _, name := range c.Names() {
 			component := c.Component(name)
 			if component.Layer == layer {
-				t.row(layer, name, component.DisplayName, dash(strings.Join(component.Capabilities, ", ")), dash(strings.Join(component.CheckNames(), ", ")))
+				t.row(layer, name, component.DisplayName, orDash(strings.Join(component.Capabilities, ", ")), orDash(strings.Join(component.CheckNames(), ", ")))
 			}
 		}
 	}
@@ -31,7 +31,7 @@ func WriteCatalogTable(w io.Writer, c *catalog.Catalog) error {
 
 // WriteCatalogMarkdown is the catalog as a page: a table for each layer.
 func WriteCatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
-	p := &page{w: w}
+	p := &lineWriter{w: w}
 	p.line("# What is recognised")
 	p.line("")
 	p.line("Generated from `internal/catalog/definitions` by `make generate`. `platformprofile catalog NAME` explains one of them.")
@@ -55,15 +55,15 @@ func WriteCatalogMarkdown(w io.Writer, c *catalog.Catalog) error {
 
 // WriteDefinition says how one component is recognised, what its version and health come from, and what to do about it.
 func WriteDefinition(w io.Writer, definition *v1alpha1.PlatformComponent) error {
-	p := &page{w: w}
+	p := &lineWriter{w: w}
 	spec := &definition.Spec
 	p.line("%s (%s)", spec.DisplayName, definition.Name)
 	p.fact("layer", string(spec.Layer))
-	p.fact("capabilities", joined(spec.Capabilities))
-	p.fact("ships as parts", joined(spec.Bundles))
+	p.fact("capabilities", joinStrings(spec.Capabilities))
+	p.fact("ships as parts", joinStrings(spec.Bundles))
 	p.fact("home page", spec.Homepage)
 	p.line("\nRecognised by (* proves an installation, - only supports one):")
-	explainSignals(p, &spec.Signals)
+	writeSignals(p, &spec.Signals)
 	p.line("\nVersion from:")
 	if len(spec.Version) == 0 {
 		p.line("  the image tag, then the label app.kubernetes.io/version")
@@ -122,11 +122,11 @@ func WriteDefinition(w io.Writer, definition *v1alpha1.PlatformComponent) error 
 	return p.err
 }
 
-func explainSignals(p *page, s *v1alpha1.Signals) {
+func writeSignals(p *lineWriter, s *v1alpha1.Signals) {
 	for _, w := range s.Workloads {
 		var parts []string
 		if len(w.Kinds) > 0 {
-			parts = append(parts, joined(w.Kinds))
+			parts = append(parts, joinStrings(w.Kinds))
 		} else {
 			parts = append(parts, "any workload")
 		}
@@ -189,13 +189,13 @@ func explainSignals(p *page, s *v1alpha1.Signals) {
 	}
 }
 
-// page writes lines until one fails.
-type page struct {
+// lineWriter writes lines until one fails.
+type lineWriter struct {
 	w   io.Writer
 	err error
 }
 
-func (p *page) line(format string, args ...any) {
+func (p *lineWriter) line(format string, args ...any) {
 	if p.err == nil {
 		for i, line := range strings.Split(fmt.Sprintf(format, args...), "\n") {
 			if i > 0 {
@@ -212,13 +212,13 @@ func (p *page) line(format string, args ...any) {
 }
 
 // fact writes a named value, if there is one.
-func (p *page) fact(name, value string) {
+func (p *lineWriter) fact(name, value string) {
 	if value != "" {
 		p.line("  %-15s %s", name+":", value)
 	}
 }
 
-func (p *page) signal(role, otherwise v1alpha1.Role, text string) {
+func (p *lineWriter) signal(role, otherwise v1alpha1.Role, text string) {
 	if role == "" {
 		role = otherwise
 	}
@@ -235,10 +235,10 @@ func catalogLayers(c *catalog.Catalog) []string {
 	for _, name := range c.Names() {
 		components = append(components, Component{Layer: c.Component(name).Layer})
 	}
-	return layersOf(components)
+	return sortedLayers(components)
 }
 
-func joined[T ~string](values []T) string {
+func joinStrings[T ~string](values []T) string {
 	texts := make([]string, 0, len(values))
 	for _, value := range values {
 		texts = append(texts, string(value))

@@ -17,7 +17,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		conformant = string(c.Status)
 	}
-	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", text.Printable(profile.Name), look.paint(tintOfCondition(conformant), conformant), text.Printable(status.Score)); err != nil {
+	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", text.Printable(profile.Name), look.paint(conditionColour(conformant), conformant), text.Printable(status.Score)); err != nil {
 		return err
 	}
 	columns := []string{"LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE"}
@@ -33,15 +33,15 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 				verdict += " (recommended)"
 			}
 			cells := []cell{
-				{text: layer.Name}, {text: r.Name}, {verdict, tintOf(r)}, {text: dash(r.Component)}, {text: dash(r.Version)},
-				{dash(string(r.Health)), tintOfHealth(r.Health)}, {text: dash(r.Namespace)},
+				{text: layer.Name}, {text: r.Name}, {verdict, verdictColour(r)}, {text: orDash(r.Component)}, {text: orDash(r.Version)},
+				{orDash(string(r.Health)), healthColour(r.Health)}, {text: orDash(r.Namespace)},
 			}
 			if look.Wide {
 				since := ""
 				if r.LastTransitionTime != nil {
 					since = r.LastTransitionTime.UTC().Format("2006-01-02 15:04")
 				}
-				cells = append(cells, cell{text: dash(since)}, cell{text: evidenceOf(r.Evidence)}, cell{text: dash(r.Message)})
+				cells = append(cells, cell{text: orDash(since)}, cell{text: summarizeEvidence(r.Evidence)}, cell{text: orDash(r.Message)})
 			}
 			t.cells(cells...)
 		}
@@ -51,10 +51,10 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 	}
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			if holds(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
+			if isGood(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
 				continue // of what holds only a rollout is worth a word
 			}
-			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", text.Printable(layer.Name), text.Printable(r.Name), look.paint(tintOf(&r), string(r.Verdict)), text.Printable(r.Message)); err != nil {
+			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", text.Printable(layer.Name), text.Printable(r.Name), look.paint(verdictColour(&r), string(r.Verdict)), text.Printable(r.Message)); err != nil {
 				return err
 			}
 			if r.Remediation != "" {
@@ -64,7 +64,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 			}
 		}
 	}
-	if err := diagnosed(w, status); err != nil {
+	if err := writeDiagnoses(w, status); err != nil {
 		return err
 	}
 	if len(status.Undeclared) > 0 {
@@ -72,7 +72,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 			return err
 		}
 		for _, u := range status.Undeclared {
-			if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(u.Component+" "+dash(u.Version)+" "+u.Namespace)); err != nil {
+			if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(u.Component+" "+orDash(u.Version)+" "+u.Namespace)); err != nil {
 				return err
 			}
 		}
@@ -85,7 +85,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 	return nil
 }
 
-func tintOfCondition(status string) tint {
+func conditionColour(status string) colour {
 	switch status {
 	case "True":
 		return green
@@ -95,17 +95,17 @@ func tintOfCondition(status string) tint {
 	return yellow
 }
 
-func tintOf(r *v1alpha1.RequirementStatus) tint {
-	switch weigh(r) {
-	case fine:
+func verdictColour(r *v1alpha1.RequirementStatus) colour {
+	switch levelOf(r) {
+	case levelNone:
 		return green
-	case failure:
+	case levelError:
 		return red
 	}
 	return yellow
 }
 
-func tintOfHealth(h v1alpha1.Health) tint {
+func healthColour(h v1alpha1.Health) colour {
 	switch h {
 	case v1alpha1.HealthHealthy:
 		return green
@@ -119,15 +119,15 @@ func tintOfHealth(h v1alpha1.Health) tint {
 	return 0
 }
 
-// diagnosed writes what is wrong with pods, a line for each thing.
-func diagnosed(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
+// writeDiagnoses writes what is wrong with pods, a line for each thing.
+func writeDiagnoses(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
 	if len(status.Diagnoses) == 0 {
 		return nil
 	}
-	p := &page{w: w}
+	p := &lineWriter{w: w}
 	p.line("\nWhat is wrong with pods, the worst first:")
 	for _, one := range status.Diagnoses {
-		p.line("  %s", text.Printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
+		p.line("  %s", text.Printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, formatPod(one, 1), one.Meaning)))
 	}
 	if status.DiagnosesOmitted > 0 {
 		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)

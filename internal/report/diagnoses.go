@@ -19,17 +19,17 @@ type Diagnoses struct {
 
 // WriteText writes diagnoses for people. Pods of one workload that ail alike are told of once.
 func (d Diagnoses) WriteText(w io.Writer) error {
-	p := &page{w: w}
+	p := &lineWriter{w: w}
 	// Messages come from the cluster, and must not steer the terminal.
 	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
 	if len(d.Diagnoses) == 0 {
 		say("Nothing is wrong with any pod that could be looked at.")
 	}
-	for i, one := range ailmentsOf(d.Diagnoses) {
+	for i, one := range groupByWorkload(d.Diagnoses) {
 		if i > 0 {
 			say("")
 		}
-		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one.Diagnosis, one.pods))
+		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, formatPod(one.Diagnosis, one.pods))
 		say("  %s", one.Meaning)
 		for n, cause := range one.LikelyCauses {
 			if n == 0 {
@@ -50,19 +50,19 @@ func (d Diagnoses) WriteText(w io.Writer) error {
 	return p.err
 }
 
-// ailment is a diagnosis that pods of one workload share.
-type ailment struct {
+// podDiagnoses is a diagnosis that pods of one workload share.
+type podDiagnoses struct {
 	v1alpha1.Diagnosis // of the first of them
 	pods               int
 }
 
-// ailmentsOf puts diagnoses together that differ in the pod only, in the order in which they come.
-func ailmentsOf(diagnoses []v1alpha1.Diagnosis) []ailment {
+// groupByWorkload puts diagnoses together that differ in the pod only, in the order in which they come.
+func groupByWorkload(diagnoses []v1alpha1.Diagnosis) []podDiagnoses {
 	type key struct {
 		workload           v1alpha1.WorkloadReference
 		container, symptom string
 	}
-	var all []ailment
+	var all []podDiagnoses
 	at := map[key]int{}
 	for _, one := range diagnoses {
 		k := key{one.Workload, one.Container, one.Symptom}
@@ -71,14 +71,14 @@ func ailmentsOf(diagnoses []v1alpha1.Diagnosis) []ailment {
 			continue
 		}
 		at[k] = len(all)
-		all = append(all, ailment{one, 1})
+		all = append(all, podDiagnoses{one, 1})
 	}
 	return all
 }
 
-// ailments are what is wrong with pods of what was discovered, the worst first. A workload that proves two components is
+// podDiagnoses are what is wrong with pods of what was discovered, the worst first. A workload that proves two components is
 // told of once.
-func (d Discovery) ailments() []ailment {
+func (d Discovery) podDiagnoses() []podDiagnoses {
 	var all []v1alpha1.Diagnosis
 	seen := map[v1alpha1.WorkloadReference]bool{}
 	for _, c := range d.Components {
@@ -94,11 +94,11 @@ func (d Discovery) ailments() []ailment {
 		}
 	}
 	diagnosis.Sort(all)
-	return ailmentsOf(all)
+	return groupByWorkload(all)
 }
 
-// where names the pod and the container, unless the workload's name says it already.
-func where(d v1alpha1.Diagnosis, alike int) string {
+// formatPod names the pod and the container, unless the workload's name says it already.
+func formatPod(d v1alpha1.Diagnosis, alike int) string {
 	text := ""
 	if d.Pod != "" && d.Workload.Kind != "Pod" {
 		text += ", pod " + d.Pod

@@ -40,15 +40,15 @@ func TestTheDiscoveredPageSaysWhatIsWrongWithPods(t *testing.T) {
 	one := v1alpha1.Diagnosis{Workload: workload, Pod: "falco-1", Symptom: "CrashLoop", Meaning: "it ends soon", LikelyCauses: []string{"its kernel is old"}, Commands: []string{"kubectl -n falco describe pod falco-1"}}
 	other := one
 	other.Pod = "falco-2"
-	falco, sensor := at("falco", "0.40.0", v1alpha1.HealthDegraded), at("falco", "", v1alpha1.HealthDegraded)
+	falco, sensor := newInstallation("falco", "0.40.0", v1alpha1.HealthDegraded), newInstallation("falco", "", v1alpha1.HealthDegraded)
 	falco.Diagnoses, sensor.Diagnoses = []v1alpha1.Diagnosis{one, other}, []v1alpha1.Diagnosis{one, other} // one workload shows both
 	d := Discovery{Components: []Component{
-		component("falco", "security", falco), component("sensor", "security", sensor),
-		component("argo-cd", "delivery", at("argocd", "2.13.0", v1alpha1.HealthDegraded)),
+		newTestComponent("falco", "security", falco), newTestComponent("sensor", "security", sensor),
+		newTestComponent("argo-cd", "delivery", newInstallation("argocd", "2.13.0", v1alpha1.HealthDegraded)),
 	}}
-	top := d.stack().Layers[0]
-	if top.Title != "Troubleshooting" || top.Count != "3 degraded, 1 thing wrong with pods" || top.State.Class != "bad" {
-		t.Errorf("%q says %q and looks %q", top.Title, top.Count, top.State.Class)
+	top := d.newStack().Layers[0]
+	if top.Title != "Troubleshooting" || top.Count != "3 degraded, 1 thing wrong with pods" || top.Badge.Class != "bad" {
+		t.Errorf("%q says %q and looks %q", top.Title, top.Count, top.Badge.Class)
 	}
 	var titles []string
 	for _, tile := range top.Tiles {

@@ -46,7 +46,7 @@ type Installation struct {
 func NewDiscovery(s *inventory.Snapshot) Discovery {
 	d := Discovery{Components: []Component{}, Leftovers: []Component{}}
 	for _, found := range s.InstalledComponents() {
-		component := componentOf(found)
+		component := newComponent(found)
 		for n := range found.Installations {
 			i := &found.Installations[n]
 			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(found, i), i.Evidence, i.Diagnoses})
@@ -54,7 +54,7 @@ func NewDiscovery(s *inventory.Snapshot) Discovery {
 		d.Components = append(d.Components, component)
 	}
 	for _, left := range s.LeftoverComponents() {
-		component := componentOf(left)
+		component := newComponent(left)
 		component.Installations = append(component.Installations, Installation{Evidence: left.Leftovers})
 		d.Leftovers = append(d.Leftovers, component)
 	}
@@ -62,7 +62,7 @@ func NewDiscovery(s *inventory.Snapshot) Discovery {
 	return d
 }
 
-func componentOf(c *inventory.Component) Component {
+func newComponent(c *inventory.Component) Component {
 	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
 }
 
@@ -73,7 +73,7 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 		columns = append(columns, "CAPABILITIES", "MESSAGE")
 	}
 	t := newTable(w, look, columns...)
-	for _, layer := range layersOf(d.Components) {
+	for _, layer := range sortedLayers(d.Components) {
 		for _, component := range d.Components {
 			if component.Layer != layer {
 				continue
@@ -84,11 +84,11 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 					name += " (part of " + i.PartOf + ")"
 				}
 				cells := []cell{
-					{text: layer}, {text: name}, {text: dash(strings.TrimSpace(i.Version + " " + i.Variant))}, {string(i.Health), tintOfHealth(i.Health)},
-					{text: dash(i.Namespace)}, {text: evidenceOf(i.Evidence)},
+					{text: layer}, {text: name}, {text: orDash(strings.TrimSpace(i.Version + " " + i.Variant))}, {string(i.Health), healthColour(i.Health)},
+					{text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if look.Wide {
-					cells = append(cells, cell{text: dash(strings.Join(component.Capabilities, ", "))}, cell{text: dash(i.Message)})
+					cells = append(cells, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
 				}
 				t.cells(cells...)
 			}
@@ -103,7 +103,7 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 		}
 	}
 	for _, left := range d.Leftovers {
-		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", text.Printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
+		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", text.Printable(fmt.Sprintf("%s (%s)", left.Name, summarizeEvidence(left.Installations[0].Evidence)))); err != nil {
 			return err
 		}
 	}
@@ -115,8 +115,8 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 	return nil
 }
 
-// evidenceOf is the most telling piece of evidence, and how much more there is.
-func evidenceOf(evidence []v1alpha1.Evidence) string {
+// summarizeEvidence is the most telling piece of evidence, and how much more there is.
+func summarizeEvidence(evidence []v1alpha1.Evidence) string {
 	if len(evidence) == 0 {
 		return "-"
 	}
@@ -132,19 +132,19 @@ func evidenceOf(evidence []v1alpha1.Evidence) string {
 	return text
 }
 
-// standardLayers are the layers in the order in which a platform is built up.
-var standardLayers = []string{
+// layerOrder are the layers in the order in which a platform is built up.
+var layerOrder = []string{
 	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh", "serverless", "workloads",
 }
 
-// layersOf are the layers that components belong to: the standard ones in their order, then others as they come.
-func layersOf(components []Component) []string {
+// sortedLayers are the layers that components belong to: the standard ones in their order, then others as they come.
+func sortedLayers(components []Component) []string {
 	has := map[string]bool{}
 	for _, component := range components {
 		has[component.Layer] = true
 	}
 	var layers []string
-	for _, layer := range standardLayers {
+	for _, layer := range layerOrder {
 		if has[layer] {
 			layers = append(layers, layer)
 			delete(has, layer)
@@ -159,7 +159,7 @@ func layersOf(components []Component) []string {
 	return layers
 }
 
-func dash(text string) string {
+func orDash(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return "-"
 	}

@@ -14,7 +14,7 @@ import (
 
 // WriteExplanation writes for people why a requirement has its verdict, from what was asked to what to do.
 func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
-	p := &page{w: w}
+	p := &lineWriter{w: w}
 	// Names and messages come from the cluster, and must not steer the terminal.
 	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
 	head := func(text string) {
@@ -30,17 +30,17 @@ func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	if len(e.Sources) > 0 {
 		head("What was looked at:")
 		for _, source := range e.Sources {
-			say("  %s", sourceText(source))
+			say("  %s", formatSource(source))
 		}
 	}
 	if len(e.Components) > 0 {
 		head("What was found:")
-		explainComponents(say, e)
+		writeExplainedComponents(say, e)
 	}
 	if len(e.Rules) > 0 {
 		head("Which checks ran:")
 		for _, rule := range e.Rules {
-			explainRule(say, rule)
+			writeExplainedRule(say, rule)
 		}
 	}
 	head("Why it is " + string(e.Verdict) + ":")
@@ -53,7 +53,7 @@ func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	return p.err
 }
 
-func sourceText(s conformance.ExplainedSource) string {
+func formatSource(s conformance.ExplainedSource) string {
 	switch s.State {
 	case "Synced":
 		if s.Objects == 1 {
@@ -70,8 +70,8 @@ func sourceText(s conformance.ExplainedSource) string {
 	return s.Name + ": cannot be read: " + reason
 }
 
-// explainComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.
-func explainComponents(say func(string, ...any), e *conformance.Explanation) {
+// writeExplainedComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.
+func writeExplainedComponents(say func(string, ...any), e *conformance.Explanation) {
 	var absent []string
 	for _, c := range e.Components {
 		switch {
@@ -80,7 +80,7 @@ func explainComponents(say func(string, ...any), e *conformance.Explanation) {
 		case len(c.Installations) == 0 && len(c.Leftovers) == 0 && len(c.UnreadableSources) == 0:
 			absent = append(absent, c.Name)
 		default:
-			explainComponent(say, c, e.Message)
+			writeExplainedComponent(say, c, e.Message)
 		}
 	}
 	if len(absent) > 0 {
@@ -88,21 +88,21 @@ func explainComponents(say func(string, ...any), e *conformance.Explanation) {
 	}
 }
 
-func explainComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
+func writeExplainedComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
 	role := ""
 	if c.IsRival {
 		role = ", which is not asked for"
 	}
 	for _, one := range c.Installations {
-		say("  %s %s%s: %s%s", c.Name, dash(strings.TrimSpace(one.Version+" "+one.Variant)), within(one.Namespace), one.Health, role)
+		say("  %s %s%s: %s%s", c.Name, orDash(strings.TrimSpace(one.Version+" "+one.Variant)), inNamespace(one.Namespace), one.Health, role)
 		if one.Reason != "" {
 			say("    because %s", one.Reason)
 		}
-		if one.Verdict != "" && !holds(one.Verdict) && one.Message != told {
+		if one.Verdict != "" && !isGood(one.Verdict) && one.Message != told {
 			say("    by itself %s: %s", one.Verdict, one.Message)
 		}
 		for _, evidence := range one.Evidence {
-			say("    shown by %s", evidenceText(evidence))
+			say("    shown by %s", formatEvidence(evidence))
 		}
 		for _, d := range one.Diagnoses {
 			say("    %s: %s", conformance.SymptomText(&d), d.Meaning)
@@ -114,7 +114,7 @@ func explainComponent(say func(string, ...any), c conformance.ExplainedComponent
 	if len(c.Installations) == 0 && len(c.Leftovers) > 0 {
 		say("  %s: no installation, only what an uninstall leaves behind", c.Name)
 		for _, evidence := range c.Leftovers {
-			say("    left: %s", evidenceText(evidence))
+			say("    left: %s", formatEvidence(evidence))
 		}
 	}
 	for _, reason := range c.UnreadableSources {
@@ -122,7 +122,7 @@ func explainComponent(say func(string, ...any), c conformance.ExplainedComponent
 	}
 }
 
-func explainRule(say func(string, ...any), r conformance.ExplainedRule) {
+func writeExplainedRule(say func(string, ...any), r conformance.ExplainedRule) {
 	name := r.Name
 	if r.Component != "" {
 		name = r.Component + "'s " + name
@@ -146,18 +146,18 @@ func explainRule(say func(string, ...any), r conformance.ExplainedRule) {
 	}
 	say("    %s", r.Message)
 	for _, object := range r.Objects {
-		say("    object: %s", evidenceText(object))
+		say("    object: %s", formatEvidence(object))
 	}
 }
 
-func within(namespace string) string {
+func inNamespace(namespace string) string {
 	if namespace == "" {
 		return ""
 	}
 	return " in " + namespace
 }
 
-func evidenceText(e v1alpha1.Evidence) string {
+func formatEvidence(e v1alpha1.Evidence) string {
 	name := e.Name
 	if e.Namespace != "" {
 		name = e.Namespace + "/" + name

@@ -24,7 +24,7 @@ type htmlPage struct {
 type htmlStack struct {
 	Title  string
 	Lead   string
-	State  state
+	Badge  badge
 	Score  string
 	Notes  []htmlNote
 	Layers []htmlLayer // from the top of the stack to its bottom
@@ -38,21 +38,21 @@ type htmlNote struct {
 type htmlLayer struct {
 	Title string
 	Count string
-	State state
+	Badge badge
 	Tiles []htmlTile
 	Gap   string // what is missing as a whole; empty where something is there
 }
 
 type htmlTile struct {
-	Title   string
-	State   state
-	Sub     string // component and version
-	Where   string
-	Tags    []string
-	Facts   []htmlFact
-	Causes  []string
-	Command []string
-	Shown   []string // evidence
+	Title    string
+	Badge    badge
+	Sub      string // component and version
+	Where    string
+	Tags     []string
+	Facts    []htmlFact
+	Causes   []string
+	Commands []string
+	Evidence []string // evidence
 }
 
 type htmlFact struct{ Name, Value string }
@@ -61,7 +61,7 @@ type htmlFact struct{ Name, Value string }
 func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
 	page := htmlPage{Title: "Platform profiles"}
 	for _, profile := range profiles {
-		page.Stacks = append(page.Stacks, stackOf(profile))
+		page.Stacks = append(page.Stacks, newProfileStack(profile))
 	}
 	if len(profiles) == 1 {
 		page.Title = "Platform profile " + text.Printable(profiles[0].Name)
@@ -71,36 +71,36 @@ func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) 
 
 // WriteHTML writes what was discovered as one page that needs nothing beside itself.
 func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
-	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.stack()}}
+	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.newStack()}}
 	return page.write(w, at)
 }
 
-func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
+func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: text.Printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
+	s := htmlStack{Title: text.Printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", Badge: badge{"doubt", "?", "Cannot tell whether it is conformant"}}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
-			s.State = state{"good", "✓", "Conformant"}
+			s.Badge = badge{"good", "✓", "Conformant"}
 		case metav1.ConditionFalse:
-			s.State = state{"bad", "✕", "Not conformant"}
+			s.Badge = badge{"bad", "✕", "Not conformant"}
 		}
 	}
 	if status.Score != "" {
 		s.Score = text.Printable(status.Score) + " of what is required"
 	}
-	if text := mistakes(profile); text != "" {
-		s.note("Mistakes in the profile", text)
+	if text := specErrors(profile); text != "" {
+		s.addNote("Mistakes in the profile", text)
 	}
-	s.note("Installed and mentioned by no requirement", undeclared(profile)...)
+	s.addNote("Installed and mentioned by no requirement", undeclaredComponents(profile)...)
 	layers := slices.Clone(status.Layers)
-	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return placeOf(a.Name) - placeOf(b.Name) })
+	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return stackIndex(a.Name) - stackIndex(b.Name) })
 	asked := map[int]bool{}
 	for i := range layers {
-		asked[placeOf(layers[i].Name)] = true
-		s.Layers = append(s.Layers, layerOf(&layers[i], asks(&profile.Spec, layers[i].Name)))
+		asked[stackIndex(layers[i].Name)] = true
+		s.Layers = append(s.Layers, newLayer(&layers[i], describeRequests(&profile.Spec, layers[i].Name)))
 	}
-	s.Layers = append(s.Layers, troubleOf(status))
+	s.Layers = append(s.Layers, newTroubleshootingLayer(status))
 	slices.Reverse(s.Layers)
 	var unasked []string
 	for i, layer := range stackLayers {
@@ -109,19 +109,19 @@ func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
 		}
 	}
 	if len(unasked) > 0 {
-		s.note("Layers that the profile asks nothing of", strings.Join(unasked, ", "))
+		s.addNote("Layers that the profile asks nothing of", strings.Join(unasked, ", "))
 	}
 	return s
 }
 
-func (s *htmlStack) note(title string, lines ...string) {
+func (s *htmlStack) addNote(title string, lines ...string) {
 	if len(lines) > 0 {
 		s.Notes = append(s.Notes, htmlNote{title, lines})
 	}
 }
 
-// asks says of each requirement of a layer in few words what it asks for.
-func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
+// describeRequests says of each requirement of a layer in few words what it asks for.
+func describeRequests(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
 	asked := map[string]string{}
 	for _, l := range spec.Layers {
 		for _, r := range l.Requirements {
@@ -150,20 +150,20 @@ func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
 	return asked
 }
 
-func layerOf(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
-	layer := htmlLayer{Title: text.Printable(titleOf(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), State: stateOfVerdict(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+func newLayer(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
+	layer := htmlLayer{Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
 	for i := range l.Requirements {
-		layer.Tiles = append(layer.Tiles, requirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
+		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
 	}
 	return layer
 }
 
-func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
-	t := htmlTile{Title: text.Printable(r.Name), State: stateOfVerdict(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
+func newRequirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
+	t := htmlTile{Title: text.Printable(r.Name), Badge: verdictBadge(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
 	if t.Sub == "" {
 		t.Sub = text.Printable(asked)
 	} else {
-		t.fact("Asked for", asked)
+		t.addFact("Asked for", asked)
 	}
 	if r.Severity == v1alpha1.SeverityRecommended {
 		t.Tags = append(t.Tags, "recommended")
@@ -171,115 +171,115 @@ func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
 	if r.Health != "" && string(r.Health) != string(r.Verdict) {
 		t.Tags = append(t.Tags, string(r.Health))
 	}
-	t.fact("Why", r.Message)
-	t.fact("What to do", r.Remediation)
+	t.addFact("Why", r.Message)
+	t.addFact("What to do", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
-		t.fact("Failing since", minute(r.FailingSince.Time))
+		t.addFact("Failing since", formatMinute(r.FailingSince.Time))
 	}
-	t.evidence(r.Evidence)
+	t.addEvidence(r.Evidence)
 	return t
 }
 
-func (t *htmlTile) fact(name, value string) {
+func (t *htmlTile) addFact(name, value string) {
 	if value != "" {
 		t.Facts = append(t.Facts, htmlFact{name, text.Printable(value)})
 	}
 }
 
-func (t *htmlTile) evidence(all []v1alpha1.Evidence) {
+func (t *htmlTile) addEvidence(all []v1alpha1.Evidence) {
 	for _, one := range all {
-		t.Shown = append(t.Shown, text.Printable(evidenceText(one)))
+		t.Evidence = append(t.Evidence, text.Printable(formatEvidence(one)))
 	}
 }
 
-// troubleOf is the top of the stack: what is wrong with pods.
-func troubleOf(status *v1alpha1.PlatformProfileStatus) htmlLayer {
-	layer := htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
+// newTroubleshootingLayer is the top of the stack: what is wrong with pods.
+func newTroubleshootingLayer(status *v1alpha1.PlatformProfileStatus) htmlLayer {
+	layer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
 	for i := range status.Diagnoses {
-		layer.Tiles = append(layer.Tiles, diagnosisTile(&status.Diagnoses[i], 1))
+		layer.Tiles = append(layer.Tiles, newDiagnosisTile(&status.Diagnoses[i], 1))
 	}
 	if n := len(status.Diagnoses); n > 0 {
-		layer.State, layer.Count = state{"bad", "✕", ""}, wrongs(n+int(status.DiagnosesOmitted))
+		layer.Badge, layer.Count = badge{"bad", "✕", ""}, formatProblemCount(n+int(status.DiagnosesOmitted))
 	}
 	return layer
 }
 
-// wrongs counts diagnoses.
-func wrongs(n int) string {
+// formatProblemCount counts diagnoses.
+func formatProblemCount(n int) string {
 	if n == 1 {
 		return "1 thing wrong with pods"
 	}
 	return fmt.Sprintf("%d things wrong with pods", n)
 }
 
-// diagnosisTile tells of a diagnosis that so many pods of the workload share.
-func diagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
-	t := htmlTile{Title: text.Printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
-	t.fact("Pod", strings.TrimPrefix(where(*d, alike), ", pod "))
-	t.fact("Meaning", d.Meaning)
+// newDiagnosisTile tells of a diagnosis that so many pods of the workload share.
+func newDiagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
+	t := htmlTile{Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Pods fail"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
+	t.addFact("Pod", strings.TrimPrefix(formatPod(*d, alike), ", pod "))
+	t.addFact("Meaning", d.Meaning)
 	for _, cause := range d.LikelyCauses {
 		t.Causes = append(t.Causes, text.Printable(cause))
 	}
 	for _, command := range d.Commands {
-		t.Command = append(t.Command, text.Printable(command))
+		t.Commands = append(t.Commands, text.Printable(command))
 	}
 	return t
 }
 
-// stack puts what was found into its layers. A standard layer of which nothing was found is a gap.
-func (d Discovery) stack() htmlStack {
-	s := htmlStack{Title: "Platform", Lead: "The components that were recognised, each in its layer. Gaps are layers of which nothing was found.", State: state{"good", "✓", "Nothing is degraded"}}
+// newStack puts what was found into its layers. A standard layer of which nothing was found is a gap.
+func (d Discovery) newStack() htmlStack {
+	s := htmlStack{Title: "Platform", Lead: "The components that were recognised, each in its layer. Gaps are layers of which nothing was found.", Badge: badge{"good", "✓", "Nothing is degraded"}}
 	byPlace := map[int]*htmlLayer{}
 	layer := func(name string) *htmlLayer {
-		at := placeOf(name)
+		at := stackIndex(name)
 		if byPlace[at] == nil {
-			byPlace[at] = &htmlLayer{Title: text.Printable(titleOf(name))}
+			byPlace[at] = &htmlLayer{Title: text.Printable(layerTitle(name))}
 		}
 		return byPlace[at]
 	}
 	for _, l := range stackLayers[:len(stackLayers)-1] {
 		layer(l.name)
 	}
-	installations, degraded, trouble := 0, 0, htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing is degraded"}
+	installations, degraded, trouble := 0, 0, htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
 	for _, c := range d.Components {
-		l := layer(layerIn(c))
+		l := layer(stackLayerName(c))
 		for i := range c.Installations {
-			t := installationTile(c, &c.Installations[i])
+			t := newInstallationTile(c, &c.Installations[i])
 			installations++
-			if t.State.Class == "bad" {
-				l.State = state{"bad", "✕", ""}
+			if t.Badge.Class == "bad" {
+				l.Badge = badge{"bad", "✕", ""}
 				degraded++
 				if len(c.Installations[i].Diagnoses) == 0 {
 					trouble.Tiles = append(trouble.Tiles, t) // what is known of it is all that there is to say
 				}
 			}
-			if l.State.Class == "" {
-				l.State = state{Class: "good"}
+			if l.Badge.Class == "" {
+				l.Badge = badge{Class: "good"}
 			}
 			l.Tiles = append(l.Tiles, t)
 		}
 	}
 	for _, c := range d.Leftovers {
-		t := htmlTile{Title: text.Printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
-		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
-		t.evidence(c.Installations[0].Evidence)
-		l := layer(layerIn(c))
+		t := htmlTile{Title: text.Printable(c.Name), Badge: badge{"gap hollow", "–", "Only traces"}}
+		t.addFact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
+		t.addEvidence(c.Installations[0].Evidence)
+		l := layer(stackLayerName(c))
 		l.Tiles = append(l.Tiles, t)
 	}
 	s.Score = fmt.Sprintf("%d installations", installations)
-	ailments := d.ailments()
+	ailments := d.podDiagnoses()
 	for i := range ailments {
-		trouble.Tiles = append(trouble.Tiles, diagnosisTile(&ailments[i].Diagnosis, ailments[i].pods))
+		trouble.Tiles = append(trouble.Tiles, newDiagnosisTile(&ailments[i].Diagnosis, ailments[i].pods))
 	}
 	if degraded > 0 {
 		trouble.Count = fmt.Sprintf("%d degraded", degraded)
-		s.State = state{"bad", "✕", trouble.Count}
+		s.Badge = badge{"bad", "✕", trouble.Count}
 	}
 	if n := len(ailments); n > 0 {
-		trouble.Count = strings.TrimPrefix(trouble.Count+", "+wrongs(n), "nothing is degraded, ")
+		trouble.Count = strings.TrimPrefix(trouble.Count+", "+formatProblemCount(n), "nothing is degraded, ")
 	}
 	if len(trouble.Tiles) > 0 {
-		trouble.State = state{"bad", "✕", ""}
+		trouble.Badge = badge{"bad", "✕", ""}
 	}
 	s.Layers = append(s.Layers, trouble)
 	for at := len(stackLayers); at >= 0; at-- {
@@ -287,9 +287,9 @@ func (d Discovery) stack() htmlStack {
 		if l == nil {
 			continue
 		}
-		l.Count = counted(len(l.Tiles))
-		if l.State.Class == "" {
-			l.State, l.Count = state{Class: "hollow"}, ""
+		l.Count = formatFoundCount(len(l.Tiles))
+		if l.Badge.Class == "" {
+			l.Badge, l.Count = badge{Class: "hollow"}, ""
 		}
 		if len(l.Tiles) == 0 {
 			l.Gap = "Nothing of it was found"
@@ -300,11 +300,11 @@ func (d Discovery) stack() htmlStack {
 	for _, reason := range d.Unreadable {
 		unseen = append(unseen, text.Printable(reason))
 	}
-	s.note("What could not be looked at", unseen...)
+	s.addNote("What could not be looked at", unseen...)
 	return s
 }
 
-func counted(n int) string {
+func formatFoundCount(n int) string {
 	switch n {
 	case 0:
 		return ""
@@ -314,16 +314,16 @@ func counted(n int) string {
 	return fmt.Sprintf("%d found", n)
 }
 
-func installationTile(c Component, i *Installation) htmlTile {
-	t := htmlTile{Title: text.Printable(c.Name), State: stateOfHealth(i.Health), Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace)}
+func newInstallationTile(c Component, i *Installation) htmlTile {
+	t := htmlTile{Title: text.Printable(c.Name), Badge: healthBadge(i.Health), Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace)}
 	if i.PartOf != "" {
 		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
 	}
-	t.fact("Why", i.Message)
+	t.addFact("Why", i.Message)
 	if len(i.Diagnoses) > 0 {
-		t.fact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+		t.addFact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
-	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
-	t.evidence(i.Evidence)
+	t.addFact("Capabilities", strings.Join(c.Capabilities, ", "))
+	t.addEvidence(i.Evidence)
 	return t
 }

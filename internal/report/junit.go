@@ -30,14 +30,14 @@ type (
 		Cases    []junitCase `xml:"testcase"`
 	}
 	junitCase struct {
-		Class   string      `xml:"classname,attr"`
-		Name    string      `xml:"name,attr"`
-		Failure *junitWords `xml:"failure"`
-		Error   *junitWords `xml:"error"`
-		Skipped *junitWords `xml:"skipped"`
-		Out     string      `xml:"system-out,omitempty"`
+		Class   string       `xml:"classname,attr"`
+		Name    string       `xml:"name,attr"`
+		Failure *junitResult `xml:"failure"`
+		Error   *junitResult `xml:"error"`
+		Skipped *junitResult `xml:"skipped"`
+		Out     string       `xml:"system-out,omitempty"`
 	}
-	junitWords struct {
+	junitResult struct {
 		Message string `xml:"message,attr"`
 		Type    string `xml:"type,attr,omitempty"`
 		Text    string `xml:",chardata"`
@@ -53,18 +53,18 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			layer := &profile.Status.Layers[i]
 			suite := junitSuite{Name: text.Printable(profile.Name + "/" + layer.Name)}
 			for j := range layer.Requirements {
-				suite.add(junitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
+				suite.add(newJUnitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
 			}
 			report.add(suite)
 		}
-		if message := mistakes(profile); message != "" {
+		if message := specErrors(profile); message != "" {
 			suite := junitSuite{Name: text.Printable(profile.Name + "/spec")}
-			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: &junitWords{Message: message, Type: "InvalidSpec"}})
+			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: &junitResult{Message: message, Type: "InvalidSpec"}})
 			report.add(suite)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
 			suite := junitSuite{Name: text.Printable(profile.Name + "/undeclared")}
-			suite.add(junitUndeclared(profile))
+			suite.add(newJUnitUndeclared(profile))
 			report.add(suite)
 		}
 	}
@@ -80,29 +80,29 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	return err
 }
 
-func junitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
+func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
 	c := junitCase{Class: text.Printable(class), Name: text.Printable(r.Name)}
-	words := &junitWords{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: advised(r)}
-	switch weigh(r) {
-	case failure:
+	words := &junitResult{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: messageWithRemediation(r)}
+	switch levelOf(r) {
+	case levelError:
 		c.Failure = words
-	case doubt:
+	case levelWarning:
 		c.Error = words
-	case advice:
-		c.Skipped = &junitWords{Message: "recommended, and " + words.Message}
+	case levelNote:
+		c.Skipped = &junitResult{Message: "recommended, and " + words.Message}
 		c.Out = words.Text
-	case fine:
+	case levelNone:
 		c.Out = words.Message
 	}
 	return c
 }
 
-func junitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
+func newJUnitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
 	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
 	if len(profile.Status.Undeclared) > 0 {
-		c.Failure = &junitWords{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclared(profile), "\n")}
-	} else if unsure := unseenUndeclared(profile); unsure != "" {
-		c.Error = &junitWords{Message: unsure, Type: "Unknown"}
+		c.Failure = &junitResult{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclaredComponents(profile), "\n")}
+	} else if unsure := undeclaredUnknownReason(profile); unsure != "" {
+		c.Error = &junitResult{Message: unsure, Type: "Unknown"}
 	}
 	return c
 }

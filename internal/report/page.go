@@ -82,7 +82,7 @@ func when(there bool, in ...part) part {
 
 func (p *htmlPage) write(w io.Writer, at time.Time) error {
 	// Were anything to slip through the escaping, the browser would still run nothing and fetch nothing.
-	policy := "default-src 'none'; img-src data:; style-src " + hashed(pageCSS) + "; script-src " + hashed(pageJS) + "; base-uri 'none'; form-action 'none'"
+	policy := "default-src 'none'; img-src data:; style-src " + cspHash(pageCSS) + "; script-src " + cspHash(pageJS) + "; base-uri 'none'; form-action 'none'"
 	document := &html.Node{Type: html.DocumentNode}
 	document.AppendChild(&html.Node{Type: html.DoctypeNode, Data: "html"})
 	document.AppendChild(node(
@@ -105,7 +105,7 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 				el(
 					atom.Div,
 					el(atom.H1, textNode(p.Title)),
-					el(atom.P, class("at"), textNode("as of "), el(atom.Time, textNode(minute(at)))),
+					el(atom.P, class("at"), textNode("as of "), el(atom.Time, textNode(formatMinute(at)))),
 				),
 				el(
 					atom.Div, class("controls"), attrs("role", "group", "aria-label", "What is shown", "hidden", ""),
@@ -120,10 +120,10 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 	return html.Render(w, document)
 }
 
-// minute is a time as the page shows it.
-func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+// formatMinute is a time as the page shows it.
+func formatMinute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
 
-func hashed(text string) string {
+func cspHash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
@@ -132,9 +132,9 @@ func (s htmlStack) part() part {
 	return el(
 		atom.Section, class("profile"),
 		el(
-			atom.Div, class("outcome", s.State.Class),
+			atom.Div, class("outcome", s.Badge.Class),
 			el(atom.H2, textNode(s.Title)),
-			el(atom.P, class("verdict"), s.State.mark(), textNode(" "+s.State.Word)),
+			el(atom.P, class("verdict"), s.Badge.mark(), textNode(" "+s.Badge.Text)),
 			when(s.Score != "", el(atom.P, class("score"), textNode(s.Score))),
 		),
 		el(atom.P, class("lead"), textNode(s.Lead)),
@@ -144,7 +144,7 @@ func (s htmlStack) part() part {
 }
 
 // mark is the state's sign, which says nothing that the word beside it does not.
-func (s state) mark() part {
+func (s badge) mark() part {
 	return el(atom.Span, class("mark"), attrs("aria-hidden", "true"), textNode(s.Mark))
 }
 
@@ -160,7 +160,7 @@ func (l htmlLayer) part() part {
 		empty = "empty"
 	}
 	return el(
-		atom.Li, class("layer", l.State.Class, empty),
+		atom.Li, class("layer", l.Badge.Class, empty),
 		el(
 			atom.Div, class("name"),
 			el(atom.H3, textNode(l.Title)),
@@ -173,10 +173,10 @@ func (l htmlLayer) part() part {
 
 func (t htmlTile) part() part {
 	return el(
-		atom.Details, class("tile", t.State.Class),
+		atom.Details, class("tile", t.Badge.Class),
 		el(
 			atom.Summary,
-			t.State.mark(),
+			t.Badge.mark(),
 			el(
 				atom.Span, class("what"),
 				el(atom.B, textNode(t.Title)),
@@ -185,7 +185,7 @@ func (t htmlTile) part() part {
 			),
 			el(
 				atom.Span, class("labels"),
-				el(atom.Span, class("label"), textNode(t.State.Word)),
+				el(atom.Span, class("label"), textNode(t.Badge.Text)),
 				each(t.Tags, func(tag string) part { return when(true, textNode(" "), el(atom.Span, class("tag"), textNode(tag))) }),
 			),
 		),
@@ -195,10 +195,10 @@ func (t htmlTile) part() part {
 				return when(true, el(atom.Dt, textNode(f.Name)), el(atom.Dd, textNode(f.Value)))
 			}))),
 			when(len(t.Causes) > 0, el(atom.H4, textNode("Likely causes")), el(atom.Ol, each(t.Causes, item))),
-			when(len(t.Command) > 0, el(atom.H4, textNode("See it")), each(t.Command, func(command string) part {
+			when(len(t.Commands) > 0, el(atom.H4, textNode("See it")), each(t.Commands, func(command string) part {
 				return el(atom.Pre, el(atom.Code, textNode(command)))
 			})),
-			when(len(t.Shown) > 0, el(atom.H4, textNode("Shown by")), el(atom.Ul, each(t.Shown, item))),
+			when(len(t.Evidence) > 0, el(atom.H4, textNode("Shown by")), el(atom.Ul, each(t.Evidence, item))),
 		),
 	)
 }

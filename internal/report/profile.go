@@ -16,7 +16,7 @@ func (d Discovery) Profile(name string) *v1alpha1.PlatformProfile {
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfile"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 	}
-	for _, layer := range layersOf(d.Components) {
+	for _, layer := range sortedLayers(d.Components) {
 		declared := v1alpha1.Layer{Name: layer}
 		for _, component := range d.Components {
 			if component.Layer != layer {
@@ -24,9 +24,9 @@ func (d Discovery) Profile(name string) *v1alpha1.PlatformProfile {
 			}
 			requirement := v1alpha1.Requirement{
 				Name:  component.Name,
-				AnyOf: []v1alpha1.ComponentChoice{{Component: component.Name, Version: rangeFor(component.Installations)}},
+				AnyOf: []v1alpha1.ComponentChoice{{Component: component.Name, Version: versionRange(component.Installations)}},
 			}
-			if !works(component.Installations) {
+			if !hasHealthyInstallation(component.Installations) {
 				requirement.Health = v1alpha1.RequireAnyHealth
 			}
 			declared.Requirements = append(declared.Requirements, requirement)
@@ -36,8 +36,8 @@ func (d Discovery) Profile(name string) *v1alpha1.PlatformProfile {
 	return profile
 }
 
-// works tells whether one copy at least is in a health that satisfies a requirement.
-func works(installations []Installation) bool {
+// hasHealthyInstallation tells whether one copy at least is in a health that satisfies a requirement.
+func hasHealthyInstallation(installations []Installation) bool {
 	for _, i := range installations {
 		if i.Health != v1alpha1.HealthDegraded && i.Health != v1alpha1.HealthUnknown {
 			return true
@@ -46,9 +46,9 @@ func works(installations []Installation) bool {
 	return false
 }
 
-// rangeFor is the range that one would choose by hand: from the oldest version found, to before the next major one. A
+// versionRange is the range that one would choose by hand: from the oldest version found, to before the next major one. A
 // version before 1.0 has no major one to wait for.
-func rangeFor(installations []Installation) string {
+func versionRange(installations []Installation) string {
 	lowest := ""
 	for _, i := range installations {
 		version, ok := catalog.ParseVersion(i.Version)

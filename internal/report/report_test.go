@@ -10,11 +10,11 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-func component(name, layer string, installations ...Installation) Component {
+func newTestComponent(name, layer string, installations ...Installation) Component {
 	return Component{Name: name, Layer: layer, Capabilities: []string{}, Installations: installations}
 }
 
-func at(namespace, version string, health v1alpha1.Health) Installation {
+func newInstallation(namespace, version string, health v1alpha1.Health) Installation {
 	return Installation{Namespace: namespace, Version: version, Health: health, Evidence: []v1alpha1.Evidence{
 		{Kind: "DaemonSet", Namespace: namespace, Name: "x"}, {Kind: "CustomResourceDefinition", Name: "y"},
 	}}
@@ -23,10 +23,10 @@ func at(namespace, version string, health v1alpha1.Health) Installation {
 func TestTable(t *testing.T) {
 	d := Discovery{
 		Components: []Component{
-			component("a-own", "zz-own"), component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded)),
-			component("own", "zz-own", at("", "1.0.0", v1alpha1.HealthHealthy)), component("kubernetes", "core", at("", "1.34.1", v1alpha1.HealthHealthy)),
+			newTestComponent("a-own", "zz-own"), newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded)),
+			newTestComponent("own", "zz-own", newInstallation("", "1.0.0", v1alpha1.HealthHealthy)), newTestComponent("kubernetes", "core", newInstallation("", "1.34.1", v1alpha1.HealthHealthy)),
 		},
-		Leftovers:  []Component{component("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
+		Leftovers:  []Component{newTestComponent("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
 		Unreadable: []string{"no permission to list nodes"},
 	}
 	var out bytes.Buffer
@@ -49,7 +49,7 @@ Could not look: no permission to list nodes
 func TestNothingSteersTheTerminal(t *testing.T) {
 	const evil = "x\x1b[31m\tred\r\n\u202e"
 	var out bytes.Buffer
-	if err := (Discovery{Components: []Component{component(evil, "network", at(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
+	if err := (Discovery{Components: []Component{newTestComponent(evil, "network", newInstallation(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	status := v1alpha1.PlatformProfileStatus{
@@ -139,9 +139,9 @@ func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
 
 func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
 	d := Discovery{Components: []Component{
-		component("down", "network", at("a", "1.0.0", v1alpha1.HealthDegraded)),
-		component("half", "network", at("a", "1.0.0", v1alpha1.HealthDegraded), at("b", "1.0.0", v1alpha1.HealthHealthy)),
-		component("filed", "core", at("a", "1.0.0", v1alpha1.HealthNotObserved)),
+		newTestComponent("down", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded)),
+		newTestComponent("half", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded), newInstallation("b", "1.0.0", v1alpha1.HealthHealthy)),
+		newTestComponent("filed", "core", newInstallation("a", "1.0.0", v1alpha1.HealthNotObserved)),
 	}}
 	profile := d.Profile("found")
 	if profile.Name != "found" || profile.Kind != "PlatformProfile" || len(profile.Spec.Layers) != 2 || profile.Spec.Layers[0].Name != "core" {
@@ -174,9 +174,9 @@ func TestAProfileAsksForVersionsFromTheOldestCopyOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var copies []Installation
 			for _, version := range test.versions {
-				copies = append(copies, at("a", version, v1alpha1.HealthHealthy))
+				copies = append(copies, newInstallation("a", version, v1alpha1.HealthHealthy))
 			}
-			profile := Discovery{Components: []Component{component("x", "network", copies...)}}.Profile("found")
+			profile := Discovery{Components: []Component{newTestComponent("x", "network", copies...)}}.Profile("found")
 			if got := profile.Spec.Layers[0].Requirements[0].AnyOf[0].Version; got != test.want {
 				t.Errorf("copies of the versions %q are declared as %q, want %q", test.versions, got, test.want)
 			}
@@ -185,7 +185,7 @@ func TestAProfileAsksForVersionsFromTheOldestCopyOn(t *testing.T) {
 }
 
 func TestColoursTakeNoRoom(t *testing.T) {
-	d := Discovery{Components: []Component{component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded))}}
+	d := Discovery{Components: []Component{newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded))}}
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Namespace: "kube-system"},

@@ -24,26 +24,26 @@ const homepage = "https://github.com/platformprofile/platformprofile"
 func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Location, version string) error {
 	driver := sarif.NewToolComponent().WithName("platformprofile").WithInformationURI(homepage).WithVersion(version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
-	s := &sarifRun{run: run, driver: driver, place: place}
+	s := &sarifRun{run: run, driver: driver, location: place}
 	for _, profile := range profiles {
 		for i := range profile.Status.Layers {
 			layer := &profile.Status.Layers[i]
 			for j := range layer.Requirements {
-				s.requirement(profile, layer.Name, &layer.Requirements[j])
+				s.addRequirement(profile, layer.Name, &layer.Requirements[j])
 			}
 		}
-		if text := mistakes(profile); text != "" {
-			s.rule(profile.Name+"/spec", "the profile has no mistakes", "error")
-			s.result(profile.Name+"/spec", profile.Name, profile.Name+"/spec", "error", "mistakes in the profile: "+text)
+		if text := specErrors(profile); text != "" {
+			s.addRule(profile.Name+"/spec", "the profile has no mistakes", "error")
+			s.addResult(profile.Name+"/spec", profile.Name, profile.Name+"/spec", "error", "mistakes in the profile: "+text)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
 			id := profile.Name + "/undeclared"
-			s.rule(id, "nothing is installed that no requirement mentions", "error")
-			for _, text := range undeclared(profile) {
-				s.result(id, profile.Name, id+"/"+text, "error", text+" is installed and mentioned by no requirement")
+			s.addRule(id, "nothing is installed that no requirement mentions", "error")
+			for _, text := range undeclaredComponents(profile) {
+				s.addResult(id, profile.Name, id+"/"+text, "error", text+" is installed and mentioned by no requirement")
 			}
-			if text := unseenUndeclared(profile); text != "" && len(profile.Status.Undeclared) == 0 {
-				s.result(id, profile.Name, id, "warning", text)
+			if text := undeclaredUnknownReason(profile); text != "" && len(profile.Status.Undeclared) == 0 {
+				s.addResult(id, profile.Name, id, "warning", text)
 			}
 		}
 	}
@@ -53,38 +53,38 @@ func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Locatio
 }
 
 type sarifRun struct {
-	run    *sarif.Run
-	driver *sarif.ToolComponent
-	place  Location
+	run      *sarif.Run
+	driver   *sarif.ToolComponent
+	location Location
 }
 
-var sarifLevels = map[weight]string{failure: "error", doubt: "warning", advice: "note"}
+var sarifLevels = map[resultLevel]string{levelError: "error", levelWarning: "warning", levelNote: "note"}
 
-func (s *sarifRun) requirement(profile *v1alpha1.PlatformProfile, layer string, r *v1alpha1.RequirementStatus) {
+func (s *sarifRun) addRequirement(profile *v1alpha1.PlatformProfile, layer string, r *v1alpha1.RequirementStatus) {
 	id, level := profile.Name+"/"+layer+"/"+r.Name, "error"
 	if r.Severity == v1alpha1.SeverityRecommended {
 		level = "note"
 	}
-	s.rule(id, "the requirement "+r.Name+" of the layer "+layer+" holds", level)
-	if level, bad := sarifLevels[weigh(r)]; bad {
-		s.result(id, id, id, level, string(r.Verdict)+": "+advised(r))
+	s.addRule(id, "the requirement "+r.Name+" of the layer "+layer+" holds", level)
+	if level, bad := sarifLevels[levelOf(r)]; bad {
+		s.addResult(id, id, id, level, string(r.Verdict)+": "+messageWithRemediation(r))
 	}
 }
 
-func (s *sarifRun) rule(id, description, level string) {
+func (s *sarifRun) addRule(id, description, level string) {
 	s.driver.AddRule(sarif.NewReportingDescriptor().WithID(text.Printable(id)).
 		WithShortDescription(sarif.NewMultiformatMessageString().WithText(text.Printable(description))).
 		WithHelpURI(homepage + "/blob/main/docs/layers.md").
 		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(level)))
 }
 
-// result adds a result of the rule that was added last. What tells it from others, also across runs, is what it is about:
+// addResult adds a result of the rule that was added last. What tells it from others, also across runs, is what it is about:
 // the message may name a version, which changes.
-func (s *sarifRun) result(id, at, what, level, message string) {
+func (s *sarifRun) addResult(id, at, what, level, message string) {
 	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(text.Printable(at)))
-	if s.place.URI != "" {
-		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewArtifactLocation().WithURI(s.place.URI))
-		if line := s.place.Line(at); line > 0 {
+	if s.location.URI != "" {
+		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewArtifactLocation().WithURI(s.location.URI))
+		if line := s.location.Line(at); line > 0 {
 			physical.WithRegion(sarif.NewRegion().WithStartLine(line))
 		}
 		location.WithPhysicalLocation(physical)

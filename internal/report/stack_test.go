@@ -36,17 +36,17 @@ func TestEveryComponentHasAPlaceInTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range components {
-		if layer := layerIn(Component{Layer: c.Layer, Capabilities: c.Capabilities}); placeOf(layer) >= len(stackLayers)-1 {
+		if layer := stackLayerName(Component{Layer: c.Layer, Capabilities: c.Capabilities}); stackIndex(layer) >= len(stackLayers)-1 {
 			t.Errorf("%s of the layer %s lies in none", c.Name, layer)
 		}
 	}
 }
 
 func TestALayerOfAnotherNameLiesOnTopAndBelowTroubleshooting(t *testing.T) {
-	if own, mesh, trouble := placeOf("our-own"), placeOf("service-mesh"), placeOf("troubleshooting"); own <= placeOf("workloads") || own >= trouble || mesh != placeOf("mesh") {
+	if own, mesh, trouble := stackIndex("our-own"), stackIndex("service-mesh"), stackIndex("troubleshooting"); own <= stackIndex("workloads") || own >= trouble || mesh != stackIndex("mesh") {
 		t.Errorf("our-own %d, service-mesh %d, troubleshooting %d", own, mesh, trouble)
 	}
-	if got := titleOf("our-own"); got != "Our own" {
+	if got := layerTitle("our-own"); got != "Our own" {
 		t.Errorf("%q", got)
 	}
 }

@@ -17,18 +17,18 @@ type TableOptions struct {
 	Wide bool
 }
 
-// tint is a colour of a terminal, as the number that switches it on; 0 is none.
-type tint int
+// colour is a colour of a terminal, as the number that switches it on; 0 is none.
+type colour int
 
 const (
-	red    tint = 31
-	green  tint = 32
-	yellow tint = 33
-	cyan   tint = 36
+	red    colour = 31
+	green  colour = 32
+	yellow colour = 33
+	cyan   colour = 36
 )
 
 // paint colours a text, unless there is nothing to colour it with.
-func (l TableOptions) paint(t tint, text string) string {
+func (l TableOptions) paint(t colour, text string) string {
 	if !l.Colour || t == 0 {
 		return text
 	}
@@ -37,22 +37,22 @@ func (l TableOptions) paint(t tint, text string) string {
 
 // table writes rows in columns that line up, coloured or not.
 type table struct {
-	w    io.Writer
-	look TableOptions
-	rows [][]cell
+	w       io.Writer
+	options TableOptions
+	rows    [][]cell
 }
 
 // cell is one text of a table. Its colour takes no room.
 type cell struct {
-	text string
-	tint tint
+	text   string
+	colour colour
 }
 
 // columnGap is what lies between two columns.
 const columnGap = 3
 
 func newTable(w io.Writer, look TableOptions, columns ...string) *table {
-	t := &table{w: w, look: look}
+	t := &table{w: w, options: look}
 	t.row(columns...)
 	return t
 }
@@ -85,7 +85,7 @@ func (t *table) flush() error {
 	for _, row := range t.rows {
 		var line strings.Builder
 		for i, c := range row {
-			line.WriteString(t.look.paint(c.tint, c.text))
+			line.WriteString(t.options.paint(c.colour, c.text))
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+columnGap))
 			}

@@ -8,47 +8,47 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// holds tells whether a verdict is one that a requirement holds with.
-func holds(v v1alpha1.Verdict) bool {
+// isGood tells whether a verdict is one that a requirement holds with.
+func isGood(v v1alpha1.Verdict) bool {
 	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
 }
 
-// weight is how much a requirement that does not hold weighs.
-type weight int
+// resultLevel is how much a requirement that does not hold weighs.
+type resultLevel int
 
 const (
-	// fine says that it holds.
-	fine weight = iota
-	// advice says that what is Recommended does not hold, which changes nothing about the outcome.
-	advice
-	// doubt says that what is Required could not be judged.
-	doubt
-	// failure says that what is Required does not hold.
-	failure
+	// levelNone says that it holds.
+	levelNone resultLevel = iota
+	// levelNote says that what is Recommended does not hold, which changes nothing about the outcome.
+	levelNote
+	// levelWarning says that what is Required could not be judged.
+	levelWarning
+	// levelError says that what is Required does not hold.
+	levelError
 )
 
-func weigh(r *v1alpha1.RequirementStatus) weight {
+func levelOf(r *v1alpha1.RequirementStatus) resultLevel {
 	switch {
-	case holds(r.Verdict):
-		return fine
+	case isGood(r.Verdict):
+		return levelNone
 	case r.Severity == v1alpha1.SeverityRecommended:
-		return advice
+		return levelNote
 	case r.Verdict == v1alpha1.VerdictUnknown:
-		return doubt
+		return levelWarning
 	}
-	return failure
+	return levelError
 }
 
-// mistakes are those in the profile itself; empty where it has none.
-func mistakes(profile *v1alpha1.PlatformProfile) string {
+// specErrors are those in the profile itself; empty where it has none.
+func specErrors(profile *v1alpha1.PlatformProfile) string {
 	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
 		return text.Printable(c.Message)
 	}
 	return ""
 }
 
-// advised is a message with what to do about it.
-func advised(r *v1alpha1.RequirementStatus) string {
+// messageWithRemediation is a message with what to do about it.
+func messageWithRemediation(r *v1alpha1.RequirementStatus) string {
 	message := text.Printable(r.Message)
 	if r.Remediation != "" {
 		message += "\n" + text.Printable(r.Remediation)
@@ -56,8 +56,8 @@ func advised(r *v1alpha1.RequirementStatus) string {
 	return message
 }
 
-// undeclared are the components that no requirement mentions, in words.
-func undeclared(profile *v1alpha1.PlatformProfile) []string {
+// undeclaredComponents are the components that no requirement mentions, in words.
+func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
 	var texts []string
 	for _, u := range profile.Status.Undeclared {
 		component := u.Component
@@ -72,12 +72,12 @@ func undeclared(profile *v1alpha1.PlatformProfile) []string {
 	return texts
 }
 
-// unseenUndeclared says why nobody can tell whether anything undeclared is installed, where that alone keeps a profile
+// undeclaredUnknownReason says why nobody can tell whether anything undeclared is installed, where that alone keeps a profile
 // from being conformant.
-func unseenUndeclared(profile *v1alpha1.PlatformProfile) string {
+func undeclaredUnknownReason(profile *v1alpha1.PlatformProfile) string {
 	for _, layer := range profile.Status.Layers {
 		for i := range layer.Requirements {
-			if weigh(&layer.Requirements[i]) > advice {
+			if levelOf(&layer.Requirements[i]) > levelNote {
 				return ""
 			}
 		}

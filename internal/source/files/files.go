@@ -71,7 +71,7 @@ func (d *Dump) readAll(from string, stdin io.Reader) error {
 		}
 		files++
 		if path != from {
-			if err := regular(path); err != nil {
+			if err := checkRegular(path); err != nil {
 				return err
 			}
 		}
@@ -88,9 +88,9 @@ func (d *Dump) readAll(from string, stdin io.Reader) error {
 	return err
 }
 
-// regular refuses what has the name of a manifest and is none: reading a pipe or a device may never end. Who wants to read a
+// checkRegular refuses what has the name of a manifest and is none: reading a pipe or a device may never end. Who wants to read a
 // pipe names it outright.
-func regular(path string) error {
+func checkRegular(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
@@ -117,12 +117,12 @@ func (d *Dump) read(name string, input io.Reader) error {
 		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
 	}
 	err := manifest.EachObject(buffered, func(o manifest.Object) error {
-		if ours(o.Content) {
+		if isOwnKind(o.Content) {
 			if err := manifest.CheckDuplicateKeys(o.Text); err != nil {
 				return err
 			}
 		}
-		return d.take(&unstructured.Unstructured{Object: o.Content})
+		return d.add(&unstructured.Unstructured{Object: o.Content})
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -130,20 +130,20 @@ func (d *Dump) read(name string, input io.Reader) error {
 	return nil
 }
 
-// ours tells whether a document is one of the project's own kinds. Of others a field that is there twice is what the API server
+// isOwnKind tells whether a document is one of the project's own kinds. Of others a field that is there twice is what the API server
 // makes of it: the last one counts.
-func ours(content map[string]any) bool {
+func isOwnKind(content map[string]any) bool {
 	version, _ := content["apiVersion"].(string)
 	return strings.HasPrefix(version, v1alpha1.GroupVersion.Group+"/")
 }
 
-func (d *Dump) take(object *unstructured.Unstructured) error {
+func (d *Dump) add(object *unstructured.Unstructured) error {
 	if object.GetKind() == "" || object.GetAPIVersion() == "" {
 		return errors.New("no apiVersion and kind: this is no Kubernetes object")
 	}
 	if object.IsList() {
 		return object.EachListItem(func(item runtime.Object) error {
-			return d.take(item.(*unstructured.Unstructured))
+			return d.add(item.(*unstructured.Unstructured))
 		})
 	}
 	kind := object.GroupVersionKind()
@@ -161,7 +161,7 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 	case kind.Group == "" && kind.Kind == "Secret":
 		return nil // never read, from files neither
 	case kind.Kind == "CustomResourceDefinition":
-		d.learn(object)
+		d.addPlural(object)
 	}
 	if k, ok := facts.FindKind(kind.GroupKind()); ok {
 		fact, err := facts.Extract(object, false)
@@ -174,11 +174,11 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	return d.keep(object)
+	return d.addObject(object)
 }
 
-// keep keeps an object for rules and diagnosis. Facts are all that need to know who wrote which field.
-func (d *Dump) keep(o *unstructured.Unstructured) error {
+// addObject keeps an object for rules and diagnosis. Facts are all that need to know who wrote which field.
+func (d *Dump) addObject(o *unstructured.Unstructured) error {
 	unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
 	text, err := json.Marshal(o.Object)
 	if err != nil {
@@ -195,8 +195,8 @@ func convert(object *unstructured.Unstructured, into any) error {
 	return nil
 }
 
-// learn notes what a CRD calls its kind, so that rules find its objects by their resource.
-func (d *Dump) learn(crd *unstructured.Unstructured) {
+// addPlural notes what a CRD calls its kind, so that rules find its objects by their resource.
+func (d *Dump) addPlural(crd *unstructured.Unstructured) {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
@@ -207,12 +207,12 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 
 // Each calls a function with the objects of a resource, in the order in which they were read.
 func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
-	return d.each(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
+	return d.eachOf(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
 }
 
-// each calls a function with every object that was read of some resources. It is called once all files were read: only then
+// eachOf calls a function with every object that was read of some resources. It is called once all files were read: only then
 // all CRDs are known.
-func (d *Dump) each(isWanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
+func (d *Dump) eachOf(isWanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
 	resources := map[schema.GroupKind][]rule.Resource{}
 	for _, o := range d.objects {
 		wanted, known := resources[o.kind]
@@ -252,9 +252,9 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 	return slices.Compact(all)
 }
 
-// Feed feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
+// Load feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
 // as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
-func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
+func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range facts.Kinds() {
 		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
@@ -270,12 +270,12 @@ func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Source(name).Replace(d.facts[name])
 	}
-	return d.feedRules(i.Rules, instances)
+	return d.loadRules(i.Rules, instances)
 }
 
-// feedRules feeds an evaluator with the objects that instances of rules see. Of what the files hold no object of, and is none of
+// loadRules feeds an evaluator with the objects that instances of rules see. Of what the files hold no object of, and is none of
 // Kubernetes' own kinds, nobody can say whether the files would hold it.
-func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error {
+func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error {
 	readers := map[rule.Resource][]rule.Instance{}
 	versions := map[rule.Resource][]rule.Resource{} // files show every object in one version, which is as good as another
 	for _, instance := range instances {
@@ -289,7 +289,7 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 	}
 	fields := map[rule.Resource]*rule.Fields{} // found out for what the files hold: few of a catalog's rules need be compiled
 	kept := map[rule.Resource]map[string]rule.Object{}
-	err := d.each(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
+	err := d.eachOf(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
 		for _, resource := range versions[named] {
 			if kept[resource] == nil {
 				kept[resource], fields[resource] = map[string]rule.Object{}, rule.CollectFields(readers[resource])[resource]

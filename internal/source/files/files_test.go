@@ -51,7 +51,7 @@ func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapsh
 	for _, resource := range resources {
 		instances = append(instances, seven(resource))
 	}
-	if err := d.Feed(i, instances); err != nil {
+	if err := d.Load(i, instances); err != nil {
 		t.Fatal(err)
 	}
 	if !i.HasSynced() && len(resources) == 0 {

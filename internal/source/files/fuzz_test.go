@@ -43,7 +43,7 @@ func FuzzDump(f *testing.F) {
 			return "", false
 		}
 		i := inventory.New(known, func() time.Time { return now })
-		if err := dump.Feed(i, known.Instances()); err != nil {
+		if err := dump.Load(i, known.Instances()); err != nil {
 			t.Fatal(err)
 		}
 		if err := podcases.DiagnoseDump(dump, i, now); err != nil {
