@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// backOffReset is how long a container must run until the kubelet forgets its failures, and this package with it.
+	// backOffReset is how long a container must run before the kubelet resets its back-off.
 	backOffReset = 10 * time.Minute
-	// minRecovery is the least that a container must run, beyond twice its last run, to count as recovered.
+	// minRecovery is how long a container must run at least to count as recovered.
 	minRecovery = 30 * time.Second
-	// probeSlack is granted to a probe beyond its own settings.
+	// probeSlack is added to the time that the settings of a probe allow.
 	probeSlack = 10 * time.Second
 )
 
-// diagnoseContainers looks for symptoms of single containers, init containers first: nothing else runs before they are done.
+// diagnoseContainers returns the findings of the init containers, or else those of the containers.
 func (d *diagnoser) diagnoseContainers() []finding {
 	var found []finding
 	for i := range d.Pod.Status.InitContainerStatuses {
@@ -31,7 +31,7 @@ func (d *diagnoser) diagnoseContainers() []finding {
 		case CrashLoop, Error, OOMKilled, CompletedUnexpectedly, LivenessRestarts, NotReady:
 			if !d.isSidecar(status.Name) {
 				if f.symptom == NotReady || f.symptom == CompletedUnexpectedly {
-					continue // it runs for as long as it needs, and ends
+					continue // an init container may run for long, and ends
 				}
 				f = d.newInitFailed(status)
 			}
@@ -49,7 +49,7 @@ func (d *diagnoser) diagnoseContainers() []finding {
 	return found
 }
 
-// isSidecar tells whether an init container is one that goes on running.
+// isSidecar reports whether an init container is a sidecar.
 func (d *diagnoser) isSidecar(name string) bool {
 	for i := range d.Pod.Spec.InitContainers {
 		if c := &d.Pod.Spec.InitContainers[i]; c.Name == name {
@@ -59,6 +59,7 @@ func (d *diagnoser) isSidecar(name string) bool {
 	return false
 }
 
+// specOf returns the spec of a container; an empty one if the pod does not have it.
 func (d *diagnoser) specOf(name string) *corev1.Container {
 	for _, containers := range [][]corev1.Container{d.Pod.Spec.Containers, d.Pod.Spec.InitContainers} {
 		for i := range containers {
@@ -70,7 +71,6 @@ func (d *diagnoser) specOf(name string) *corev1.Container {
 	return &corev1.Container{Name: name}
 }
 
-// diagnoseContainer looks at one container.
 func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, bool) {
 	if waiting := status.State.Waiting; waiting != nil {
 		switch waiting.Reason {
@@ -86,14 +86,11 @@ func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, 
 	if looping {
 		return d.newEnded(status, ended), true
 	}
-	if f, ok := d.findNotReady(status); ok {
-		return f, true
-	}
-	return finding{}, false
+	return d.findNotReady(status)
 }
 
-// findRestartLoop tells whether a container keeps ending, and how it ended last. It is seen waiting, terminated and running in turns
-// while it does: as long as it runs no longer than twice its last run, it has not recovered.
+// findRestartLoop reports whether a container terminates repeatedly, and returns its last termination. The status of such a container
+// alternates between waiting, terminated and running. It has recovered when it has run twice as long as the last time.
 func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, bool) {
 	last := status.LastTerminationState.Terminated
 	switch {
@@ -104,7 +101,7 @@ func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.Con
 		return last, true
 	case status.State.Terminated != nil:
 		if d.hasEndedForGood(status) {
-			// Others may still run beside it. That it ended with a failure is a symptom, that it is done is none.
+			// Other containers may still run. A failure is a symptom, a success is not.
 			return status.State.Terminated, status.State.Terminated.ExitCode != 0
 		}
 		if d.isInit(status.Name) && !d.isSidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
@@ -121,14 +118,14 @@ func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.Con
 	return last, runs < min(backOffReset, max(minRecovery, 2*ran))
 }
 
-// hasEndedForGood tells whether a container has ended and nothing starts it again.
+// hasEndedForGood reports whether a container has terminated and will not be restarted.
 func (d *diagnoser) hasEndedForGood(status *corev1.ContainerStatus) bool {
 	if status.State.Terminated == nil {
 		return false
 	}
 	policy := corev1.ContainerRestartPolicy(d.Pod.Spec.RestartPolicy)
-	if own := d.specOf(status.Name).RestartPolicy; own != nil {
-		policy = *own
+	if containerPolicy := d.specOf(status.Name).RestartPolicy; containerPolicy != nil {
+		policy = *containerPolicy
 	}
 	switch policy {
 	case corev1.ContainerRestartPolicyNever:
@@ -143,45 +140,45 @@ func (d *diagnoser) isInit(name string) bool {
 	return slices.ContainsFunc(d.Pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
 }
 
-// newEnded says what it means that a container ended as it did.
+// newEnded returns the finding of a container that terminated.
 func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
 	f := finding{container: status.Name, usePreviousLogs: !d.hasEndedForGood(status) && d.Pod.Status.Phase != corev1.PodFailed}
 	if !f.usePreviousLogs {
 		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
 	spec := d.specOf(status.Name)
-	killed := d.findProbeFailure(status.Name)
+	failedProbe := d.findProbeFailure(status.Name)
 	switch {
 	case ended.Reason == "OOMKilled":
 		f.symptom = OOMKilled
 		limit := spec.Resources.Limits.Memory()
 		if limit.IsZero() {
-			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because memory ran out. It has no limit of its own, so it was the node's.", status.Name)
-			f.causes = []string{"the node ran out of memory: set requests so that the scheduler knows what it needs", "the program leaks memory"}
+			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because the node ran out of memory. The container has no memory limit.", status.Name)
+			f.causes = []string{"the pods on the node use more memory than they request: set memory requests", "the program leaks memory"}
 		} else {
 			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.", status.Name, limit.String())
-			f.causes = []string{"the limit of " + limit.String() + " is too low for its work", "the program leaks memory, or its heap is sized without regard to the limit"}
+			f.causes = []string{"the limit of " + limit.String() + " is too low", "the program leaks memory, or its heap size ignores the limit"}
 		}
 		if f.usePreviousLogs {
 			f.commands = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
 		}
 	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
 		return d.newCreateFailed(status, ended.Reason, ended.Message)
-	case killed != nil:
+	case failedProbe != nil:
 		f.symptom = LivenessRestarts
-		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, killed.kind)
-		f.causes = []string{"the probe says: " + shorten(killed.message), "the program hangs, or answers later than timeoutSeconds allows", "the probe begins before the program is up: give it a startupProbe"}
+		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, failedProbe.kind)
+		f.causes = []string{"the probe fails with: " + shorten(failedProbe.message), "the program hangs, or responds later than timeoutSeconds allows", "the probe starts before the program is up: add a startupProbe"}
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
-		f.meaning = fmt.Sprintf("The container %s ends with success again and again, where it should run for as long as the pod is there.", status.Name)
-		f.causes = []string{"its command does its work and ends: it belongs into a Job, or needs a command that stays", "a shell was started without anything to do"}
+		f.meaning = fmt.Sprintf("The container %s exits with code 0 repeatedly. It is expected to keep running.", status.Name)
+		f.causes = []string{"the command completes its work and exits: use a Job, or a command that keeps running", "the command is a shell without a script"}
 	case d.hasEndedForGood(status) || d.Pod.Status.Phase == corev1.PodFailed:
 		f.symptom = Error
-		f.meaning = fmt.Sprintf("The container %s ended with %s, and nothing starts it again.", status.Name, formatExit(ended))
+		f.meaning = fmt.Sprintf("The container %s terminated with %s and is not restarted.", status.Name, formatExit(ended))
 		f.causes = exitCauses(ended)
 	default:
 		f.symptom = CrashLoop
-		f.meaning = fmt.Sprintf("The container %s ends soon after its start, with %s; it was restarted %d times, ever later.", status.Name, formatExit(ended), status.RestartCount)
+		f.meaning = fmt.Sprintf("The container %s terminates soon after its start with %s. It was restarted %d times, with increasing back-off.", status.Name, formatExit(ended), status.RestartCount)
 		f.causes = exitCauses(ended)
 	}
 	return f
@@ -190,47 +187,47 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 func formatExit(ended *corev1.ContainerStateTerminated) string {
 	switch {
 	case ended.Signal != 0:
-		return fmt.Sprintf("the signal %d", ended.Signal)
+		return fmt.Sprintf("signal %d", ended.Signal)
 	case ended.ExitCode < 0:
-		return "an exit code that nobody recorded"
+		return "an unknown exit code"
 	}
 	return fmt.Sprintf("exit code %d", ended.ExitCode)
 }
 
-// exitCauses say what an exit code usually means, after what the container itself left as its last words.
+// exitCauses returns the termination message of the container and what its exit code usually means.
 func exitCauses(ended *corev1.ContainerStateTerminated) []string {
 	var causes []string
 	if message := shorten(ended.Message); message != "" {
-		causes = append(causes, "its last words: "+message)
+		causes = append(causes, "its termination message: "+message)
 	}
 	switch ended.ExitCode {
 	case 1, 2:
-		causes = append(causes, "the program gives up at its start: a wrong flag or setting, or something that it needs does not answer; its log says which")
+		causes = append(causes, "the program fails at startup: a wrong flag or setting, or a dependency that does not respond; see its log")
 	case 126:
-		causes = append(causes, "the command is there and may not be executed")
+		causes = append(causes, "the command is not executable")
 	case 127:
 		causes = append(causes, "the command, or a program that it calls, is not in the image")
 	case 134, 139:
-		causes = append(causes, "the program crashed (abort or segmentation fault): a defect, or an image for another processor")
+		causes = append(causes, "the program crashed (abort or segmentation fault): a bug, or an image for another CPU architecture")
 	case 137:
-		causes = append(causes, "it was killed (SIGKILL): memory that ran out in a child process, or a kill after its grace period")
+		causes = append(causes, "it was killed (SIGKILL): a child process ran out of memory, or the grace period was over")
 	case 143:
-		causes = append(causes, "it was asked to end (SIGTERM), for instance by a probe or by somebody")
+		causes = append(causes, "it was terminated (SIGTERM), for example because of a failed probe")
 	case 255:
-		causes = append(causes, "the program gives up, or its image is built for another processor")
+		causes = append(causes, "the program fails, or the image is built for another CPU architecture")
 	default:
-		causes = append(causes, "the program says why in its log")
+		causes = append(causes, "the program fails; see its log")
 	}
 	return causes
 }
 
-// probeFailure is a probe whose failure had a container restarted.
+// probeFailure is a probe whose failure restarted a container.
 type probeFailure struct{ kind, message string }
 
-// findProbeFailure tells whether the kubelet ended the container because a liveness or startup probe failed.
+// findProbeFailure returns the liveness or startup probe because of which the kubelet restarted the container, or nil.
 func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 	var found *probeFailure
-	var from *corev1.Event
+	var source *corev1.Event
 	for i := range d.Events {
 		event := &d.Events[i]
 		if !isAbout(event, container) || d.now.Sub(lastObserved(event)) > time.Hour {
@@ -241,10 +238,8 @@ func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 			if !failed || event.Reason != "Killing" && event.Reason != "Unhealthy" {
 				continue
 			}
-			// What the probe said tells more than that the container is to be restarted, and what it said most often tells
-			// more than the refused connections of each start.
-			if from == nil || isMoreSpecific(event, from) {
-				found, from = &probeFailure{probe, event.Message}, event
+			if source == nil || isMoreSpecific(event, source) {
+				found, source = &probeFailure{probe, event.Message}, event
 			}
 		}
 	}
@@ -257,9 +252,11 @@ func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 	return found
 }
 
+// isMoreSpecific reports whether event a says more about a failing probe than b. Unhealthy events contain the probe's message. Frequent
+// events outweigh the refused connections of each start.
 func isMoreSpecific(a, b *corev1.Event) bool {
-	if said, other := a.Reason == "Unhealthy", b.Reason == "Unhealthy"; said != other {
-		return said
+	if isUnhealthy := a.Reason == "Unhealthy"; isUnhealthy != (b.Reason == "Unhealthy") {
+		return isUnhealthy
 	}
 	if a, b := countOf(a), countOf(b); a != b {
 		return a > b
@@ -267,7 +264,7 @@ func isMoreSpecific(a, b *corev1.Event) bool {
 	return lastObserved(a).After(lastObserved(b))
 }
 
-// countOf is how often an event happened; its fields depend on which of the two APIs it was written by.
+// countOf returns how often an event occurred. Which fields are set depends on the API that it was written with.
 func countOf(e *corev1.Event) int32 {
 	if e.Series != nil {
 		return e.Series.Count
@@ -275,7 +272,7 @@ func countOf(e *corev1.Event) int32 {
 	return max(e.Count, 1)
 }
 
-// isAbout tells whether an event of the pod is about the container, or does not say about which.
+// isAbout reports whether an event of the pod is about the container. One that names no container is about all of them.
 func isAbout(event *corev1.Event, container string) bool {
 	path := event.InvolvedObject.FieldPath
 	return path == "" || strings.HasSuffix(path, "{"+container+"}")
@@ -291,7 +288,7 @@ func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 	}
 	f := finding{
 		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil,
-		meaning: fmt.Sprintf("The init container %s fails with %s, so the pod's containers are never started.", status.Name, formatExit(ended)),
+		meaning: fmt.Sprintf("The init container %s fails with %s, so the containers of the pod do not start.", status.Name, formatExit(ended)),
 		causes:  exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
@@ -309,7 +306,7 @@ func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
 		image = status.Image
 	}
 	message := status.State.Waiting.Message
-	// While it backs off the message says no more than that; the event before it says why.
+	// During the back-off only the event of the failure contains the reason.
 	for i := range d.Events {
 		if event := &d.Events[i]; event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull") && len(event.Message) > len(message) {
 			message = event.Message
@@ -319,40 +316,40 @@ func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
 	lower := strings.ToLower(message)
 	switch {
 	case status.State.Waiting.Reason == "InvalidImageName":
-		f.causes = []string{"the reference " + image + " is not one: look for capitals, spaces or a doubled tag"}
+		f.causes = []string{"the image reference " + image + " is invalid: check for capitals, spaces or two tags"}
 	case status.State.Waiting.Reason == "ErrImageNeverPull":
-		f.causes = []string{"imagePullPolicy is Never, and the image is not on the node " + d.Pod.Spec.NodeName}
+		f.causes = []string{"imagePullPolicy is Never, and the image is not present on the node " + d.Pod.Spec.NodeName}
 	case strings.Contains(lower, "toomanyrequests") || strings.Contains(lower, "rate limit"):
-		f.causes = []string{"the registry's rate limit is used up: pull through a mirror, or with an account"}
+		f.causes = []string{"the rate limit of the registry is exceeded: use a mirror, or authenticate"}
 	case strings.Contains(lower, "unauthorized") || strings.Contains(lower, "denied") || strings.Contains(lower, "authentication required"):
-		f.causes = []string{"the registry refuses: imagePullSecrets are missing or wrong, or the repository does not exist"}
+		f.causes = []string{"the registry denies access: imagePullSecrets are missing or wrong, or the repository does not exist"}
 	case strings.Contains(lower, "not found") || strings.Contains(lower, "manifest unknown"):
-		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry does not say so"}
+		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry hides it"}
 	case strings.Contains(lower, "no such host") || strings.Contains(lower, "i/o timeout") || strings.Contains(lower, "connection refused") || strings.Contains(lower, "deadline exceeded"):
-		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": name resolution, proxy or firewall"}
+		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": check DNS, proxy and firewall"}
 	case strings.Contains(lower, "x509") || strings.Contains(lower, "certificate"):
 		f.causes = []string{"the node does not trust the registry's certificate"}
 	case strings.Contains(lower, "no match for platform") || strings.Contains(lower, "no matching manifest"):
-		f.causes = []string{"the image is not built for the node's processor"}
+		f.causes = []string{"the image is not built for the CPU architecture of the node"}
 	default:
-		f.causes = []string{"the tag or the repository does not exist", "the registry refuses, or is not reachable from the node " + d.Pod.Spec.NodeName}
+		f.causes = []string{"the tag or the repository does not exist", "the registry denies access, or is not reachable from the node " + d.Pod.Spec.NodeName}
 	}
 	return f
 }
 
 func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message string) finding {
 	f := finding{symptom: ConfigMissing, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))}
-	in := "kubectl -n " + d.Pod.Namespace + " get "
+	get := "kubectl -n " + d.Pod.Namespace + " get "
 	switch found := notFoundPattern.FindStringSubmatch(message); {
 	case found != nil:
 		kind := kindName(found[1])
-		f.causes = []string{"the " + kind + " " + found[2] + " that it takes variables from does not exist in " + d.Pod.Namespace}
-		f.commands = []string{in + strings.ToLower(kind) + "s"}
+		f.causes = []string{"the " + kind + " " + found[2] + " that its environment refers to does not exist in " + d.Pod.Namespace}
+		f.commands = []string{get + strings.ToLower(kind) + "s"}
 	case strings.Contains(message, "couldn't find key"):
-		f.causes = []string{"the ConfigMap or Secret is there and lacks the key: " + shorten(message)}
-		f.commands = []string{in + "configmaps"}
+		f.causes = []string{"the ConfigMap or Secret exists and lacks the key: " + shorten(message)}
+		f.commands = []string{get + "configmaps"}
 	case strings.Contains(message, "runAsNonRoot"):
-		f.causes = []string{"it must not run as root, and its image does: set runAsUser, or take an image with a numeric user"}
+		f.causes = []string{"runAsNonRoot is set, and the image runs as root or as a named user: set runAsUser, or use an image with a numeric user"}
 	default:
 		f.causes = []string{shorten(message)}
 	}
@@ -364,24 +361,24 @@ func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, mess
 	lower := strings.ToLower(message)
 	switch {
 	case strings.Contains(lower, "executable file not found") || strings.Contains(lower, "no such file or directory"):
-		f.causes = []string{"the command is not in the image, or its interpreter is not", "a volume is mounted over it"}
+		f.causes = []string{"the command or its interpreter is not in the image", "a volume is mounted over the command"}
 	case strings.Contains(lower, "permission denied"):
-		f.causes = []string{"the command may not be executed by the user that the container runs as"}
+		f.causes = []string{"the user of the container may not execute the command"}
 	case strings.Contains(lower, "exec format error"):
-		f.causes = []string{"the image is built for another processor"}
+		f.causes = []string{"the image is built for another CPU architecture"}
 	case strings.Contains(lower, "no command specified"):
-		f.causes = []string{"neither the image nor the pod says what to run"}
+		f.causes = []string{"neither the image nor the pod specifies a command"}
 	case strings.Contains(lower, "not a directory") || strings.Contains(lower, "mount"):
-		f.causes = []string{"a volume cannot be mounted at that path, for instance a file over a directory"}
+		f.causes = []string{"a volume cannot be mounted at that path, for example a file over a directory"}
 	case strings.Contains(lower, "name") && strings.Contains(lower, "reserved"):
-		f.causes = []string{"the runtime still holds an earlier container of this name"}
+		f.causes = []string{"the container runtime still has an earlier container of this name"}
 	default:
 		f.causes = []string{orNone(shorten(message))}
 	}
 	return f
 }
 
-// findNotReady tells whether a running container is not ready, and longer than its start may take.
+// findNotReady returns a finding if a running container has not been ready for longer than its start may take.
 func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool) {
 	running := status.State.Running
 	if running == nil || status.Ready || d.isInit(status.Name) {
@@ -392,21 +389,21 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
 	}
-	var said *corev1.Event
+	var probeEvent *corev1.Event
 	failures := int32(0)
 	for i := range d.Events {
 		event := &d.Events[i]
 		if event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && lastObserved(event).After(running.StartedAt.Time) {
-			if said == nil || isMoreSpecific(event, said) {
-				said = event
+			if probeEvent == nil || isMoreSpecific(event, probeEvent) {
+				probeEvent = event
 			}
 			failures = max(failures, countOf(event))
 		}
 	}
 	since := d.unreadySince(running.StartedAt.Time)
 	allowed := readyTimeout(probe)
-	if starting := since.Equal(running.StartedAt.Time); starting {
-		// Readiness is often asked for each second from the first on, and a start takes longer than three of them.
+	if isStarting := since.Equal(running.StartedAt.Time); isStarting {
+		// Many probes run every second from the start, and a start takes longer than three failures.
 		allowed = max(allowed, minRecovery)
 	} else if probe != nil && failures >= failureThreshold(probe) {
 		allowed = 0
@@ -415,21 +412,20 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 		return finding{}, false
 	}
 	f := finding{symptom: NotReady, container: status.Name}
-	f.meaning = fmt.Sprintf("The container %s runs since %s and is not ready, so no Service sends it requests.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
-	if said != nil {
-		f.causes = append(f.causes, "its "+kind+" says: "+shorten(said.Message))
+	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	if probeEvent != nil {
+		f.causes = append(f.causes, "its "+kind+" fails with: "+shorten(probeEvent.Message))
 	}
 	if probe != nil {
-		f.causes = append(f.causes, "the program is up and waits for something that it needs, such as a database", "the "+kind+" asks the wrong port, path or command")
+		f.causes = append(f.causes, "the program is waiting for a dependency, such as a database", "the "+kind+" uses the wrong port, path or command")
 	} else {
-		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod, or the kubelet, holds it back")
+		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod is not satisfied, or the kubelet does not respond")
 	}
 	f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	return f, true
 }
 
-// unreadySince is when the container came into the state of not being ready: its start, or when the pod lost its
-// readiness after that.
+// unreadySince returns when the container became not ready: its start, or the last transition of ContainersReady after it.
 func (d *diagnoser) unreadySince(started time.Time) time.Time {
 	if condition := conditionOf(d.Pod, corev1.ContainersReady); condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
 		return condition.LastTransitionTime.Time
@@ -444,7 +440,7 @@ func failureThreshold(probe *corev1.Probe) int32 {
 	return 3
 }
 
-// readyTimeout is how long a container may take to become ready by its probe's settings.
+// readyTimeout returns how long a container may take to become ready according to the settings of its probe.
 func readyTimeout(probe *corev1.Probe) time.Duration {
 	if probe == nil {
 		return minRecovery
