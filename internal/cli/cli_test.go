@@ -110,7 +110,7 @@ func TestDiscoverJSONIsTheStableShape(t *testing.T) {
     }
   ],
   "unseen": [
-    "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints"
+    "the files contain no Nodes: add what 'kubectl get nodes -o yaml' prints"
   ]
 }
 `
@@ -191,7 +191,7 @@ func TestCheckExitCodes(t *testing.T) {
 		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: not installed: vault"},
 		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
 		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
-		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files hold no widgets.example.com"},
+		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files contain no widgets.example.com"},
 		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
 		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
 		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
@@ -285,7 +285,7 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 		"a file without a profile":   {[]string{"check", "-f", in("none.yaml"), "--from", "-"}, []string{"none.yaml", "no PlatformProfile"}},
 		"a profile that is refused":  {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
 		"both from standard input":   {[]string{"check", "-f", "-", "--from", "-"}, []string{"-f and --from"}},
-		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "holds no .yaml, .yml or .json file"}},
+		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "contains no .yaml, .yml or .json file"}},
 		"a folder that is not":       {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
 		"a file that is no YAML":     {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
 		"a time of no files":         {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at goes with --from"}},

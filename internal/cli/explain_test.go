@@ -29,7 +29,7 @@ func TestExplainTellsTheWholeChain(t *testing.T) {
 			"Missing (Required)", "its check backup-recent holds", "velero: no installation, only what an uninstall leaves behind",
 			"left: CustomResourceDefinition backups.velero.io", "velero's backup-recent over backups.velero.io: not judged, because velero is not installed", "maxAge = 2h0m0s", "Install Velero",
 		},
-		"widgets": {"Unknown (Required)", "widgets.example.com: cannot be read: the files hold no widgets.example.com", "objects.size() > 0", "cannot be judged"},
+		"widgets": {"Unknown (Required)", "widgets.example.com: cannot be read: the files contain no widgets.example.com", "objects.size() > 0", "cannot be judged"},
 		"sets":    {"CheckFailed (Required)", "daemonsets.apps: 1 object", "sets over daemonsets.apps: CheckFailed", "does not hold: two sets"},
 		"ci":      {"Attested (Required)", "that of me", "it holds"},
 	} {

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// LineNumbers finds where in a stream of YAML documents PlatformProfiles and their requirements begin: the line of a profile's
-// name by that name, and the line of a requirement's by PROFILE/LAYER/NAME. What it cannot read it passes over.
+// LineNumbers returns the lines of PlatformProfiles and their requirements in a stream of YAML documents: those of the names of profiles by
+// PROFILE, and those of requirements by PROFILE/LAYER/NAME. It ignores what it cannot parse.
 func LineNumbers(data []byte) map[string]int {
 	lines := map[string]int{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -31,7 +31,7 @@ func LineNumbers(data []byte) map[string]int {
 	}
 }
 
-// fieldOf is a field of a mapping; an empty node where there is none.
+// fieldOf returns a field of a mapping, or an empty node.
 func fieldOf(node *yaml.Node, field string) *yaml.Node {
 	if node.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(node.Content); i += 2 {

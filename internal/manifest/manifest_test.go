@@ -12,12 +12,12 @@ import (
 
 const head = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec:\n"
 
-// newProfileText is a profile of one requirement.
+// newProfileText returns a profile with one requirement.
 func newProfileText(requirement string) string {
 	return head + "  layers: [{name: network, requirements: [{name: it, " + requirement + "}]}]\n"
 }
 
-func TestAGoodProfileGetsItsDefaults(t *testing.T) {
+func TestProfileDefaults(t *testing.T) {
 	profiles, err := Profiles(strings.NewReader("# a remark\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n" +
 		newProfileText("capability: cni") + "status: {score: lies}\n---\n" + strings.Replace(newProfileText("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
 	if err != nil || len(profiles) != 2 || profiles[1].Name != "q" {
@@ -32,14 +32,14 @@ func TestAGoodProfileGetsItsDefaults(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if got := profiles[1].Spec.Layers[0].Requirements[0].Severity; got != v1alpha1.SeverityRecommended {
-		t.Errorf("a default overrode what was written: %s", got)
+		t.Errorf("the default replaces a value: %s", got)
 	}
 	if profiles[0].Status.Score != "" {
-		t.Error("the status of a file was believed")
+		t.Error("the status is not removed")
 	}
 }
 
-func TestABadProfileIsRefusedWithWhatToChange(t *testing.T) {
+func TestInvalidProfiles(t *testing.T) {
 	const check = "rule: {resource: {group: %, resource: #}, expression: 'true', message: m}"
 	resource := func(group, name string) string {
 		return strings.NewReplacer("%", "'"+group+"'", "#", name).Replace(check)
@@ -86,23 +86,23 @@ func TestABadProfileIsRefusedWithWhatToChange(t *testing.T) {
 		"a number where text belongs":       {newProfileText("capability: 7"), "spec.layers[0].requirements[0].capability", "must be of type string"},
 		"no name":                           {strings.Replace(newProfileText("capability: cni"), "{name: p}", "{}", 1), "metadata.name", "give the object a name"},
 		"text that is no YAML":              {"a: [", "document 1", ""},
-		"another kind":                      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\n", "", "there is no PlatformProfile of platformprofile.dev/v1alpha1"},
-		"another version":                   {strings.Replace(newProfileText("capability: cni"), "v1alpha1", "v9", 1), "", "there is no PlatformProfile"},
-		"nothing":                           {"", "", "there is no PlatformProfile"},
+		"another kind":                      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\n", "", "no PlatformProfile of platformprofile.dev/v1alpha1"},
+		"another version":                   {strings.Replace(newProfileText("capability: cni"), "v1alpha1", "v9", 1), "", "no PlatformProfile"},
+		"nothing":                           {"", "", "no PlatformProfile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			profiles, err := Profiles(strings.NewReader(test.text))
 			if err == nil {
-				t.Fatalf("it was accepted: %+v", profiles[0].Spec)
+				t.Fatalf("no error for %+v", profiles[0].Spec)
 			}
 			if !strings.Contains(err.Error(), test.path) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%q does not name %q and say %q", err, test.path, test.says)
+				t.Errorf("got %q, want %q and %q", err, test.path, test.says)
 			}
 		})
 	}
 }
 
-func TestAnErrorNamesTheDocumentAndTheProfile(t *testing.T) {
+func TestErrorNamesDocumentAndProfile(t *testing.T) {
 	_, err := Profiles(strings.NewReader(newProfileText("capability: cni") + "---\n" + strings.Replace(newProfileText("presence: Absent"), "name: p", "name: q", 1)))
 	if err == nil || !strings.HasPrefix(err.Error(), `document 2, PlatformProfile "q": `) {
 		t.Errorf("got %v", err)
@@ -124,7 +124,7 @@ func TestDefinitions(t *testing.T) {
 	for path, want := range map[string]string{"workloads": "Proof", "crds": "Support", "nodes": "Proof"} {
 		signals, _, _ := unstructured.NestedSlice(good.Object, "spec", "signals", path)
 		if got := signals[0].(map[string]any)["role"]; got != want {
-			t.Errorf("signals of %s are %v, want %s where nothing is said", path, got, want)
+			t.Errorf("signals of %s are %v, want %s by default", path, got, want)
 		}
 	}
 	for name, test := range map[string]struct {
@@ -148,11 +148,11 @@ func TestDefinitions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := Validate(test.object)
 			if err == nil {
-				t.Fatal("it was accepted")
+				t.Fatal("no error")
 			}
 			for _, want := range strings.Split(test.says, "|") {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not say %q", err, want)
+					t.Errorf("got %q, want %q", err, want)
 				}
 			}
 		})
