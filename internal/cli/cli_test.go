@@ -20,7 +20,7 @@ func run(stdin string, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// writeFiles writes files into a folder of the test's own, and returns the folder.
+// writeFiles writes files into a temporary folder, and returns the folder.
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -57,7 +57,7 @@ func newProfile(layers string) string {
 	return "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: {layers: [{name: security, requirements: [" + layers + "]}]}\n"
 }
 
-func TestDiscoverJSONIsTheStableShape(t *testing.T) {
+func TestDiscoverJSON(t *testing.T) {
 	folder := writeFiles(t, map[string]string{"a.yaml": falcoManifest, "sub/b.yml": veleroLeftovers})
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
 	const want = `{
@@ -110,7 +110,7 @@ func TestDiscoverJSONIsTheStableShape(t *testing.T) {
     }
   ],
   "unseen": [
-    "the files contain no Nodes: add what 'kubectl get nodes -o yaml' prints"
+    "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'"
   ]
 }
 `
@@ -122,9 +122,9 @@ func TestDiscoverJSONIsTheStableShape(t *testing.T) {
 func TestDiscoverNothing(t *testing.T) {
 	code, out, _ := run("# nothing but a remark\n---\n", "discover", "--from", "-", "-o", "json")
 	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"residue": []`) {
-		t.Errorf("exit code %d: lists that hold nothing must still be lists: %s", code, out)
+		t.Errorf("exit code %d, and empty lists must not be omitted: %s", code, out)
 	}
-	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "Nothing that the catalog knows is installed.") {
+	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "No component of the catalog is installed.") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	if code, _, errOut := run("# nothing\n", "discover", "--from", "-", "-o", "profile"); code != ExitError || !strings.Contains(errOut, "there is no profile to write") {
@@ -140,20 +140,20 @@ func TestDiscoverYAMLAndTable(t *testing.T) {
 	code, out, _ = run(falcoManifest+"---"+veleroLeftovers, "discover", "--from", "-")
 	lines := strings.Split(out, "\n")
 	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") || strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
-		t.Errorf("exit code %d, and columns that do not line up:\n%s", code, out)
+		t.Errorf("exit code %d, or columns are not aligned:\n%s", code, out)
 	}
-	if !strings.Contains(out, "Only traces, no installation: velero (CustomResourceDefinition backups.velero.io)") {
-		t.Errorf("the traces are not told:\n%s", out)
+	if !strings.Contains(out, "Leftovers of velero: CustomResourceDefinition backups.velero.io") {
+		t.Errorf("no leftovers in:\n%s", out)
 	}
 }
 
-// Every fixture, declared by what is found in it, conforms to the declaration.
-func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
+// Every fixture conforms to the profile that is discovered from it.
+func TestDiscoveredProfileIsConformant(t *testing.T) {
 	variants, err := filepath.Glob("../catalog/testdata/installs/*/*")
 	if err != nil || len(variants) == 0 {
 		t.Fatal("no fixtures", err)
 	}
-	declared := 0
+	profiles := 0
 	for _, variant := range variants {
 		t.Run(strings.TrimPrefix(variant, "../catalog/testdata/installs/"), func(t *testing.T) {
 			code, out, errOut := run("", "discover", "--from", variant, "-o", "profile")
@@ -163,12 +163,12 @@ func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
 			if code != ExitOK {
 				t.Fatal(errOut)
 			}
-			declared++
+			profiles++
 			if strings.Contains(out, "status") || strings.Contains(out, "exclusive") || strings.Contains(out, "creationTimestamp") {
-				t.Errorf("nobody would write this by hand:\n%s", out)
+				t.Errorf("unnecessary fields in:\n%s", out)
 			}
 			if _, err := manifest.Profiles(strings.NewReader(out)); err != nil {
-				t.Fatalf("it is refused: %v\n%s", err, out)
+				t.Fatalf("invalid profile: %v\n%s", err, out)
 			}
 			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": out}), "p.yaml")
 			if code, table, errOut := run("", "check", "-f", file, "--from", variant); code != ExitOK {
@@ -176,37 +176,37 @@ func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
 			}
 		})
 	}
-	if declared < 30 {
-		t.Errorf("only %d fixtures were declared", declared)
+	if profiles < 30 {
+		t.Errorf("only %d profiles were discovered", profiles)
 	}
 }
 
 func TestCheckExitCodes(t *testing.T) {
 	for name, test := range map[string]struct {
 		requirements string
-		want         int
-		says         string
+		code         int
+		want         string
 	}{
-		"conformant":                {"{name: a, capability: runtime-security}", ExitOK, "conformant: True   score: 1/1"},
-		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: not installed: vault"},
-		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
-		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
-		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files contain no widgets.example.com"},
-		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
-		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
-		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
+		"conformant":              {"{name: a, capability: runtime-security}", ExitOK, "conformant: True   score: 1/1"},
+		"missing":                 {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: not installed: vault"},
+		"an older version":        {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
+		"recommended and missing": {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
+		"nothing tells":                 {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "cannot read widgets.example.com: the files contain none"},
+		"failing beside unknown":  {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
+		"a mistake in the profile": {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
+		"residue is no replacement":               {"{name: a, anyOf: [{component: velero}]}", ExitFound, "only traces of velero are there"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(test.requirements)}), "p.yaml")
 			code, out, errOut := run(falcoManifest+"---"+veleroLeftovers, "check", "-f", file, "--from", "-")
-			if code != test.want || !strings.Contains(out, test.says) {
-				t.Errorf("exit code %d, want %d, saying %q:\n%s%s", code, test.want, test.says, out, errOut)
+			if code != test.code || !strings.Contains(out, test.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s%s", code, test.code, test.want, out, errOut)
 			}
 		})
 	}
 }
 
-func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
+func TestCheckJSON(t *testing.T) {
 	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
 	code, out, _ := run(newProfile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
 	got := &v1alpha1.PlatformProfile{}
@@ -224,11 +224,11 @@ func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
 	code, out, _ = run(two, "check", "-f", "-", "--from", folder, "-o", "json")
 	list := &v1alpha1.PlatformProfileList{}
 	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 || list.Kind != "PlatformProfileList" {
-		t.Errorf("of two profiles, of which one fails: exit code %d, %v, %d items", code, err, len(list.Items))
+		t.Errorf("two profiles: exit code %d, %v, %d items", code, err, len(list.Items))
 	}
 }
 
-func TestCheckReadsNamedChecksAndDefinitionsFromTheSameFiles(t *testing.T) {
+func TestCheckWithDefinitionInFiles(t *testing.T) {
 	const product = `
 apiVersion: platformprofile.dev/v1alpha1
 kind: PlatformComponent
@@ -260,15 +260,15 @@ metadata: {name: one, namespace: w}
 	}
 }
 
-func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
+func TestInvalidDefinitionIsIgnored(t *testing.T) {
 	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
 	code, out, errOut := run(broken+falcoManifest, "discover", "--from", "-")
-	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
+	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is invalid and ignored: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
 		t.Errorf("exit code %d: %s%s", code, errOut, out)
 	}
 }
 
-func TestErrorsNameWhatToChange(t *testing.T) {
+func TestErrors(t *testing.T) {
 	folder := writeFiles(t, map[string]string{
 		"empty/readme.txt": "hello", "good.yaml": newProfile("{name: a, capability: cni}"), "none.yaml": falcoManifest,
 		"bad.yaml": newProfile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
@@ -276,20 +276,20 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 	in := func(name string) string { return filepath.Join(folder, name) }
 	for name, test := range map[string]struct {
 		args []string
-		says []string
+		want []string
 	}{
-		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
-		"another output of check":    {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
+		"an unknown format":          {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
+		"an unknown format of check": {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
 		"no profile named":           {[]string{"check", "--from", "-"}, []string{"--from", "-f"}},
-		"a profile that is not":      {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
+		"a missing file":             {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
 		"a file without a profile":   {[]string{"check", "-f", in("none.yaml"), "--from", "-"}, []string{"none.yaml", "no PlatformProfile"}},
-		"a profile that is refused":  {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
+		"an invalid profile":         {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
 		"both from standard input":   {[]string{"check", "-f", "-", "--from", "-"}, []string{"-f and --from"}},
 		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "contains no .yaml, .yml or .json file"}},
-		"a folder that is not":       {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
-		"a file that is no YAML":     {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
-		"a time of no files":         {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at goes with --from"}},
-		"a time that is none":        {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
+		"a missing folder":           {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
+		"invalid YAML":               {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
+		"a time without files":       {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at requires --from"}},
+		"an invalid time":            {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
 		"an unknown flag":            {[]string{"discover", "--form", "x"}, []string{"--form"}},
 		"an unknown command":         {[]string{"discovre"}, []string{"discovre"}},
 		"an argument too many":       {[]string{"discover", "falco"}, []string{"falco"}},
@@ -299,16 +299,16 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 			if code != ExitError || out != "" {
 				t.Errorf("exit code %d, and on standard output: %q", code, out)
 			}
-			for _, want := range test.says {
+			for _, want := range test.want {
 				if !strings.Contains(errOut, want) {
-					t.Errorf("%q does not say %q", errOut, want)
+					t.Errorf("no %q in %q", want, errOut)
 				}
 			}
 		})
 	}
 }
 
-func TestHelpNamesTheCommands(t *testing.T) {
+func TestHelp(t *testing.T) {
 	code, out, _ := run("", "--help")
 	if code != ExitOK {
 		t.Errorf("exit code %d", code)
@@ -323,8 +323,8 @@ func TestHelpNamesTheCommands(t *testing.T) {
 	}
 }
 
-// A dump grows older than what it shows: by when it was taken, a claim of five minutes is in order.
-func TestADumpIsJudgedByTheTimeItWasTaken(t *testing.T) {
+// Ages in a dump are evaluated as of --at.
+func TestEvaluationTime(t *testing.T) {
 	const dump = `
 apiVersion: v1
 kind: Node

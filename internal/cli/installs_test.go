@@ -15,16 +15,16 @@ import (
 	"github.com/platformprofile/platformprofile/internal/report"
 )
 
-// The fixtures say what must be found in each of them, and what may be. Anything else is a false alarm.
-func TestFixturesAreRecognised(t *testing.T) {
+// EXPECTED.tsv lists the components that must and may be discovered in each fixture.
+func TestFixtures(t *testing.T) {
 	scoreFolder(t, "../catalog/testdata/installs", func(string) bool { return true })
 }
 
-// Real installs, where they are at hand: as far as the built-in catalog reaches.
-func TestRealInstallsAreRecognised(t *testing.T) {
+// Real installations, if they are available: the components that the catalog defines.
+func TestRealInstallations(t *testing.T) {
 	const corpus = "../../../shared/corpus"
 	if _, err := os.Stat(filepath.Join(corpus, "EXPECTED.tsv")); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the real installs of ../shared/corpus are not here")
+		t.Skip("../shared/corpus does not exist")
 	}
 	definitions, err := catalog.Definitions()
 	if err != nil {
@@ -33,8 +33,8 @@ func TestRealInstallsAreRecognised(t *testing.T) {
 	scoreFolder(t, corpus, func(name string) bool { return definitions[name] != nil })
 }
 
-// scoreFolder runs discover over each variant of a folder and holds what it finds against EXPECTED.tsv there.
-func scoreFolder(t *testing.T, folder string, known func(component string) bool) {
+// scoreFolder compares the result of discover for each variant of a folder with EXPECTED.tsv.
+func scoreFolder(t *testing.T, folder string, isDefined func(component string) bool) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(folder, "EXPECTED.tsv"))
 	if err != nil {
@@ -57,12 +57,12 @@ func scoreFolder(t *testing.T, folder string, known func(component string) bool)
 				allowed = append(allowed, name)
 			}
 			for _, expected := range must {
-				name, version, told := strings.Cut(expected, "@")
+				name, version, hasVersion := strings.Cut(expected, "@")
 				switch versions, ok := found[name]; {
-				case !known(name):
+				case !isDefined(name):
 				case !ok:
 					t.Errorf("%s is not found", name)
-				case told && !slices.Contains(versions, version):
+				case hasVersion && !slices.Contains(versions, version):
 					t.Errorf("%s is found in version %q, want %s", name, versions, version)
 				}
 			}
@@ -76,7 +76,7 @@ func scoreFolder(t *testing.T, folder string, known func(component string) bool)
 			}
 		})
 	}
-	// A fixture that nobody scores proves nothing.
+	// EXPECTED.tsv must contain every fixture.
 	folders, err := filepath.Glob(filepath.Join(folder, "*", "*", "manifests.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -84,7 +84,7 @@ func scoreFolder(t *testing.T, folder string, known func(component string) bool)
 	for _, manifests := range folders {
 		variant, _ := filepath.Rel(folder, filepath.Dir(manifests))
 		if !variants[variant] {
-			t.Errorf("EXPECTED.tsv says nothing of %s", variant)
+			t.Errorf("EXPECTED.tsv does not contain %s", variant)
 		}
 	}
 }
@@ -99,7 +99,7 @@ func countCopies(expected []string, component string) int {
 	return n
 }
 
-// discoverVersions are the versions of each component that discover finds in a folder.
+// discoverVersions returns the versions of each component that is discovered in a folder.
 func discoverVersions(t *testing.T, folder string) map[string][]string {
 	t.Helper()
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
@@ -115,7 +115,7 @@ func discoverVersions(t *testing.T, folder string) map[string][]string {
 		for _, installation := range component.Installations {
 			found[component.Name] = append(found[component.Name], installation.Version)
 			if len(installation.Evidence) == 0 {
-				t.Errorf("%s is found without evidence", component.Name)
+				t.Errorf("%s has no evidence", component.Name)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 )
 
-// junit is what a pipeline reads of a test report.
+// junit is the part of a JUnit report that pipelines read.
 type junit struct {
 	Tests    int `xml:"tests,attr"`
 	Failures int `xml:"failures,attr"`
@@ -32,7 +32,7 @@ const requirementsOfEachKind = `{name: a, capability: runtime-security}, {name: 
   {name: c, severity: Recommended, anyOf: [{component: vault}]},
   {name: d, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
 
-func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
+func TestJUnit(t *testing.T) {
 	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirementsOfEachKind)}), "p.yaml")
 	code, out, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 	if code != ExitFound {
@@ -51,11 +51,11 @@ func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
 		}
 	}
 	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "not installed: vault") || !strings.Contains(text, "Install HashiCorp Vault") {
-		t.Errorf("it does not say what to do: %q", text)
+		t.Errorf("no remediation in %q", text)
 	}
 }
 
-func TestJUnitOfSeveralProfilesHasTheSuitesOfAll(t *testing.T) {
+func TestJUnitOfSeveralProfiles(t *testing.T) {
 	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
 	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
 	code, out, _ := run(two, "check", "-f", "-", "--from", folder, "-o", "junit")
@@ -64,19 +64,19 @@ func TestJUnitOfSeveralProfilesHasTheSuitesOfAll(t *testing.T) {
 		t.Errorf("exit code %d, %v, %+v", code, err, got)
 	}
 	if code, out, _ = run(two, "check", "p", "-f", "-", "--from", folder); code != ExitOK || strings.Contains(out, "PlatformProfile q") {
-		t.Errorf("one of them by name: exit code %d:\n%s", code, out)
+		t.Errorf("one profile: exit code %d:\n%s", code, out)
 	}
 	if code, _, errOut := run(two, "check", "r", "-f", "-", "--from", folder); code != ExitError || !strings.Contains(errOut, `no PlatformProfile "r"`) || !strings.Contains(errOut, "p, q") {
-		t.Errorf("one that is none: exit code %d: %s", code, errOut)
+		t.Errorf("an unknown profile: exit code %d: %s", code, errOut)
 	}
 }
 
-// What makes check fail must make a test fail too, or the pipeline's page looks green while the pipeline is red.
-func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
+// If the exit code is not 0, a report contains a failure or an error.
+func TestReportsMatchExitCode(t *testing.T) {
 	for name, spec := range map[string]string{
-		"a mistake":  "{layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: falcon}]}]}]}",
-		"undeclared": "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: vault}]}]}]}",
-		"unseen":     "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
+		"a spec error": "{layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: falcon}]}]}]}",
+		"undeclared":   "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: vault}]}]}]}",
+		"unreadable":   "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
@@ -109,7 +109,7 @@ func levelsOf(t *testing.T, out string) []string {
 	return levels
 }
 
-func TestSARIFPointsIntoTheProfile(t *testing.T) {
+func TestSARIF(t *testing.T) {
 	folder := writeFiles(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + newProfile("\n"+requirementsOfEachKind)})
 	t.Chdir(folder)
 	code, out, errOut := run(falcoManifest, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
@@ -121,15 +121,15 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := got.Validate(); err != nil {
-		t.Fatalf("the schema refuses it: %v", err)
+		t.Fatalf("invalid by the schema: %v", err)
 	}
 	if rules := got.Runs[0].Tool.Driver.Rules; len(rules) != 4 || *rules[1].ID != "p/security/b" {
-		t.Errorf("not a rule for each requirement: %d", len(rules))
+		t.Errorf("got %d rules, want one for each requirement", len(rules))
 	}
 	want := map[string]string{"p/security/b": "error", "p/security/c": "note", "p/security/d": "warning"}
 	lines := map[string]int{"p/security/b": 7, "p/security/c": 8, "p/security/d": 9}
 	if len(got.Runs[0].Results) != len(want) {
-		t.Fatalf("%d results, and what holds must have none", len(got.Runs[0].Results))
+		t.Fatalf("got %d results, want %d", len(got.Runs[0].Results), len(want))
 	}
 	for _, result := range got.Runs[0].Results {
 		at := result.Locations[0].PhysicalLocation
@@ -143,8 +143,8 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 	}
 }
 
-// Nothing that a cluster or a file calls its objects breaks out of a report.
-func TestReportsEscapeWhatTheyQuote(t *testing.T) {
+// Reports escape text from clusters and files.
+func TestReportsEscapeText(t *testing.T) {
 	const evil = `]]></failure><script>alert(1)</script>&\"'\u202e\u001b[31m`
 	requirements := `{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
 	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirements)}), "p.yaml")

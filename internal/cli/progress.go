@@ -11,11 +11,10 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// progress shows how a wait goes: in one line that is written over on a terminal, and elsewhere by a line for each verdict
-// that turned.
+// progress reports the progress of --wait: in one line on a terminal, which is redrawn, or else in a line for each transition of a verdict.
 type progress struct {
 	w           io.Writer
-	width       int // of the terminal; 0 where there is none
+	width       int // of the terminal; 0 if there is none
 	timeout     time.Duration
 	started     time.Time
 	hasReported bool
@@ -25,7 +24,7 @@ func newProgress(w io.Writer, timeout time.Duration) *progress {
 	return &progress{w: w, width: terminalWidth(w), timeout: timeout, started: time.Now()}
 }
 
-// reportTransitions tells of verdicts that turned. At first all have, and only what does not hold is worth a line.
+// reportTransitions reports transitions of verdicts. The first evaluation only reports failures.
 func (p *progress) reportTransitions(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
 	if p.width > 0 {
 		p.redraw(profiles)
@@ -35,11 +34,11 @@ func (p *progress) reportTransitions(profiles []*v1alpha1.PlatformProfile, trans
 		if !p.hasReported && !t.IsFailure() {
 			continue
 		}
-		text := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
+		line := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
 		if t.From != "" {
-			text += string(t.From) + " -> "
+			line += string(t.From) + " -> "
 		}
-		p.printLine(text + string(t.Now.Verdict) + ": " + t.Now.Message)
+		p.printLine(line + string(t.Now.Verdict) + ": " + t.Now.Message)
 	}
 	p.hasReported = true
 }
@@ -48,13 +47,13 @@ func (p *progress) printLine(message string) {
 	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), text.Printable(message))
 }
 
-// redraw writes the line on a terminal anew.
+// redraw redraws the line on a terminal.
 func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 	if p.width == 0 {
 		return
 	}
 	var waiting []string
-	score := "looking"
+	score := "reading the cluster"
 	for i, profile := range profiles {
 		if profile.Status.Score != "" {
 			if i == 0 {
@@ -70,7 +69,7 @@ func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), max(p.width-1, 1))]))
 }
 
-// clear clears the line on a terminal for what comes after it.
+// clear clears the line on a terminal.
 func (p *progress) clear() {
 	if p.width > 0 {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")

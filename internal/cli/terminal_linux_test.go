@@ -14,7 +14,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// openTerminal opens a pseudo terminal: what is written to the second is read from the first.
+// openTerminal opens a pseudo terminal. What is written to inside is read from outside.
 func openTerminal(t *testing.T) (outside, inside *os.File) {
 	t.Helper()
 	outside, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -38,7 +38,7 @@ func openTerminal(t *testing.T) (outside, inside *os.File) {
 	return outside, inside
 }
 
-// runOnTerminal is what check shows of a profile that holds, on a terminal.
+// runOnTerminal returns what check writes to a terminal.
 func runOnTerminal(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile("{name: a, capability: runtime-security}")}), "p.yaml")
@@ -60,7 +60,7 @@ func newFailingProfile(reason string) []*v1alpha1.PlatformProfile {
 	return []*v1alpha1.PlatformProfile{p}
 }
 
-func TestATerminalHasColoursUnlessItIsToHaveNone(t *testing.T) {
+func TestColoursOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
 	t.Setenv("NO_COLOR", "")
 	if text := runOnTerminal(t); !strings.Contains(text, "\x1b[32m") {
@@ -68,16 +68,16 @@ func TestATerminalHasColoursUnlessItIsToHaveNone(t *testing.T) {
 	}
 	t.Setenv("NO_COLOR", "1")
 	if text := runOnTerminal(t); strings.Contains(text, "\x1b") {
-		t.Errorf("colours although NO_COLOR is set: %q", text)
+		t.Errorf("colours with NO_COLOR: %q", text)
 	}
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "dumb")
 	if text := runOnTerminal(t); strings.Contains(text, "\x1b") {
-		t.Errorf("colours on a terminal that has none: %q", text)
+		t.Errorf("colours on a dumb terminal: %q", text)
 	}
 }
 
-func TestProgressOnATerminalStaysInOneLine(t *testing.T) {
+func TestProgressOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
 	outside, inside := openTerminal(t)
 	if err := unix.IoctlSetWinsize(int(inside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 40, Row: 20}); err != nil {
@@ -101,7 +101,7 @@ func TestProgressOnATerminalStaysInOneLine(t *testing.T) {
 	}
 	for _, line := range strings.Split(text, "\r\x1b[K") {
 		if len([]rune(line)) >= 40 {
-			t.Errorf("longer than the terminal is wide: %q", line)
+			t.Errorf("wider than the terminal: %q", line)
 		}
 	}
 }

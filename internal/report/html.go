@@ -15,7 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// htmlPage is what the page shows: a stack for each profile, or one for what was discovered.
+// htmlPage is the content of the page: a stack for each profile, or one for a discovery.
 type htmlPage struct {
 	Title  string
 	Stacks []htmlStack
@@ -27,7 +27,7 @@ type htmlStack struct {
 	Badge  badge
 	Score  string
 	Notes  []htmlNote
-	Layers []htmlLayer // from the top of the stack to its bottom
+	Layers []htmlLayer // from top to bottom
 }
 
 type htmlNote struct {
@@ -40,7 +40,7 @@ type htmlLayer struct {
 	Count string
 	Badge badge
 	Tiles []htmlTile
-	Gap   string // what is missing as a whole; empty where something is there
+	Gap   string // shown instead of tiles if the layer is empty
 }
 
 type htmlTile struct {
@@ -57,7 +57,7 @@ type htmlTile struct {
 
 type htmlFact struct{ Name, Value string }
 
-// WriteHTML writes profiles as one page that needs nothing beside itself.
+// WriteHTML writes profiles as a self-contained HTML page.
 func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
 	page := htmlPage{Title: "Platform profiles"}
 	for _, profile := range profiles {
@@ -69,15 +69,15 @@ func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) 
 	return page.write(w, at)
 }
 
-// WriteHTML writes what was discovered as one page that needs nothing beside itself.
+// WriteHTML writes a Discovery as a self-contained HTML page.
 func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
-	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.newStack()}}
+	page := htmlPage{Title: "Platform components", Stacks: []htmlStack{d.newStack()}}
 	return page.write(w, at)
 }
 
 func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: text.Printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", Badge: badge{"doubt", "?", "Cannot tell whether it is conformant"}}
+	s := htmlStack{Title: text.Printable(profile.Name), Lead: "The requirements of the profile and their verdicts.", Badge: badge{"doubt", "?", "Conformance unknown"}}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
@@ -87,29 +87,29 @@ func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 		}
 	}
 	if status.Score != "" {
-		s.Score = text.Printable(status.Score) + " of what is required"
+		s.Score = text.Printable(status.Score) + " required"
 	}
 	if text := specErrors(profile); text != "" {
-		s.addNote("Mistakes in the profile", text)
+		s.addNote("Errors in the profile", text)
 	}
-	s.addNote("Installed and mentioned by no requirement", undeclaredComponents(profile)...)
+	s.addNote("Undeclared components", undeclaredComponents(profile)...)
 	layers := slices.Clone(status.Layers)
 	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return stackIndex(a.Name) - stackIndex(b.Name) })
-	asked := map[int]bool{}
+	isRequired := map[int]bool{}
 	for i := range layers {
-		asked[stackIndex(layers[i].Name)] = true
+		isRequired[stackIndex(layers[i].Name)] = true
 		s.Layers = append(s.Layers, newLayer(&layers[i], describeRequests(&profile.Spec, layers[i].Name)))
 	}
 	s.Layers = append(s.Layers, newTroubleshootingLayer(status))
 	slices.Reverse(s.Layers)
-	var unasked []string
+	var withoutRequirements []string
 	for i, layer := range stackLayers {
-		if !asked[i] && layer.name != troubleshooting {
-			unasked = append(unasked, layer.title)
+		if !isRequired[i] && layer.name != troubleshooting {
+			withoutRequirements = append(withoutRequirements, layer.title)
 		}
 	}
-	if len(unasked) > 0 {
-		s.addNote("Layers that the profile asks nothing of", strings.Join(unasked, ", "))
+	if len(withoutRequirements) > 0 {
+		s.addNote("Layers without requirements", strings.Join(withoutRequirements, ", "))
 	}
 	return s
 }
@@ -120,9 +120,9 @@ func (s *htmlStack) addNote(title string, lines ...string) {
 	}
 }
 
-// describeRequests says of each requirement of a layer in few words what it asks for.
+// describeRequests returns short descriptions of the requirements of a layer by name.
 func describeRequests(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
-	asked := map[string]string{}
+	requests := map[string]string{}
 	for _, l := range spec.Layers {
 		for _, r := range l.Requirements {
 			if l.Name != layer {
@@ -134,36 +134,36 @@ func describeRequests(spec *v1alpha1.PlatformProfileSpec, layer string) map[stri
 			}
 			switch {
 			case r.Capability != "":
-				asked[r.Name] = "any " + r.Capability
+				requests[r.Name] = "any " + r.Capability
 			case r.Rule != nil:
-				asked[r.Name] = r.Rule.Message
+				requests[r.Name] = r.Rule.Message
 			case r.Attestation != nil:
-				asked[r.Name] = "by " + r.Attestation.By
+				requests[r.Name] = "by " + r.Attestation.By
 			default:
-				asked[r.Name] = strings.Join(choices, " or ")
+				requests[r.Name] = strings.Join(choices, " or ")
 			}
 			if r.Presence == v1alpha1.PresenceAbsent {
-				asked[r.Name] = "no " + strings.TrimPrefix(asked[r.Name], "any ")
+				requests[r.Name] = "no " + strings.TrimPrefix(requests[r.Name], "any ")
 			}
 		}
 	}
-	return asked
+	return requests
 }
 
-func newLayer(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
-	layer := htmlLayer{Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+func newLayer(l *v1alpha1.LayerStatus, requests map[string]string) htmlLayer {
+	layer := htmlLayer{Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d satisfied", l.Satisfied, l.Total), Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
 	for i := range l.Requirements {
-		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
+		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], requests[l.Requirements[i].Name]))
 	}
 	return layer
 }
 
-func newRequirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
+func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile {
 	t := htmlTile{Title: text.Printable(r.Name), Badge: verdictBadge(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
 	if t.Sub == "" {
-		t.Sub = text.Printable(asked)
+		t.Sub = text.Printable(request)
 	} else {
-		t.addFact("Asked for", asked)
+		t.addFact("Required", request)
 	}
 	if r.Severity == v1alpha1.SeverityRecommended {
 		t.Tags = append(t.Tags, "recommended")
@@ -171,8 +171,8 @@ func newRequirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
 	if r.Health != "" && string(r.Health) != string(r.Verdict) {
 		t.Tags = append(t.Tags, string(r.Health))
 	}
-	t.addFact("Why", r.Message)
-	t.addFact("What to do", r.Remediation)
+	t.addFact("Message", r.Message)
+	t.addFact("Remediation", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
 		t.addFact("Failing since", formatMinute(r.FailingSince.Time))
 	}
@@ -186,36 +186,35 @@ func (t *htmlTile) addFact(name, value string) {
 	}
 }
 
-func (t *htmlTile) addEvidence(all []v1alpha1.Evidence) {
-	for _, one := range all {
-		t.Evidence = append(t.Evidence, text.Printable(formatEvidence(one)))
+func (t *htmlTile) addEvidence(evidence []v1alpha1.Evidence) {
+	for _, e := range evidence {
+		t.Evidence = append(t.Evidence, text.Printable(formatEvidence(e)))
 	}
 }
 
-// newTroubleshootingLayer is the top of the stack: what is wrong with pods.
+// newTroubleshootingLayer returns the top layer with the diagnoses of pods.
 func newTroubleshootingLayer(status *v1alpha1.PlatformProfileStatus) htmlLayer {
-	layer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
+	layer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "no failing pods"}
 	for i := range status.Diagnoses {
 		layer.Tiles = append(layer.Tiles, newDiagnosisTile(&status.Diagnoses[i], 1))
 	}
 	if n := len(status.Diagnoses); n > 0 {
-		layer.Badge, layer.Count = badge{"bad", "✕", ""}, formatProblemCount(n+int(status.DiagnosesOmitted))
+		layer.Badge, layer.Count = badge{"bad", "✕", ""}, formatDiagnosisCount(n+int(status.DiagnosesOmitted))
 	}
 	return layer
 }
 
-// formatProblemCount counts diagnoses.
-func formatProblemCount(n int) string {
+func formatDiagnosisCount(n int) string {
 	if n == 1 {
-		return "1 thing wrong with pods"
+		return "1 diagnosis"
 	}
-	return fmt.Sprintf("%d things wrong with pods", n)
+	return fmt.Sprintf("%d diagnoses", n)
 }
 
-// newDiagnosisTile tells of a diagnosis that so many pods of the workload share.
-func newDiagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
-	t := htmlTile{Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Pods fail"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
-	t.addFact("Pod", strings.TrimPrefix(formatPod(*d, alike), ", pod "))
+// newDiagnosisTile returns a tile for a diagnosis that podCount pods of the workload have in common.
+func newDiagnosisTile(d *v1alpha1.Diagnosis, podCount int) htmlTile {
+	t := htmlTile{Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Failing"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
+	t.addFact("Pod", strings.TrimPrefix(formatPod(*d, podCount), ", pod "))
 	t.addFact("Meaning", d.Meaning)
 	for _, cause := range d.LikelyCauses {
 		t.Causes = append(t.Causes, text.Printable(cause))
@@ -226,9 +225,9 @@ func newDiagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
 	return t
 }
 
-// newStack puts what was found into its layers. A standard layer of which nothing was found is a gap.
+// newStack sorts components into layers. A standard layer without components is a gap.
 func (d Discovery) newStack() htmlStack {
-	s := htmlStack{Title: "Platform", Lead: "The components that were recognised, each in its layer. Gaps are layers of which nothing was found.", Badge: badge{"good", "✓", "Nothing is degraded"}}
+	s := htmlStack{Title: "Platform", Lead: "The installed components by layer.", Badge: badge{"good", "✓", "Nothing is degraded"}}
 	byPlace := map[int]*htmlLayer{}
 	layer := func(name string) *htmlLayer {
 		at := stackIndex(name)
@@ -240,7 +239,7 @@ func (d Discovery) newStack() htmlStack {
 	for _, l := range stackLayers[:len(stackLayers)-1] {
 		layer(l.name)
 	}
-	installations, degraded, trouble := 0, 0, htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
+	installations, degraded, troubleshootingLayer := 0, 0, htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
 	for _, c := range d.Components {
 		l := layer(stackLayerName(c))
 		for i := range c.Installations {
@@ -250,7 +249,7 @@ func (d Discovery) newStack() htmlStack {
 				l.Badge = badge{"bad", "✕", ""}
 				degraded++
 				if len(c.Installations[i].Diagnoses) == 0 {
-					trouble.Tiles = append(trouble.Tiles, t) // what is known of it is all that there is to say
+					troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, t) // shown as it is if it has no diagnosis
 				}
 			}
 			if l.Badge.Class == "" {
@@ -260,28 +259,28 @@ func (d Discovery) newStack() htmlStack {
 		}
 	}
 	for _, c := range d.Leftovers {
-		t := htmlTile{Title: text.Printable(c.Name), Badge: badge{"gap hollow", "–", "Only traces"}}
-		t.addFact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
+		t := htmlTile{Title: text.Printable(c.Name), Badge: badge{"gap hollow", "–", "Leftovers"}}
+		t.addFact("Message", "The component is not installed, but some of its resources are left over.")
 		t.addEvidence(c.Installations[0].Evidence)
 		l := layer(stackLayerName(c))
 		l.Tiles = append(l.Tiles, t)
 	}
 	s.Score = fmt.Sprintf("%d installations", installations)
-	ailments := d.podDiagnoses()
-	for i := range ailments {
-		trouble.Tiles = append(trouble.Tiles, newDiagnosisTile(&ailments[i].Diagnosis, ailments[i].pods))
+	diagnoses := d.podDiagnoses()
+	for i := range diagnoses {
+		troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, newDiagnosisTile(&diagnoses[i].Diagnosis, diagnoses[i].pods))
 	}
 	if degraded > 0 {
-		trouble.Count = fmt.Sprintf("%d degraded", degraded)
-		s.Badge = badge{"bad", "✕", trouble.Count}
+		troubleshootingLayer.Count = fmt.Sprintf("%d degraded", degraded)
+		s.Badge = badge{"bad", "✕", troubleshootingLayer.Count}
 	}
-	if n := len(ailments); n > 0 {
-		trouble.Count = strings.TrimPrefix(trouble.Count+", "+formatProblemCount(n), "nothing is degraded, ")
+	if n := len(diagnoses); n > 0 {
+		troubleshootingLayer.Count = strings.TrimPrefix(troubleshootingLayer.Count+", "+formatDiagnosisCount(n), "nothing is degraded, ")
 	}
-	if len(trouble.Tiles) > 0 {
-		trouble.Badge = badge{"bad", "✕", ""}
+	if len(troubleshootingLayer.Tiles) > 0 {
+		troubleshootingLayer.Badge = badge{"bad", "✕", ""}
 	}
-	s.Layers = append(s.Layers, trouble)
+	s.Layers = append(s.Layers, troubleshootingLayer)
 	for at := len(stackLayers); at >= 0; at-- {
 		l := byPlace[at]
 		if l == nil {
@@ -292,15 +291,15 @@ func (d Discovery) newStack() htmlStack {
 			l.Badge, l.Count = badge{Class: "hollow"}, ""
 		}
 		if len(l.Tiles) == 0 {
-			l.Gap = "Nothing of it was found"
+			l.Gap = "Nothing found"
 		}
 		s.Layers = append(s.Layers, *l)
 	}
-	var unseen []string
+	var reasons []string
 	for _, reason := range d.Unreadable {
-		unseen = append(unseen, text.Printable(reason))
+		reasons = append(reasons, text.Printable(reason))
 	}
-	s.addNote("What could not be looked at", unseen...)
+	s.addNote("Unreadable resources", reasons...)
 	return s
 }
 
@@ -319,9 +318,9 @@ func newInstallationTile(c Component, i *Installation) htmlTile {
 	if i.PartOf != "" {
 		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
 	}
-	t.addFact("Why", i.Message)
+	t.addFact("Message", i.Message)
 	if len(i.Diagnoses) > 0 {
-		t.addFact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+		t.addFact("Failing pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
 	t.addFact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.addEvidence(i.Evidence)

@@ -10,7 +10,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// The shape of JUnit's XML, as far as CI systems read it.
+// The JUnit XML format, as far as CI systems read it.
 type (
 	junitReport struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -44,8 +44,8 @@ type (
 	}
 )
 
-// WriteJUnit writes profiles as a test report: a suite for each layer, a case for each requirement. What is Required and fails
-// is a failure, what could not be judged an error. What is only Recommended counts as skipped, because it fails nothing.
+// WriteJUnit writes profiles as a JUnit report: a suite for each layer, a case for each requirement. A Required requirement with a bad
+// verdict is a failure, with verdict Unknown an error. A Recommended requirement that is not satisfied is skipped.
 func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	report := junitReport{Name: "platformprofile"}
 	for _, profile := range profiles {
@@ -82,27 +82,27 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 
 func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
 	c := junitCase{Class: text.Printable(class), Name: text.Printable(r.Name)}
-	words := &junitResult{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: messageWithRemediation(r)}
+	result := &junitResult{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: messageWithRemediation(r)}
 	switch levelOf(r) {
 	case levelError:
-		c.Failure = words
+		c.Failure = result
 	case levelWarning:
-		c.Error = words
+		c.Error = result
 	case levelNote:
-		c.Skipped = &junitResult{Message: "recommended, and " + words.Message}
-		c.Out = words.Text
+		c.Skipped = &junitResult{Message: "recommended: " + result.Message}
+		c.Out = result.Text
 	case levelNone:
-		c.Out = words.Message
+		c.Out = result.Message
 	}
 	return c
 }
 
 func newJUnitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
-	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
+	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "no undeclared components"}
 	if len(profile.Status.Undeclared) > 0 {
-		c.Failure = &junitResult{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclaredComponents(profile), "\n")}
-	} else if unsure := undeclaredUnknownReason(profile); unsure != "" {
-		c.Error = &junitResult{Message: unsure, Type: "Unknown"}
+		c.Failure = &junitResult{Message: "undeclared components are installed", Type: "Undeclared", Text: strings.Join(undeclaredComponents(profile), "\n")}
+	} else if reason := undeclaredUnknownReason(profile); reason != "" {
+		c.Error = &junitResult{Message: reason, Type: "Unknown"}
 	}
 	return c
 }

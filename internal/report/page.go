@@ -108,8 +108,8 @@ func (p *htmlPage) write(w io.Writer, at time.Time) error {
 					el(atom.P, class("at"), textNode("as of "), el(atom.Time, textNode(formatMinute(at)))),
 				),
 				el(
-					atom.Div, class("controls"), attrs("role", "group", "aria-label", "What is shown", "hidden", ""),
-					el(atom.Button, attrs("type", "button", "id", "failing", "aria-pressed", "false"), textNode("Only what does not hold")),
+					atom.Div, class("controls"), attrs("role", "group", "aria-label", "Filters", "hidden", ""),
+					el(atom.Button, attrs("type", "button", "id", "failing", "aria-pressed", "false"), textNode("Only failing")),
 					el(atom.Button, attrs("type", "button", "id", "open", "aria-pressed", "false"), textNode("All details")),
 				),
 			),
@@ -195,10 +195,10 @@ func (t htmlTile) part() part {
 				return when(true, el(atom.Dt, textNode(f.Name)), el(atom.Dd, textNode(f.Value)))
 			}))),
 			when(len(t.Causes) > 0, el(atom.H4, textNode("Likely causes")), el(atom.Ol, each(t.Causes, item))),
-			when(len(t.Commands) > 0, el(atom.H4, textNode("See it")), each(t.Commands, func(command string) part {
+			when(len(t.Commands) > 0, el(atom.H4, textNode("Commands")), each(t.Commands, func(command string) part {
 				return el(atom.Pre, el(atom.Code, textNode(command)))
 			})),
-			when(len(t.Evidence) > 0, el(atom.H4, textNode("Shown by")), el(atom.Ul, each(t.Evidence, item))),
+			when(len(t.Evidence) > 0, el(atom.H4, textNode("Evidence")), el(atom.Ul, each(t.Evidence, item))),
 		),
 	)
 }

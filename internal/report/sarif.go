@@ -9,18 +9,18 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Location says where a profile was written down. The zero Place is nowhere.
+// Location is where the profiles are defined; zero if that is not a file.
 type Location struct {
-	// URI of the file, relative to where the command runs unless it lies elsewhere.
+	// URI is the URI of the file, relative to the working folder if it contains the file.
 	URI string
-	// Line finds the line of a requirement, named PROFILE/LAYER/NAME, or of a profile; 0 where it is not known.
+	// Line returns the line of a profile, or of a requirement named PROFILE/LAYER/NAME; 0 if it is unknown.
 	Line func(name string) int
 }
 
 const homepage = "https://github.com/platformprofile/platformprofile"
 
-// WriteSARIF writes what does not hold as the results of an analysis: a rule for each requirement, named PROFILE/LAYER/NAME. What
-// is Required and fails is an error, what could not be judged a warning, what is only Recommended a note.
+// WriteSARIF writes profiles as a SARIF report: a rule for each requirement, named PROFILE/LAYER/NAME, and a result for each that is not
+// satisfied. A Required requirement with a bad verdict is an error, with verdict Unknown a warning. A Recommended one is a note.
 func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Location, version string) error {
 	driver := sarif.NewToolComponent().WithName("platformprofile").WithInformationURI(homepage).WithVersion(version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
@@ -33,14 +33,14 @@ func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Locatio
 			}
 		}
 		if text := specErrors(profile); text != "" {
-			s.addRule(profile.Name+"/spec", "the profile has no mistakes", "error")
-			s.addResult(profile.Name+"/spec", profile.Name, profile.Name+"/spec", "error", "mistakes in the profile: "+text)
+			s.addRule(profile.Name+"/spec", "the profile has no errors", "error")
+			s.addResult(profile.Name+"/spec", profile.Name, profile.Name+"/spec", "error", "errors in the profile: "+text)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
 			id := profile.Name + "/undeclared"
-			s.addRule(id, "nothing is installed that no requirement mentions", "error")
+			s.addRule(id, "no undeclared components", "error")
 			for _, text := range undeclaredComponents(profile) {
-				s.addResult(id, profile.Name, id+"/"+text, "error", text+" is installed and mentioned by no requirement")
+				s.addResult(id, profile.Name, id+"/"+text, "error", text+" is installed but not declared")
 			}
 			if text := undeclaredUnknownReason(profile); text != "" && len(profile.Status.Undeclared) == 0 {
 				s.addResult(id, profile.Name, id, "warning", text)
@@ -65,8 +65,8 @@ func (s *sarifRun) addRequirement(profile *v1alpha1.PlatformProfile, layer strin
 	if r.Severity == v1alpha1.SeverityRecommended {
 		level = "note"
 	}
-	s.addRule(id, "the requirement "+r.Name+" of the layer "+layer+" holds", level)
-	if level, bad := sarifLevels[levelOf(r)]; bad {
+	s.addRule(id, "the requirement "+r.Name+" of the layer "+layer+" is satisfied", level)
+	if level, isBad := sarifLevels[levelOf(r)]; isBad {
 		s.addResult(id, id, id, level, string(r.Verdict)+": "+messageWithRemediation(r))
 	}
 }
@@ -78,19 +78,18 @@ func (s *sarifRun) addRule(id, description, level string) {
 		WithDefaultConfiguration(sarif.NewReportingConfiguration().WithLevel(level)))
 }
 
-// addResult adds a result of the rule that was added last. What tells it from others, also across runs, is what it is about:
-// the message may name a version, which changes.
-func (s *sarifRun) addResult(id, at, what, level, message string) {
-	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(text.Printable(at)))
+// addResult adds a result of the rule that was added last. Its fingerprint is its subject, because messages contain versions.
+func (s *sarifRun) addResult(id, subject, fingerprint, level, message string) {
+	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(text.Printable(subject)))
 	if s.location.URI != "" {
 		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewArtifactLocation().WithURI(s.location.URI))
-		if line := s.location.Line(at); line > 0 {
+		if line := s.location.Line(subject); line > 0 {
 			physical.WithRegion(sarif.NewRegion().WithStartLine(line))
 		}
 		location.WithPhysicalLocation(physical)
 	}
 	result := sarif.NewResult().WithRuleID(text.Printable(id)).WithRuleIndex(len(s.driver.Rules) - 1).WithLevel(level).
 		WithMessage(sarif.NewMessage().WithText(message)).AddLocation(location).
-		WithPartialFingerprints(map[string]string{"requirement/v1": text.Printable(what)})
+		WithPartialFingerprints(map[string]string{"requirement/v1": text.Printable(fingerprint)})
 	s.run.AddResult(result)
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// newHostileReports is a profile, and what was discovered, with one text in every place that a cluster or an author fills.
+// newHostileReports returns a profile and a discovery with a text in every field that comes from a cluster or a user.
 func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	evidence := []v1alpha1.Evidence{{APIVersion: text, Kind: text, Namespace: text, Name: text, Signal: text}}
 	at := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC))
@@ -48,15 +48,15 @@ func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	return profile, Discovery{Components: []Component{component}, Leftovers: []Component{component}, Unreadable: []string{text}}
 }
 
-// hostileTexts are texts that each format has its own reasons to fear.
+// hostileTexts contain control characters and markup of the formats.
 var hostileTexts = []string{
 	"x\x1b[31mred\x1b]0;title\x07", "a\u202eb\u2066c\u200f", "line\nbreak\r\nand\ttab", "nul\x00\x01\x7f", "\xff\xfe\xed\xa0\x80 no text", "]]> <![CDATA[ x ]]>", "<script>alert(1)</script>",
 	"\"><img src=x onerror=alert(1)>", "</style><style>*{}", "' onmouseover='x", "javascript:alert(1)", "{{.}} ${x} %s %n", "&lt;&amp;&#x3c;", "| a | b |\n|---|", "::error::x", "\u2028\u2029\u0085\ufeff",
 	"<!-- -->", "]]>]]>", strings.Repeat("<&>\"'", 500),
 }
 
-// FuzzReports writes one text in every place of every report, and reads the reports as their readers do: the text stays
-// text. It is never markup, never a line or a column of its own, and never anything that a terminal acts on.
+// FuzzReports writes a text into every field of every report and parses the reports. The text must not become markup, another line, or a
+// control character.
 func FuzzReports(f *testing.F) {
 	for _, text := range hostileTexts {
 		f.Add(text)
@@ -74,14 +74,14 @@ func FuzzReports(f *testing.F) {
 			written := bytes.Clone(out.Bytes())
 			out.Reset()
 			if !utf8.Valid(written) {
-				t.Fatalf("no UTF-8: %q", written)
+				t.Fatalf("invalid UTF-8: %q", written)
 			}
 			return written
 		}
 
-		for _, look := range []TableOptions{{}, {Wide: true}} {
-			checkPrintable(t, write(WriteConformance(&out, profile, look)))
-			checkPrintable(t, write(discovery.WriteTable(&out, look)))
+		for _, options := range []TableOptions{{}, {Wide: true}} {
+			checkPrintable(t, write(WriteConformance(&out, profile, options)))
+			checkPrintable(t, write(discovery.WriteTable(&out, options)))
 		}
 		checkPrintable(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unreadable: []string{text}}.WriteText(&out)))
 		checkPrintable(t, write(WriteExplanation(&out, &conformance.Explanation{
@@ -97,7 +97,7 @@ func FuzzReports(f *testing.F) {
 				break
 			}
 			if err != nil {
-				t.Fatalf("JUnit is no XML: %v", err)
+				t.Fatalf("invalid XML: %v", err)
 			}
 			switch token := token.(type) {
 			case xml.StartElement:
@@ -111,7 +111,7 @@ func FuzzReports(f *testing.F) {
 
 		results := 6
 		if text == "" {
-			results = 5 // nothing is stalled without a message
+			results = 5 // no spec error without a message
 		}
 		log := struct {
 			Runs []struct {
@@ -121,7 +121,7 @@ func FuzzReports(f *testing.F) {
 			}
 		}{}
 		if err := json.Unmarshal(write(WriteSARIF(&out, profiles, Location{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != results {
-			t.Fatalf("SARIF is no JSON, or not of the same results: %v: %+v", err, log)
+			t.Fatalf("invalid SARIF, or other results: %v: %+v", err, log)
 		}
 		for _, result := range log.Runs[0].Results {
 			checkPrintable(t, []byte(result.Message.Text+"\n"))
@@ -133,12 +133,12 @@ func FuzzReports(f *testing.F) {
 	})
 }
 
-// differsByEmptyPartsOnly allows for parts of a page that are left out where a text is empty.
+// differsByEmptyPartsOnly reports whether a page only lacks elements because the text is empty.
 func differsByEmptyPartsOnly(got, plain, s string) bool {
 	return strings.TrimFunc(text.Printable(s), unicode.IsSpace) == "" && len(got) <= len(plain)
 }
 
-// listElements are the elements of both pages with the names of their attributes, and the scripts and styles whole.
+// listElements returns the elements of both pages with the names of their attributes, and the content of scripts and styles.
 func listElements(t testing.TB, text string) string {
 	t.Helper()
 	profile, discovery := newHostileReports(text)
@@ -173,26 +173,26 @@ func listElements(t testing.TB, text string) string {
 		case html.CommentToken:
 			b.WriteString("<!-- -->")
 		case html.TextToken:
-			said := tokens.Token().Data
+			content := tokens.Token().Data
 			if inside == "script" || inside == "style" {
-				b.WriteString(said)
-			} else if strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
-				t.Fatalf("the page shows %q", said)
+				b.WriteString(content)
+			} else if strings.ContainsFunc(content, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
+				t.Fatalf("the page contains %q", content)
 			}
 		}
 	}
 }
 
-// checkPrintable sees to it that nothing but lines of characters that can be seen is written.
+// checkPrintable fails the test if a report contains anything but lines of printable characters.
 func checkPrintable(t *testing.T, written []byte) {
 	t.Helper()
 	for _, r := range string(written) {
 		if r != '\n' && !unicode.IsPrint(r) {
-			t.Fatalf("%q comes through in %q", r, written)
+			t.Fatalf("%q in %q", r, written)
 		}
 	}
-	const most = 200 // a text with line breaks makes no lines
-	if lines := bytes.Count(written, []byte("\n")); lines > most {
+	const maxLines = 200 // more than the reports have without line breaks in the text
+	if lines := bytes.Count(written, []byte("\n")); lines > maxLines {
 		t.Fatalf("%d lines: %q", lines, written)
 	}
 }

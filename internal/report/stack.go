@@ -7,14 +7,14 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// stackLayer is one layer of a platform as people draw it.
+// stackLayer is a layer of the HTML page.
 type stackLayer struct {
 	name    string
-	title   string   // as docs/layers.md calls it
-	aliases []string // what profiles call it too
+	title   string   // as in docs/layers.md
+	aliases []string // other names of the layer in profiles
 }
 
-// stackLayers are the layers in the order of docs/layers.md: what a platform stands on first.
+// stackLayers are the layers in the order of docs/layers.md, from the bottom of the stack to its top.
 var stackLayers = []stackLayer{
 	{"provisioning", "Provisioning", []string{"infrastructure"}},
 	{"core", "Cluster and nodes", []string{"cluster", "nodes", "foundations", "kubernetes"}},
@@ -34,20 +34,19 @@ var stackLayers = []stackLayer{
 
 const troubleshooting = "troubleshooting"
 
-// stackIndex is where in the stack a layer of this name belongs. What is none of the standard layers lies on top of them, and
-// below troubleshooting.
+// stackIndex returns the position of a layer in the stack. Other layers are above the standard ones and below troubleshooting.
 func stackIndex(layer string) int {
-	at := slices.IndexFunc(stackLayers, func(l stackLayer) bool { return l.name == layer || slices.Contains(l.aliases, layer) })
+	index := slices.IndexFunc(stackLayers, func(l stackLayer) bool { return l.name == layer || slices.Contains(l.aliases, layer) })
 	switch {
-	case at < 0:
+	case index < 0:
 		return len(stackLayers) - 1
-	case stackLayers[at].name == troubleshooting:
+	case stackLayers[index].name == troubleshooting:
 		return len(stackLayers)
 	}
-	return at
+	return index
 }
 
-// layerTitle is what people call a layer.
+// layerTitle returns the title of a layer.
 func layerTitle(layer string) string {
 	for _, l := range stackLayers {
 		if l.name == layer {
@@ -60,7 +59,7 @@ func layerTitle(layer string) string {
 	return strings.ToUpper(layer[:1]) + strings.ReplaceAll(layer[1:], "-", " ")
 }
 
-// stackLayerName is the layer of the stack that a component lies in: virtualization is one of its own there.
+// stackLayerName returns the layer of a component in the stack, where virtualization has a layer.
 func stackLayerName(c Component) string {
 	if slices.Contains(c.Capabilities, "virtualization") {
 		return "virtualization"
@@ -68,10 +67,10 @@ func stackLayerName(c Component) string {
 	return c.Layer
 }
 
-// badge is how something looks on the page.
+// badge is a state on the page.
 type badge struct {
 	Class string // of CSS
-	Mark  string // so that colour is not all that tells
+	Mark  string // for readers who cannot distinguish the colours
 	Text  string
 }
 

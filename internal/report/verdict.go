@@ -8,22 +8,22 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// isGood tells whether a verdict is one that a requirement holds with.
+// isGood reports whether a verdict satisfies a requirement.
 func isGood(v v1alpha1.Verdict) bool {
 	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
 }
 
-// resultLevel is how much a requirement that does not hold weighs.
+// resultLevel is the severity of a requirement in reports.
 type resultLevel int
 
 const (
-	// levelNone says that it holds.
+	// levelNone means that the requirement is satisfied.
 	levelNone resultLevel = iota
-	// levelNote says that what is Recommended does not hold, which changes nothing about the outcome.
+	// levelNote means that it is Recommended and not satisfied.
 	levelNote
-	// levelWarning says that what is Required could not be judged.
+	// levelWarning means that it is Required and its verdict is Unknown.
 	levelWarning
-	// levelError says that what is Required does not hold.
+	// levelError means that it is Required and not satisfied.
 	levelError
 )
 
@@ -39,7 +39,7 @@ func levelOf(r *v1alpha1.RequirementStatus) resultLevel {
 	return levelError
 }
 
-// specErrors are those in the profile itself; empty where it has none.
+// specErrors returns the errors in the spec of a profile; empty if there are none.
 func specErrors(profile *v1alpha1.PlatformProfile) string {
 	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
 		return text.Printable(c.Message)
@@ -47,7 +47,7 @@ func specErrors(profile *v1alpha1.PlatformProfile) string {
 	return ""
 }
 
-// messageWithRemediation is a message with what to do about it.
+// messageWithRemediation returns the message and the remediation of a requirement.
 func messageWithRemediation(r *v1alpha1.RequirementStatus) string {
 	message := text.Printable(r.Message)
 	if r.Remediation != "" {
@@ -56,7 +56,7 @@ func messageWithRemediation(r *v1alpha1.RequirementStatus) string {
 	return message
 }
 
-// undeclaredComponents are the components that no requirement mentions, in words.
+// undeclaredComponents returns the undeclared components with version and namespace.
 func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
 	var texts []string
 	for _, u := range profile.Status.Undeclared {
@@ -72,8 +72,7 @@ func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
 	return texts
 }
 
-// undeclaredUnknownReason says why nobody can tell whether anything undeclared is installed, where that alone keeps a profile
-// from being conformant.
+// undeclaredUnknownReason returns why it is unknown whether undeclared components are installed, if that alone makes Conformant Unknown.
 func undeclaredUnknownReason(profile *v1alpha1.PlatformProfile) string {
 	for _, layer := range profile.Status.Layers {
 		for i := range layer.Requirements {

@@ -255,7 +255,7 @@ func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range facts.Kinds() {
 		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
-			i.Source(source).SetState(facts.Failing, "the files contain no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			i.Source(source).SetState(facts.Failing, "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'")
 			continue
 		}
 		i.Source(source).Replace(d.facts[source])
@@ -308,7 +308,7 @@ func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error
 			rules.Source(resource).Replace(slices.Collect(maps.Values(objects)))
 			continue
 		}
-		rules.Source(resource).SetState(facts.Pending, "the files contain no "+resource.String())
+		rules.Source(resource).SetState(facts.Pending, "cannot read "+resource.String()+": the files contain none")
 	}
 	rules.SetInstances(instances)
 	rules.Flush()

@@ -221,7 +221,7 @@ func TestResourceNamesFromCRDs(t *testing.T) {
 		t.Errorf("the outcome is %+v", got)
 	}
 	s = snapshotOf(t, mustRead(t, deployment("a", "v1")), gears, classes)
-	if got := s.ResourceStatus(gears); got.State != facts.Pending || got.Reason != "the files contain no cogwheels.corp.dev" {
+	if got := s.ResourceStatus(gears); got.State != facts.Pending || got.Reason != "cannot read cogwheels.corp.dev: the files contain none" {
 		t.Errorf("a custom resource without objects: %+v", got)
 	}
 	if got := s.ResourceStatus(classes); got.State != facts.Synced || got.Objects != 0 {
