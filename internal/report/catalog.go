@@ -130,7 +130,7 @@ func writeSignals(p *lineWriter, s *v1alpha1.Signals) {
 			parts = append(parts, "any workload")
 		}
 		if len(w.Images) > 0 {
-			parts = append(parts, "image "+strings.Join(w.Images, " or "))
+			parts = append(parts, "image ending in "+strings.Join(w.Images, " or "))
 		}
 		for _, label := range sortedLabels(w.Labels) {
 			parts = append(parts, "label "+label)
