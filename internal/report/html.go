@@ -52,7 +52,7 @@ type htmlTile struct {
 	Facts    []htmlFact
 	Causes   []string
 	Commands []string
-	Evidence []string // evidence
+	Evidence []string
 }
 
 type htmlFact struct{ Name, Value string }
@@ -87,7 +87,7 @@ func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 		}
 	}
 	if status.Score != "" {
-		s.Score = text.Printable(status.Score) + " required"
+		s.Score = text.Printable(status.Score) + " required satisfied"
 	}
 	if text := specErrors(profile); text != "" {
 		s.addNote("Errors in the profile", text)
