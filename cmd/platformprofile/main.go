@@ -1,4 +1,4 @@
-// Command platformprofile says what a Kubernetes cluster's platform is made of, and whether it is what it should be. Under the
+// Command platformprofile discovers the platform components of a Kubernetes cluster and checks them against a PlatformProfile. Under the
 // name kubectl-platformprofile it is a plugin of kubectl.
 package main
 

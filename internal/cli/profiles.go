@@ -31,7 +31,7 @@ type profileOptions struct {
 }
 
 func (p *profileOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&p.file, "filename", "f", "", `file with the PlatformProfile; "-" for standard input (default: the PlatformProfiles of the cluster)`)
+	flags.StringVarP(&p.file, "filename", "f", "", `file with PlatformProfiles; "-" for standard input (default: those of the cluster)`)
 	flags.StringVarP(&p.selector, "selector", "l", "", "label selector for the PlatformProfiles of the cluster")
 }
 

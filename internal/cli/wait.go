@@ -54,7 +54,8 @@ func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*
 
 // evaluateChanges evaluates the profiles on each change until isDecided or the context is done.
 func evaluateChanges(
-	ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile, i *inventory.Inventory, changed <-chan struct{}, p *progress,
+	ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile,
+	i *inventory.Inventory, changed <-chan struct{}, p *progress,
 ) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()

@@ -74,7 +74,8 @@ func (d *diagnoser) specOf(name string) *corev1.Container {
 func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, bool) {
 	if waiting := status.State.Waiting; waiting != nil {
 		switch waiting.Reason {
-		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed", "ErrImageUnpack":
+		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError",
+			"SignatureValidationFailed", "ErrImageUnpack":
 			return d.newImagePullFailed(status), true
 		case "CreateContainerConfigError":
 			return d.newConfigMissing(status, waiting.Message), true
@@ -82,8 +83,8 @@ func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, 
 			return d.newCreateFailed(status, waiting.Reason, waiting.Message), true
 		}
 	}
-	ended, looping := d.findRestartLoop(status)
-	if looping {
+	ended, isLooping := d.findRestartLoop(status)
+	if isLooping {
 		return d.newEnded(status, ended), true
 	}
 	return d.findNotReady(status)
@@ -113,9 +114,9 @@ func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.Con
 	case status.State.Running == nil:
 		return last, d.now.Sub(last.FinishedAt.Time) < backOffReset
 	}
-	ran := last.FinishedAt.Sub(last.StartedAt.Time)
-	runs := d.now.Sub(status.State.Running.StartedAt.Time)
-	return last, runs < min(backOffReset, max(minRecovery, 2*ran))
+	lastDuration := last.FinishedAt.Sub(last.StartedAt.Time)
+	duration := d.now.Sub(status.State.Running.StartedAt.Time)
+	return last, duration < min(backOffReset, max(minRecovery, 2*lastDuration))
 }
 
 // hasEndedForGood reports whether a container has terminated and will not be restarted.
@@ -153,11 +154,16 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 		f.symptom = OOMKilled
 		limit := spec.Resources.Limits.Memory()
 		if limit.IsZero() {
-			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because the node ran out of memory. The container has no memory limit.", status.Name)
+			f.meaning = fmt.Sprintf(
+				"The kernel killed a process of the container %s because the node ran out of memory. The container has no memory limit.", status.Name)
 			f.causes = []string{"the pods on the node use more memory than they request: set memory requests", "the program leaks memory"}
 		} else {
-			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.", status.Name, limit.String())
-			f.causes = []string{"the limit of " + limit.String() + " is too low", "the program leaks memory, or its heap size ignores the limit"}
+			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.",
+				status.Name, limit.String())
+			f.causes = []string{
+				"the limit of " + limit.String() + " is too low",
+				"the program leaks memory, or its heap size ignores the limit",
+			}
 		}
 		if f.usePreviousLogs {
 			f.commands = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
@@ -166,19 +172,29 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 		return d.newCreateFailed(status, ended.Reason, ended.Message)
 	case failedProbe != nil:
 		f.symptom = LivenessRestarts
-		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, failedProbe.kind)
-		f.causes = []string{"the probe fails with: " + shorten(failedProbe.message), "the program hangs, or responds later than timeoutSeconds allows", "the probe starts before the program is up: add a startupProbe"}
+		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.",
+			status.Name, status.RestartCount, failedProbe.kind)
+		f.causes = []string{
+			"the probe fails with: " + shorten(failedProbe.message),
+			"the program hangs, or responds later than timeoutSeconds allows",
+			"the probe starts before the program is up: add a startupProbe",
+		}
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
 		f.meaning = fmt.Sprintf("The container %s exits with code 0 repeatedly. It is expected to keep running.", status.Name)
-		f.causes = []string{"the command completes its work and exits: use a Job, or a command that keeps running", "the command is a shell without a script"}
+		f.causes = []string{
+			"the command completes its work and exits: use a Job, or a command that keeps running",
+			"the command is a shell without a script",
+		}
 	case d.hasEndedForGood(status) || d.Pod.Status.Phase == corev1.PodFailed:
 		f.symptom = Error
 		f.meaning = fmt.Sprintf("The container %s terminated with %s and is not restarted.", status.Name, formatExit(ended))
 		f.causes = exitCauses(ended)
 	default:
 		f.symptom = CrashLoop
-		f.meaning = fmt.Sprintf("The container %s terminates soon after its start with %s. It was restarted %d times, with increasing back-off.", status.Name, formatExit(ended), status.RestartCount)
+		f.meaning = fmt.Sprintf(
+			"The container %s terminates soon after its start with %s. It was restarted %d times, with increasing back-off.",
+			status.Name, formatExit(ended), status.RestartCount)
 		f.causes = exitCauses(ended)
 	}
 	return f
@@ -288,8 +304,9 @@ func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 	}
 	f := finding{
 		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil,
-		meaning: fmt.Sprintf("The init container %s fails with %s, so the containers of the pod do not start.", status.Name, formatExit(ended)),
-		causes:  exitCauses(ended),
+		meaning: fmt.Sprintf("The init container %s fails with %s, so the containers of the pod do not start.",
+			status.Name, formatExit(ended)),
+		causes: exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
 		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()}, f.causes...)
@@ -308,37 +325,44 @@ func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
 	message := status.State.Waiting.Message
 	// During the back-off only the event of the failure contains the reason.
 	for i := range d.Events {
-		if event := &d.Events[i]; event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull") && len(event.Message) > len(message) {
+		event := &d.Events[i]
+		isPullFailure := event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull")
+		if isPullFailure && len(event.Message) > len(message) {
 			message = event.Message
 		}
 	}
-	f := finding{symptom: ImagePullFailed, container: status.Name, meaning: fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(shorten(message)))}
+	f := finding{symptom: ImagePullFailed, container: status.Name}
+	f.meaning = fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(shorten(message)))
 	lower := strings.ToLower(message)
 	switch {
 	case status.State.Waiting.Reason == "InvalidImageName":
 		f.causes = []string{"the image reference " + image + " is invalid: check for capitals, spaces or two tags"}
 	case status.State.Waiting.Reason == "ErrImageNeverPull":
 		f.causes = []string{"imagePullPolicy is Never, and the image is not present on the node " + d.Pod.Spec.NodeName}
-	case strings.Contains(lower, "toomanyrequests") || strings.Contains(lower, "rate limit"):
+	case containsAny(lower, "toomanyrequests", "rate limit"):
 		f.causes = []string{"the rate limit of the registry is exceeded: use a mirror, or authenticate"}
-	case strings.Contains(lower, "unauthorized") || strings.Contains(lower, "denied") || strings.Contains(lower, "authentication required"):
+	case containsAny(lower, "unauthorized", "denied", "authentication required"):
 		f.causes = []string{"the registry denies access: imagePullSecrets are missing or wrong, or the repository does not exist"}
-	case strings.Contains(lower, "not found") || strings.Contains(lower, "manifest unknown"):
+	case containsAny(lower, "not found", "manifest unknown"):
 		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry hides it"}
-	case strings.Contains(lower, "no such host") || strings.Contains(lower, "i/o timeout") || strings.Contains(lower, "connection refused") || strings.Contains(lower, "deadline exceeded"):
+	case containsAny(lower, "no such host", "i/o timeout", "connection refused", "deadline exceeded"):
 		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": check DNS, proxy and firewall"}
-	case strings.Contains(lower, "x509") || strings.Contains(lower, "certificate"):
+	case containsAny(lower, "x509", "certificate"):
 		f.causes = []string{"the node does not trust the registry's certificate"}
-	case strings.Contains(lower, "no match for platform") || strings.Contains(lower, "no matching manifest"):
+	case containsAny(lower, "no match for platform", "no matching manifest"):
 		f.causes = []string{"the image is not built for the CPU architecture of the node"}
 	default:
-		f.causes = []string{"the tag or the repository does not exist", "the registry denies access, or is not reachable from the node " + d.Pod.Spec.NodeName}
+		f.causes = []string{
+			"the tag or the repository does not exist",
+			"the registry denies access, or is not reachable from the node " + d.Pod.Spec.NodeName,
+		}
 	}
 	return f
 }
 
 func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message string) finding {
-	f := finding{symptom: ConfigMissing, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))}
+	f := finding{symptom: ConfigMissing, container: status.Name}
+	f.meaning = fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))
 	get := "kubectl -n " + d.Pod.Namespace + " get "
 	switch found := notFoundPattern.FindStringSubmatch(message); {
 	case found != nil:
@@ -349,7 +373,9 @@ func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message str
 		f.causes = []string{"the ConfigMap or Secret exists and lacks the key: " + shorten(message)}
 		f.commands = []string{get + "configmaps"}
 	case strings.Contains(message, "runAsNonRoot"):
-		f.causes = []string{"runAsNonRoot is set, and the image runs as root or as a named user: set runAsUser, or use an image with a numeric user"}
+		f.causes = []string{
+			"runAsNonRoot is set, and the image runs as root or as a named user: set runAsUser, or use an image with a numeric user",
+		}
 	default:
 		f.causes = []string{shorten(message)}
 	}
@@ -357,10 +383,11 @@ func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message str
 }
 
 func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, message string) finding {
-	f := finding{symptom: ContainerCreateFailed, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(shorten(message)))}
+	f := finding{symptom: ContainerCreateFailed, container: status.Name}
+	f.meaning = fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(shorten(message)))
 	lower := strings.ToLower(message)
 	switch {
-	case strings.Contains(lower, "executable file not found") || strings.Contains(lower, "no such file or directory"):
+	case containsAny(lower, "executable file not found", "no such file or directory"):
 		f.causes = []string{"the command or its interpreter is not in the image", "a volume is mounted over the command"}
 	case strings.Contains(lower, "permission denied"):
 		f.causes = []string{"the user of the container may not execute the command"}
@@ -368,7 +395,7 @@ func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, mess
 		f.causes = []string{"the image is built for another CPU architecture"}
 	case strings.Contains(lower, "no command specified"):
 		f.causes = []string{"neither the image nor the pod specifies a command"}
-	case strings.Contains(lower, "not a directory") || strings.Contains(lower, "mount"):
+	case containsAny(lower, "not a directory", "mount"):
 		f.causes = []string{"a volume cannot be mounted at that path, for example a file over a directory"}
 	case strings.Contains(lower, "name") && strings.Contains(lower, "reserved"):
 		f.causes = []string{"the container runtime still has an earlier container of this name"}
@@ -393,7 +420,8 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 	failures := int32(0)
 	for i := range d.Events {
 		event := &d.Events[i]
-		if event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && lastObserved(event).After(running.StartedAt.Time) {
+		isProbeFailure := event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind)
+		if isProbeFailure && lastObserved(event).After(running.StartedAt.Time) {
 			if probeEvent == nil || isMoreSpecific(event, probeEvent) {
 				probeEvent = event
 			}
@@ -412,12 +440,14 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 		return finding{}, false
 	}
 	f := finding{symptom: NotReady, container: status.Name}
-	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.",
+		status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
 	if probeEvent != nil {
 		f.causes = append(f.causes, "its "+kind+" fails with: "+shorten(probeEvent.Message))
 	}
 	if probe != nil {
-		f.causes = append(f.causes, "the program is waiting for a dependency, such as a database", "the "+kind+" uses the wrong port, path or command")
+		f.causes = append(f.causes,
+			"the program is waiting for a dependency, such as a database", "the "+kind+" uses the wrong port, path or command")
 	} else {
 		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod is not satisfied, or the kubelet does not respond")
 	}
@@ -427,7 +457,8 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 
 // unreadySince returns when the container became not ready: its start, or the last transition of ContainersReady after it.
 func (d *diagnoser) unreadySince(started time.Time) time.Time {
-	if condition := conditionOf(d.Pod, corev1.ContainersReady); condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
+	condition := conditionOf(d.Pod, corev1.ContainersReady)
+	if condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
 		return condition.LastTransitionTime.Time
 	}
 	return started

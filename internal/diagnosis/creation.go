@@ -20,16 +20,18 @@ func NewFailedCreate(workload v1alpha1.WorkloadReference, message string) v1alph
 	}
 	lower := strings.ToLower(message)
 	switch {
-	case strings.Contains(lower, "exceeded quota") || strings.Contains(lower, "failed quota"):
-		d.LikelyCauses = []string{"a ResourceQuota of the namespace is exceeded, or requires requests and limits that the pods do not set: " + shorten(message)}
+	case containsAny(lower, "exceeded quota", "failed quota"):
+		d.LikelyCauses = []string{
+			"a ResourceQuota of the namespace is exceeded, or requires requests and limits that the pods do not set: " + shorten(message),
+		}
 		d.Commands = append([]string{kubectl + "describe resourcequota"}, d.Commands...)
-	case strings.Contains(lower, "podsecurity") || strings.Contains(lower, "pod security"):
+	case containsAny(lower, "podsecurity", "pod security"):
 		d.LikelyCauses = []string{fmt.Sprintf("the Pod Security level of the namespace %s forbids the pods", workload.Namespace)}
 	case strings.Contains(lower, "serviceaccount") && strings.Contains(lower, "not found"):
 		d.LikelyCauses = []string{"the ServiceAccount of the pods does not exist"}
 	case strings.Contains(lower, "webhook"):
 		d.LikelyCauses = []string{"an admission webhook denies the pods or does not respond: " + shorten(message)}
-	case strings.Contains(lower, "limitrange") || strings.Contains(lower, "maximum ") || strings.Contains(lower, "minimum "):
+	case containsAny(lower, "limitrange", "maximum ", "minimum "):
 		d.LikelyCauses = []string{"a LimitRange of the namespace forbids the requests or limits of the pods"}
 	default:
 		d.LikelyCauses = []string{shorten(message)}

@@ -224,7 +224,7 @@ func (d *diagnoser) commands(f finding) []string {
 	}
 	commands = append(commands, kubectl+"describe pod "+d.Pod.Name)
 	if f.container == "" || !f.usePreviousLogs {
-		commands = append(commands, kubectl+fmt.Sprintf("get events --field-selector involvedObject.name=%s --sort-by=.lastTimestamp", d.Pod.Name))
+		commands = append(commands, kubectl+"get events --field-selector involvedObject.name="+d.Pod.Name+" --sort-by=.lastTimestamp")
 	}
 	return commands
 }
@@ -245,6 +245,10 @@ func areSafeNames(names ...string) bool {
 			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
 		})
 	})
+}
+
+func containsAny(message string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(message, part) })
 }
 
 // shorten returns a message of the cluster in one line, truncated.

@@ -27,7 +27,9 @@ var healthy = &finding{}
 
 // diagnosePod returns the finding of the whole pod; nil if its containers must be diagnosed.
 func (d *diagnoser) diagnosePod() []finding {
-	for _, find := range []func() *finding{d.findNodeLost, d.findStuckTerminating, d.findFailed, d.findPending, d.findCreating, d.findCompleted} {
+	for _, find := range []func() *finding{
+		d.findNodeLost, d.findStuckTerminating, d.findFailed, d.findPending, d.findCreating, d.findCompleted,
+	} {
 		switch f := find(); f {
 		case nil:
 		case healthy:
@@ -42,7 +44,8 @@ func (d *diagnoser) diagnosePod() []finding {
 // findNodeLost returns a finding if the node of the pod is gone or does not report.
 func (d *diagnoser) findNodeLost() *finding {
 	pod := d.Pod
-	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "NodeLost" {
+	hasEnded := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "NodeLost"
+	if pod.Spec.NodeName == "" || hasEnded {
 		return nil
 	}
 	name := pod.Spec.NodeName
@@ -57,7 +60,8 @@ func (d *diagnoser) findNodeLost() *finding {
 			"the pod has a finalizer, or its StatefulSet waits until the pod is deleted",
 		}
 	case ready != nil && ready.Status == corev1.ConditionUnknown:
-		f.meaning = fmt.Sprintf("The node %s has not reported since %s. The state of the pod is unknown.", name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
+		f.meaning = fmt.Sprintf("The node %s has not reported since %s. The state of the pod is unknown.",
+			name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
 		f.causes = []string{
 			"the machine is down or cannot reach the API server: " + shorten(ready.Reason+": "+ready.Message),
 			"the kubelet on it has stopped or hangs",
@@ -95,7 +99,8 @@ func (d *diagnoser) findStuckTerminating() *finding {
 	}
 	f := &finding{
 		symptom: StuckTerminating,
-		meaning: fmt.Sprintf("The pod should have terminated by %s and still exists.", pod.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 UTC")),
+		meaning: fmt.Sprintf("The pod should have terminated by %s and still exists.",
+			pod.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 UTC")),
 	}
 	if len(pod.Finalizers) > 0 {
 		f.causes = append(f.causes, "the finalizer "+strings.Join(pod.Finalizers, ", ")+" has not been removed by its controller")
@@ -135,7 +140,8 @@ func (d *diagnoser) findFailed() *finding {
 		return d.newEvicted()
 	}
 	for i := range pod.Status.InitContainerStatuses {
-		if status := &pod.Status.InitContainerStatuses[i]; status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.isSidecar(status.Name) {
+		status := &pod.Status.InitContainerStatuses[i]
+		if status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.isSidecar(status.Name) {
 			f := d.newInitFailed(status)
 			return &f
 		}
@@ -149,12 +155,15 @@ func (d *diagnoser) findFailed() *finding {
 		f := d.newEnded(status, ended)
 		return &f
 	}
-	f := &finding{symptom: Error, meaning: "The pod failed: " + orNone(shorten(strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))) + "."}
+	message := strings.TrimSpace(pod.Status.Reason + " " + pod.Status.Message)
+	f := &finding{symptom: Error, meaning: "The pod failed: " + orNone(shorten(message)) + "."}
 	switch pod.Status.Reason {
 	case "DeadlineExceeded":
 		f.causes = []string{"it ran longer than its activeDeadlineSeconds"}
 	case "UnexpectedAdmissionError", "NodeAffinity", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodePorts":
-		f.causes = []string{"the kubelet rejected the pod, because the node changed after the scheduler chose it: " + shorten(pod.Status.Message)}
+		f.causes = []string{
+			"the kubelet rejected the pod, because the node changed after the scheduler chose it: " + shorten(pod.Status.Message),
+		}
 	default:
 		f.causes = []string{"unknown; see its events"}
 	}
@@ -174,7 +183,9 @@ func (d *diagnoser) isReplaced() bool {
 }
 
 func hasJobCondition(job *batchv1.Job, kind batchv1.JobConditionType) bool {
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == kind && c.Status == corev1.ConditionTrue })
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == kind && c.Status == corev1.ConditionTrue
+	})
 }
 
 // failedAt returns when the pod failed, or the zero time.
@@ -207,16 +218,23 @@ func (d *diagnoser) newEvicted() *finding {
 		message = event.Message
 	}
 	f := &finding{
-		symptom: Evicted, meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " evicted the pod: " + orNone(shorten(message)),
+		symptom:  Evicted,
+		meaning:  "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " evicted the pod: " + orNone(shorten(message)),
 		commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
 	}
 	switch lower := strings.ToLower(message); {
-	case strings.Contains(lower, "exceeds the limit") || strings.Contains(lower, "exceeds its local ephemeral") || strings.Contains(lower, "usage exceeds"):
+	case containsAny(lower, "exceeds the limit", "exceeds its local ephemeral", "usage exceeds"):
 		f.causes = []string{"it wrote more than its ephemeral-storage limit or the sizeLimit of its emptyDir allows"}
 	case strings.Contains(lower, "memory"):
-		f.causes = []string{"the node ran out of memory, and the pod used more than it requests", "the memory requests of the pods on the node are too low"}
-	case strings.Contains(lower, "ephemeral-storage") || strings.Contains(lower, "disk") || strings.Contains(lower, "inodes"):
-		f.causes = []string{"the disk of the node is full: images, logs or emptyDir volumes", "the pod has no ephemeral-storage request, so it is evicted first"}
+		f.causes = []string{
+			"the node ran out of memory, and the pod used more than it requests",
+			"the memory requests of the pods on the node are too low",
+		}
+	case containsAny(lower, "ephemeral-storage", "disk", "inodes"):
+		f.causes = []string{
+			"the disk of the node is full: images, logs or emptyDir volumes",
+			"the pod has no ephemeral-storage request, so it is evicted first",
+		}
 	case strings.Contains(lower, "pid"):
 		f.causes = []string{"the node ran out of process IDs"}
 	default:
@@ -337,21 +355,25 @@ func (d *diagnoser) findUnboundClaim(message string) *finding {
 			break
 		}
 	}
-	isAboutClaim := strings.Contains(message, "PersistentVolumeClaim") || strings.Contains(message, "persistentvolumeclaim") || strings.Contains(message, "persistent volumes")
+	isAboutClaim := containsAny(message, "PersistentVolumeClaim", "persistentvolumeclaim", "persistent volumes")
 	if !isAboutClaim {
 		return nil // a volume may be provisioned after the pod is scheduled
 	}
 	if unbound == nil {
-		return &finding{symptom: VolumeClaimUnbound, meaning: "A PersistentVolumeClaim of the pod is not bound: " + shorten(message), causes: []string{shorten(message)}}
+		message = shorten(message)
+		return &finding{symptom: VolumeClaimUnbound, meaning: "A PersistentVolumeClaim of the pod is not bound: " + message, causes: []string{message}}
 	}
-	f := &finding{symptom: VolumeClaimUnbound, commands: []string{fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, unbound.Name), "kubectl get storageclasses,csidrivers"}}
+	f := &finding{symptom: VolumeClaimUnbound, commands: []string{
+		fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, unbound.Name), "kubectl get storageclasses,csidrivers",
+	}}
 	if unbound.Claim == nil {
 		f.meaning = fmt.Sprintf("The pod mounts the PersistentVolumeClaim %s, which does not exist in %s.", unbound.Name, d.Pod.Namespace)
 		f.causes = []string{"the claim was not created, was deleted, or has another name"}
 		f.commands = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
 		return f
 	}
-	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.", unbound.Name, unbound.Claim.Status.Phase)
+	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.",
+		unbound.Name, unbound.Claim.Status.Phase)
 	f.causes = claimCauses(unbound)
 	return f
 }
@@ -388,7 +410,8 @@ func (d *diagnoser) findCreating() *finding {
 		return nil
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if waiting := status.State.Waiting; waiting == nil || waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" && waiting.Reason != "" {
+		waiting := status.State.Waiting
+		if waiting == nil || !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason) {
 			return nil // sandbox and volumes exist
 		}
 	}
@@ -396,15 +419,20 @@ func (d *diagnoser) findCreating() *finding {
 	sandbox := d.latestEvent("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
 	if volume != nil && (sandbox == nil || lastObserved(volume).After(lastObserved(sandbox))) {
 		return &finding{
-			symptom: VolumeMountFailed, meaning: "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + ": " + shorten(volume.Message),
-			causes: mountCauses(volume.Message), commands: d.claimCommands(),
+			symptom: VolumeMountFailed,
+			meaning: "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + ": " + shorten(volume.Message),
+			causes:  mountCauses(volume.Message), commands: d.claimCommands(),
 		}
 	}
 	if sandbox != nil {
 		return &finding{
-			symptom: SandboxFailed, meaning: "The network sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + ": " + shorten(sandbox.Message),
-			causes:   sandboxCauses(sandbox.Message),
-			commands: []string{"kubectl describe node " + pod.Spec.NodeName, "kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName},
+			symptom: SandboxFailed,
+			meaning: "The network sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + ": " + shorten(sandbox.Message),
+			causes:  sandboxCauses(sandbox.Message),
+			commands: []string{
+				"kubectl describe node " + pod.Spec.NodeName,
+				"kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName,
+			},
 		}
 	}
 	return nil
@@ -431,17 +459,22 @@ func mountCauses(message string) []string {
 	lower := strings.ToLower(message)
 	switch {
 	case strings.Contains(lower, "multi-attach"):
-		return []string{"the volume is still attached to another node, where a pod uses it or the node is lost", "pods on two nodes use a volume for one node (ReadWriteOnce)"}
+		return []string{
+			"the volume is still attached to another node, where a pod uses it or the node is lost",
+			"pods on two nodes use a volume for one node (ReadWriteOnce)",
+		}
 	case strings.Contains(lower, "references non-existent") && strings.Contains(lower, "key"):
 		return []string{"a key that it mounts is not in the ConfigMap or Secret"}
 	case strings.Contains(lower, "driver name") && strings.Contains(lower, "not found"):
 		return []string{"the node plugin of the CSI driver is not running on the node"}
 	case strings.Contains(lower, "hostpath type check failed"):
 		return []string{"the path does not exist on the node, or does not have the type of the hostPath"}
-	case strings.Contains(lower, "permission denied") || strings.Contains(lower, "access denied"):
+	case containsAny(lower, "permission denied", "access denied"):
 		return []string{"the storage denies access to the node: check export rules, credentials and keys"}
 	case strings.Contains(lower, "timed out"):
-		return []string{"the storage does not respond: check the network, the node plugin of the CSI driver, and whether the volume is attached to another node"}
+		return []string{
+			"the storage does not respond: check the network, the node plugin of the CSI driver, and whether the volume is attached to another node",
+		}
 	}
 	return []string{shorten(message)}
 }
@@ -459,13 +492,16 @@ func kindName(kind string) string {
 func sandboxCauses(message string) []string {
 	lower := strings.ToLower(message)
 	switch {
-	case strings.Contains(lower, "no ip") || strings.Contains(lower, "ip addresses available") || strings.Contains(lower, "failed to allocate for range"):
+	case containsAny(lower, "no ip", "ip addresses available", "failed to allocate for range"):
 		return []string{"the address range of the node or subnet is exhausted"}
-	case strings.Contains(lower, "cni") || strings.Contains(lower, "network"):
-		return []string{"the CNI plugin is not running or not configured on the node: check its DaemonSet", "the plugin fails: " + shorten(message)}
-	case strings.Contains(lower, "runtimeclass") || strings.Contains(lower, "no runtime for") || strings.Contains(lower, "runtime handler"):
+	case containsAny(lower, "cni", "network"):
+		return []string{
+			"the CNI plugin is not running or not configured on the node: check its DaemonSet",
+			"the plugin fails: " + shorten(message),
+		}
+	case containsAny(lower, "runtimeclass", "no runtime for", "runtime handler"):
 		return []string{"the handler of its RuntimeClass is not configured on the node"}
-	case strings.Contains(lower, "sandbox image") || strings.Contains(lower, "pause"):
+	case containsAny(lower, "sandbox image", "pause"):
 		return []string{"the sandbox image (pause) cannot be pulled on the node"}
 	}
 	return []string{"the container runtime on the node fails: " + shorten(message)}

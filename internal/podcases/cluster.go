@@ -94,7 +94,10 @@ type cluster struct {
 }
 
 func newCluster(client kubernetes.Interface, namespace string, now time.Time) *cluster {
-	r := clusterReader{"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(), "batch": client.BatchV1().RESTClient(), "storage.k8s.io": client.StorageV1().RESTClient()}
+	r := clusterReader{
+		"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(),
+		"batch": client.BatchV1().RESTClient(), "storage.k8s.io": client.StorageV1().RESTClient(),
+	}
 	return &cluster{newCollector(r), r, namespace, now}
 }
 

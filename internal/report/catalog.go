@@ -20,7 +20,8 @@ func WriteCatalogTable(w io.Writer, c *catalog.Catalog) error {
 		for _, name := range c.Names() {
 			component := c.Component(name)
 			if component.Layer == layer {
-				t.addRow(layer, name, component.DisplayName, orDash(strings.Join(component.Capabilities, ", ")), orDash(strings.Join(component.CheckNames(), ", ")))
+				t.addRow(layer, name, component.DisplayName,
+					orDash(strings.Join(component.Capabilities, ", ")), orDash(strings.Join(component.CheckNames(), ", ")))
 			}
 		}
 	}

@@ -26,7 +26,8 @@ func (d Diagnoses) WriteText(w io.Writer) error {
 		if i > 0 {
 			p.line("")
 		}
-		p.line("%s  %s %s/%s%s", group.Symptom, group.Workload.Kind, group.Workload.Namespace, group.Workload.Name, formatPod(group.Diagnosis, group.pods))
+		workload := group.Workload
+		p.line("%s  %s %s/%s%s", group.Symptom, workload.Kind, workload.Namespace, workload.Name, formatPod(group.Diagnosis, group.pods))
 		p.line("  %s", group.Meaning)
 		for n, cause := range group.LikelyCauses {
 			if n == 0 {
@@ -73,7 +74,7 @@ func groupByWorkload(diagnoses []v1alpha1.Diagnosis) []podDiagnoses {
 	return groups
 }
 
-// podDiagnoses returns the diagnoses of all components, most severe first. A workload may belong to several components, and is included once.
+// podDiagnoses returns the diagnoses of all components, most severe first. A workload of several components is included once.
 func (d Discovery) podDiagnoses() []podDiagnoses {
 	var diagnoses []v1alpha1.Diagnosis
 	isIncluded := map[v1alpha1.WorkloadReference]bool{}

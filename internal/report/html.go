@@ -40,7 +40,7 @@ type htmlLayer struct {
 	Count string
 	Badge badge
 	Tiles []htmlTile
-	Gap   string // shown instead of tiles if the layer is empty
+	Gap   string // in place of tiles if the layer is empty
 }
 
 type htmlTile struct {
@@ -77,7 +77,10 @@ func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
 
 func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: text.Printable(profile.Name), Lead: "The requirements of the profile and their verdicts.", Badge: badge{"doubt", "?", "Conformance unknown"}}
+	s := htmlStack{
+		Title: text.Printable(profile.Name), Lead: "The requirements of the profile and their verdicts.",
+		Badge: badge{"doubt", "?", "Conformance unknown"},
+	}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
@@ -151,7 +154,10 @@ func describeRequests(spec *v1alpha1.PlatformProfileSpec, layer string) map[stri
 }
 
 func newLayer(l *v1alpha1.LayerStatus, requests map[string]string) htmlLayer {
-	layer := htmlLayer{Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d satisfied", l.Satisfied, l.Total), Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+	layer := htmlLayer{
+		Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d satisfied", l.Satisfied, l.Total),
+		Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict}),
+	}
 	for i := range l.Requirements {
 		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], requests[l.Requirements[i].Name]))
 	}
@@ -159,7 +165,10 @@ func newLayer(l *v1alpha1.LayerStatus, requests map[string]string) htmlLayer {
 }
 
 func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile {
-	t := htmlTile{Title: text.Printable(r.Name), Badge: verdictBadge(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
+	t := htmlTile{
+		Title: text.Printable(r.Name), Badge: verdictBadge(r),
+		Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace),
+	}
 	if t.Sub == "" {
 		t.Sub = text.Printable(request)
 	} else {
@@ -213,7 +222,10 @@ func formatDiagnosisCount(n int) string {
 
 // newDiagnosisTile returns a tile for a diagnosis that podCount pods of the workload have in common.
 func newDiagnosisTile(d *v1alpha1.Diagnosis, podCount int) htmlTile {
-	t := htmlTile{Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Failing"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
+	t := htmlTile{
+		Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Failing"},
+		Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace),
+	}
 	t.addFact("Pod", strings.TrimPrefix(formatPod(*d, podCount), ", pod "))
 	t.addFact("Meaning", d.Meaning)
 	for _, cause := range d.LikelyCauses {
@@ -228,18 +240,19 @@ func newDiagnosisTile(d *v1alpha1.Diagnosis, podCount int) htmlTile {
 // newStack sorts components into layers. A standard layer without components is a gap.
 func (d Discovery) newStack() htmlStack {
 	s := htmlStack{Title: "Platform", Lead: "The installed components by layer.", Badge: badge{"good", "✓", "Nothing is degraded"}}
-	byPlace := map[int]*htmlLayer{}
+	layers := map[int]*htmlLayer{} // by index in the stack
 	layer := func(name string) *htmlLayer {
-		at := stackIndex(name)
-		if byPlace[at] == nil {
-			byPlace[at] = &htmlLayer{Title: text.Printable(layerTitle(name))}
+		index := stackIndex(name)
+		if layers[index] == nil {
+			layers[index] = &htmlLayer{Title: text.Printable(layerTitle(name))}
 		}
-		return byPlace[at]
+		return layers[index]
 	}
 	for _, l := range stackLayers[:len(stackLayers)-1] {
 		layer(l.name)
 	}
-	installations, degraded, troubleshootingLayer := 0, 0, htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
+	installations, degraded := 0, 0
+	troubleshootingLayer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
 	for _, c := range d.Components {
 		l := layer(stackLayerName(c))
 		for i := range c.Installations {
@@ -249,7 +262,7 @@ func (d Discovery) newStack() htmlStack {
 				l.Badge = badge{"bad", "✕", ""}
 				degraded++
 				if len(c.Installations[i].Diagnoses) == 0 {
-					troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, t) // shown as it is if it has no diagnosis
+					troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, t) // without a diagnosis
 				}
 			}
 			if l.Badge.Class == "" {
@@ -281,8 +294,8 @@ func (d Discovery) newStack() htmlStack {
 		troubleshootingLayer.Badge = badge{"bad", "✕", ""}
 	}
 	s.Layers = append(s.Layers, troubleshootingLayer)
-	for at := len(stackLayers); at >= 0; at-- {
-		l := byPlace[at]
+	for index := len(stackLayers); index >= 0; index-- {
+		l := layers[index]
 		if l == nil {
 			continue
 		}
@@ -314,7 +327,10 @@ func formatFoundCount(n int) string {
 }
 
 func newInstallationTile(c Component, i *Installation) htmlTile {
-	t := htmlTile{Title: text.Printable(c.Name), Badge: healthBadge(i.Health), Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace)}
+	t := htmlTile{
+		Title: text.Printable(c.Name), Badge: healthBadge(i.Health),
+		Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace),
+	}
 	if i.PartOf != "" {
 		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
 	}

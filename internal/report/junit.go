@@ -59,7 +59,8 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 		}
 		if message := specErrors(profile); message != "" {
 			suite := junitSuite{Name: text.Printable(profile.Name + "/spec")}
-			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: &junitResult{Message: message, Type: "InvalidSpec"}})
+			result := &junitResult{Message: message, Type: "InvalidSpec"}
+			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: result})
 			report.add(suite)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
@@ -82,7 +83,8 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 
 func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
 	c := junitCase{Class: text.Printable(class), Name: text.Printable(r.Name)}
-	result := &junitResult{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: messageWithRemediation(r)}
+	verdict := string(r.Verdict)
+	result := &junitResult{Message: verdict + ": " + text.Printable(r.Message), Type: verdict, Text: messageWithRemediation(r)}
 	switch levelOf(r) {
 	case levelError:
 		c.Failure = result
@@ -100,7 +102,8 @@ func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase 
 func newJUnitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
 	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "no undeclared components"}
 	if len(profile.Status.Undeclared) > 0 {
-		c.Failure = &junitResult{Message: "undeclared components are installed", Type: "Undeclared", Text: strings.Join(undeclaredComponents(profile), "\n")}
+		components := strings.Join(undeclaredComponents(profile), "\n")
+		c.Failure = &junitResult{Message: "undeclared components are installed", Type: "Undeclared", Text: components}
 	} else if reason := undeclaredUnknownReason(profile); reason != "" {
 		c.Error = &junitResult{Message: reason, Type: "Unknown"}
 	}

@@ -81,7 +81,8 @@ func undeclaredUnknownReason(profile *v1alpha1.PlatformProfile) string {
 			}
 		}
 	}
-	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant); c != nil && c.Status == metav1.ConditionUnknown {
+	c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
+	if c != nil && c.Status == metav1.ConditionUnknown {
 		return text.Printable(c.Message)
 	}
 	return ""

@@ -237,8 +237,8 @@ func (d *Dump) eachOf(isWanted func(rule.Resource) bool, do func(rule.Resource, 
 	return nil
 }
 
-// plurals returns the possible plural names of a kind: that of its CRD if the files contain it, or else all regular English plurals, because
-// the guess of apimachinery is wrong for gateways.
+// plurals returns the possible plural names of a kind: that of its CRD if the files contain it, or else all regular English plurals,
+// because the guess of apimachinery is wrong for gateways.
 func (d *Dump) plurals(kind schema.GroupKind) []string {
 	if plural, ok := d.plural[kind]; ok {
 		return []string{plural}
