@@ -7,6 +7,9 @@ BIN        := $(CURDIR)/bin
 K8S        := $(BIN)/k8s
 CONTROLPLANE := $(BIN)/controlplane
 TOOLS      := -modfile=hack/tools/go.mod
+# Every Go module, and those of them that hold Go code of this project: the others pin what is built from elsewhere.
+MODULES    := $(patsubst %/go.mod,%,$(wildcard ./go.mod hack/*/go.mod test/*/go.mod))
+GO_MODULES := $(foreach module,$(MODULES),$(if $(wildcard $(module)/*.go $(module)/*/*.go),$(module)))
 GENERATED  := api config/crd/bases config/rbac/role.yaml config/rbac/catalog_role.yaml config/chart/files docs/catalog.md docs/api-reference.md
 VERSION    ?= devel
 DIST       ?= dist
@@ -109,24 +112,12 @@ verify: vet lint verify-linked verify-generated verify-tidy ## Check vet, lint, 
 
 .PHONY: vet
 vet:
-	go vet ./...
-	go -C hack/controlplane vet ./...
-	go -C hack/bench vet ./...
-	go -C hack/image vet ./...
-	go -C test/browser vet ./...
-	go -C hack/promtool vet ./...
-	go -C hack/prometheus-operator vet ./...
+	@for module in $(GO_MODULES); do echo "vet $$module"; go -C $$module vet ./...; done
 
 .PHONY: lint
 lint: $(BIN)/golangci-lint $(BIN)/kube-api-linter
-	$(BIN)/golangci-lint run ./...
+	@for module in $(GO_MODULES); do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run ./...); done
 	$(BIN)/kube-api-linter run -c .golangci-kal.yml ./api/v1alpha1/
-	cd hack/controlplane && $(BIN)/golangci-lint run ./...
-	cd hack/bench && $(BIN)/golangci-lint run ./...
-	cd hack/image && $(BIN)/golangci-lint run ./...
-	cd test/browser && $(BIN)/golangci-lint run ./...
-	cd hack/promtool && $(BIN)/golangci-lint run ./...
-	cd hack/prometheus-operator && $(BIN)/golangci-lint run ./...
 
 # Where any code can call methods by a name that only running tells, as templates do, the linker must keep all exported methods
 # of all types: half as much program again, and the operator's memory grows by it. The command line may use templates.
@@ -151,21 +142,7 @@ verify-generated:
 
 .PHONY: verify-tidy
 verify-tidy:
-	go mod tidy -diff
-	go -C hack/apidocs mod tidy -diff
-	go -C hack/apilint mod tidy -diff
-	go -C hack/controlplane mod tidy -diff
-	go -C hack/bench mod tidy -diff
-	go -C hack/image mod tidy -diff
-	go -C hack/preflight mod tidy -diff
-	go -C hack/helm mod tidy -diff
-	go -C hack/kube-state-metrics mod tidy -diff
-	go -C hack/prometheus-operator mod tidy -diff
-	go -C hack/promtool mod tidy -diff
-	go -C hack/runtime mod tidy -diff
-	go -C hack/security mod tidy -diff
-	go -C hack/tools mod tidy -diff
-	go -C test/browser mod tidy -diff
+	@for module in $(MODULES); do echo "tidy $$module"; go -C $$module mod tidy -diff; done
 
 # Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first. Two have a
 # real node, of which there must not be two at a time: the first and the last.

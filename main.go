@@ -1,4 +1,4 @@
-// The operator: it watches a cluster and writes the status of every PlatformProfile. The command line is in cmd/platformprofile.
+// The operator watches a cluster and writes the status of every PlatformProfile. The command line is in cmd/platformprofile.
 package main
 
 import (

@@ -17,27 +17,27 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// rebuildGap is the least time between two catalogs, so that a thousand definitions applied at once make a few.
-const rebuildGap = 100 * time.Millisecond
+// minRebuildInterval is the minimum time between two catalogs, so that many definitions applied at once result in few catalogs.
+const minRebuildInterval = 100 * time.Millisecond
 
-// rereadAtLeast is how often the definitions are asked for at least while they cannot be read.
-const rereadAtLeast = 5 * time.Second
+// maxReadInterval is the maximum time between two attempts to list the definitions.
+const maxReadInterval = 5 * time.Second
 
-// Definitions holds the definitions that are applied to the cluster, and puts the catalog in place that they make together
-// with the built-in ones. Every replica runs it, so that a standby recognises the same.
+// Definitions compiles the PlatformComponents of the cluster, and sets the catalog of the inventory to them and the built-in
+// definitions. Every replica runs it.
 type Definitions struct {
 	client    client.Reader
 	inventory *inventory.Inventory
 	builtin   map[string]*catalog.Component
 
-	ready   chan struct{} // closed once the catalog is complete
+	ready   chan struct{} // closed once all definitions have been read
 	changed chan struct{}
 
 	mu      sync.Mutex
 	applied map[string]*definition
 }
 
-// definition is one that is applied to the cluster, compiled once for each generation.
+// definition is a PlatformComponent of the cluster, compiled once for each generation.
 type definition struct {
 	uid          types.UID
 	generation   int64
@@ -46,36 +46,38 @@ type definition struct {
 	errs         field.ErrorList
 }
 
-// NewDefinitions returns definitions that feed an inventory's catalog.
+// NewDefinitions returns definitions that set the catalog of an inventory.
 func NewDefinitions(c client.Reader, i *inventory.Inventory) (*Definitions, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
-	d := &Definitions{client: c, inventory: i, builtin: map[string]*catalog.Component{}, ready: make(chan struct{}), changed: make(chan struct{}, 1), applied: map[string]*definition{}}
+	d := &Definitions{
+		client: c, inventory: i, builtin: map[string]*catalog.Component{}, ready: make(chan struct{}), changed: make(chan struct{}, 1),
+		applied: map[string]*definition{},
+	}
 	for _, component := range components {
 		d.builtin[component.Name] = component
 	}
 	return d, nil
 }
 
-// NeedLeaderElection says that every replica keeps the catalog.
+// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica needs the catalog.
 func (d *Definitions) NeedLeaderElection() bool { return false }
 
-// Start reads all definitions once, and from then on puts a new catalog in place when one changed. An API server that does
-// not answer yet is asked again: an operator that ended instead would be restarted ever less often, and come back minutes
-// after the API server.
+// Start lists all definitions, and then sets a new catalog whenever one changes. It retries a failed list instead of returning an error,
+// because the kubelet would restart the operator with an increasing back-off.
 func (d *Definitions) Start(ctx context.Context) error {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, rereadAtLeast) {
+	for delay := 100 * time.Millisecond; ; delay = min(2*delay, maxReadInterval) {
 		err := d.readAll(ctx)
 		if err == nil {
 			break
 		}
-		log.FromContext(ctx).Info("could not read the PlatformComponents, trying again", "error", err.Error())
+		log.FromContext(ctx).Info("cannot list PlatformComponents, retrying", "error", err.Error())
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(pause):
+		case <-time.After(delay):
 		}
 	}
 	d.rebuild()
@@ -90,7 +92,7 @@ func (d *Definitions) Start(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-time.After(rebuildGap):
+		case <-time.After(minRebuildInterval):
 		}
 	}
 }
@@ -106,16 +108,16 @@ func (d *Definitions) readAll(ctx context.Context) error {
 	return nil
 }
 
-// Ready tells whether the catalog is complete: the built-in definitions and those of the cluster.
+// Ready reports whether the catalog contains both the built-in definitions and those of the cluster.
 func (d *Definitions) Ready() bool { return isClosed(d.ready) }
 
-// put takes in a definition, new or changed, and returns what came of compiling it.
+// put compiles and stores a definition if it is new or changed, and returns it.
 func (d *Definitions) put(object *v1alpha1.PlatformComponent) *definition {
 	d.mu.Lock()
-	known := d.applied[object.Name]
+	stored := d.applied[object.Name]
 	d.mu.Unlock()
-	if known != nil && known.uid == object.UID && known.generation == object.Generation {
-		return known
+	if stored != nil && stored.uid == object.UID && stored.generation == object.Generation {
+		return stored
 	}
 	component, errs := catalog.Compile(object.DeepCopy())
 	compiled := &definition{object.UID, object.Generation, object.Spec.Capabilities, component, errs}
@@ -126,18 +128,18 @@ func (d *Definitions) put(object *v1alpha1.PlatformComponent) *definition {
 	return compiled
 }
 
-// drop takes out a definition; a built-in one of the same name is in use again.
+// drop removes a definition. A built-in definition of the same name takes effect again.
 func (d *Definitions) drop(name string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, known := d.applied[name]; known {
+	if _, isApplied := d.applied[name]; isApplied {
 		delete(d.applied, name)
 		d.signal()
 	}
 }
 
-// has tells whether a definition of this name is applied to the cluster.
-func (d *Definitions) has(name string) bool {
+// isApplied reports whether the cluster has a definition of this name.
+func (d *Definitions) isApplied(name string) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.applied[name] != nil
@@ -150,31 +152,31 @@ func (d *Definitions) signal() {
 	}
 }
 
-// rebuild puts the catalog in place that the built-in and the usable applied definitions make.
+// rebuild sets the catalog to the built-in definitions and the valid ones of the cluster.
 func (d *Definitions) rebuild() {
 	d.mu.Lock()
 	components := make([]*catalog.Component, 0, len(d.builtin)+len(d.applied))
 	for _, component := range d.builtin {
 		components = append(components, component)
 	}
-	refused := map[string]*definition{}
+	invalid := map[string]*definition{}
 	for name, applied := range d.applied {
 		if len(applied.errs) == 0 {
 			components = append(components, applied.component)
 		} else if d.builtin[name] == nil {
-			refused[name] = applied
+			invalid[name] = applied
 		}
 	}
 	d.mu.Unlock()
 	c := catalog.New(components...)
-	for name, applied := range refused {
+	for name, applied := range invalid {
 		c.MarkInvalid(name, applied.capabilities)
 	}
 	d.inventory.SetCatalog(c)
 }
 
-// unusable are the names of the applied definitions that have a mistake.
-func (d *Definitions) unusable() []string {
+// invalidNames returns the names of the definitions in the cluster that have errors.
+func (d *Definitions) invalidNames() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	var names []string
@@ -186,7 +188,7 @@ func (d *Definitions) unusable() []string {
 	return names
 }
 
-// names are those of all applied definitions.
+// names returns the names of all definitions in the cluster.
 func (d *Definitions) names() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -1,9 +1,9 @@
-// Package controllers keeps the status of both kinds up to date: when to evaluate, how the status is written, which
-// events and metrics are published. What is decided, the packages below internal decide.
+// Package controllers contains the reconcilers of PlatformProfile and PlatformComponent: what they watch, when they run, how they write
+// the status, and which events and metrics they publish. Evaluation itself is in the packages under internal.
 //
-// What is kept of one object belongs to the worker of its key: controller-runtime runs one worker for a key at a time, so
-// that a worker needs no lock for it. What others read of it is atomic.
+// The state of one object belongs to the worker of its key. controller-runtime runs one worker for a key at a time, so that state needs
+// no lock. Fields that other goroutines read are atomic.
 //
-// PlatformProfileReconciler.reading is taken before any lock of the reader. The other locks, of which none is held while
-// something is called that takes another, are PlatformProfileReconciler.mu, Definitions.mu and Schemas.mu.
+// PlatformProfileReconciler.readMu is acquired before any lock of the Reader. No other lock (PlatformProfileReconciler.mu,
+// Definitions.mu, Schemas.mu) is held while another one is acquired.
 package controllers

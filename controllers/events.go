@@ -14,41 +14,42 @@ import (
 )
 
 const (
-	// maxNote is the length that events are given, below the 1,024 bytes that the API allows.
+	// maxNote bounds the note of an event, below the 1,024 bytes that the API allows.
 	maxNote = 1000
-	// maxAction is the length that the API allows an event's action.
+	// maxAction is the limit of the API for the action of an event.
 	maxAction = 128
 )
 
-// event is what the recorder is given about a profile.
+// event contains the arguments for the event recorder.
 type event struct {
 	kind, reason, action, note string
 }
 
-// eventsOf are the events on the transitions from one status to the next. The action names the requirement, so that the
-// recorder does not count two requirements as one series.
+// eventsOf returns the events for the transitions from one status to the next. The action names the requirement, so that the recorder
+// does not aggregate the events of two requirements.
 func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result) []event {
-	var found []event
+	var all []event
 	add := func(kind, reason, action, note string) {
-		found = append(found, event{kind, reason, text.Bound(action, maxAction), text.Bound(note, maxNote)})
+		all = append(all, event{kind, reason, text.Bound(action, maxAction), text.Bound(note, maxNote)})
 	}
 	for _, t := range result.Transitions {
 		if !t.IsFailure() && t.From == "" {
-			continue // a new requirement that holds
+			continue // a new requirement that is satisfied
 		}
-		kind, was := corev1.EventTypeNormal, ""
+		kind, previous := corev1.EventTypeNormal, ""
 		if t.IsFailure() {
 			kind = corev1.EventTypeWarning
 		}
 		if t.From != "" {
-			was = fmt.Sprintf(" (was %s)", t.From)
+			previous = fmt.Sprintf(" (was %s)", t.From)
 		}
 		name := t.Layer + "/" + t.Now.Name
-		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+was+": "+explained(t.Now.Message, t.Diagnosis))
+		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+previous+": "+withSymptom(t.Now.Message, t.Diagnosis))
 	}
 	for _, e := range result.Diagnosed {
 		name := e.Layer + "/" + e.Now.Name
-		add(corev1.EventTypeWarning, "Diagnosed", "Diagnose "+name, fmt.Sprintf("%s is %s because of %s: %s", name, e.Now.Verdict, conformance.SymptomText(e.Diagnosis), e.Diagnosis.Meaning))
+		note := fmt.Sprintf("%s is %s because of %s: %s", name, e.Now.Verdict, conformance.SymptomText(e.Diagnosis), e.Diagnosis.Meaning)
+		add(corev1.EventTypeWarning, "Diagnosed", "Diagnose "+name, note)
 	}
 	old := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionConformant)
 	now := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionConformant)
@@ -62,16 +63,17 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 		add(corev1.EventTypeWarning, "ConformanceUnknown", "Evaluate", now.Message)
 	}
 	if stalled := meta.FindStatusCondition(result.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil {
-		if was := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled); was == nil || was.Message != stalled.Message {
+		previous := meta.FindStatusCondition(before.Conditions, v1alpha1.ConditionStalled)
+		if previous == nil || previous.Message != stalled.Message {
 			add(corev1.EventTypeWarning, stalled.Reason, "Compile", stalled.Message)
 		}
 	}
-	return found
+	return all
 }
 
-// explained is a message with what is wrong with the pods behind it, where it does not say so itself. Often nothing is
-// known yet: diagnoses come a moment after the verdict, which waits for none.
-func explained(message string, leading *v1alpha1.Diagnosis) string {
+// withSymptom appends the leading symptom to a message that does not mention it. Often there is none yet, because the verdict does not
+// wait for the diagnosis.
+func withSymptom(message string, leading *v1alpha1.Diagnosis) string {
 	if leading == nil || strings.Contains(message, conformance.SymptomText(leading)) {
 		return message
 	}

@@ -11,28 +11,30 @@ import (
 
 var (
 	contactDesc = prometheus.NewDesc("platformprofile_api_server_last_contact_timestamp_seconds",
-		"When the API server last answered the operator, in seconds since 1970; 0 for never. While the API server answers, that is at most 80 s ago.", nil, nil)
+		"Time of the last response of the API server, in seconds since 1970; 0 if there was none. "+
+			"At most 80 s old while the API server responds.", nil, nil)
 	heardDesc = prometheus.NewDesc("platformprofile_source_last_heard_timestamp_seconds",
-		"When a watched resource was last listed, or its watch last sent an event or a bookmark, in seconds since 1970; 0 for never. A watch sends a bookmark every minute.", []string{"source"}, nil)
+		"Time of the last list, event or bookmark of a watched resource, in seconds since 1970; 0 if there was none. "+
+			"A watch sends a bookmark every minute.", []string{"source"}, nil)
 	stateDesc = prometheus.NewDesc("platformprofile_source_state",
-		"The state of a watched resource: Pending, Synced, Failing, Forbidden or NotServed; always 1.", []string{"source", "state"}, nil)
+		"State of a watched resource: Pending, Synced, Failing, Forbidden or NotServed; always 1.", []string{"source", "state"}, nil)
 )
 
-// SourceTimes says how fresh the inventory is. source.Sources does.
+// SourceTimes returns the times of the last contact. source.Sources implements it.
 type SourceTimes interface {
-	// LastContact is when the API server last answered; zero for never.
+	// LastContact returns when the API server last responded; zero for never.
 	LastContact() time.Time
-	// LastHeard is when each source was last heard from, by its name; zero for never.
+	// LastHeard returns the time of the last list, event or bookmark of each source, by name; zero for never.
 	LastHeard() map[string]time.Time
 }
 
-// sourceCollector collects the state and the age of each source when metrics are scraped.
+// sourceCollector collects the state and the last contact of each source when metrics are scraped.
 type sourceCollector struct {
 	times     SourceTimes
 	inventory *inventory.Inventory
 }
 
-// RegisterSourceMetrics registers metrics of the state and the age of each source.
+// RegisterSourceMetrics registers metrics of the state and the last contact of each source.
 func RegisterSourceMetrics(times SourceTimes, i *inventory.Inventory) error {
 	return metrics.Registry.Register(&sourceCollector{times, i})
 }
@@ -46,17 +48,17 @@ func (c *sourceCollector) Describe(descs chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (c *sourceCollector) Collect(series chan<- prometheus.Metric) {
-	s := showing(series)
-	s.show(contactDesc, seconds(c.times.LastContact()))
+	w := metricWriter(series)
+	w.write(contactDesc, seconds(c.times.LastContact()))
 	for source, heard := range c.times.LastHeard() {
-		s.show(heardDesc, seconds(heard), source)
+		w.write(heardDesc, seconds(heard), source)
 	}
 	for source, state := range c.inventory.Snapshot().SourceStates() {
-		s.show(stateDesc, 1, source, state.String())
+		w.write(stateDesc, 1, source, state.String())
 	}
 }
 
-// seconds returns those since 1970, and 0 for no time.
+// seconds returns the seconds since 1970; 0 for the zero time.
 func seconds(t time.Time) float64 {
 	if t.IsZero() {
 		return 0

@@ -18,13 +18,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// metered is a reconciler whose cluster runs these workloads of one product, and its metrics.
-type metered struct {
+// metricsFixture is a reconciler with an inventory of one component, and a registry of its metrics.
+type metricsFixture struct {
 	*PlatformProfileReconciler
 	registry *prometheus.Registry
 }
 
-func newMetered(t *testing.T, workloads ...facts.Fact) metered {
+func newMetricsFixture(t *testing.T, workloads ...facts.Fact) metricsFixture {
 	t.Helper()
 	component, errs := catalog.Compile(&v1alpha1.PlatformComponent{
 		ObjectMeta: metav1.ObjectMeta{Name: "alpha"},
@@ -40,15 +40,15 @@ func newMetered(t *testing.T, workloads ...facts.Fact) metered {
 	found.Source("deployments.apps").Replace(workloads)
 	elected := make(chan struct{})
 	close(elected)
-	m := metered{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
+	m := metricsFixture{&PlatformProfileReconciler{Inventory: found, Elected: elected}, prometheus.NewPedanticRegistry()}
 	if err := m.registry.Register(&collector{m.PlatformProfileReconciler, "v1.2.3"}); err != nil {
 		t.Fatal(err)
 	}
 	return m
 }
 
-// series are all series as text, with their labels sorted.
-func (m metered) series(t *testing.T) []string {
+// series returns all series as text, with sorted labels.
+func (m metricsFixture) series(t *testing.T) []string {
 	t.Helper()
 	families, err := m.registry.Gather()
 	if err != nil {
@@ -86,9 +86,9 @@ func deployment(namespace string, ready int32) *facts.Workload {
 	}
 }
 
-// TestSeriesOfAProfile shows what is told of a profile whose new generation waits, and that all of it goes with the profile.
-func TestSeriesOfAProfile(t *testing.T) {
-	m := newMetered(t)
+// TestProfileSeries checks the series of a profile whose new generation is not evaluated yet, and that they disappear with the profile.
+func TestProfileSeries(t *testing.T) {
+	m := newMetricsFixture(t)
 	expires := metav1.NewTime(time.Unix(1_800_000_000, 0))
 	state := m.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
 	state.compiled.Store(&compiledProfile{
@@ -105,7 +105,7 @@ func TestSeriesOfAProfile(t *testing.T) {
 			{Name: "runners", Severity: v1alpha1.SeverityRequired, Verdict: v1alpha1.VerdictExpired},
 		}}},
 	}, 2)
-	shown := m.series(t)
+	got := m.series(t)
 	wanted := []string{
 		"platformprofile_profile_info{profile=edge,suspended=true,undeclared=Report} 1",
 		"platformprofile_profile_generation{profile=edge} 3",
@@ -117,32 +117,32 @@ func TestSeriesOfAProfile(t *testing.T) {
 		"platformprofile_requirement_verdict{component=,layer=ci,profile=edge,requirement=runners,severity=Required,verdict=Expired} 1",
 	}
 	for _, series := range wanted {
-		if !slices.Contains(shown, series) {
-			t.Errorf("there is no %s in\n%s", series, strings.Join(shown, "\n"))
+		if !slices.Contains(got, series) {
+			t.Errorf("series %s is missing in\n%s", series, strings.Join(got, "\n"))
 		}
 	}
-	if strings.Contains(strings.Join(shown, "\n"), "for-ever") {
-		t.Error("an attestation that never ends has an expiry")
+	if strings.Contains(strings.Join(got, "\n"), "for-ever") {
+		t.Error("an attestation without an expiry has a series")
 	}
-	if build := fmt.Sprintf("platformprofile_build_info{goversion=%s,version=v1.2.3} 1", runtime.Version()); len(shown) != len(wanted)+1 || !slices.Contains(shown, build) {
-		t.Errorf("want these and the build, got %d series:\n%s", len(shown), strings.Join(shown, "\n"))
+	build := fmt.Sprintf("platformprofile_build_info{goversion=%s,version=v1.2.3} 1", runtime.Version())
+	if len(got) != len(wanted)+1 || !slices.Contains(got, build) {
+		t.Errorf("got %d series, want %d and %s:\n%s", len(got), len(wanted), build, strings.Join(got, "\n"))
 	}
 	delete(m.profiles, "edge")
 	if rest := m.series(t); len(rest) != 1 {
-		t.Errorf("series of a profile that is gone: %v", rest)
+		t.Errorf("series remain after the profile is deleted: %v", rest)
 	}
 }
 
-// TestSeriesOfInstallationsAreBounded shows that many copies are counted, that few are shown, and that those are the ones
-// to look at.
-func TestSeriesOfInstallationsAreBounded(t *testing.T) {
+// TestInstallationSeriesAreBounded checks that all installations are counted, and that the reported ones include the unhealthy ones.
+func TestInstallationSeriesAreBounded(t *testing.T) {
 	const copies = maxInstallationSeries + 20
 	var workloads []facts.Fact
 	for i := range copies {
 		workloads = append(workloads, deployment(fmt.Sprintf("tenant-%03d", i), 2))
 	}
 	workloads[copies-1] = deployment("tenant-broken", 1)
-	m := newMetered(t, workloads...)
+	m := newMetricsFixture(t, workloads...)
 	var infos []string
 	for _, series := range m.series(t) {
 		if strings.HasPrefix(series, "platformprofile_component_info{") {
@@ -150,16 +150,16 @@ func TestSeriesOfInstallationsAreBounded(t *testing.T) {
 		}
 	}
 	if len(infos) != maxInstallationSeries {
-		t.Errorf("%d installations are shown, want %d", len(infos), maxInstallationSeries)
+		t.Errorf("got %d installations, want %d", len(infos), maxInstallationSeries)
 	}
 	if broken := "platformprofile_component_info{component=alpha,health=Degraded,layer=network,namespace=tenant-broken,version=1.0.0} 1"; !slices.Contains(infos, broken) {
-		t.Errorf("the broken one is not among those shown: %v", infos)
+		t.Errorf("the unhealthy installation has no series: %v", infos)
 	}
 	if count := fmt.Sprintf("platformprofile_component_installations{component=alpha,layer=network} %d", copies); !slices.Contains(m.series(t), count) {
-		t.Errorf("there is no %s", count)
+		t.Errorf("series %s is missing", count)
 	}
 	m.Inventory.Source("deployments.apps").Replace(nil)
 	if rest := m.series(t); len(rest) != 1 {
-		t.Errorf("series of what is gone: %v", rest)
+		t.Errorf("series remain without installations: %v", rest)
 	}
 }

@@ -26,35 +26,35 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Reasons of a definition's conditions.
+// Reasons of the conditions of a PlatformComponent.
 const (
-	// reasonInUse says that the definition extends the catalog.
+	// reasonInUse means that the definition extends the catalog.
 	reasonInUse = "InUse"
-	// reasonOverrides says that the definition replaces the built-in one of the same name.
+	// reasonOverrides means that the definition overrides the built-in definition of the same name.
 	reasonOverrides = "OverridesBuiltin"
-	// reasonInvalid says that the definition has a mistake, and is not used.
+	// reasonInvalid means that the definition has errors and is not in use.
 	reasonInvalid = "InvalidDefinition"
 )
 
-// PlatformComponentReconciler takes definitions into the catalog and says in their status whether they are in use. It
-// runs in every replica; the leader alone writes.
+// PlatformComponentReconciler updates the catalog with a definition, and reports in its status whether the definition is in use. It runs
+// in every replica. Only the leader writes.
 type PlatformComponentReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
 	Schemas     *Schemas
-	// Recorder publishes what is wrong with a definition, after the status is written.
+	// Recorder publishes the errors of a definition, after the status has been written.
 	Recorder events.EventRecorder
-	// Elected is closed once this replica leads.
+	// Elected is closed once this replica is the leader.
 	Elected <-chan struct{}
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformcomponents,verbs=get;list;watch
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformcomponents/status,verbs=patch
 
-// Reconcile takes one definition into the catalog, or out of it, and writes its status where it differs.
+// Reconcile adds a definition to the catalog or removes it, and writes its status if it changed.
 func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	object := &v1alpha1.PlatformComponent{}
 	if err := r.Client.Get(ctx, request.NamespacedName, object); err != nil {
@@ -64,12 +64,12 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	compiled := r.Definitions.put(object)
-	if !isClosed(r.Elected) || !r.Schemas.match() {
+	if !isClosed(r.Elected) || !r.Schemas.isMatching() {
 		return reconcile.Result{}, nil
 	}
 	status := r.status(object, compiled)
 	stored := object.Status.DeepCopy()
-	stored.Conditions = ownOfDefinition(stored.Conditions)
+	stored.Conditions = managedConditions(stored.Conditions)
 	if equality.Semantic.DeepEqual(status, stored) {
 		return reconcile.Result{}, nil
 	}
@@ -85,21 +85,22 @@ func (r *PlatformComponentReconciler) Reconcile(ctx context.Context, request rec
 	return reconcile.Result{}, nil
 }
 
-// status says whether a definition is in use, and what it finds.
+// status returns the new status of a definition.
 func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent, compiled *definition) *v1alpha1.PlatformComponentStatus {
 	status := object.Status.DeepCopy()
-	status.Conditions = ownOfDefinition(status.Conditions)
+	status.Conditions = managedConditions(status.Conditions)
 	status.ObservedGeneration = object.Generation
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		meta.SetStatusCondition(&status.Conditions, metav1.Condition{
-			Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: object.Generation, LastTransitionTime: metav1.NewTime(r.Now().Truncate(time.Second)),
+			Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: object.Generation,
+			LastTransitionTime: metav1.NewTime(r.Now().Truncate(time.Second)),
 		})
 	}
 	_, overrides := r.Definitions.builtin[object.Name]
 	if len(compiled.errs) > 0 {
-		message := mistakes(compiled)
+		message := errorText(compiled)
 		if overrides {
-			message += "; the built-in definition stays in use"
+			message += "; the built-in definition remains in use"
 		}
 		set(v1alpha1.ConditionAccepted, metav1.ConditionFalse, reasonInvalid, message)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, reasonInvalid, message)
@@ -109,54 +110,57 @@ func (r *PlatformComponentReconciler) status(object *v1alpha1.PlatformComponent,
 	}
 	reason, message := reasonInUse, "the definition extends the catalog"
 	if overrides {
-		reason, message = reasonOverrides, "the definition overrides the built-in one of this name"
+		reason, message = reasonOverrides, "the definition overrides the built-in definition of the same name"
 	}
 	set(v1alpha1.ConditionAccepted, metav1.ConditionTrue, reason, message)
 	set(v1alpha1.ConditionReady, metav1.ConditionTrue, reason, message)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionStalled)
-	// The snapshot may still be that of the catalog before; the change to the new one queues the definition again.
-	if found := r.Inventory.Snapshot().Component(object.Name); found != nil && found.Definition == compiled.component {
-		status.Installations = int32(min(len(found.Installations), 1<<30))
+	// The snapshot may still use the previous catalog. When it changes to the new one, the definition is queued again.
+	if component := r.Inventory.Snapshot().Component(object.Name); component != nil && component.Definition == compiled.component {
+		status.Installations = int32(min(len(component.Installations), 1<<30))
 	}
 	return status
 }
 
-// ownOfDefinition are those among stored conditions that the operator writes. Others may keep conditions of their own.
-func ownOfDefinition(stored []metav1.Condition) []metav1.Condition {
+// managedConditions returns the conditions that the operator writes.
+func managedConditions(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		return c.Type != v1alpha1.ConditionAccepted && c.Type != v1alpha1.ConditionReady && c.Type != v1alpha1.ConditionStalled
 	})
 }
 
-// mistakes lists what is wrong with a definition, each with the field's path.
-func mistakes(compiled *definition) string {
-	const shown = 5
-	texts := make([]string, 0, shown)
-	for _, err := range compiled.errs[:min(shown, len(compiled.errs))] {
+// errorText joins the first few errors of a definition, each with its field path.
+func errorText(compiled *definition) string {
+	const limit = 5
+	texts := make([]string, 0, limit)
+	for _, err := range compiled.errs[:min(limit, len(compiled.errs))] {
 		texts = append(texts, err.Error())
 	}
-	if more := len(compiled.errs) - shown; more > 0 {
+	if more := len(compiled.errs) - limit; more > 0 {
 		texts = append(texts, fmt.Sprintf("and %d more", more))
 	}
-	const longest = 2048
-	return text.Bound(strings.Join(texts, "; "), longest)
+	const maxMessage = 2048
+	return text.Bound(strings.Join(texts, "; "), maxMessage)
 }
 
-// SetupWithManager registers the reconciler: it runs when a definition changes, when what it finds does, and once for each
-// when the replica is elected.
+// SetupWithManager registers the reconciler. It runs when a definition or its installations change, and for every definition once the
+// replica is elected.
 func (r *PlatformComponentReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	everywhere := false
+	needLeaderElection := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(changed)).
+		For(&v1alpha1.PlatformComponent{}, builder.WithPredicates(specChanged)).
 		WatchesRawSource(source.Func(r.onChange)).
-		WithOptions(controller.Options{NeedLeaderElection: &everywhere, ReconciliationTimeout: 30 * time.Second, RateLimiter: retries(), CacheSyncTimeout: cacheSyncTimeout}).
+		WithOptions(controller.Options{
+			NeedLeaderElection: &needLeaderElection, ReconciliationTimeout: 30 * time.Second, RateLimiter: newRateLimiter(),
+			CacheSyncTimeout: cacheSyncTimeout,
+		}).
 		Complete(r)
 }
 
 func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(names ...string) {
 		for _, name := range names {
-			if ctx.Err() == nil && r.Definitions.has(name) {
+			if ctx.Err() == nil && r.Definitions.isApplied(name) {
 				queue.Add(reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
 			}
 		}
@@ -168,7 +172,7 @@ func (r *PlatformComponentReconciler) onChange(ctx context.Context, queue workqu
 		case <-ctx.Done():
 		case <-r.Elected:
 			add(r.Inventory.Catalog().Names()...)
-			add(r.Definitions.unusable()...)
+			add(r.Definitions.invalidNames()...)
 		}
 	}()
 	return nil

@@ -27,43 +27,40 @@ import (
 )
 
 const (
-	// writeGap is the least time between two writes of one status: five a second in a storm, and none delayed in quiet.
-	writeGap = 200 * time.Millisecond
-	// maxSyncWait is how long an evaluation waits at most for what its profile depends on to sync. What fails, or is not
-	// answered, is unreadable long before that; what is left then is a list that is on its way, and who evaluated and wrote
-	// meanwhile would take the API server's time from it.
+	// minWriteInterval is the minimum time between two writes of one status. It delays only writes in quick succession.
+	minWriteInterval = 200 * time.Millisecond
+	// maxSyncWait is how long an evaluation waits for the sources of its profile to sync. Sources that fail are unreadable long before;
+	// what remains is a long list, which status writes would only slow down.
 	maxSyncWait = time.Minute
-	// syncReportDelay is how long that goes on before the status of a new spec says so.
+	// syncReportDelay is how long an evaluation of a new spec waits before the status reports it.
 	syncReportDelay = time.Second
 )
 
-// Reader evaluates instances of rules, and reads what they and definitions need read. source.Sources is one.
+// Reader reads the resources of rule instances, and the ConfigMaps of definitions. source.Sources implements it.
 type Reader interface {
 	Read(instances []rule.Instance, configMaps []catalog.ConfigMap)
 }
 
-// PlatformProfileReconciler evaluates profiles when the inventory or they themselves change, and writes their status. It
-// runs in every replica; the leader alone evaluates and writes. A standby compiles the profiles and has read what their
-// rules read, so that it takes over with nothing left to read.
+// PlatformProfileReconciler evaluates a profile when its spec or the inventory changes, and writes its status. It runs in every replica.
+// Only the leader evaluates and writes. A standby compiles the profiles and reads their resources, so that it can take over at once.
 type PlatformProfileReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
 	Definitions *Definitions
 	Reader      Reader
 	Schemas     *Schemas
-	// Recorder publishes events on transitions, after the status is written.
+	// Recorder publishes events on transitions, after the status has been written.
 	Recorder events.EventRecorder
-	// Elected is closed once this replica leads.
+	// Elected is closed once this replica is the leader.
 	Elected <-chan struct{}
-	// HasRecovered reports whether the API server answers, and what was unreadable while it did not was read again; nil where
-	// nobody knows.
+	// HasRecovered reports whether the API server responds, and all sources have synced again since it last did not. It may be nil.
 	HasRecovered func() bool
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
 
-	reading  sync.Mutex               // held while it is found out what to read, and asked for: see read
-	mu       sync.Mutex               // guards profiles, not the states in it
-	profiles map[string]*profileState // by the profiles' names
+	readMu   sync.Mutex               // held by updateReads
+	mu       sync.Mutex               // guards the map, not the states in it
+	profiles map[string]*profileState // by name
 }
 
 // +kubebuilder:rbac:groups=platformprofile.dev,resources=platformprofiles,verbs=get;list;watch
@@ -87,7 +84,7 @@ type PlatformProfileReconciler struct {
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
 
-// Reconcile evaluates one profile, writes its status where it differs, and then publishes an event for each transition.
+// Reconcile evaluates one profile, writes its status if it changed, and then publishes an event for each transition.
 func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	profile := &v1alpha1.PlatformProfile{}
 	if err := r.Client.Get(ctx, request.NamespacedName, profile); err != nil {
@@ -100,30 +97,32 @@ func (r *PlatformProfileReconciler) Reconcile(ctx context.Context, request recon
 		return reconcile.Result{}, nil
 	}
 	state := r.stateOf(profile)
-	if !r.Schemas.match() || !r.Definitions.Ready() {
-		return reconcile.Result{}, nil // once the CRDs match, and once the definitions are read, every known profile is queued again
+	if !r.Schemas.isMatching() || !r.Definitions.Ready() {
+		return reconcile.Result{}, nil // onInventory queues every profile once the CRDs match and the definitions have been read
 	}
 	r.compile(state, profile)
 	if !isClosed(r.Elected) {
-		return reconcile.Result{}, nil // once it leads, every profile is queued again
+		return reconcile.Result{}, nil // onInventory queues every profile once this replica is elected
 	}
 	return r.evaluate(ctx, state, profile)
 }
 
-// evaluate evaluates a profile, and writes the status where it differs from the one before.
-func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile) (reconcile.Result, error) {
-	// What is written follows the status that it was computed from, whatever the cache has seen since.
+// evaluate evaluates a profile, and writes the status if it changed.
+func (r *PlatformProfileReconciler) evaluate(
+	ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile,
+) (reconcile.Result, error) {
+	// The new status must follow the status that it was computed from, even if the cache has a newer profile.
 	before := state.writer.newest(profile)
 	if profile.Spec.Suspend {
 		return r.suspend(ctx, state, profile, before)
 	}
 	if state.writer.metrics.Load() == nil {
-		state.writer.setMetrics(before.status, before.status.ObservedGeneration) // that of the leader before, until something else is found
+		state.writer.setMetrics(before.status, before.status.ObservedGeneration) // the previous leader's status, until it changes
 	}
 	if wait := r.syncWait(state); wait > 0 {
 		return r.reportWait(ctx, state, profile, before, wait)
 	}
-	if wait := writeGap - time.Since(state.writer.lastWriteTime); wait > 0 {
+	if wait := minWriteInterval - time.Since(state.writer.lastWriteTime); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
 	start := time.Now()
@@ -133,12 +132,11 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 		state.writer.setMetrics(before.status, before.status.ObservedGeneration)
 		return reconcile.Result{RequeueAfter: result.RequeueAfter}, nil
 	}
-	// What is alarmed on is what was found, be it written or not.
+	// Alerts must use the new status even if it cannot be written.
 	state.writer.setMetrics(&result.Status, before.status.ObservedGeneration)
 	if r.HasRecovered != nil && !r.HasRecovered() {
-		// After an outage everything is unreadable for a moment. Who wrote then would report a failure that is over. While it
-		// lasts, nothing could be written anyway.
-		return reconcile.Result{RequeueAfter: writeGap}, nil
+		// Right after an outage sources are still unreadable. A write at that time would report a failure that is over.
+		return reconcile.Result{RequeueAfter: minWriteInterval}, nil
 	}
 	if err := state.writer.write(ctx, r.Client, profile, before.resourceVersion, &result.Status); err != nil {
 		return retryConflict(err)
@@ -149,8 +147,10 @@ func (r *PlatformProfileReconciler) evaluate(ctx context.Context, state *profile
 	return reconcile.Result{RequeueAfter: result.RequeueAfter}, nil
 }
 
-// suspend writes that a profile is suspended, where its status does not say so.
-func (r *PlatformProfileReconciler) suspend(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus) (reconcile.Result, error) {
+// suspend writes the status of a suspended profile.
+func (r *PlatformProfileReconciler) suspend(
+	ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus,
+) (reconcile.Result, error) {
 	state.writer.setMetrics(before.status, before.status.ObservedGeneration)
 	status, isChanged := conformance.SuspendedStatus(before.status, profile.Generation, r.Now())
 	if !isChanged {
@@ -159,11 +159,11 @@ func (r *PlatformProfileReconciler) suspend(ctx context.Context, state *profileS
 	return retryConflict(state.writer.write(ctx, r.Client, profile, before.resourceVersion, &status))
 }
 
-// syncWait returns how long the evaluation waits at most for what the profile depends on to sync, so that an operator that
-// starts, or a rule that is new, shows no passing Unknown. Nothing is left of it where all has synced.
+// syncWait returns how long the evaluation must still wait for the sources of the profile to sync; 0 if all have synced. The wait avoids
+// a transient Unknown when the operator starts or a rule is new.
 func (r *PlatformProfileReconciler) syncWait(state *profileState) time.Duration {
 	now := time.Now()
-	state.waitingSince.CompareAndSwap(nil, &now) // before it is checked: what syncs after the check queues the profile
+	state.waitingSince.CompareAndSwap(nil, &now) // set before the check, so that a source that syncs after it queues the profile
 	if r.Inventory.HasSyncedFor(state.compiled.Load()) {
 		state.waitingSince.Store(nil)
 		return 0
@@ -171,9 +171,11 @@ func (r *PlatformProfileReconciler) syncWait(state *profileState) time.Duration 
 	return maxSyncWait - now.Sub(*state.waitingSince.Load())
 }
 
-// reportWait writes that the evaluation of a new spec waits, once that takes long. What it waits for queues the profile; a
-// call after a delay is needed for this report, and for the end of the wait.
-func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus, wait time.Duration) (reconcile.Result, error) {
+// reportWait sets the Reconciling condition once the evaluation of a new spec has waited for syncReportDelay. Sources that sync queue the
+// profile; the requeue is only for the report and for the end of the wait.
+func (r *PlatformProfileReconciler) reportWait(
+	ctx context.Context, state *profileState, profile *v1alpha1.PlatformProfile, before storedStatus, wait time.Duration,
+) (reconcile.Result, error) {
 	if before.status.ObservedGeneration == profile.Generation {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
@@ -181,10 +183,10 @@ func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profi
 		return reconcile.Result{RequeueAfter: delay}, nil
 	}
 	status := before.status.DeepCopy()
-	status.Conditions = conformance.OwnConditions(status.Conditions)
+	status.Conditions = conformance.ManagedConditions(status.Conditions)
 	if meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: profile.Generation,
-		Message: "waiting for everything that the profile asks for to be read for the first time",
+		Message: "waiting for the initial list of the resources that the profile depends on",
 	}) {
 		if err := state.writer.write(ctx, r.Client, profile, before.resourceVersion, status); err != nil {
 			return retryConflict(err)
@@ -193,41 +195,41 @@ func (r *PlatformProfileReconciler) reportWait(ctx context.Context, state *profi
 	return reconcile.Result{RequeueAfter: wait}, nil
 }
 
-// SetupWithManager registers the reconciler: it runs when a profile's spec changes and when the inventory does.
+// SetupWithManager registers the reconciler. It runs when the spec of a profile or the inventory changes.
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	everywhere := false
+	needLeaderElection := false
 	return ctrl.NewControllerManagedBy(mgr).
-		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(changed)).
+		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(specChanged)).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
-			RateLimiter:           retries(),
+			RateLimiter:           newRateLimiter(),
 			CacheSyncTimeout:      cacheSyncTimeout,
 			ReconciliationTimeout: 30 * time.Second,
-			// The API server takes tens of milliseconds for a status of fifty requirements: one profile's is not to wait for
-			// those of the others. More at once would each take longer, and tell what was found longer ago.
+			// The API server takes tens of milliseconds to write a large status, which must not delay the other profiles. With more
+			// workers each write takes longer, and the statuses are older when they are written.
 			MaxConcurrentReconciles: 4,
-			NeedLeaderElection:      &everywhere,
+			NeedLeaderElection:      &needLeaderElection,
 		}).
 		Complete(r)
 }
 
-// changed passes what has another spec, and what is another object of the same name: one that was deleted and created again
-// while the watch was broken comes as an update, of the same generation.
-var changed = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
+// specChanged passes objects with a new generation or UID. After a broken watch, an object that was deleted and created again arrives as
+// an update with the same generation.
+var specChanged = predicate.Or(predicate.GenerationChangedPredicate{}, predicate.Funcs{
 	UpdateFunc: func(e ctrlevent.UpdateEvent) bool { return e.ObjectOld.GetUID() != e.ObjectNew.GetUID() },
 })
 
-// cacheSyncTimeout is how long a controller waits for the API server before it gives up. It is not for the operator to end
-// because the API server does: until then it is not ready, and says so.
+// cacheSyncTimeout is how long a controller waits for its cache. It is long because the operator must not exit while the API server is
+// down: it is not ready instead.
 const cacheSyncTimeout = 24 * time.Hour
 
-// retries must not outlast an outage by minutes.
-func retries() workqueue.TypedRateLimiter[reconcile.Request] {
+// newRateLimiter returns a rate limiter with a short maximum delay, so that reconciles resume soon after an outage.
+func newRateLimiter() workqueue.TypedRateLimiter[reconcile.Request] {
 	return workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](50*time.Millisecond, 5*time.Second)
 }
 
-// onInventory queues the profiles that a change of the inventory concerns, and no others; and all of them once the CRDs
-// match, the definitions are read, and this replica leads.
+// onInventory queues the profiles that a change of the inventory affects. It queues all profiles once the CRDs match, once the
+// definitions have been read, and once this replica is elected.
 func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 	add := func(isQueued func(*profileState) bool) {
 		for name, state := range r.states() {
@@ -238,8 +240,8 @@ func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workq
 	}
 	addAll := func() { add(func(*profileState) bool { return true }) }
 	r.Inventory.OnChange(func(change inventory.Change) {
-		if change.Catalog || isClosed(r.Elected) { // a standby evaluates nothing; it compiles
-			add(func(state *profileState) bool { return state.isConcerned(change) })
+		if change.Catalog || isClosed(r.Elected) { // a standby only compiles
+			add(func(state *profileState) bool { return state.isAffectedBy(change) })
 		}
 	})
 	r.Schemas.onChange(addAll)
@@ -255,7 +257,7 @@ func (r *PlatformProfileReconciler) onInventory(ctx context.Context, queue workq
 	return nil
 }
 
-// isClosed reports whether a channel that nothing is sent to is closed.
+// isClosed reports whether a channel without values is closed.
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:

@@ -16,7 +16,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// slowReader is a reader whose first call takes until another one is over, or long.
+// slowReader is a Reader whose first call returns after the second one, or after a timeout.
 type slowReader struct {
 	called chan struct{}
 	over   chan struct{}
@@ -37,9 +37,8 @@ func (s *slowReader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 	}
 }
 
-// TestWhatIsReadIsWhatIsAskedForLast shows that two profiles that are compiled at the same time are both read for, whichever
-// of them asks last.
-func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
+// TestConcurrentUpdateReads checks that the last call of Read includes both of two profiles that are compiled concurrently.
+func TestConcurrentUpdateReads(t *testing.T) {
 	c := catalog.New()
 	reader := &slowReader{called: make(chan struct{}, 1), over: make(chan struct{})}
 	r := &PlatformProfileReconciler{Reader: reader}
@@ -49,7 +48,7 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 		}}}}}
 		state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: resource}})
 		state.compiled.Store(&compiledProfile{Profile: conformance.Compile(spec, c), spec: spec})
-		r.read(c)
+		r.updateReads(c)
 	}
 	done := make(chan struct{})
 	go func() {
@@ -64,12 +63,12 @@ func TestWhatIsReadIsWhatIsAskedForLast(t *testing.T) {
 	for _, resource := range []string{"first", "second"} {
 		reads := func(i rule.Instance) bool { return i.Resources[0].Resource == resource }
 		if !slices.ContainsFunc(reader.last, reads) {
-			t.Errorf("what is read in the end is not all that is asked for: %s", fmt.Sprint(reader.last))
+			t.Errorf("the last call does not include all instances: %s", fmt.Sprint(reader.last))
 		}
 	}
 }
 
-// TestQueue shows what queues a profile that is known, at each step to its first evaluation.
+// TestQueue checks what queues a profile, at each step to its first evaluation.
 func TestQueue(t *testing.T) {
 	elected := make(chan struct{})
 	r := &PlatformProfileReconciler{
@@ -77,7 +76,7 @@ func TestQueue(t *testing.T) {
 		Schemas: &Schemas{mismatch: "not read"}, Elected: elected,
 	}
 	state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "edge"}})
-	queue := workqueue.NewTypedRateLimitingQueue(retries())
+	queue := workqueue.NewTypedRateLimitingQueue(newRateLimiter())
 	defer queue.ShutDown()
 	if err := r.onInventory(t.Context(), queue); err != nil {
 		t.Fatal(err)
@@ -86,7 +85,7 @@ func TestQueue(t *testing.T) {
 		t.Helper()
 		for end := time.Now().Add(10 * time.Second); queue.Len() == 0; time.Sleep(time.Millisecond) {
 			if time.Now().After(end) {
-				t.Fatalf("the profile is not queued: %s", cause)
+				t.Fatalf("the profile is not queued after: %s", cause)
 			}
 		}
 		request, _ := queue.Get()
@@ -95,20 +94,20 @@ func TestQueue(t *testing.T) {
 	expectNotQueued := func(cause string) {
 		t.Helper()
 		if queue.Len() > 0 {
-			t.Fatalf("the profile is queued: %s", cause)
+			t.Fatalf("the profile is queued after: %s", cause)
 		}
 	}
 	r.Schemas.set("")
 	expectQueued("the CRDs match")
 	close(r.Definitions.ready)
-	expectQueued("the definitions are read")
+	expectQueued("the definitions have been read")
 	state.compiled.Store(&compiledProfile{Profile: conformance.Compile(&v1alpha1.PlatformProfileSpec{}, catalog.New())})
 	now := time.Now()
 	state.waitingSince.Store(&now)
 	r.Inventory.Source("nodes").Replace(nil)
-	expectNotQueued("a source has synced, in a standby")
+	expectNotQueued("a source has synced in a standby")
 	close(elected)
-	expectQueued("the replica leads")
+	expectQueued("the replica is elected")
 	r.Inventory.Source("nodes").Replace(nil)
 	expectNotQueued("nothing has changed")
 	r.Inventory.Source("daemonsets.apps").Replace(nil)

@@ -27,33 +27,31 @@ import (
 )
 
 const (
-	// revisionAnnotation is a hash of a generated CRD, which make generate writes.
+	// revisionAnnotation contains a hash of the CRD. make generate writes it.
 	revisionAnnotation = "platformprofile.dev/schema-revision"
-	// schemasPatience is how long to wait for the CRDs. Where they cannot be read, they count as the operator's own.
-	schemasPatience = 10 * time.Second
+	// schemaSyncTimeout is how long to wait for the CRDs. If they are unreadable, the operator assumes that they match.
+	schemaSyncTimeout = 10 * time.Second
 )
 
-// Schemas compares the CRDs of the two kinds with those that the operator was built with, at the start and whenever one of
-// them changes. While one differs nothing is evaluated and nothing is written: either side might lose what only the other
-// knows. Every replica runs it.
+// Schemas compares the CRDs of both kinds with those that the operator was built with, whenever one of them changes. While they differ,
+// no profile is evaluated and no status is written, because fields that only one side supports would be lost. Every replica runs it.
 type Schemas struct {
 	client    metadata.Interface
 	recorder  events.EventRecorder
 	elected   <-chan struct{}
 	log       logr.Logger
-	revisions map[string]string // that the operator was built with, by the CRD's name
+	revisions map[string]string // required revisions, by the name of the CRD
 
 	mu        sync.Mutex
-	mismatch  string // empty where the CRDs are the operator's own
+	mismatch  string // empty if the CRDs match
 	listeners []func()
 }
 
-// NewSchemas returns schemas that do not match until Start has read the CRDs of the cluster. The replica that is elected
-// records events.
+// NewSchemas returns schemas that do not match until Start has read the CRDs of the cluster. Only the leader publishes events.
 func NewSchemas(client metadata.Interface, recorder events.EventRecorder, elected <-chan struct{}, log logr.Logger) (*Schemas, error) {
 	s := &Schemas{
 		client: client, recorder: recorder, elected: elected, log: log, revisions: map[string]string{},
-		mismatch: "the CRDs were not read yet",
+		mismatch: "the CRDs of the operator have not synced yet",
 	}
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
 	if err != nil {
@@ -73,10 +71,10 @@ func NewSchemas(client metadata.Interface, recorder events.EventRecorder, electe
 	return s, nil
 }
 
-// NeedLeaderElection says that every replica compares the CRDs.
+// NeedLeaderElection implements manager.LeaderElectionRunnable: every replica compares the CRDs.
 func (s *Schemas) NeedLeaderElection() bool { return false }
 
-// Start watches the two CRDs until the context ends. A field selector names one object, so each has a watch.
+// Start watches the CRDs until the context ends. Each has its own watch, because a field selector selects one name.
 func (s *Schemas) Start(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	signal := func(any) {
@@ -85,31 +83,33 @@ func (s *Schemas) Start(ctx context.Context) error {
 		default:
 		}
 	}
+	crds := apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions")
 	informers := map[string]cache.SharedIndexInformer{}
 	var synced []cache.InformerSynced
 	for name := range s.revisions {
-		informer := metadatainformer.NewFilteredMetadataInformer(s.client, apiextensionsv1.SchemeGroupVersion.WithResource("customresourcedefinitions"), "", 0, nil,
+		informer := metadatainformer.NewFilteredMetadataInformer(s.client, crds, "", 0, nil,
 			func(options *metav1.ListOptions) {
 				options.FieldSelector = fields.OneTermEqualSelector(metav1.ObjectNameField, name).String()
 			}).Informer()
-		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{AddFunc: signal, UpdateFunc: func(_, now any) { signal(now) }, DeleteFunc: signal}); err != nil {
+		handler := cache.ResourceEventHandlerFuncs{AddFunc: signal, UpdateFunc: func(_, object any) { signal(object) }, DeleteFunc: signal}
+		if _, err := informer.AddEventHandler(handler); err != nil {
 			return err
 		}
 		informers[name], synced = informer, append(synced, informer.HasSynced)
 		go informer.RunWithContext(ctx)
 	}
-	patience, cancel := context.WithTimeout(ctx, schemasPatience)
+	syncCtx, cancel := context.WithTimeout(ctx, schemaSyncTimeout)
 	defer cancel()
-	if !cache.WaitForCacheSync(patience.Done(), synced...) && ctx.Err() == nil {
-		s.log.Info("the CRDs of the operator cannot be read: they are taken to be of its version")
+	if !cache.WaitForCacheSync(syncCtx.Done(), synced...) && ctx.Err() == nil {
+		s.log.Info("cannot read the CRDs of the operator, assuming that they match its version")
 	}
-	elected, recorded := s.elected, ""
+	elected, published := s.elected, ""
 	for ctx.Err() == nil {
-		other, mismatch := s.compare(informers)
+		object, mismatch := s.compare(informers)
 		s.set(mismatch)
-		if elected == nil && mismatch != recorded {
-			if recorded = mismatch; mismatch != "" {
-				s.recorder.Eventf(other, nil, corev1.EventTypeWarning, "SchemaMismatch", "Compare", "%s", mismatch)
+		if elected == nil && mismatch != published {
+			if published = mismatch; mismatch != "" {
+				s.recorder.Eventf(object, nil, corev1.EventTypeWarning, "SchemaMismatch", "Compare", "%s", mismatch)
 			}
 		}
 		select {
@@ -122,22 +122,22 @@ func (s *Schemas) Start(ctx context.Context) error {
 	return nil
 }
 
-// compare returns the first CRD that is not the operator's own, and how all of them differ.
+// compare returns the first CRD that does not match, and a message about all that do not match.
 func (s *Schemas) compare(informers map[string]cache.SharedIndexInformer) (first *metav1.PartialObjectMetadata, mismatch string) {
 	var texts []string
 	for _, name := range slices.Sorted(maps.Keys(s.revisions)) {
 		if !informers[name].HasSynced() {
 			continue
 		}
-		found := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}} // one that is not installed has no revision
+		found := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}} // a missing CRD has no revision
 		if stored, exists, _ := informers[name].GetStore().GetByKey(name); exists {
-			found = stored.(*metav1.PartialObjectMetadata).DeepCopy() //nolint:forcetypeassert // the informer is of these
+			found = stored.(*metav1.PartialObjectMetadata).DeepCopy() //nolint:forcetypeassert // the informer has no other type
 		}
 		revision := found.Annotations[revisionAnnotation]
 		if revision == s.revisions[name] {
 			continue
 		}
-		texts = append(texts, fmt.Sprintf("the CRD %s has the revision %q and the operator needs %q", name, revision, s.revisions[name]))
+		texts = append(texts, fmt.Sprintf("CRD %s has revision %q, but the operator requires %q", name, revision, s.revisions[name]))
 		if first == nil {
 			first = found
 			first.SetGroupVersionKind(apiextensionsv1.SchemeGroupVersion.WithKind("CustomResourceDefinition"))
@@ -146,10 +146,10 @@ func (s *Schemas) compare(informers map[string]cache.SharedIndexInformer) (first
 	if first == nil {
 		return nil, ""
 	}
-	return first, strings.Join(texts, ", ") + ": nothing is evaluated until the CRDs of the operator's version are applied"
+	return first, strings.Join(texts, "; ") + ": profiles are not evaluated until the CRDs of the operator version are applied"
 }
 
-// set takes in what came of a comparison, logs it and calls the listeners where it is another one.
+// set stores the result of a comparison. If it changed, set logs it and calls the listeners.
 func (s *Schemas) set(mismatch string) {
 	s.mu.Lock()
 	if mismatch == s.mismatch {
@@ -162,14 +162,14 @@ func (s *Schemas) set(mismatch string) {
 	if mismatch != "" {
 		s.log.Info(mismatch)
 	} else {
-		s.log.Info("the CRDs are of the operator's version")
+		s.log.Info("the CRDs match the operator version")
 	}
 	for _, listener := range listeners {
 		listener()
 	}
 }
 
-// Ready returns how the CRDs differ from those that the operator was built with, nil where they do not.
+// Ready returns an error if the CRDs do not match. It is a readiness check.
 func (s *Schemas) Ready(*http.Request) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,10 +179,10 @@ func (s *Schemas) Ready(*http.Request) error {
 	return nil
 }
 
-// match tells whether the CRDs are the operator's own.
-func (s *Schemas) match() bool { return s.Ready(nil) == nil }
+// isMatching reports whether the CRDs match.
+func (s *Schemas) isMatching() bool { return s.Ready(nil) == nil }
 
-// onChange has a listener called whenever the CRDs begin or cease to match.
+// onChange registers a listener that is called when the CRDs start or stop matching.
 func (s *Schemas) onChange(listener func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

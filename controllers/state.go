@@ -14,16 +14,16 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// profileState is what the reconciler keeps of one profile. The worker of the profile's key alone changes it.
+// profileState is the state of one profile. Only the worker of the profile's key changes it.
 type profileState struct {
-	// uid tells the profile from another one of the same name, which gets a state of its own. It never changes.
+	// uid distinguishes the profile from a deleted one of the same name. It never changes.
 	uid types.UID
-	// compiled is the newest spec; nil until the definitions are read and the CRDs match. Anyone may load it.
+	// compiled is the newest spec; nil until the definitions have been read and the CRDs match. Any goroutine may load it.
 	compiled atomic.Pointer[compiledProfile]
-	// waitingSince is when the evaluation of the spec began to wait for what it depends on to sync; nil where it does not
-	// wait. The inventory's listener loads it.
+	// waitingSince is when the evaluation began to wait for its sources to sync; nil if it does not wait. The listener of the inventory
+	// loads it.
 	waitingSince atomic.Pointer[time.Time]
-	// writer is used by the worker; the metrics load what it says they may.
+	// writer is used by the worker. Metric collection loads only writer.metrics.
 	writer statusWriter
 }
 
@@ -35,7 +35,7 @@ type compiledProfile struct {
 	catalog    *catalog.Catalog
 }
 
-// stateOf returns the state of a profile, a new one where it is not known.
+// stateOf returns the state of a profile, and creates it if necessary.
 func (r *PlatformProfileReconciler) stateOf(profile *v1alpha1.PlatformProfile) *profileState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -50,25 +50,25 @@ func (r *PlatformProfileReconciler) stateOf(profile *v1alpha1.PlatformProfile) *
 	return state
 }
 
-// states returns the states of all profiles, by their names.
+// states returns the states of all profiles, by name.
 func (r *PlatformProfileReconciler) states() map[string]*profileState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.profiles)
 }
 
-// forget drops the state of a profile that is gone, and what was read for it alone.
+// forget removes the state of a deleted profile, and stops reading the resources that only this profile needed.
 func (r *PlatformProfileReconciler) forget(name string) {
 	r.mu.Lock()
-	_, isKnown := r.profiles[name]
+	_, exists := r.profiles[name]
 	delete(r.profiles, name)
 	r.mu.Unlock()
-	if isKnown {
-		r.read(r.Inventory.Catalog())
+	if exists {
+		r.updateReads(r.Inventory.Catalog())
 	}
 }
 
-// compile compiles a profile whose spec changed, or for which the catalog did, and has read what its rules need.
+// compile compiles a profile if its spec or the catalog changed, and updates what is read.
 func (r *PlatformProfileReconciler) compile(state *profileState, profile *v1alpha1.PlatformProfile) {
 	current := r.Inventory.Catalog()
 	if compiled := state.compiled.Load(); compiled != nil && compiled.generation == profile.Generation && compiled.catalog == current {
@@ -77,15 +77,14 @@ func (r *PlatformProfileReconciler) compile(state *profileState, profile *v1alph
 	spec := profile.Spec.DeepCopy()
 	state.waitingSince.Store(nil)
 	state.compiled.Store(&compiledProfile{conformance.Compile(spec, current), spec, profile.Generation, current})
-	r.read(current)
+	r.updateReads(current)
 }
 
-// read has the resources read that profiles and definitions ask for. The lock keeps the order: what is asked for last is
-// what was found last, else nothing would be read for a profile that was compiled meanwhile. It is not mu, because the reader
-// changes the inventory, whose listener takes mu.
-func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
-	r.reading.Lock()
-	defer r.reading.Unlock()
+// updateReads passes the rule instances and ConfigMaps of all profiles and definitions to the Reader. readMu orders concurrent calls, so
+// that the last call includes every compiled profile. It cannot be mu, because Read changes the inventory, whose listener locks mu.
+func (r *PlatformProfileReconciler) updateReads(c *catalog.Catalog) {
+	r.readMu.Lock()
+	defer r.readMu.Unlock()
 	instances := slices.Clone(c.Instances())
 	for _, state := range r.states() {
 		if compiled := state.compiled.Load(); compiled != nil && !compiled.spec.Suspend {
@@ -95,9 +94,9 @@ func (r *PlatformProfileReconciler) read(c *catalog.Catalog) {
 	r.Reader.Read(instances, c.ConfigMaps())
 }
 
-// isConcerned reports whether the profile must be reconciled because of a change. One that is not compiled yet is queued
-// when it can be, and then sees all changes that were before.
-func (s *profileState) isConcerned(change inventory.Change) bool {
+// isAffectedBy reports whether a change requires the profile to be reconciled. A profile without a compiled spec is queued once it can be
+// compiled.
+func (s *profileState) isAffectedBy(change inventory.Change) bool {
 	compiled := s.compiled.Load()
 	switch {
 	case change.Catalog, change.Synced && s.waitingSince.Load() != nil:

@@ -17,35 +17,33 @@ import (
 	apply "github.com/platformprofile/platformprofile/api/v1alpha1/applyconfiguration/api/v1alpha1"
 )
 
-// fieldOwner owns the status of both kinds. It is the only writer, from the first day, so that fields that go out of use
-// can be removed.
+// fieldOwner owns the status of both kinds. Because it is the only writer, fields that a later version does not set are removed.
 const fieldOwner = client.FieldOwner("platformprofile")
 
-// storedStatus is a status and the resource version of the profile that has it.
+// storedStatus is a status with the resource version of its profile.
 type storedStatus struct {
 	status          *v1alpha1.PlatformProfileStatus
 	resourceVersion string
 }
 
-// statusWriter writes the status of one profile. It belongs to the worker of the profile's key, of which controller-runtime
-// runs one at a time, so that it needs no lock.
+// statusWriter writes the status of one profile. It belongs to the worker of the profile's key and needs no lock.
 type statusWriter struct {
-	// lastWrite is the status that was written last, if any, and lastWriteTime is when. The worker alone uses them.
+	// lastWrite is the last written status, if any, and lastWriteTime is when it was written. Only the worker uses them.
 	lastWrite     storedStatus
 	lastWriteTime time.Time
-	// metrics is nil before the first status is known. The worker stores it; metrics are collected by others, who load it.
+	// metrics is nil until there is a status. The worker stores it, and metric collection loads it.
 	metrics atomic.Pointer[metricsStatus]
 }
 
-// metricsStatus is the status that metrics show: the one that is written, or is to be where it could not be. It is immutable.
+// metricsStatus is the status that metrics report: the last evaluated one, even if writing it failed. It is immutable.
 type metricsStatus struct {
 	status *v1alpha1.PlatformProfileStatus
-	// observedGeneration is the generation that the written one is about.
+	// observedGeneration is the observed generation of the written status.
 	observedGeneration int64
 }
 
-// newest returns the written status while the cached profile is older, and the cached one from then on. The cache lags behind
-// the API server: an evaluation of a status from there would see the one before, and date the same transition anew.
+// newest returns the last written status while the cached profile is older, and the cached status afterwards. An evaluation against a
+// stale cached status would record the same transition again with a later time.
 func (w *statusWriter) newest(profile *v1alpha1.PlatformProfile) storedStatus {
 	if w.lastWrite.status != nil {
 		if order, err := resourceversion.CompareResourceVersion(profile.ResourceVersion, w.lastWrite.resourceVersion); err == nil && order < 0 {
@@ -55,12 +53,15 @@ func (w *statusWriter) newest(profile *v1alpha1.PlatformProfile) storedStatus {
 	return storedStatus{&profile.Status, profile.ResourceVersion}
 }
 
-// write writes a status by server-side apply. The resource version is that of the status before: where somebody wrote since,
-// the API server refuses with a conflict. So a leader that was paused past its lease writes nothing over what its successor
-// wrote, and publishes no event for it.
-func (w *statusWriter) write(ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, resourceVersion string, status *v1alpha1.PlatformProfileStatus) error {
-	// The UID keeps the status from landing on another profile of the same name.
-	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(resourceVersion).WithStatus(apply.PlatformProfileStatus())
+// write writes a status by server-side apply. resourceVersion is that of the previous status: if the profile was written since, the API
+// server responds with a conflict. A former leader that was paused beyond its lease therefore cannot overwrite the status of its
+// successor, and publishes no event.
+func (w *statusWriter) write(
+	ctx context.Context, c client.Client, profile *v1alpha1.PlatformProfile, resourceVersion string, status *v1alpha1.PlatformProfileStatus,
+) error {
+	// The UID is a precondition: a new profile of the same name must not get this status.
+	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(resourceVersion).
+		WithStatus(apply.PlatformProfileStatus())
 	if err := convert(status, configuration.Status); err != nil {
 		return err
 	}
@@ -74,13 +75,17 @@ func (w *statusWriter) write(ctx context.Context, c client.Client, profile *v1al
 	return nil
 }
 
-// setMetrics sets the status that metrics show, which must not change any more, and the generation that the written one is about.
+// setMetrics sets the status that metrics report, and the observed generation of the written status. The caller must not modify status
+// afterwards.
 func (w *statusWriter) setMetrics(status *v1alpha1.PlatformProfileStatus, observedGeneration int64) {
 	w.metrics.Store(&metricsStatus{status, observedGeneration})
 }
 
-// writeDefinitionStatus writes the status of a definition by server-side apply, unless somebody wrote since it was read.
-func writeDefinitionStatus(ctx context.Context, c client.Client, definition *v1alpha1.PlatformComponent, status *v1alpha1.PlatformComponentStatus) error {
+// writeDefinitionStatus writes the status of a definition by server-side apply. It fails with a conflict if the definition was written
+// since it was read.
+func writeDefinitionStatus(
+	ctx context.Context, c client.Client, definition *v1alpha1.PlatformComponent, status *v1alpha1.PlatformComponentStatus,
+) error {
 	configuration := apply.PlatformComponent(definition.Name).WithUID(definition.UID).WithResourceVersion(definition.ResourceVersion).
 		WithStatus(apply.PlatformComponentStatus())
 	if err := convert(status, configuration.Status); err != nil {
@@ -92,7 +97,7 @@ func writeDefinitionStatus(ctx context.Context, c client.Client, definition *v1a
 	return nil
 }
 
-// convert brings a status into the shape of its apply configuration, which has the same JSON.
+// convert converts a status to its apply configuration, which has the same JSON.
 func convert(status, into any) error {
 	data, err := json.Marshal(status)
 	if err != nil {
@@ -101,11 +106,10 @@ func convert(status, into any) error {
 	return json.Unmarshal(data, into)
 }
 
-// retryConflict turns a write that was refused because somebody else wrote first into another try, once the cache has seen
-// that. One to an object that is gone needs none.
+// retryConflict requeues after a conflict, to give the cache time to catch up, and ignores that the object is deleted.
 func retryConflict(err error) (reconcile.Result, error) {
 	if apierrors.IsConflict(err) {
-		return reconcile.Result{RequeueAfter: writeGap}, nil
+		return reconcile.Result{RequeueAfter: minWriteInterval}, nil
 	}
 	return reconcile.Result{}, client.IgnoreNotFound(err)
 }

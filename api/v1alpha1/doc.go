@@ -1,8 +1,8 @@
-// Package v1alpha1 is the API of PlatformProfile, group platformprofile.dev: what a platform team declares
-// (PlatformProfile) and how a product is recognised in a cluster (PlatformComponent).
+// Package v1alpha1 contains the API types of the group platformprofile.dev: PlatformProfile declares what a cluster must have, and
+// PlatformComponent defines how a product is recognised in a cluster.
 //
-// The package holds types, their validation markers and their documentation, and nothing that decides.
-// The custom resource definitions, the deep copies and the apply configurations are generated from it.
+// The package contains types, their validation markers and their documentation, but no logic. The CustomResourceDefinitions, deep copies
+// and apply configurations are generated from it.
 //
 // +kubebuilder:object:generate=true
 // +kubebuilder:ac:generate=true

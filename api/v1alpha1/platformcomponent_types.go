@@ -4,9 +4,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// PlatformComponent says how one product is recognised in a cluster, where its version comes from, what its health
-// is and which checks it offers. The built-in catalog consists of the same kind; one that is applied to the cluster
-// extends the catalog, or overrides the built-in one of the same name, without a restart.
+// PlatformComponent defines how one product is recognised in a cluster, where its version comes from, how its health is determined and
+// which checks it offers. The built-in catalog consists of the same kind. A PlatformComponent in the cluster extends the catalog, or
+// overrides the built-in definition of the same name, without a restart.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -17,13 +17,13 @@ import (
 // +kubebuilder:printcolumn:name="Installations",type=integer,JSONPath=`.status.installations`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Accepted")].message`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="the name is the component's name in profiles: at most 63 lower case letters, digits and dashes"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name must be at most 63 lower case letters, digits and dashes: profiles refer to the component by this name"
 type PlatformComponent struct {
 	metav1.TypeMeta `json:",inline"`
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// How the component is recognised and judged.
+	// How the component is recognised and evaluated.
 	// +required
 	Spec PlatformComponentSpec `json:"spec,omitzero"`
 	// Whether the definition is in use.
@@ -40,119 +40,118 @@ type PlatformComponentList struct {
 	Items           []PlatformComponent `json:"items"`
 }
 
-// Name is a lower case name as capabilities, layers and components have it.
+// Name is the lower case name of a capability, layer, component, rule or check.
 // +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=63
 // +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 type Name string
 
-// PlatformComponentSpec is how one product is recognised and judged.
+// PlatformComponentSpec defines how one product is recognised and evaluated.
 type PlatformComponentSpec struct {
-	// The product's name as people write it.
+	// Display name of the product.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 
-	// The layer of the ecosystem it belongs to: core, provisioning, runtime, network, storage, delivery, registry,
-	// observability, security, mesh, serverless, workloads, or one of your own.
+	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, delivery, registry,
+	// observability, security, mesh, serverless, workloads, or any other name.
 	// +required
 	Layer Name `json:"layer,omitempty"`
 
-	// The roles it fills, for instance cni. A requirement for a capability is satisfied by any component that provides it.
+	// Capabilities that the component provides, for example cni. Any of its providers satisfies a requirement for a capability.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Capabilities []Name `json:"capabilities,omitempty"`
 
-	// Components that this one ships as parts of itself, for instance Harbor its Trivy. An installation of one of them in a
-	// namespace that this component is installed in is part of it.
+	// Components that the product includes, for example Trivy in Harbor. An installation of a bundled component in the same namespace is
+	// part of this component.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Bundles []Name `json:"bundles,omitempty"`
 
-	// The product's home page.
+	// Home page of the product.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Homepage string `json:"homepage,omitempty"`
 
-	// What shows that the component is there.
+	// Signals by which the component is recognised.
 	// +required
 	Signals Signals `json:"signals,omitzero"`
 
-	// Where the version comes from: the first source that yields one. Where it is left out: the image tag, then the label
+	// Sources of the version. The first one that yields a version is used. Defaults to the image tag, then the label
 	// app.kubernetes.io/version.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
 	Version []VersionSource `json:"version,omitempty"`
 
-	// Where it is told which of the product's editions this is, for instance the release channel of Gateway API's CRDs: the
-	// first source that yields a word. Left out for products that have but one.
+	// Sources of the variant, for products with several editions, for example the release channel of the Gateway API CRDs. The first one
+	// that yields a value is used.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	Variant []VersionSource `json:"variant,omitempty"`
 
-	// What decides the health beside the rollout of the workloads: rules over the component's own resources.
+	// Rules over the component's own resources that determine its health, in addition to the rollouts of its workloads.
 	// +optional
 	Health *HealthRules `json:"health,omitempty"`
 
-	// Named checks over what the component manages, which a requirement can ask for.
+	// Named checks over the resources that the component manages. A requirement can refer to them.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Checks []NamedCheck `json:"checks,omitempty"`
 
-	// What labels of the component's own pods tell of why one is not well, where the product sets them as it runs.
+	// Meanings of labels that the product sets on its own pods, for the diagnosis of an unhealthy pod.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
 	PodHints []PodHint `json:"podHints,omitempty"`
 
-	// What to do when the component is missing or degraded.
+	// What to do if the component is missing or degraded.
 	// +optional
 	Remediation *Remediation `json:"remediation,omitempty"`
 }
 
-// PodHint is what the labels of a pod tell of it, for instance that a server of Vault is sealed. It is looked at where a pod
-// that is not well is diagnosed.
+// PodHint is the meaning of labels of a pod, for example that a Vault server is sealed. It is used in the diagnosis of an unhealthy pod.
 type PodHint struct {
-	// Labels that the pod has, each with this value.
+	// Labels of the pod. All of them must match.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
 	// +required
 	Labels map[string]string `json:"labels,omitempty"`
-	// What they mean: a sentence that stands behind what the pod itself shows.
+	// Meaning of the labels, a sentence that is appended to the diagnosis.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required
 	Meaning string `json:"meaning,omitempty"`
-	// Arguments of kubectl that show or mend it, in the pod's namespace. {pod} stands for the pod's name.
+	// Arguments of kubectl to investigate or repair the pod, in its namespace. {pod} is replaced by the name of the pod.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Command string `json:"command,omitempty"`
 }
 
-// Role says what a signal is worth.
+// Role determines whether a signal proves an installation.
 // +kubebuilder:validation:Enum=Proof;Support
 type Role string
 
 // The roles of a signal.
 const (
-	// RoleProof proves an installation by itself.
+	// RoleProof proves an installation.
 	RoleProof Role = "Proof"
-	// RoleSupport supports an installation that something else proves, counts for its health where it is a workload, and is
-	// residue where nothing proves one.
+	// RoleSupport is evidence for an installation that another signal proves. A workload with this role counts for the health of the
+	// installation. Without an installation, the object is a leftover.
 	RoleSupport Role = "Support"
 )
 
-// Signals are the rules by which a component is recognised. Workloads and nodes prove an installation unless they say
-// otherwise; everything else supports one unless it says otherwise.
+// Signals are the objects by which a component is recognised. By default, workloads, nodes and the API server prove an installation, and
+// everything else supports one.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps) || has(self.apiServer)",message="signals must hold at least one signal, for example workloads: [{images: [\"example/server\"]}]"
+// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps) || has(self.apiServer)",message="signals must contain at least one signal, for example workloads: [{images: [\"example/server\"]}]"
 type Signals struct {
 	// Workloads, by image, labels or name.
 	// +listType=atomic
@@ -160,7 +159,7 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=32
 	// +optional
 	Workloads []WorkloadSignal `json:"workloads,omitempty"`
-	// CustomResourceDefinitions: a group ("metallb.io") for all of its CRDs, or a CRD's full name ("ipaddresspools.metallb.io").
+	// CustomResourceDefinitions, by group ("metallb.io") or by full name ("ipaddresspools.metallb.io").
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -178,7 +177,7 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	CSIDrivers []NameSignal `json:"csiDrivers,omitempty"`
-	// IngressClasses, by controller, for instance k8s.io/ingress-nginx.
+	// IngressClasses, by controller, for example k8s.io/ingress-nginx.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -190,7 +189,7 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	GatewayControllers []NameSignal `json:"gatewayControllers,omitempty"`
-	// APIServices, by group ("metrics.k8s.io") or by full name. Only aggregated ones count, those that a Service backs.
+	// APIServices, by group ("metrics.k8s.io") or by full name. Only APIServices with a Service count.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
@@ -203,19 +202,19 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Webhooks []NameSignal `json:"webhooks,omitempty"`
-	// RuntimeClasses, by handler, for instance runsc.
+	// RuntimeClasses, by handler, for example runsc.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	RuntimeHandlers []NameSignal `json:"runtimeHandlers,omitempty"`
-	// Nodes, by what their kubelet reports and by what marks them.
+	// Nodes, by the information that the kubelet reports, by labels and by annotations.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Nodes []NodeSignal `json:"nodes,omitempty"`
-	// Single ConfigMaps, by namespace and name. Each is watched alone; the operator needs permission for it by name.
+	// ConfigMaps, by namespace and name. Each has its own watch, for which the operator needs permission by name.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=4
@@ -226,7 +225,7 @@ type Signals struct {
 	APIServer *APIServerSignal `json:"apiServer,omitempty"`
 }
 
-// WorkloadKind is a kind of workload that is watched.
+// WorkloadKind is a kind of workload.
 // +kubebuilder:validation:Enum=Deployment;DaemonSet;StatefulSet
 type WorkloadKind string
 
@@ -240,20 +239,19 @@ const (
 	KindStatefulSet WorkloadKind = "StatefulSet"
 )
 
-// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, all of the labels, one of the names,
-// and of one and the same container one of the images, one of the container names, all of the arguments and all of the
-// environment variables.
+// WorkloadSignal matches a workload by all fields that are set: one of the kinds, all labels and one of the names must match. In
+// addition, a single container must match one of the images, one of the container names, all arguments and all environment variables.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names) || has(self.containers)",message="a workload signal without images, labels, names and containers would match every workload, or what anybody starts so: name at least one of them"
+// +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names) || has(self.containers)",message="a workload signal must set at least one of images, labels, names and containers: without them it would match every workload"
 type WorkloadSignal struct {
-	// Kinds of workload; all of them where it is left out.
+	// Kinds of workload. Defaults to all kinds.
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=3
 	// +optional
 	Kinds []WorkloadKind `json:"kinds,omitempty"`
-	// Repository paths of container images. An image matches when its repository ends in the path on a path boundary, so
-	// that a mirror counts: "cilium/cilium" matches harbor.example/quay/cilium/cilium:v1.18.2 and not evil-cilium/cilium2.
-	// Init containers do not count.
+	// Repository paths of container images. An image matches if its repository ends in the path on a path boundary, so that images from
+	// a mirror match: "cilium/cilium" matches harbor.example/quay/cilium/cilium:v1.18.2, but not evil-cilium/cilium2. Images of init
+	// containers do not count.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
@@ -261,7 +259,7 @@ type WorkloadSignal struct {
 	// +kubebuilder:validation:items:MaxLength=255
 	// +optional
 	Images []string `json:"images,omitempty"`
-	// Labels that the workload or its pod template carries. The value "*" stands for any value.
+	// Labels of the workload or its pod template. The value "*" matches any value.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
 	// +optional
@@ -282,8 +280,8 @@ type WorkloadSignal struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	// +optional
 	Containers []string `json:"containers,omitempty"`
-	// Words of the container's command and arguments: a flag by its name without the value ("--metrics-addr"), a program by
-	// its name without the path. All of them must be there.
+	// Words of the command and the arguments of the container: a flag by its name without the value ("--metrics-addr"), or a program by
+	// its name without the path. All of them must be present.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
@@ -291,7 +289,7 @@ type WorkloadSignal struct {
 	// +kubebuilder:validation:items:MaxLength=64
 	// +optional
 	Arguments []string `json:"arguments,omitempty"`
-	// Names of environment variables of the container, whatever their value. All of them must be there.
+	// Names of environment variables of the container, with any value. All of them must be present.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
@@ -299,72 +297,72 @@ type WorkloadSignal struct {
 	// +kubebuilder:validation:items:MaxLength=128
 	// +optional
 	Env []string `json:"env,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
 
-// LabelValue is the value of a label, or "*" for any.
+// LabelValue is the value of a label, or "*" for any value.
 // +kubebuilder:validation:MaxLength=63
 type LabelValue string
 
-// NameSignal recognises an object by a name that belongs to the component alone.
+// NameSignal matches an object by a name that is specific to the component.
 type NameSignal struct {
-	// The name, as the signal's kind takes it.
+	// The name, in the form that the kind of signal requires.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name,omitempty"`
-	// Proof or Support; Support where it is left out.
+	// Proof or Support. Defaults to Support.
 	// +default="Support"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
 
-// NodeSignal recognises nodes. What it names must all hold.
+// NodeSignal matches nodes by all fields that are set.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.containerRuntime) || has(self.kubeletVersion) || has(self.osImage) || has(self.providerID) || has(self.labels) || has(self.annotations)",message="a node signal must say what it looks at: containerRuntime, kubeletVersion, osImage, providerID, labels or annotations"
+// +kubebuilder:validation:XValidation:rule="has(self.containerRuntime) || has(self.kubeletVersion) || has(self.osImage) || has(self.providerID) || has(self.labels) || has(self.annotations)",message="a node signal must set at least one of containerRuntime, kubeletVersion, osImage, providerID, labels and annotations"
 type NodeSignal struct {
-	// The runtime's name in status.nodeInfo.containerRuntimeVersion, before "://", for instance containerd.
+	// Name of the runtime, the part of status.nodeInfo.containerRuntimeVersion before "://", for example containerd.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	ContainerRuntime string `json:"containerRuntime,omitempty"`
-	// Regular expression (RE2) that status.nodeInfo.kubeletVersion must match, for instance "[+]k3s".
+	// Regular expression (RE2) that status.nodeInfo.kubeletVersion must match, for example "[+]k3s".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	KubeletVersion string `json:"kubeletVersion,omitempty"`
-	// Regular expression (RE2) that status.nodeInfo.osImage must match, for instance "^Talos".
+	// Regular expression (RE2) that status.nodeInfo.osImage must match, for example "^Talos".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	OSImage string `json:"osImage,omitempty"`
-	// Prefix of spec.providerID, for instance "kind://".
+	// Prefix of spec.providerID, for example "kind://".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	ProviderID string `json:"providerID,omitempty"`
-	// Labels of the node. The value "*" stands for any value.
+	// Labels of the node. The value "*" matches any value.
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
 	// +optional
 	Labels map[string]LabelValue `json:"labels,omitempty"`
-	// Names of annotations that the node carries, whatever their value.
+	// Names of annotations of the node, with any value.
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=8
 	// +kubebuilder:validation:items:MaxLength=316
 	// +optional
 	Annotations []string `json:"annotations,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
 
-// ConfigMapSignal recognises a single ConfigMap.
+// ConfigMapSignal matches a single ConfigMap.
 type ConfigMapSignal struct {
 	// Namespace of the ConfigMap.
 	// +kubebuilder:validation:MinLength=1
@@ -376,34 +374,34 @@ type ConfigMapSignal struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +required
 	Name string `json:"name,omitempty"`
-	// Text that one of the ConfigMap's values must contain; where it is left out, that the ConfigMap exists is enough.
+	// Text that one of the values of the ConfigMap must contain. If unset, it is sufficient that the ConfigMap exists.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Contains string `json:"contains,omitempty"`
-	// Proof or Support; Support where it is left out.
+	// Proof or Support. Defaults to Support.
 	// +default="Support"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
 
-// APIServerSignal recognises the API server of the cluster.
+// APIServerSignal matches the API server of the cluster.
 type APIServerSignal struct {
-	// Regular expression (RE2) that the version must match, for instance "[+]k3s".
+	// Regular expression (RE2) that the version must match, for example "[+]k3s".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	Version string `json:"version,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	// +default="Proof"
 	// +optional
 	Role Role `json:"role,omitempty"`
 }
 
-// VersionOrigin is a place that tells a version.
+// VersionOrigin is the origin of a version.
 // +kubebuilder:validation:Enum=ImageTag;VersionLabel;ChartLabel;APIServer;ContainerRuntime;Kubelet;OSImage;NodeLabel;WorkloadLabel;CRDAnnotation;ConfigMap;Expression;None
 type VersionOrigin string
 
-// The places that tell a version.
+// The origins of a version.
 const (
 	// VersionFromImageTag is the tag of the image that the signal matched.
 	VersionFromImageTag VersionOrigin = "ImageTag"
@@ -425,58 +423,58 @@ const (
 	VersionFromNodeLabel VersionOrigin = "NodeLabel"
 	// VersionFromCRDAnnotation is the value of an annotation of a CustomResourceDefinition that a signal names.
 	VersionFromCRDAnnotation VersionOrigin = "CRDAnnotation"
-	// VersionFromConfigMap is the text of the ConfigMap that a signal names, for a pattern to pick the version out of.
+	// VersionFromConfigMap is the text of the ConfigMap that a signal names. It requires a pattern.
 	VersionFromConfigMap VersionOrigin = "ConfigMap"
-	// VersionFromNone says that nothing in a cluster tells the version, and that what looks like one is another's.
+	// VersionFromNone means that the version cannot be determined, although the image tag or a label looks like one.
 	VersionFromNone VersionOrigin = "None"
 	// VersionFromExpression is the value of a CEL expression over one of the component's own resources.
 	VersionFromExpression VersionOrigin = "Expression"
 )
 
-// VersionSource is one place to look for the version.
+// VersionSource is one source of a version.
 //
-// +kubebuilder:validation:XValidation:rule="(self.from in ['NodeLabel', 'WorkloadLabel']) == has(self.label)",message="'label' goes with 'from: NodeLabel' and 'from: WorkloadLabel', and they need one"
-// +kubebuilder:validation:XValidation:rule="(self.from == 'CRDAnnotation') == has(self.annotation)",message="'annotation' goes with 'from: CRDAnnotation', and it needs one"
-// +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'from: ConfigMap' needs a pattern that picks the version out of the text"
-// +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.match) && !has(self.expression)",message="'resource', 'match' and 'expression' go with 'from: Expression', and it needs 'resource' and 'expression'"
+// +kubebuilder:validation:XValidation:rule="(self.from in ['NodeLabel', 'WorkloadLabel']) == has(self.label)",message="'label' is required with 'from: NodeLabel' and 'from: WorkloadLabel', and not allowed otherwise"
+// +kubebuilder:validation:XValidation:rule="(self.from == 'CRDAnnotation') == has(self.annotation)",message="'annotation' is required with 'from: CRDAnnotation', and not allowed otherwise"
+// +kubebuilder:validation:XValidation:rule="self.from != 'ConfigMap' || has(self.pattern)",message="'pattern' is required with 'from: ConfigMap', to extract the version from the text"
+// +kubebuilder:validation:XValidation:rule="self.from == 'Expression' ? has(self.resource) && has(self.expression) : !has(self.resource) && !has(self.match) && !has(self.expression)",message="'from: Expression' requires 'resource' and 'expression'; with another origin, remove 'resource', 'match' and 'expression'"
 type VersionSource struct {
-	// The place.
+	// The origin of the version.
 	// +required
 	From VersionOrigin `json:"from,omitempty"`
-	// Regular expression (RE2) that picks the version out of what the place says: its first group, or all that it matches.
-	// Where it is left out, the first thing that looks like a version.
+	// Regular expression (RE2) that extracts the version: its first group, or the whole match. If unset, the first text that looks like
+	// a version is used.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Pattern string `json:"pattern,omitempty"`
-	// Name of the node's or workload's label.
+	// Name of the label of the node or workload.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=316
 	// +optional
 	Label string `json:"label,omitempty"`
-	// Name of the CustomResourceDefinition's annotation.
+	// Name of the annotation of the CustomResourceDefinition.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=316
 	// +optional
 	Annotation string `json:"annotation,omitempty"`
-	// The resource whose objects the expression is about.
+	// The resource that the expression is evaluated on.
 	// +optional
 	Resource *ResourceReference `json:"resource,omitempty"`
-	// CEL expression that is true of the objects to look at; all of them where it is left out.
+	// CEL expression that selects objects: it is true for the objects to evaluate. If unset, all objects are selected.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Match string `json:"match,omitempty"`
-	// CEL expression over one object that yields the version as a string; an empty one says nothing. Where objects yield
-	// different versions, there is none.
+	// CEL expression that is evaluated on each object and yields the version as a string, or an empty string. If the objects yield
+	// different versions, the version could not be determined.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Expression string `json:"expression,omitempty"`
 }
 
-// HealthRules decide the health beside the rollout of the workloads.
+// HealthRules determine the health of a component, in addition to the rollouts of its workloads.
 type HealthRules struct {
-	// The rules; the component is Degraded when one does not hold. A rule whose resource the cluster does not serve says nothing.
+	// The rules. The component is Degraded if one is not satisfied. Rules over resources that the cluster does not serve are ignored.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -485,7 +483,7 @@ type HealthRules struct {
 	Rules []HealthRule `json:"rules,omitempty"`
 }
 
-// HealthRule is one rule over the component's own resources.
+// HealthRule is a rule over the component's own resources.
 type HealthRule struct {
 	// Name of the rule, unique within the definition.
 	// +required
@@ -494,14 +492,14 @@ type HealthRule struct {
 	Rule `json:",inline"`
 }
 
-// NamedCheck is a check over what the component manages, which a requirement can ask for by name.
+// NamedCheck is a rule over the resources that the component manages. A requirement refers to it by name.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.minPercentFrom) || !has(self.minPercent) && !has(self.listExpression) && (!has(self.require) || self.require == 'All')",message="'minPercentFrom' takes the place of 'minPercent', and goes with 'expression' and 'require: All'"
+// +kubebuilder:validation:XValidation:rule="!has(self.minPercentFrom) || !has(self.minPercent) && !has(self.listExpression) && (!has(self.require) || self.require == 'All')",message="'minPercentFrom' replaces 'minPercent', and requires 'expression' and 'require: All'"
 type NamedCheck struct {
 	// Name of the check, unique within the definition.
 	// +required
 	Name Name `json:"name,omitempty"`
-	// What the check asks for.
+	// What the check requires.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Description string `json:"description,omitempty"`
@@ -511,7 +509,7 @@ type NamedCheck struct {
 	// +kubebuilder:validation:MaxItems=8
 	// +optional
 	Parameters []CheckParameter `json:"parameters,omitempty"`
-	// Name of the Integer parameter that holds the share of the objects, in percent, that must satisfy expression.
+	// Name of the Integer parameter with the percentage of objects that must satisfy expression.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
@@ -520,7 +518,7 @@ type NamedCheck struct {
 	Rule `json:",inline"`
 }
 
-// ParameterType is the type that a parameter has in CEL.
+// ParameterType is the CEL type of a parameter.
 // +kubebuilder:validation:Enum=String;Integer;Duration
 type ParameterType string
 
@@ -528,7 +526,7 @@ type ParameterType string
 const (
 	// ParameterString is text.
 	ParameterString ParameterType = "String"
-	// ParameterInteger is a whole number.
+	// ParameterInteger is an integer.
 	ParameterInteger ParameterType = "Integer"
 	// ParameterDuration is a duration such as 24h or 90m.
 	ParameterDuration ParameterType = "Duration"
@@ -542,44 +540,44 @@ type CheckParameter struct {
 	// +kubebuilder:validation:Pattern=`^[a-z][a-zA-Z0-9]*$`
 	// +required
 	Name string `json:"name,omitempty"`
-	// Its type in CEL.
+	// CEL type of the parameter.
 	// +default="String"
 	// +optional
 	Type ParameterType `json:"type,omitempty"`
-	// Its value where a requirement sets none. Without a default a requirement must set one.
+	// Default value. Without a default, a requirement must set the parameter.
 	// +optional
 	Default *ParameterValue `json:"default,omitempty"`
-	// What it means.
+	// Meaning of the parameter.
 	// +kubebuilder:validation:MaxLength=256
 	// +optional
 	Description string `json:"description,omitempty"`
 }
 
-// Remediation says what to do when the component is missing or degraded.
+// Remediation describes what to do if the component is missing or degraded.
 type Remediation struct {
-	// How it is installed, in a line.
+	// How to install the component, in one line.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Install string `json:"install,omitempty"`
-	// Where its documentation is.
+	// Address of its documentation.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Docs string `json:"docs,omitempty"`
-	// What to look at first when it is degraded.
+	// Command or hint to start with if the component is degraded.
 	// +kubebuilder:validation:MaxLength=512
 	// +optional
 	Degraded string `json:"degraded,omitempty"`
 }
 
-// PlatformComponentStatus says whether the definition is in use.
+// PlatformComponentStatus reports whether the definition is in use.
 type PlatformComponentStatus struct {
-	// The generation that this status is about.
+	// The generation that was last compiled.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
-	// Installations found by it.
+	// Number of installations in the cluster.
 	// +optional
 	Installations int32 `json:"installations"`
-	// Accepted says whether the definition is in use; Ready and Stalled follow kstatus.
+	// Accepted reports whether the definition is in use. Ready and Stalled follow kstatus.
 	// +listType=map
 	// +listMapKey=type
 	// +optional

@@ -4,19 +4,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// PlatformProfile declares which layers of the cloud-native ecosystem a cluster must have. Its status says what
-// holds and what does not, which component and version was found, in which health and on what evidence.
+// PlatformProfile declares which layers of the cloud-native ecosystem a cluster must have. Its status reports which requirements are
+// satisfied, and the component, version, health and evidence found for each.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=pprofile,categories=platform
-// +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement holds: True, False, or Unknown where the operator could not look."
-// +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Required requirements that hold, of all that are Required."
-// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="The layers that fail or cannot be judged."
+// +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement is satisfied: True, False, or Unknown if something is unreadable."
+// +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Satisfied Required requirements out of all Required requirements."
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="Layers that fail or are Unknown."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the present generation was evaluated."
+// +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the current generation has been evaluated."
 // +kubebuilder:printcolumn:name="Suspended",type=boolean,priority=1,JSONPath=`.spec.suspend`
-// +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangeTime`,description="When an evaluation last found something different."
+// +kubebuilder:printcolumn:name="Changed",type=date,priority=1,JSONPath=`.status.lastChangeTime`,description="When an evaluation last changed the status."
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Conformant")].message`
 type PlatformProfile struct {
 	metav1.TypeMeta `json:",inline"`
@@ -26,7 +26,7 @@ type PlatformProfile struct {
 	// What the cluster must have.
 	// +required
 	Spec PlatformProfileSpec `json:"spec,omitzero"`
-	// What was found. Written by the operator alone.
+	// The result of the last evaluation. Only the operator writes it.
 	// +optional
 	Status PlatformProfileStatus `json:"status,omitempty"`
 }
@@ -40,13 +40,13 @@ type PlatformProfileList struct {
 	Items           []PlatformProfile `json:"items"`
 }
 
-// UndeclaredPolicy says what happens with components that are installed and that no requirement mentions.
+// UndeclaredPolicy is the policy for undeclared components: components that are installed but not declared by any requirement.
 // +kubebuilder:validation:Enum=Ignore;Report;Forbid
 type UndeclaredPolicy string
 
-// The policies for components that no requirement mentions.
+// The policies for undeclared components.
 const (
-	// UndeclaredIgnore says nothing of them.
+	// UndeclaredIgnore ignores them.
 	UndeclaredIgnore UndeclaredPolicy = "Ignore"
 	// UndeclaredReport lists them in status.undeclared.
 	UndeclaredReport UndeclaredPolicy = "Report"
@@ -54,38 +54,37 @@ const (
 	UndeclaredForbid UndeclaredPolicy = "Forbid"
 )
 
-// PlatformProfileSpec is the declaration: named layers of requirements, and how to judge them.
+// PlatformProfileSpec declares named layers of requirements, and how to evaluate them.
 //
-// The number of requirements is bounded so that the status, which says something of each, stays far below the size that
-// the API server stores.
+// The number of requirements is bounded, so that the status stays far below the size limit of the API server.
 //
-// +kubebuilder:validation:XValidation:rule="self.layers.map(l, l.requirements.size()).sum() <= 256",message="a profile holds at most 256 requirements: split it into several profiles"
+// +kubebuilder:validation:XValidation:rule="self.layers.map(l, l.requirements.size()).sum() <= 256",message="a profile can contain at most 256 requirements: split it into several profiles"
 type PlatformProfileSpec struct {
-	// Stops the evaluation. The status keeps what was found last, and the Ready condition says since when it is suspended.
+	// Suspends the evaluation. The status keeps the last verdicts, and the Ready condition has the reason Suspended.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 
-	// How often to evaluate even if nothing changed, for instance 10m or 1h30m. A safety net: changes in the cluster are
-	// evaluated when they happen.
+	// How often to evaluate even if nothing changed, for example 10m or 1h30m. This is a safety net: changes in the cluster are evaluated
+	// when they happen.
 	// +default="10m"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('10s') && duration(self) <= duration('24h')",message="interval must be between 10s and 24h: it is a safety net, changes are evaluated when they happen"
 	// +optional
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
-	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody, for instance 5m. Verdicts change at once.
+	// How long a Required requirement may fail before Conformant changes from True to False, for example 5m. It avoids alerts during
+	// rolling updates. Verdicts change at once.
 	// +default="0s"
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s') && duration(self) <= duration('24h')",message="gracePeriod must be between 0s and 24h"
 	// +optional
 	GracePeriod *metav1.Duration `json:"gracePeriod,omitempty"`
 
-	// What to do about components that are installed and that no requirement mentions: Ignore them, Report them in
-	// status.undeclared, or Forbid them, which makes the profile non-conformant.
+	// What to do about components that are installed but not declared by any requirement: Ignore them, Report them in status.undeclared,
+	// or Forbid them, which makes the profile non-conformant.
 	// +default="Ignore"
 	// +optional
 	Undeclared UndeclaredPolicy `json:"undeclared,omitempty"`
 
-	// The layers, each with its requirements. Layer names are unique; each gets a condition of its own.
+	// The layers, each with its requirements and its own condition. Layer names are unique.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -96,15 +95,15 @@ type PlatformProfileSpec struct {
 
 // Layer is a named group of requirements.
 type Layer struct {
-	// Name of the layer, for instance network or storage. It names the layer's condition: "network" is reported by the
-	// condition NetworkConformant.
+	// Name of the layer, for example network or storage. The condition of a layer is named after it: NetworkConformant is the condition
+	// of "network".
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=48
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9]*(-[a-z0-9]+)*$')",message="a layer's name must be lower case letters, digits and single dashes, and begin with a letter, for example 'service-mesh'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-z0-9]*(-[a-z0-9]+)*$')",message="a layer's name must consist of lower case letters, digits and single dashes, and begin with a letter, for example 'service-mesh'"
 	// +required
 	Name string `json:"name,omitempty"`
 
-	// What the layer must have. Names are unique within the layer.
+	// Requirements of the layer. Names are unique within the layer.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -113,7 +112,7 @@ type Layer struct {
 	Requirements []Requirement `json:"requirements,omitempty"`
 }
 
-// Severity says whether a failing requirement makes the profile non-conformant.
+// Severity determines whether a failing requirement makes the profile non-conformant.
 // +kubebuilder:validation:Enum=Required;Recommended
 type Severity string
 
@@ -121,46 +120,45 @@ type Severity string
 const (
 	// SeverityRequired makes the profile non-conformant when the requirement fails.
 	SeverityRequired Severity = "Required"
-	// SeverityRecommended reports a failure and leaves the profile conformant.
+	// SeverityRecommended reports a failure, but the profile stays conformant.
 	SeverityRecommended Severity = "Recommended"
 )
 
-// Presence says whether what a requirement names must be there or must not.
+// Presence determines whether a component must be installed or must not be installed.
 // +kubebuilder:validation:Enum=Present;Absent
 type Presence string
 
-// The ways a requirement can ask for a component.
+// The values of Presence.
 const (
-	// PresencePresent asks for at least one installation.
+	// PresencePresent requires at least one installation.
 	PresencePresent Presence = "Present"
-	// PresenceAbsent asks for none.
+	// PresenceAbsent requires that there is no installation.
 	PresenceAbsent Presence = "Absent"
 )
 
-// HealthRequirement is the least health that satisfies a requirement.
+// HealthRequirement is the minimum health that satisfies a requirement.
 // +kubebuilder:validation:Enum=Healthy;Any
 type HealthRequirement string
 
-// The least health that can be asked for.
+// The values of HealthRequirement.
 const (
-	// RequireHealthy asks for an installation that works, or that is being rolled out.
+	// RequireHealthy requires an installation that is Healthy or Progressing.
 	RequireHealthy HealthRequirement = "Healthy"
-	// RequireAnyHealth asks for an installation, whatever its health.
+	// RequireAnyHealth requires an installation of any health.
 	RequireAnyHealth HealthRequirement = "Any"
 )
 
-// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation
-// says what is asked for.
+// Requirement is one line of a profile. Its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation must be set.
 //
-// +kubebuilder:validation:XValidation:rule="(has(self.capability) ? 1 : 0) + (has(self.anyOf) ? 1 : 0) + (has(self.rule) ? 1 : 0) + (has(self.attestation) ? 1 : 0) == 1",message="a requirement must say what it asks for by exactly one of 'capability', 'anyOf', 'rule' and 'attestation': keep one of them and remove or split off the others"
+// +kubebuilder:validation:XValidation:rule="(has(self.capability) ? 1 : 0) + (has(self.anyOf) ? 1 : 0) + (has(self.rule) ? 1 : 0) + (has(self.attestation) ? 1 : 0) == 1",message="a requirement must set exactly one of 'capability', 'anyOf', 'rule' and 'attestation': keep one of them, and move the others to requirements of their own"
 // +kubebuilder:validation:XValidation:rule="!(has(self.rule) || has(self.attestation)) || !(has(self.presence) || has(self.exclusive) || has(self.health) || has(self.checks))",message="'presence', 'exclusive', 'health' and 'checks' belong to 'capability' and 'anyOf': remove them from a requirement that uses 'rule' or 'attestation'"
-// +kubebuilder:validation:XValidation:rule="!has(self.presence) || self.presence == 'Present' || !(has(self.exclusive) && self.exclusive || has(self.checks))",message="'exclusive' and 'checks' make no sense with 'presence: Absent': remove them, or ask for 'presence: Present'"
-// +kubebuilder:validation:XValidation:rule="!has(self.checks) || has(self.anyOf)",message="'checks' are offered by a component: name the component under 'anyOf'"
+// +kubebuilder:validation:XValidation:rule="!has(self.presence) || self.presence == 'Present' || !(has(self.exclusive) && self.exclusive || has(self.checks))",message="'exclusive' and 'checks' cannot be combined with 'presence: Absent': remove them, or use 'presence: Present'"
+// +kubebuilder:validation:XValidation:rule="!has(self.checks) || has(self.anyOf)",message="'checks' belong to a component: name the component under 'anyOf'"
 type Requirement struct {
 	// Name of the requirement, unique within its layer.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a requirement's name must be lower case letters, digits, dashes and dots, and begin and end with a letter or digit, for example 'runtime-security'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a requirement's name must consist of lower case letters, digits, dashes and dots, and begin and end with a letter or digit, for example 'runtime-security'"
 	// +required
 	Name string `json:"name,omitempty"`
 
@@ -169,13 +167,13 @@ type Requirement struct {
 	// +optional
 	Severity Severity `json:"severity,omitempty"`
 
-	// Asks for any component that provides this capability, for instance cni, ingress or backup.
+	// Requires any component that provides this capability, for example cni, ingress or backup.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Capability string `json:"capability,omitempty"`
 
-	// Asks for one of these components, each with a version range of its own.
+	// Requires one of these components, each with its own version range.
 	// +listType=map
 	// +listMapKey=component
 	// +kubebuilder:validation:MinItems=1
@@ -183,28 +181,28 @@ type Requirement struct {
 	// +optional
 	AnyOf []ComponentChoice `json:"anyOf,omitempty"`
 
-	// Asks that a rule holds over the objects of a resource.
+	// Requires that the objects of a resource satisfy a rule.
 	// +optional
 	Rule *Rule `json:"rule,omitempty"`
 
-	// States that somebody vouches for what cannot be seen in the cluster.
+	// Attests something that the operator cannot evaluate in the cluster.
 	// +optional
 	Attestation *Attestation `json:"attestation,omitempty"`
 
-	// Present asks for at least one installation, Absent for none. Present where it is left out.
+	// Present requires at least one installation, Absent requires none. Defaults to Present.
 	// +optional
 	Presence Presence `json:"presence,omitempty"`
 
-	// Makes it a Conflict when more than one implementation is found: more than one of the components that are asked for,
-	// or of those that provide what all of them provide.
+	// Makes the verdict Conflict if more than one implementation is installed: more than one of the named components, or of the
+	// components that provide a capability which all named components share.
 	// +optional
 	Exclusive bool `json:"exclusive,omitempty"`
 
-	// The least health that satisfies: Healthy (a rollout in progress still counts) or Any. Healthy where it is left out.
+	// The minimum health: Healthy (which includes a rollout in progress) or Any. Defaults to Healthy.
 	// +optional
 	Health HealthRequirement `json:"health,omitempty"`
 
-	// Named checks that the component's definition offers over what the component manages, for instance backup-recent.
+	// Named checks of the component's definition that must be satisfied, for example backup-recent.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -213,24 +211,24 @@ type Requirement struct {
 	Checks []CheckReference `json:"checks,omitempty"`
 }
 
-// ComponentChoice is one component that would do, with the versions of it that would.
+// ComponentChoice is a component that satisfies the requirement, with a version range.
 type ComponentChoice struct {
-	// Name of a PlatformComponent, built in or applied to the cluster, for instance cilium.
+	// Name of a PlatformComponent, built-in or in the cluster, for example cilium.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +required
 	Component string `json:"component,omitempty"`
 
-	// Version range, for instance ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
-	// that must all hold; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
+	// Version range, for example ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
+	// that must all be true; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
 	// ^1.2 (1.2 and later below 2), "1.2 - 1.4" (both included), or a version with x or * for any number. A pre-release is
-	// compared by its order: 1.17.0-rc.1 is inside >=1.16. Where it is left out every version will do.
+	// compared by its precedence: 1.17.0-rc.1 is in the range >=1.16. If unset, every version satisfies the requirement.
 	// +kubebuilder:validation:MaxLength=128
 	// +optional
 	Version string `json:"version,omitempty"`
 }
 
-// CheckReference asks for a named check of the component's definition.
+// CheckReference refers to a named check of the component's definition.
 type CheckReference struct {
 	// Name of the check in the component's definition.
 	// +kubebuilder:validation:MinLength=1
@@ -238,7 +236,7 @@ type CheckReference struct {
 	// +required
 	Name string `json:"name,omitempty"`
 
-	// Values for the check's parameters; those left out take the definition's defaults.
+	// Values of the check's parameters. Unset parameters have the defaults of the definition.
 	// +kubebuilder:validation:MaxProperties=8
 	// +optional
 	Parameters map[string]ParameterValue `json:"parameters,omitempty"`
@@ -248,28 +246,28 @@ type CheckReference struct {
 // +kubebuilder:validation:MaxLength=128
 type ParameterValue string
 
-// Attestation is somebody's word for what cannot be seen in the cluster.
+// Attestation is a statement about something that the operator cannot evaluate in the cluster.
 type Attestation struct {
-	// Who vouches for it.
+	// The person or team that makes the statement.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=128
 	// +required
 	By string `json:"by,omitempty"`
 
-	// Why it cannot be seen, and what is true instead.
+	// Why the operator cannot evaluate it, and what is the case instead.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	// +required
 	Reason string `json:"reason,omitempty"`
 
-	// Where to read more.
+	// Address of further information.
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:XValidation:rule="self == '' || self.startsWith('https://') || self.startsWith('http://')",message="url must begin with https:// or http://"
 	// +optional
 	URL string `json:"url,omitempty"`
 
-	// When the word must be given again, for instance 2030-06-30T00:00:00Z. Past it the verdict is Expired. Without it the
-	// attestation never ends.
+	// When the attestation expires, for example 2030-06-30T00:00:00Z. Afterwards the verdict is Expired. If unset, the attestation does
+	// not expire.
 	// +optional
 	Expires *metav1.Time `json:"expires,omitempty"`
 }
@@ -280,25 +278,25 @@ type Verdict string
 
 // The verdicts.
 const (
-	// VerdictSatisfied says that the requirement holds.
+	// VerdictSatisfied means that the requirement is satisfied.
 	VerdictSatisfied Verdict = "Satisfied"
-	// VerdictAttested says that somebody vouches for it.
+	// VerdictAttested means that an attestation is valid.
 	VerdictAttested Verdict = "Attested"
-	// VerdictMissing says that nothing was found that would do. What an uninstall left behind does not count.
+	// VerdictMissing means that nothing that satisfies the requirement is installed. Leftovers of an uninstall do not count.
 	VerdictMissing Verdict = "Missing"
-	// VerdictDegraded says that it is installed and does not work as it should.
+	// VerdictDegraded means that the component is installed and its health is Degraded.
 	VerdictDegraded Verdict = "Degraded"
-	// VerdictVersionMismatch says that it is installed in a version outside the range.
+	// VerdictVersionMismatch means that the installed version is outside the range.
 	VerdictVersionMismatch Verdict = "VersionMismatch"
-	// VerdictCheckFailed says that a check does not hold.
+	// VerdictCheckFailed means that a rule or a check is not satisfied.
 	VerdictCheckFailed Verdict = "CheckFailed"
-	// VerdictConflict says that more than one implementation was found where one is allowed.
+	// VerdictConflict means that more than one implementation is installed, but only one is allowed.
 	VerdictConflict Verdict = "Conflict"
-	// VerdictForbidden says that something was found that must not be there.
+	// VerdictForbidden means that a component is installed that must not be.
 	VerdictForbidden Verdict = "Forbidden"
-	// VerdictExpired says that an attestation is out of date.
+	// VerdictExpired means that an attestation has expired.
 	VerdictExpired Verdict = "Expired"
-	// VerdictUnknown says that the operator could not look, or that what it saw does not tell.
+	// VerdictUnknown means that the requirement could not be evaluated, for example because a resource is unreadable.
 	VerdictUnknown Verdict = "Unknown"
 )
 
@@ -306,41 +304,41 @@ const (
 // +kubebuilder:validation:Enum=Healthy;Progressing;Degraded;NotObserved;Unknown
 type Health string
 
-// The healths of an installation.
+// The values of Health.
 const (
-	// HealthHealthy says that all of it works.
+	// HealthHealthy means that all parts are available.
 	HealthHealthy Health = "Healthy"
-	// HealthProgressing says that a rollout is under way and within its deadline.
+	// HealthProgressing means that a rollout is in progress and within its deadline.
 	HealthProgressing Health = "Progressing"
-	// HealthDegraded says that part of it does not work.
+	// HealthDegraded means that a part is not available or fails a health rule.
 	HealthDegraded Health = "Degraded"
-	// HealthNotObserved says that what was looked at holds no status, as manifests in files do.
+	// HealthNotObserved means that the objects have no status, as in manifests from files.
 	HealthNotObserved Health = "NotObserved"
-	// HealthUnknown says that what decides the health could not be looked at.
+	// HealthUnknown means that the health could not be determined, for example because a resource is unreadable.
 	HealthUnknown Health = "Unknown"
 )
 
-// The condition types of a PlatformProfile. Beside them each layer has one, named after it: NetworkConformant.
+// The condition types. In addition, each layer has a condition that is named after it, for example NetworkConformant.
 const (
-	// ConditionConformant says whether every Required requirement holds.
+	// ConditionConformant reports whether every Required requirement is satisfied.
 	ConditionConformant = "Conformant"
-	// ConditionReady says whether this generation was evaluated; it follows kstatus.
+	// ConditionReady reports whether the current generation has been evaluated. It follows kstatus.
 	ConditionReady = "Ready"
-	// ConditionReconciling is there, and True, only while a generation waits for its first evaluation.
+	// ConditionReconciling is True while a generation waits for its first evaluation, and absent otherwise.
 	ConditionReconciling = "Reconciling"
-	// ConditionStalled is there, and True, only while the spec has a mistake that no retry can mend.
+	// ConditionStalled is True while the spec has errors, and absent otherwise.
 	ConditionStalled = "Stalled"
-	// ConditionAccepted is on a PlatformComponent and says whether it is in use.
+	// ConditionAccepted reports whether a PlatformComponent is in use.
 	ConditionAccepted = "Accepted"
 )
 
-// PlatformProfileStatus is what was found.
+// PlatformProfileStatus is the result of the last evaluation.
 type PlatformProfileStatus struct {
-	// The generation of the spec that this status is about.
+	// The generation that was last evaluated.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// When an evaluation last found something different. It does not move while nothing changes.
+	// When an evaluation last changed the status.
 	// +optional
 	LastChangeTime *metav1.Time `json:"lastChangeTime,omitempty"`
 
@@ -348,11 +346,11 @@ type PlatformProfileStatus struct {
 	// +optional
 	Summary *Summary `json:"summary,omitempty"`
 
-	// Required requirements that hold, of all that are Required, for instance "17/18".
+	// Satisfied Required requirements out of all Required requirements, for example "17/18".
 	// +optional
 	Score string `json:"score,omitempty"`
 
-	// The layers that fail or cannot be judged, in words short enough for a table.
+	// The layers that fail or are Unknown, in a short text for a table column.
 	// +optional
 	Reason string `json:"reason,omitempty"`
 
@@ -361,25 +359,25 @@ type PlatformProfileStatus struct {
 	// +optional
 	Layers []LayerStatus `json:"layers,omitempty"`
 
-	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
+	// The worst diagnoses of the pods of unhealthy components. Those of Required requirements come first.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Diagnoses []Diagnosis `json:"diagnoses,omitempty"`
 
-	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	// The number of diagnoses that are omitted. "platformprofile diagnose" lists all of them.
 	// +optional
 	DiagnosesOmitted int32 `json:"diagnosesOmitted,omitempty"`
 
-	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
+	// Components that are installed but not declared by any requirement. Empty if spec.undeclared is Ignore.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=256
 	// +optional
 	Undeclared []UndeclaredComponent `json:"undeclared,omitempty"`
 
-	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
-	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend) are there only while True.
+	// Conformant reports whether every Required requirement is satisfied, and Ready whether the current generation has been evaluated.
+	// Each layer has a condition that is named after it, for example NetworkConformant. Reconciling (a generation waits for its first
+	// evaluation) and Stalled (the spec has errors) are present only while they are True.
 	// +listType=map
 	// +listMapKey=type
 	// +optional
@@ -388,17 +386,17 @@ type PlatformProfileStatus struct {
 
 // Summary counts requirements.
 type Summary struct {
-	// Requirements whose severity is Required.
+	// Number of Required requirements.
 	Required int32 `json:"required"`
-	// Required ones that hold: Satisfied or Attested.
+	// Number of Required requirements that are Satisfied or Attested.
 	Satisfied int32 `json:"satisfied"`
-	// Required ones that fail.
+	// Number of Required requirements that fail.
 	Failed int32 `json:"failed"`
-	// Required ones that could not be judged.
+	// Number of Required requirements that are Unknown.
 	Unknown int32 `json:"unknown"`
-	// Requirements whose severity is Recommended.
+	// Number of Recommended requirements.
 	Recommended int32 `json:"recommended"`
-	// Recommended ones that hold.
+	// Number of Recommended requirements that are Satisfied or Attested.
 	RecommendedSatisfied int32 `json:"recommendedSatisfied"`
 }
 
@@ -406,11 +404,11 @@ type Summary struct {
 type LayerStatus struct {
 	// Name of the layer.
 	Name string `json:"name"`
-	// The worst verdict among the layer's Required requirements; Satisfied where none fails.
+	// The worst verdict of the Required requirements of the layer; Satisfied if none fails.
 	Verdict Verdict `json:"verdict"`
-	// Requirements of the layer that hold.
+	// Number of requirements of the layer that are Satisfied or Attested.
 	Satisfied int32 `json:"satisfied"`
-	// Requirements of the layer.
+	// Number of requirements of the layer.
 	Total int32 `json:"total"`
 	// The requirements in the order of the spec.
 	// +listType=atomic
@@ -422,45 +420,45 @@ type LayerStatus struct {
 type RequirementStatus struct {
 	// Name of the requirement.
 	Name string `json:"name"`
-	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
+	// The outcome. The requirement is satisfied if the verdict is Satisfied or Attested, and fails if it is neither of them nor Unknown.
 	Verdict Verdict `json:"verdict"`
-	// Severity of the requirement where it is Recommended; absent where it is Required.
+	// Recommended, or absent if the requirement is Required.
 	// +optional
 	Severity Severity `json:"severity,omitempty"`
 	// The component that the verdict is about.
 	// +optional
 	Component string `json:"component,omitempty"`
-	// Its version, without a leading v; empty where nothing tells.
+	// Version of the component without a leading v; empty if it could not be determined.
 	// +optional
 	Version string `json:"version,omitempty"`
-	// Its health.
+	// Health of the component.
 	// +optional
 	Health Health `json:"health,omitempty"`
-	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
+	// Namespace of the installation; empty if it belongs to nodes or to the whole cluster.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
-	// What was found, where, since when, and what is wrong with it; absent where a healthy component satisfies the requirement, of
-	// which component, version and namespace say it all.
+	// What was found, where, and what is wrong with it. Absent if a healthy component satisfies the requirement, because the other
+	// fields describe it.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// What to do about it; empty while the requirement holds.
+	// What to do if the requirement is not satisfied.
 	// +optional
 	Remediation string `json:"remediation,omitempty"`
-	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
-	// for instance the objects that fail a rule.
+	// The objects that the verdict is based on: one if the requirement is satisfied, otherwise the most relevant few, for example the
+	// objects that fail a rule.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
 	// +optional
 	Evidence []Evidence `json:"evidence,omitempty"`
-	// When the verdict last changed; absent while a requirement holds since it was first evaluated.
+	// When the verdict last changed. Absent if the requirement has been satisfied since its first evaluation.
 	// +optional
 	LastTransitionTime *metav1.Time `json:"lastTransitionTime,omitempty"`
-	// Since when the requirement does not hold, whatever the verdict was in between.
+	// Since when the requirement has not been satisfied, even if the verdict changed in the meantime.
 	// +optional
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
 }
 
-// Evidence is a live object, with the signal of a definition that it matched or what is wrong with it.
+// Evidence is an object of the cluster that a verdict is based on.
 type Evidence struct {
 	// API version of the object.
 	APIVersion string `json:"apiVersion"`
@@ -471,31 +469,31 @@ type Evidence struct {
 	Namespace string `json:"namespace,omitempty"`
 	// Name of the object.
 	Name string `json:"name"`
-	// What matched, for instance "image quay.io/cilium/cilium:v1.18.2", or why the object fails a rule.
+	// The signal that matched, for example "image quay.io/cilium/cilium:v1.18.2", or why the object fails a rule.
 	// +optional
 	Signal string `json:"signal,omitempty"`
 }
 
-// Diagnosis is what is wrong with a pod of a workload.
+// Diagnosis describes what is wrong with a pod of a workload.
 type Diagnosis struct {
 	// The workload that the pod belongs to.
 	Workload WorkloadReference `json:"workload"`
 	// Name of the pod.
 	// +optional
 	Pod string `json:"pod,omitempty"`
-	// Name of the container, where the symptom is one of a container.
+	// Name of the container, if the symptom is that of a container.
 	// +optional
 	Container string `json:"container,omitempty"`
-	// The symptom, for instance CrashLoop or VolumeClaimUnbound.
+	// The symptom, for example CrashLoop or VolumeClaimUnbound.
 	Symptom string `json:"symptom"`
 	// What the symptom means.
 	// +optional
 	Meaning string `json:"meaning,omitempty"`
-	// What may cause it, the likeliest first.
+	// Likely causes, the likeliest first.
 	// +listType=atomic
 	// +optional
 	LikelyCauses []string `json:"likelyCauses,omitempty"`
-	// Commands that show it, with the names filled in.
+	// Commands for further investigation.
 	// +listType=atomic
 	// +optional
 	Commands []string `json:"commands,omitempty"`
@@ -503,7 +501,7 @@ type Diagnosis struct {
 
 // WorkloadReference names a workload.
 type WorkloadReference struct {
-	// Kind of the workload, for instance Deployment.
+	// Kind of the workload, for example Deployment.
 	Kind string `json:"kind"`
 	// Namespace of the workload.
 	// +optional
@@ -512,11 +510,11 @@ type WorkloadReference struct {
 	Name string `json:"name"`
 }
 
-// UndeclaredComponent is a component that is installed and that no requirement mentions.
+// UndeclaredComponent is a component that is installed but not declared by any requirement.
 type UndeclaredComponent struct {
 	// Name of the component.
 	Component string `json:"component"`
-	// Version found; empty where nothing tells.
+	// Version of the component; empty if it could not be determined.
 	// +optional
 	Version string `json:"version,omitempty"`
 	// Namespace of the installation.

@@ -9,10 +9,10 @@ import (
 // GroupVersion is the API group and version of both kinds.
 var GroupVersion = schema.GroupVersion{Group: "platformprofile.dev", Version: "v1alpha1"}
 
-// SchemeGroupVersion is GroupVersion under the name that generated apply configurations look for.
+// SchemeGroupVersion is GroupVersion under the name that the generated apply configurations use.
 var SchemeGroupVersion = GroupVersion
 
-// AddToScheme registers both kinds with a scheme, so that clients can read and write them.
+// AddToScheme registers both kinds with a scheme.
 func AddToScheme(scheme *runtime.Scheme) error {
 	scheme.AddKnownTypes(GroupVersion,
 		&PlatformProfile{}, &PlatformProfileList{},

@@ -1,55 +1,55 @@
 package v1alpha1
 
-// Quantifier says how many of the objects that a rule is about must satisfy it.
+// Quantifier determines how many of the selected objects must satisfy a rule.
 // +kubebuilder:validation:Enum=All;Any;ExactlyOne
 type Quantifier string
 
 // The quantifiers of a rule.
 const (
-	// RequireAll asks every object to satisfy the rule.
+	// RequireAll requires that every object satisfies the rule.
 	RequireAll Quantifier = "All"
-	// RequireAny asks at least one object to satisfy the rule.
+	// RequireAny requires that at least one object satisfies the rule.
 	RequireAny Quantifier = "Any"
-	// RequireExactlyOne asks one object, and no other, to satisfy the rule.
+	// RequireExactlyOne requires that exactly one object satisfies the rule.
 	RequireExactlyOne Quantifier = "ExactlyOne"
 )
 
-// EmptyPolicy says what a rule comes to when it is about no object at all.
+// EmptyPolicy is the outcome of a rule that selects no object.
 // +kubebuilder:validation:Enum=Satisfied;Failed
 type EmptyPolicy string
 
-// The outcomes of a rule that is about no object.
+// The values of EmptyPolicy.
 const (
-	// EmptySatisfied lets the rule hold.
+	// EmptySatisfied means that the rule is satisfied.
 	EmptySatisfied EmptyPolicy = "Satisfied"
-	// EmptyFailed makes the rule fail.
+	// EmptyFailed means that the rule fails.
 	EmptyFailed EmptyPolicy = "Failed"
 )
 
-// Rule is a predicate over the objects of a resource, in the Kubernetes dialect of CEL. It is evaluated on one object at a time,
-// when the object arrives or changes.
+// Rule is a predicate over the objects of a resource, in Kubernetes CEL. It is evaluated on each object when the object is added or
+// changes.
 //
-// Expressions see these variables: object, the object; related.NAME, the objects of a further resource; variables.NAME, a
-// variable of the rule; now, the time. The checks of a PlatformComponent see params.NAME, version and versionFrom as well.
+// Expressions can use these variables: object, the object; related.NAME, the objects of a related resource; variables.NAME, a variable
+// of the rule; now, the current time. Checks of a PlatformComponent can also use params.NAME, version and versionFrom.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.resource) != has(self.resources)",message="a rule must name the objects that it is about by exactly one of 'resource' and 'resources': keep one of them"
-// +kubebuilder:validation:XValidation:rule="has(self.expression) != has(self.listExpression)",message="a rule must hold exactly one of 'expression', which is about one object, and 'listExpression', which is about the list of all: keep one of them"
-// +kubebuilder:validation:XValidation:rule="!has(self.listExpression) || !(has(self.require) || has(self.minPercent) || has(self.whenEmpty))",message="'require', 'minPercent' and 'whenEmpty' count single objects: remove them from a rule with 'listExpression', or use 'expression'"
-// +kubebuilder:validation:XValidation:rule="!has(self.minPercent) || !has(self.require) || self.require == 'All'",message="'minPercent' is a share of all objects: remove it, or use 'require: All'"
+// +kubebuilder:validation:XValidation:rule="has(self.resource) != has(self.resources)",message="a rule must set exactly one of 'resource' and 'resources': keep one of them"
+// +kubebuilder:validation:XValidation:rule="has(self.expression) != has(self.listExpression)",message="a rule must set exactly one of 'expression', which is evaluated on each object, and 'listExpression', which is evaluated on the list of all objects: keep one of them"
+// +kubebuilder:validation:XValidation:rule="!has(self.listExpression) || !(has(self.require) || has(self.minPercent) || has(self.whenEmpty))",message="'require', 'minPercent' and 'whenEmpty' apply to 'expression': remove them from a rule with 'listExpression', or use 'expression'"
+// +kubebuilder:validation:XValidation:rule="!has(self.minPercent) || !has(self.require) || self.require == 'All'",message="'minPercent' can only be combined with 'require: All': remove it, or use 'require: All'"
 type Rule struct {
-	// The resource whose objects the rule is about. The operator needs permission to list and watch it.
+	// The resource that the rule is evaluated on. The operator needs permission to list and watch it.
 	// +optional
 	Resource *ResourceReference `json:"resource,omitempty"`
 
-	// Several resources whose objects the rule is about, where the same is asked of several kinds. Those that the cluster does
-	// not serve are left out, as long as it serves one of them.
+	// The resources that the rule is evaluated on, if there are several. Resources that the cluster does not serve are ignored, as long
+	// as it serves one of them.
 	// +listType=atomic
 	// +kubebuilder:validation:MinItems=2
 	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	Resources []ResourceReference `json:"resources,omitempty"`
 
-	// Further resources whose objects the expressions see as related.NAME: short lists, such as classes or drivers.
+	// Other resources whose objects expressions can use as related.NAME. They are for short lists, for example of classes or drivers.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -57,15 +57,15 @@ type Rule struct {
 	// +optional
 	Related []RelatedResource `json:"related,omitempty"`
 
-	// CEL expression that is true of the objects that the rule is about. It sees what expression sees, but for the variables of a
-	// rule with listExpression. Where it is left out the rule is about every object of the resource.
+	// CEL expression that selects objects: it is true for the objects that the rule applies to. It can use the same variables as
+	// expression, except variables.NAME in a rule with listExpression. If unset, the rule applies to every object.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Match string `json:"match,omitempty"`
 
-	// Named expressions that the other ones see as variables.NAME. Each sees those before it. One that does not mention object is
-	// evaluated once for all objects.
+	// Named expressions that other expressions can use as variables.NAME. Each can use the ones before it. A variable that does not use
+	// object is evaluated once for all objects.
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MinItems=1
@@ -73,44 +73,42 @@ type Rule struct {
 	// +optional
 	Variables []Variable `json:"variables,omitempty"`
 
-	// CEL expression that is true of an object that satisfies the rule.
+	// CEL expression that is true for an object that satisfies the rule.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	Expression string `json:"expression,omitempty"`
 
-	// CEL expression over objects, the list of all objects that the rule is about, sorted by namespace and name; it is true when the
-	// rule holds. It is for aggregates over short lists. The variables and messageExpression of such a rule see objects too.
+	// CEL expression that is true if the rule is satisfied. It uses objects, the list of all selected objects, sorted by namespace and
+	// name, and is for aggregates over short lists. variables and messageExpression of such a rule can use objects too.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
 	ListExpression string `json:"listExpression,omitempty"`
 
-	// How many of the objects must satisfy expression: All, Any (at least one) or ExactlyOne. All where it is left out.
+	// How many of the objects must satisfy expression: All, Any (at least one) or ExactlyOne. Defaults to All.
 	// +optional
 	Require Quantifier `json:"require,omitempty"`
 
-	// The share of the objects, in percent, that must satisfy expression, where All is too much to ask.
+	// The percentage of objects that must satisfy expression, if not all of them must.
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100
 	// +optional
 	MinPercent int32 `json:"minPercent,omitempty"`
 
-	// What the rule comes to when it is about no object: Satisfied or Failed. Where it is left out, Satisfied with require: All
-	// and Failed otherwise.
+	// The outcome if there is no object: Satisfied or Failed. Defaults to Satisfied with require: All, and to Failed otherwise.
 	// +optional
 	WhenEmpty EmptyPolicy `json:"whenEmpty,omitempty"`
 
-	// In a profile: what the rule asks for, in words. In a PlatformComponent: what is wrong when the rule fails, in words that hold for
-	// any object.
+	// In a profile: what the rule requires. In a PlatformComponent: what is wrong if the rule fails, in words that apply to any object.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	// +required
 	Message string `json:"message,omitempty"`
 
-	// CEL expression that yields what is wrong with one failing object, for instance the reason that its status gives. The object's
-	// namespace and name are put in front, unless the text holds them already. Where it fails or yields an empty text, the object is
-	// named alone.
+	// CEL expression that yields what is wrong with one failing object, for example the reason in its status. The namespace and name of
+	// the object are prepended, unless the text contains them. If the expression fails or yields an empty string, the message contains
+	// only the namespace and name.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +optional
@@ -119,26 +117,25 @@ type Rule struct {
 
 // Variable is a named expression of a rule.
 type Variable struct {
-	// Name of the variable: expressions see it as variables.NAME.
+	// Name of the variable. Expressions use it as variables.NAME.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-zA-Z0-9]*$')",message="a variable's name must begin with a lower case letter and hold letters and digits alone, for example 'readyNodes'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-zA-Z0-9]*$')",message="a variable's name must begin with a lower case letter and contain only letters and digits, for example 'readyNodes'"
 	// +required
 	Name string `json:"name,omitempty"`
-	// CEL expression for its value, of any type.
+	// CEL expression for the value, of any type.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=4096
 	// +required
 	Expression string `json:"expression,omitempty"`
 }
 
-// RelatedResource is a further resource that a rule sees, beside those that it is about.
+// RelatedResource is a resource whose objects a rule uses in addition to the selected ones.
 type RelatedResource struct {
-	// Name under which expressions see its objects: related.NAME, a list that is empty where the cluster does not serve the
-	// resource.
+	// Name of the list. Expressions use it as related.NAME. The list is empty if the cluster does not serve the resource.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
-	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-zA-Z0-9]*$')",message="the name must begin with a lower case letter and hold letters and digits alone, for example 'storageClasses'"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z][a-zA-Z0-9]*$')",message="the name must begin with a lower case letter and contain only letters and digits, for example 'storageClasses'"
 	// +required
 	Name string `json:"name,omitempty"`
 	// The resource.
@@ -156,12 +153,12 @@ type ResourceReference struct {
 	// +optional
 	Group string `json:"group,omitempty"`
 
-	// API version; where it is left out, the version that the API server prefers.
+	// API version. Defaults to the preferred version of the API server.
 	// +kubebuilder:validation:MaxLength=63
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// Plural, lower case name of the resource, for instance storageclasses.
+	// Plural, lower case name of the resource, for example storageclasses.
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:XValidation:rule="self.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')",message="resource must be the plural, lower case name without a subresource, as 'kubectl api-resources' lists it, for example 'storageclasses'"

@@ -1,5 +1,5 @@
-// Command platformprofile discovers the platform components of a Kubernetes cluster and checks them against a PlatformProfile. Under the
-// name kubectl-platformprofile it is a plugin of kubectl.
+// Command platformprofile discovers the components of a cluster's platform, and evaluates the cluster against a PlatformProfile. Under
+// the name kubectl-platformprofile it is a kubectl plugin.
 package main
 
 import (

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -116,8 +117,8 @@ func removeCgroups(name string) {
 			}
 			return nil
 		})
-		for i := len(dirs) - 1; i >= 0; i-- {
-			_ = syscall.Rmdir(dirs[i])
+		for _, dir := range slices.Backward(dirs) {
+			_ = syscall.Rmdir(dir)
 		}
 	}
 }

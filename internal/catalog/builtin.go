@@ -4,7 +4,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -14,17 +16,17 @@ import (
 )
 
 //go:embed definitions/*.yaml
-var definitions embed.FS
+var definitionFiles embed.FS
 
-// Definitions returns the built-in definitions by name. They are the caller's to keep and not to change.
+// Definitions returns the built-in definitions by name. They must not be modified.
 var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.PlatformComponent, error) {
-	files, err := fs.Glob(definitions, "definitions/*.yaml")
+	files, err := fs.Glob(definitionFiles, "definitions/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]*v1alpha1.PlatformComponent, len(files))
+	byName := make(map[string]*v1alpha1.PlatformComponent, len(files))
 	for _, file := range files {
-		data, err := definitions.ReadFile(file)
+		data, err := definitionFiles.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
@@ -33,26 +35,21 @@ var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.PlatformComponent
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if name := strings.TrimSuffix(path.Base(file), ".yaml"); definition.Name != name {
-			return nil, fmt.Errorf("%s: the file must be named after the component, which is %q", file, definition.Name)
+			return nil, fmt.Errorf("%s: the file name must be that of the component, %q", file, definition.Name)
 		}
-		found[definition.Name] = definition
+		byName[definition.Name] = definition
 	}
-	return found, nil
+	return byName, nil
 })
 
-// Builtin returns the compiled built-in definitions, sorted by name. Their rules are compiled when they are first needed; a test
-// compiles them all.
+// Builtin returns the compiled built-in definitions, sorted by name. Their rules are compiled on first use; a test compiles all of them.
 var Builtin = sync.OnceValues(func() ([]*Component, error) {
 	definitions, err := Definitions()
 	if err != nil {
 		return nil, err
 	}
-	set := map[string]bool{}
-	for name := range definitions {
-		set[name] = true
-	}
 	components := make([]*Component, 0, len(definitions))
-	for _, name := range sortedSet(set) {
+	for _, name := range slices.Sorted(maps.Keys(definitions)) {
 		component, errs := compile(definitions[name], false)
 		if len(errs) > 0 {
 			return nil, fmt.Errorf("built-in definition %s: %w", name, errs.ToAggregate())

@@ -11,65 +11,64 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Catalog is a set of compiled definitions, indexed for matching. It never changes.
+// Catalog is a set of compiled definitions, indexed for matching. It is immutable.
 type Catalog struct {
 	components   []*Component // in the order of their names
 	names        []string
 	positions    map[string]int // of the components, by name
 	byCapability map[string][]string
 
-	// Workload signals by what they can be looked up by: the last segment of an image path, a container's name, a label, a
-	// name.
-	byImage     map[string][]*workloadSignal
-	byLabel     map[label][]*workloadSignal
-	byName      map[string][]*workloadSignal
-	byContainer map[string][]*workloadSignal
-	byNamed     map[nameKey][]*nameSignal
-	nodes       []*nodeSignal
-	apiServers  []*apiServerSignal
-	bundlers    map[string][]string // names of the components that ship a component as a part
-	byConfigMap map[string][]*configMapSignal
+	// The index of the signals. byImage has the last segment of the image path.
+	byImage          map[string][]*workloadSignal
+	byLabel          map[label][]*workloadSignal
+	byName           map[string][]*workloadSignal
+	byContainer      map[string][]*workloadSignal
+	byNameKey        map[nameKey][]*nameSignal
+	nodeSignals      []*nodeSignal
+	apiServerSignals []*apiServerSignal
+	byConfigMap      map[string][]*configMapSignal
 
-	// Names of the components that a source can prove, and of those whose health or version a rule decides, by the rule's key.
+	// Names of components, by the name of a bundled component, a source, or the key of a rule.
+	bundlers map[string][]string
 	bySource map[string][]string
 	byRule   map[string][]string
-	// instances are the rules that decide health and versions.
+
 	instances []rule.Instance
 	podHints  []v1alpha1.PodHint
 
 	invalid []invalidComponent
 }
 
-// invalidComponent is a definition that is applied to the cluster and not in use.
+// invalidComponent is an invalid definition in the cluster.
 type invalidComponent struct {
 	name         string
 	capabilities []v1alpha1.Name
 }
 
-// MarkInvalid notes a definition that cannot be used and that no other stands in for: what it defines may well be installed. It
-// must be called before the catalog is in use.
+// MarkInvalid adds an invalid definition that no other definition replaces: its component may be installed all the same. It must be called
+// before the catalog is in use.
 func (c *Catalog) MarkInvalid(name string, capabilities []v1alpha1.Name) {
 	c.invalid = append(c.invalid, invalidComponent{name, capabilities})
 }
 
-// IsInvalid tells whether a component's definition is applied to the cluster and cannot be used.
+// IsInvalid reports whether a component has only an invalid definition.
 func (c *Catalog) IsInvalid(component string) bool {
-	return slices.ContainsFunc(c.invalid, func(r invalidComponent) bool { return r.name == component })
+	return slices.ContainsFunc(c.invalid, func(i invalidComponent) bool { return i.name == component })
 }
 
-// InvalidProviders are the components whose definitions cannot be used and would provide a capability.
+// InvalidProviders returns the names of the components with invalid definitions that provide a capability, sorted.
 func (c *Catalog) InvalidProviders(capability string) []string {
 	var names []string
-	for _, r := range c.invalid {
-		if slices.Contains(r.capabilities, v1alpha1.Name(capability)) {
-			names = append(names, r.name)
+	for _, i := range c.invalid {
+		if slices.Contains(i.capabilities, v1alpha1.Name(capability)) {
+			names = append(names, i.name)
 		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// PodHints are what labels of pods tell, of all components.
+// PodHints returns the pod hints of all components.
 func (c *Catalog) PodHints() []v1alpha1.PodHint { return c.podHints }
 
 type nameKey struct {
@@ -77,8 +76,8 @@ type nameKey struct {
 	name string
 }
 
-// New indexes compiled definitions. Of two of the same name the later one counts, so that a definition applied to the
-// cluster overrides the built-in one.
+// New returns a catalog of components. The last of several with the same name wins, so that definitions in the cluster override built-in
+// ones.
 func New(components ...*Component) *Catalog {
 	c := &Catalog{
 		positions:    map[string]int{},
@@ -87,26 +86,26 @@ func New(components ...*Component) *Catalog {
 		byLabel:      map[label][]*workloadSignal{},
 		byName:       map[string][]*workloadSignal{},
 		byContainer:  map[string][]*workloadSignal{},
-		byNamed:      map[nameKey][]*nameSignal{},
+		byNameKey:    map[nameKey][]*nameSignal{},
 		byConfigMap:  map[string][]*configMapSignal{},
 		bySource:     map[string][]string{},
 		bundlers:     map[string][]string{},
 		byRule:       map[string][]string{},
 	}
-	named := make(map[string]*Component, len(components))
+	byName := make(map[string]*Component, len(components))
 	for _, component := range components {
-		named[component.Name] = component
+		byName[component.Name] = component
 	}
-	c.names = slices.Sorted(maps.Keys(named))
-	for at, name := range c.names {
-		c.components = append(c.components, named[name])
-		c.positions[name] = at
-		c.index(named[name])
+	c.names = slices.Sorted(maps.Keys(byName))
+	for i, name := range c.names {
+		c.components = append(c.components, byName[name])
+		c.positions[name] = i
+		c.indexComponent(byName[name])
 	}
 	return c
 }
 
-func (c *Catalog) index(component *Component) {
+func (c *Catalog) indexComponent(component *Component) {
 	for _, capability := range component.Capabilities {
 		c.byCapability[capability] = append(c.byCapability[capability], component.Name)
 	}
@@ -141,11 +140,11 @@ func (c *Catalog) index(component *Component) {
 	}
 	for _, signal := range component.names {
 		key := nameKey{signal.kind, signal.name}
-		c.byNamed[key] = append(c.byNamed[key], signal)
+		c.byNameKey[key] = append(c.byNameKey[key], signal)
 	}
-	c.nodes = append(c.nodes, component.nodes...)
+	c.nodeSignals = append(c.nodeSignals, component.nodes...)
 	if component.apiServer != nil {
-		c.apiServers = append(c.apiServers, component.apiServer)
+		c.apiServerSignals = append(c.apiServerSignals, component.apiServer)
 	}
 	for _, part := range component.Bundles {
 		c.bundlers[part] = append(c.bundlers[part], component.Name)
@@ -156,122 +155,121 @@ func (c *Catalog) index(component *Component) {
 	}
 }
 
-// Component returns a component by name, nil where nobody defines it.
+// Component returns a component by name; nil if it is not defined.
 func (c *Catalog) Component(name string) *Component {
-	if at, ok := c.positions[name]; ok {
-		return c.components[at]
+	if i, ok := c.positions[name]; ok {
+		return c.components[i]
 	}
 	return nil
 }
 
-// Names are the names of all components, sorted.
+// Names returns the names of all components, sorted.
 func (c *Catalog) Names() []string { return c.names }
 
-// Position is the place of a component among Names; false where nobody defines it.
+// Position returns the index of a component in Names; false if it is not defined.
 func (c *Catalog) Position(name string) (int, bool) {
-	at, ok := c.positions[name]
-	return at, ok
+	i, ok := c.positions[name]
+	return i, ok
 }
 
-// Providers are the names of the components that fill a role, sorted.
+// Providers returns the names of the components that provide a capability, sorted.
 func (c *Catalog) Providers(capability string) []string { return c.byCapability[capability] }
 
-// ConfigMap names a single ConfigMap that a definition looks at.
+// ConfigMap is a ConfigMap that a signal names.
 type ConfigMap struct{ Namespace, Name string }
 
-// ConfigMaps are the single ConfigMaps that definitions look at, sorted.
+// ConfigMaps returns the ConfigMaps that signals name, sorted.
 func (c *Catalog) ConfigMaps() []ConfigMap {
-	var found []ConfigMap
+	var configMaps []ConfigMap
 	for _, signals := range c.byConfigMap {
-		found = append(found, ConfigMap{signals[0].namespace, signals[0].name})
+		configMaps = append(configMaps, ConfigMap{signals[0].namespace, signals[0].name})
 	}
-	sort.Slice(found, func(i, j int) bool {
-		return found[i].Namespace+"/"+found[i].Name < found[j].Namespace+"/"+found[j].Name
+	sort.Slice(configMaps, func(i, j int) bool {
+		return configMaps[i].Namespace+"/"+configMaps[i].Name < configMaps[j].Namespace+"/"+configMaps[j].Name
 	})
-	return found
+	return configMaps
 }
 
-// BundlersOf are the names of the components that ship a component as a part of themselves, sorted.
+// BundlersOf returns the names of the components that bundle a component, sorted.
 func (c *Catalog) BundlersOf(component string) []string { return c.bundlers[component] }
 
-// ComponentsProvedBy are the names of the components that a source can prove, sorted.
+// ComponentsProvedBy returns the names of the components with a proof in a source, sorted.
 func (c *Catalog) ComponentsProvedBy(source string) []string { return c.bySource[source] }
 
-// ComponentsDecidedBy are the names of the components whose health or version a rule decides, by the rule's key, sorted.
+// ComponentsDecidedBy returns the names of the components whose health or version depends on the rule with a key, sorted.
 func (c *Catalog) ComponentsDecidedBy(key string) []string { return c.byRule[key] }
 
-// Instances are the rules that decide the health and versions of all components. They must not be changed.
+// Instances returns the rules for health and versions of all components. The result must not be modified.
 func (c *Catalog) Instances() []rule.Instance { return c.instances }
 
-// Match matches a fact against all definitions. For each component the best match counts: a proof before what only
-// supports, then the order of the definition.
+// Match matches a fact against all definitions. It returns the best match for each component: a proof before a support, then the first
+// signal of the definition.
 func (c *Catalog) Match(fact facts.Fact) []Match {
-	var found []Match
+	var matches []Match
 	switch f := fact.(type) {
 	case *facts.Workload:
-		found = c.matchWorkload(f)
+		matches = c.matchWorkload(f)
 	case *facts.Named:
-		found = c.matchNamed(f)
+		matches = c.matchNamed(f)
 	case *facts.Node:
-		for _, signal := range c.nodes {
+		for _, signal := range c.nodeSignals {
 			if match, ok := signal.match(f); ok {
-				found = addMatch(found, match)
+				matches = addMatch(matches, match)
 			}
 		}
 	case *facts.APIServer:
-		for _, signal := range c.apiServers {
+		for _, signal := range c.apiServerSignals {
 			if signal.version.MatchString(f.Version) {
-				found = addMatch(found, Match{Component: signal.component, Role: signal.role, Signal: "API server " + f.Version})
+				matches = addMatch(matches, Match{Component: signal.component, Role: signal.role, Signal: "API server " + f.Version})
 			}
 		}
 	case *facts.ConfigMap:
 		for _, signal := range c.byConfigMap[ConfigMapSource(f.Namespace, f.Name)] {
 			if match, ok := signal.match(f); ok {
-				found = addMatch(found, match)
+				matches = addMatch(matches, match)
 			}
 		}
 	}
-	return found
+	return matches
 }
 
 func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
-	var found []Match
-	try := func(signals []*workloadSignal) {
+	var matches []Match
+	matchSignals := func(signals []*workloadSignal) {
 		for _, signal := range signals {
 			if match, ok := signal.match(w); ok {
-				found = addMatch(found, match)
+				matches = addMatch(matches, match)
 			}
 		}
 	}
 	for _, container := range w.Containers {
-		try(c.byImage[container.Image.Base()])
-		try(c.byContainer[container.Name])
+		matchSignals(c.byImage[container.Image.Base()])
+		matchSignals(c.byContainer[container.Name])
 	}
 	for _, labels := range []facts.Labels{w.Labels, w.PodLabels} {
 		for _, l := range labels {
-			try(c.byLabel[label{l.Key, l.Value}])
-			try(c.byLabel[label{l.Key, "*"}])
+			matchSignals(c.byLabel[label{l.Key, l.Value}])
+			matchSignals(c.byLabel[label{l.Key, "*"}])
 		}
 	}
-	try(c.byName[w.Name])
-	// By name, whatever showed them.
-	sort.SliceStable(found, func(i, j int) bool { return found[i].Component.Name < found[j].Component.Name })
-	return found
+	matchSignals(c.byName[w.Name])
+	sort.SliceStable(matches, func(i, j int) bool { return matches[i].Component.Name < matches[j].Component.Name })
+	return matches
 }
 
 func (c *Catalog) matchNamed(n *facts.Named) []Match {
-	var found []Match
-	try := func(name, shown string) {
-		for _, signal := range c.byNamed[nameKey{n.NameKind, name}] {
-			found = addMatch(found, Match{Component: signal.component, Role: signal.role, Signal: string(n.NameKind) + " " + shown})
+	var matches []Match
+	matchName := func(name, fullName string) {
+		for _, signal := range c.byNameKey[nameKey{n.NameKind, name}] {
+			matches = addMatch(matches, Match{Component: signal.component, Role: signal.role, Signal: string(n.NameKind) + " " + fullName})
 		}
 	}
 	for _, value := range n.Values {
-		try(value, value)
+		matchName(value, value)
 		switch n.NameKind {
 		case facts.CRDName:
 			if _, group, ok := strings.Cut(value, "."); ok {
-				try(group, value)
+				matchName(group, value)
 			}
 		case facts.StorageProvisioner, facts.CSIDriverName:
 			for rest := value; ; {
@@ -279,7 +277,7 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				if !ok {
 					break
 				}
-				try("*."+after, value)
+				matchName("*."+after, value)
 				rest = after
 			}
 		case facts.WebhookName:
@@ -288,26 +286,24 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				if !ok {
 					break
 				}
-				try(after, value)
+				matchName(after, value)
 				rest = after
 			}
 		}
 	}
-	return found
+	return matches
 }
 
-// addMatch keeps one match for each component, a proof before what only supports.
-func addMatch(found []Match, match Match) []Match {
-	for i := range found {
-		if found[i].Component == match.Component {
-			proof, was := match.Role == v1alpha1.RoleProof, found[i].Role == v1alpha1.RoleProof
-			if proof && !was || proof == was && match.order < found[i].order {
-				found[i] = match
+// addMatch adds a match, unless there is a better one for the component.
+func addMatch(matches []Match, match Match) []Match {
+	for i := range matches {
+		if matches[i].Component == match.Component {
+			isProof, wasProof := match.Role == v1alpha1.RoleProof, matches[i].Role == v1alpha1.RoleProof
+			if isProof && !wasProof || isProof == wasProof && match.order < matches[i].order {
+				matches[i] = match
 			}
-			return found
+			return matches
 		}
 	}
-	return append(found, match)
+	return append(matches, match)
 }
-
-func sortedSet(set map[string]bool) []string { return slices.Sorted(maps.Keys(set)) }

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
-func workload(kind, name string, labels map[string]string, images ...string) *facts.Workload {
+func newWorkload(kind, name string, labels map[string]string, images ...string) *facts.Workload {
 	w := &facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: "ns", Name: name}, Labels: facts.NewLabels(labels)}
 	for _, image := range images {
 		parsed, ok := facts.ParseImage(image)
@@ -23,11 +23,11 @@ func workload(kind, name string, labels map[string]string, images ...string) *fa
 	return w
 }
 
-func named(kind facts.NameKind, values ...string) *facts.Named {
+func newNamed(kind facts.NameKind, values ...string) *facts.Named {
 	return &facts.Named{Ref: facts.Ref{Kind: "Thing", Name: "thing"}, NameKind: kind, Values: values}
 }
 
-// An image path that is the user's own says little: what the container is called, started with and given tells the rest.
+// A signal may match the name, arguments and env of a container, because an image path in a private registry may be generic.
 func TestMatchByContainer(t *testing.T) {
 	definition := &v1alpha1.PlatformComponent{}
 	definition.Name = "balancer"
@@ -53,7 +53,7 @@ func TestMatchByContainer(t *testing.T) {
 		"spread over two containers":  {[]facts.Container{{Name: "x", Image: speaker, Arguments: []string{"--listen"}}, {Name: "y", Image: other, Env: []string{"BALANCER_NODE"}}}, ""},
 		"by the container's own name": {[]facts.Container{{Name: "balancer-agent", Image: other}}, "v9"},
 	} {
-		w := workload("DaemonSet", "w", nil)
+		w := newWorkload("DaemonSet", "w", nil)
 		w.Containers = test.containers
 		got := ""
 		if matches := c.Match(w); len(matches) == 1 {
@@ -71,40 +71,40 @@ func TestMatch(t *testing.T) {
 		fact    facts.Fact
 		want    string // the signal that matched, with the role; empty for no match
 	}{
-		"an image":                                {"workloads: [{images: [example/x]}]", workload("Deployment", "a", nil, "example/x:v1"), "Proof image docker.io/example/x:v1"},
-		"an image of a mirror":                    {"workloads: [{images: [example/x]}]", workload("Deployment", "a", nil, "harbor.corp:5000/quay/example/x:v1"), "Proof image harbor.corp:5000/quay/example/x:v1"},
-		"an image by digest":                      {"workloads: [{images: [example/x]}]", workload("Deployment", "a", nil, "example/x@sha256:"+strings.Repeat("0", 64)), "Proof image docker.io/example/x"},
-		"a namesake's image":                      {"workloads: [{images: [example/x]}]", workload("Deployment", "a", nil, "evil-example/x:v1", "example/x2:v1", "example/x/y"), ""},
-		"the second container":                    {"workloads: [{images: [example/x]}]", workload("Deployment", "a", nil, "envoy:v1", "example/x:v2"), "Proof image docker.io/example/x:v2"},
-		"an image in another kind":                {"workloads: [{kinds: [DaemonSet], images: [example/x]}]", workload("Deployment", "a", nil, "example/x:v1"), ""},
-		"an image without its label":              {"workloads: [{images: [example/x], labels: {app: x}}]", workload("Deployment", "a", map[string]string{"app": "y"}, "example/x:v1"), ""},
-		"an image with its label":                 {"workloads: [{images: [example/x], labels: {app: x}}]", workload("Deployment", "a", map[string]string{"app": "x"}, "example/x:v1"), "Proof image docker.io/example/x:v1"},
-		"an image without its name":               {"workloads: [{images: [example/x], names: [b]}]", workload("Deployment", "a", nil, "example/x:v1"), ""},
-		"a label":                                 {"workloads: [{labels: {app: x}}]", workload("StatefulSet", "a", map[string]string{"app": "x"}, "any:v1"), "Proof label app=x"},
-		"a label of any value":                    {"workloads: [{labels: {vault_cr: '*'}}]", workload("StatefulSet", "a", map[string]string{"vault_cr": "mine"}), "Proof label vault_cr=mine"},
-		"one of two labels":                       {"workloads: [{labels: {app: x, tier: db}}]", workload("StatefulSet", "a", map[string]string{"app": "x"}), ""},
+		"an image":                                {"workloads: [{images: [example/x]}]", newWorkload("Deployment", "a", nil, "example/x:v1"), "Proof image docker.io/example/x:v1"},
+		"an image of a mirror":                    {"workloads: [{images: [example/x]}]", newWorkload("Deployment", "a", nil, "harbor.corp:5000/quay/example/x:v1"), "Proof image harbor.corp:5000/quay/example/x:v1"},
+		"an image by digest":                      {"workloads: [{images: [example/x]}]", newWorkload("Deployment", "a", nil, "example/x@sha256:"+strings.Repeat("0", 64)), "Proof image docker.io/example/x"},
+		"a namesake's image":                      {"workloads: [{images: [example/x]}]", newWorkload("Deployment", "a", nil, "evil-example/x:v1", "example/x2:v1", "example/x/y"), ""},
+		"the second container":                    {"workloads: [{images: [example/x]}]", newWorkload("Deployment", "a", nil, "envoy:v1", "example/x:v2"), "Proof image docker.io/example/x:v2"},
+		"an image in another kind":                {"workloads: [{kinds: [DaemonSet], images: [example/x]}]", newWorkload("Deployment", "a", nil, "example/x:v1"), ""},
+		"an image without its label":              {"workloads: [{images: [example/x], labels: {app: x}}]", newWorkload("Deployment", "a", map[string]string{"app": "y"}, "example/x:v1"), ""},
+		"an image with its label":                 {"workloads: [{images: [example/x], labels: {app: x}}]", newWorkload("Deployment", "a", map[string]string{"app": "x"}, "example/x:v1"), "Proof image docker.io/example/x:v1"},
+		"an image without its name":               {"workloads: [{images: [example/x], names: [b]}]", newWorkload("Deployment", "a", nil, "example/x:v1"), ""},
+		"a label":                                 {"workloads: [{labels: {app: x}}]", newWorkload("StatefulSet", "a", map[string]string{"app": "x"}, "any:v1"), "Proof label app=x"},
+		"a label of any value":                    {"workloads: [{labels: {vault_cr: '*'}}]", newWorkload("StatefulSet", "a", map[string]string{"vault_cr": "mine"}), "Proof label vault_cr=mine"},
+		"one of two labels":                       {"workloads: [{labels: {app: x, tier: db}}]", newWorkload("StatefulSet", "a", map[string]string{"app": "x"}), ""},
 		"a label of the pods":                     {"workloads: [{labels: {app: x}}]", &facts.Workload{Ref: facts.Ref{Kind: "Deployment"}, PodLabels: facts.NewLabels(map[string]string{"app": "x"})}, "Proof label app=x"},
-		"a name":                                  {"workloads: [{names: [anetd]}]", workload("DaemonSet", "anetd", nil), "Proof name anetd"},
-		"a supporting workload":                   {"workloads: [{images: [example/y]}, {images: [example/x], role: Support}]", workload("Deployment", "a", nil, "example/x"), "Support image docker.io/example/x"},
-		"a proof before what supports":            {"workloads: [{labels: {app: x}, role: Support}, {images: [example/x]}]", workload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof image docker.io/example/x"},
-		"a proof by a label before what supports": {"workloads: [{images: [example/x], role: Support}, {labels: {app: x}}]", workload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof label app=x"},
-		"the first of several proofs":             {"workloads: [{labels: {app: x}}, {images: [example/x]}]", workload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof label app=x"},
-		"a CRD by its group":                      {"crds: [{name: example.com, role: Proof}]", named(facts.CRDName, "widgets.example.com"), "Proof CRD widgets.example.com"},
-		"a CRD of a group below it":               {"crds: [{name: example.com, role: Proof}]", named(facts.CRDName, "widgets.sub.example.com"), ""},
-		"a CRD by its name":                       {"crds: [{name: widgets.example.com, role: Proof}]", named(facts.CRDName, "widgets.example.com"), "Proof CRD widgets.example.com"},
-		"another CRD of the group":                {"crds: [{name: widgets.example.com, role: Proof}]", named(facts.CRDName, "gadgets.example.com"), ""},
-		"a CRD supports by default":               {"workloads: [{images: [example/x]}], crds: [{name: example.com}]", named(facts.CRDName, "widgets.example.com"), "Support CRD widgets.example.com"},
-		"a provisioner":                           {"storageProvisioners: [{name: example.com/nfs, role: Proof}]", named(facts.StorageProvisioner, "example.com/nfs"), "Proof provisioner example.com/nfs"},
-		"a provisioner with a prefix":             {"storageProvisioners: [{name: '*.rbd.csi.ceph.com', role: Proof}]", named(facts.StorageProvisioner, "my.ns.rbd.csi.ceph.com"), "Proof provisioner my.ns.rbd.csi.ceph.com"},
-		"a provisioner without the prefix":        {"storageProvisioners: [{name: '*.rbd.csi.ceph.com', role: Proof}]", named(facts.StorageProvisioner, "rbd.csi.ceph.com"), ""},
-		"a CSI driver with a prefix":              {"csiDrivers: [{name: '*.rbd.csi.ceph.com', role: Proof}]", named(facts.CSIDriverName, "rook.rbd.csi.ceph.com"), "Proof CSI driver rook.rbd.csi.ceph.com"},
-		"a driver is no provisioner":              {"csiDrivers: [{name: a.b.c, role: Proof}]", named(facts.StorageProvisioner, "a.b.c"), ""},
-		"an ingress controller":                   {"ingressControllers: [{name: k8s.io/ingress-nginx, role: Proof}]", named(facts.IngressController, "k8s.io/ingress-nginx"), "Proof ingress controller k8s.io/ingress-nginx"},
-		"a gateway controller":                    {"gatewayControllers: [{name: io.cilium/gateway-controller, role: Proof}]", named(facts.GatewayController, "io.cilium/gateway-controller"), "Proof gateway controller io.cilium/gateway-controller"},
-		"an API service by its group":             {"apiServices: [{name: metrics.k8s.io, role: Proof}]", named(facts.APIServiceName, "metrics.k8s.io", "v1beta1.metrics.k8s.io"), "Proof API service metrics.k8s.io"},
-		"a webhook by its end":                    {"webhooks: [{name: validation.istio.io, role: Proof}]", named(facts.WebhookName, "rev.validation.istio.io"), "Proof webhook rev.validation.istio.io"},
-		"a webhook of a namesake":                 {"webhooks: [{name: istio.io, role: Proof}]", named(facts.WebhookName, "rev.notistio.io"), ""},
-		"a runtime handler":                       {"runtimeHandlers: [{name: runsc, role: Proof}]", named(facts.RuntimeHandler, "runsc"), "Proof runtime handler runsc"},
+		"a name":                                  {"workloads: [{names: [anetd]}]", newWorkload("DaemonSet", "anetd", nil), "Proof name anetd"},
+		"a supporting workload":                   {"workloads: [{images: [example/y]}, {images: [example/x], role: Support}]", newWorkload("Deployment", "a", nil, "example/x"), "Support image docker.io/example/x"},
+		"a proof before what supports":            {"workloads: [{labels: {app: x}, role: Support}, {images: [example/x]}]", newWorkload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof image docker.io/example/x"},
+		"a proof by a label before what supports": {"workloads: [{images: [example/x], role: Support}, {labels: {app: x}}]", newWorkload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof label app=x"},
+		"the first of several proofs":             {"workloads: [{labels: {app: x}}, {images: [example/x]}]", newWorkload("Deployment", "a", map[string]string{"app": "x"}, "example/x"), "Proof label app=x"},
+		"a CRD by its group":                      {"crds: [{name: example.com, role: Proof}]", newNamed(facts.CRDName, "widgets.example.com"), "Proof CRD widgets.example.com"},
+		"a CRD of a group below it":               {"crds: [{name: example.com, role: Proof}]", newNamed(facts.CRDName, "widgets.sub.example.com"), ""},
+		"a CRD by its name":                       {"crds: [{name: widgets.example.com, role: Proof}]", newNamed(facts.CRDName, "widgets.example.com"), "Proof CRD widgets.example.com"},
+		"another CRD of the group":                {"crds: [{name: widgets.example.com, role: Proof}]", newNamed(facts.CRDName, "gadgets.example.com"), ""},
+		"a CRD supports by default":               {"workloads: [{images: [example/x]}], crds: [{name: example.com}]", newNamed(facts.CRDName, "widgets.example.com"), "Support CRD widgets.example.com"},
+		"a provisioner":                           {"storageProvisioners: [{name: example.com/nfs, role: Proof}]", newNamed(facts.StorageProvisioner, "example.com/nfs"), "Proof provisioner example.com/nfs"},
+		"a provisioner with a prefix":             {"storageProvisioners: [{name: '*.rbd.csi.ceph.com', role: Proof}]", newNamed(facts.StorageProvisioner, "my.ns.rbd.csi.ceph.com"), "Proof provisioner my.ns.rbd.csi.ceph.com"},
+		"a provisioner without the prefix":        {"storageProvisioners: [{name: '*.rbd.csi.ceph.com', role: Proof}]", newNamed(facts.StorageProvisioner, "rbd.csi.ceph.com"), ""},
+		"a CSI driver with a prefix":              {"csiDrivers: [{name: '*.rbd.csi.ceph.com', role: Proof}]", newNamed(facts.CSIDriverName, "rook.rbd.csi.ceph.com"), "Proof CSI driver rook.rbd.csi.ceph.com"},
+		"a driver is no provisioner":              {"csiDrivers: [{name: a.b.c, role: Proof}]", newNamed(facts.StorageProvisioner, "a.b.c"), ""},
+		"an ingress controller":                   {"ingressControllers: [{name: k8s.io/ingress-nginx, role: Proof}]", newNamed(facts.IngressController, "k8s.io/ingress-nginx"), "Proof ingress controller k8s.io/ingress-nginx"},
+		"a gateway controller":                    {"gatewayControllers: [{name: io.cilium/gateway-controller, role: Proof}]", newNamed(facts.GatewayController, "io.cilium/gateway-controller"), "Proof gateway controller io.cilium/gateway-controller"},
+		"an API service by its group":             {"apiServices: [{name: metrics.k8s.io, role: Proof}]", newNamed(facts.APIServiceName, "metrics.k8s.io", "v1beta1.metrics.k8s.io"), "Proof API service metrics.k8s.io"},
+		"a webhook by its end":                    {"webhooks: [{name: validation.istio.io, role: Proof}]", newNamed(facts.WebhookName, "rev.validation.istio.io"), "Proof webhook rev.validation.istio.io"},
+		"a webhook of a namesake":                 {"webhooks: [{name: istio.io, role: Proof}]", newNamed(facts.WebhookName, "rev.notistio.io"), ""},
+		"a runtime handler":                       {"runtimeHandlers: [{name: runsc, role: Proof}]", newNamed(facts.RuntimeHandler, "runsc"), "Proof runtime handler runsc"},
 		"a node's runtime":                        {"nodes: [{containerRuntime: containerd}]", &facts.Node{ContainerRuntime: "containerd://2.1.4"}, "Proof container runtime containerd://2.1.4"},
 		"another runtime":                         {"nodes: [{containerRuntime: containerd}]", &facts.Node{ContainerRuntime: "containerd-fork://2.1.4"}, ""},
 		"a kubelet":                               {"nodes: [{kubeletVersion: '[+]k3s'}]", &facts.Node{Kubelet: "v1.34.1+k3s1"}, "Proof kubelet v1.34.1+k3s1"},
@@ -112,12 +112,12 @@ func TestMatch(t *testing.T) {
 		"a provider":                              {"nodes: [{providerID: 'kind://'}]", &facts.Node{ProviderID: "kind://docker/x"}, "Proof provider ID kind://"},
 		"a node's label and annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.NewLabels(map[string]string{"a.dev/x": "1"}), Annotations: []string{"a", "b.dev/y"}}, "Proof annotation b.dev/y"},
 		"a node without the annotation":           {"nodes: [{labels: {a.dev/x: '*'}, annotations: [b.dev/y]}]", &facts.Node{Labels: facts.NewLabels(map[string]string{"a.dev/x": "1"})}, ""},
-		"a ConfigMap":                             {"configMaps: [{namespace: kube-system, name: kubeadm-config, role: Proof}]", configMap("kubeadm-config", ""), "Proof ConfigMap kube-system/kubeadm-config"},
-		"a ConfigMap with a text":                 {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", configMap("c", "dir: /etc/kubespray"), "Proof ConfigMap kube-system/c"},
-		"a ConfigMap without the text":            {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", configMap("c", "dir: /etc"), ""},
+		"a ConfigMap":                             {"configMaps: [{namespace: kube-system, name: kubeadm-config, role: Proof}]", newConfigMap("kubeadm-config", ""), "Proof ConfigMap kube-system/kubeadm-config"},
+		"a ConfigMap with a text":                 {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", newConfigMap("c", "dir: /etc/kubespray"), "Proof ConfigMap kube-system/c"},
+		"a ConfigMap without the text":            {"configMaps: [{namespace: kube-system, name: c, contains: kubespray, role: Proof}]", newConfigMap("c", "dir: /etc"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			matches := New(compiled(t, "x", "signals: {"+test.signals+"}")).Match(test.fact)
+			matches := New(compileComponent(t, "x", "signals: {"+test.signals+"}")).Match(test.fact)
 			got := ""
 			for _, match := range matches {
 				got += string(match.Role) + " " + match.Signal
@@ -129,17 +129,17 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-func configMap(name, data string) *facts.ConfigMap {
+func newConfigMap(name, data string) *facts.ConfigMap {
 	return &facts.ConfigMap{Ref: facts.Ref{Kind: "ConfigMap", Namespace: "kube-system", Name: name}, Data: map[string]string{"x": data}}
 }
 
-func TestOneObjectShowsSeveralComponents(t *testing.T) {
+func TestMatchSeveralComponents(t *testing.T) {
 	c := New(
-		compiled(t, "b", "signals: {workloads: [{images: [example/x]}]}"),
-		compiled(t, "a", "signals: {workloads: [{labels: {app: x}}]}"),
+		compileComponent(t, "b", "signals: {workloads: [{images: [example/x]}]}"),
+		compileComponent(t, "a", "signals: {workloads: [{labels: {app: x}}]}"),
 	)
 	var got []string
-	for _, match := range c.Match(workload("Deployment", "x", map[string]string{"app": "x", "z": "z"}, "example/x:v1.2.3")) {
+	for _, match := range c.Match(newWorkload("Deployment", "x", map[string]string{"app": "x", "z": "z"}, "example/x:v1.2.3")) {
 		got = append(got, match.Component.Name+" "+match.Tag)
 	}
 	if !slices.Equal(got, []string{"a v1.2.3", "b v1.2.3"}) {
@@ -147,16 +147,16 @@ func TestOneObjectShowsSeveralComponents(t *testing.T) {
 	}
 }
 
-func TestALaterDefinitionOverridesOneOfTheSameName(t *testing.T) {
+func TestLastDefinitionWins(t *testing.T) {
 	c := New(
-		compiled(t, "x", "capabilities: [cni]\nsignals: {workloads: [{images: [example/old]}]}"),
-		compiled(t, "z", "capabilities: [cni]\nsignals: {workloads: [{images: [example/y]}]}"),
-		compiled(t, "x", "capabilities: [ingress]\nsignals: {workloads: [{images: [example/new]}]}"),
+		compileComponent(t, "x", "capabilities: [cni]\nsignals: {workloads: [{images: [example/old]}]}"),
+		compileComponent(t, "z", "capabilities: [cni]\nsignals: {workloads: [{images: [example/y]}]}"),
+		compileComponent(t, "x", "capabilities: [ingress]\nsignals: {workloads: [{images: [example/new]}]}"),
 	)
-	if got := c.Match(workload("Deployment", "a", nil, "example/old")); len(got) > 0 {
+	if got := c.Match(newWorkload("Deployment", "a", nil, "example/old")); len(got) > 0 {
 		t.Errorf("the overridden definition still matches: %v", got)
 	}
-	if got := c.Match(workload("Deployment", "a", nil, "example/new")); len(got) != 1 {
+	if got := c.Match(newWorkload("Deployment", "a", nil, "example/new")); len(got) != 1 {
 		t.Errorf("the overriding definition matches %d times", len(got))
 	}
 	if !slices.Equal(c.Names(), []string{"x", "z"}) || !slices.Equal(c.Providers("cni"), []string{"z"}) || !slices.Equal(c.Providers("ingress"), []string{"x"}) {
@@ -164,7 +164,6 @@ func TestALaterDefinitionOverridesOneOfTheSameName(t *testing.T) {
 	}
 }
 
-// The built-in definitions' rules are compiled when they are needed. Here all of them are.
 func TestBuiltinRulesCompile(t *testing.T) {
 	components, err := Builtin()
 	if err != nil {
@@ -185,8 +184,8 @@ func TestBuiltinRulesCompile(t *testing.T) {
 	}
 }
 
-func TestACatalogSaysWhatMustBeRead(t *testing.T) {
-	c := New(compiled(t, "x", `signals:
+func TestSourcesAndInstances(t *testing.T) {
+	c := New(compileComponent(t, "x", `signals:
   workloads: [{kinds: [DaemonSet], images: [example/x]}, {images: [example/y], role: Support}]
   nodes: [{containerRuntime: x}]
   webhooks: [{name: hook.example.com, role: Proof}]
@@ -199,27 +198,27 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 		"validatingwebhookconfigurations.admissionregistration.k8s.io",
 	}
 	if got := c.Component("x").ProofSources(); !slices.Equal(got, want) {
-		t.Errorf("what can prove it is in %v, want %v", got, want)
+		t.Errorf("the sources of proofs are %v, want %v", got, want)
 	}
 	for _, instance := range c.Instances() {
 		if got := c.ComponentsDecidedBy(instance.Key); !slices.Equal(got, []string{"x"}) {
-			t.Errorf("the rule over %v decides %v", instance.Resources, got)
+			t.Errorf("the rule on %v decides %v", instance.Resources, got)
 		}
 	}
 	if got := len(c.Instances()); got != 2 {
-		t.Errorf("%d rules decide health and version", got)
+		t.Errorf("there are %d rules for health and version", got)
 	}
 	if got := fmt.Sprint(c.ConfigMaps()); got != "[{kube-system b} {kube-system c}]" {
 		t.Errorf("ConfigMaps read: %s", got)
 	}
 }
 
-// BenchmarkMatch shows that matching an object costs the same however many definitions there are.
+// BenchmarkMatch shows that the cost of a match does not depend on the number of definitions.
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{150, 1500} {
 		components := make([]*Component, 0, n)
 		for i := range n {
-			components = append(components, compiled(b, fmt.Sprintf("product-%d", i), fmt.Sprintf(`signals:
+			components = append(components, compileComponent(b, fmt.Sprintf("product-%d", i), fmt.Sprintf(`signals:
   workloads:
   - {images: [org-%[1]d/server-%[1]d, org-%[1]d/agent-%[1]d]}
   - {images: [server], labels: {app.kubernetes.io/name: product-%[1]d}}
@@ -227,8 +226,8 @@ func BenchmarkMatch(b *testing.B) {
   crds: [{name: group-%[1]d.example.com}]`, i)))
 		}
 		c := New(components...)
-		mine := workload("Deployment", "x", map[string]string{"app": "product-7", "app.kubernetes.io/name": "product-7", "x": "y"}, "mirror.corp/org-7/server-7:v1.2.3", "envoy:v1")
-		other := workload("Deployment", "x", map[string]string{"app": "shop", "team": "a"}, "corp/shop:v1")
+		mine := newWorkload("Deployment", "x", map[string]string{"app": "product-7", "app.kubernetes.io/name": "product-7", "x": "y"}, "mirror.corp/org-7/server-7:v1.2.3", "envoy:v1")
+		other := newWorkload("Deployment", "x", map[string]string{"app": "shop", "team": "a"}, "corp/shop:v1")
 		if match := c.Match(mine); len(match) != 1 || match[0].Role != v1alpha1.RoleProof {
 			b.Fatal(match)
 		}

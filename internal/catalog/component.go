@@ -14,15 +14,15 @@ import (
 type Component struct {
 	Name, DisplayName, Layer string
 	Capabilities             []string
-	// Bundles are the components that this one ships as parts of itself.
+	// Bundles are the components that this one contains.
 	Bundles     []string
 	Homepage    string
 	Remediation v1alpha1.Remediation
-	// Builtin says that the definition is embedded in the binary.
+	// Builtin is true if the definition is embedded in the binary.
 	Builtin bool
 
 	Versions []VersionSource
-	// Variants are the places that tell which of the product's editions an installation is.
+	// Variants are the sources of the product's edition.
 	Variants []VersionSource
 	Health   []HealthRule
 	Checks   map[string]*NamedCheck
@@ -35,52 +35,52 @@ type Component struct {
 	apiServer  *apiServerSignal
 }
 
-// VersionSource is one place that may tell the version.
+// VersionSource is a source of the version.
 type VersionSource struct {
 	From v1alpha1.VersionOrigin
 	// Label is the label of the node or workload, for NodeLabel and WorkloadLabel.
 	Label string
-	// Annotation is the CRD's annotation, for CRDAnnotation.
+	// Annotation is the annotation of the CRD, for CRDAnnotation.
 	Annotation string
 	pattern    *regexp.Regexp
-	// Rule yields the version, for Expression.
+	// Rule returns the version, for Expression.
 	Rule *rule.Instance
 }
 
-// ExtractVersion takes the version out of what the place says, cleaned; "" where it tells none.
+// ExtractVersion returns the cleaned version in a text; empty if there is none.
 func (s VersionSource) ExtractVersion(text string) string { return CleanVersion(s.ExtractText(text)) }
 
-// ExtractVariant takes the name of a product's edition out of what the place says; "" for what is too long to be one.
+// ExtractVariant returns the edition in a text; empty if the result is too long.
 func (s VersionSource) ExtractVariant(text string) string {
-	word := s.ExtractText(text)
-	if len(word) > maxVersion {
+	variant := s.ExtractText(text)
+	if len(variant) > maxVersion {
 		return ""
 	}
-	return word
+	return variant
 }
 
-// ExtractText takes out of what the place says what the pattern asks for, as it stands there: all of it without a pattern.
+// ExtractText returns the part of a text that matches the pattern or its first group; the whole text if there is no pattern.
 func (s VersionSource) ExtractText(text string) string {
 	if s.pattern == nil {
 		return text
 	}
-	found := s.pattern.FindStringSubmatch(text)
+	groups := s.pattern.FindStringSubmatch(text)
 	switch {
-	case found == nil:
+	case groups == nil:
 		return ""
-	case len(found) > 1:
-		return found[1]
+	case len(groups) > 1:
+		return groups[1]
 	}
-	return found[0]
+	return groups[0]
 }
 
-// HealthRule is a rule that decides the component's health beside its workloads.
+// HealthRule is a rule on which the component's health depends, in addition to its workloads.
 type HealthRule struct {
 	Name, Message string
 	Instance      rule.Instance
 }
 
-// NamedCheck is a check that a requirement can ask for.
+// NamedCheck is a check that requirements can refer to.
 type NamedCheck struct {
 	Name       string
 	Message    string
@@ -88,21 +88,21 @@ type NamedCheck struct {
 	Parameters []v1alpha1.CheckParameter
 }
 
-// Instances are the rules that decide the component's health and say its version.
+// Instances returns the rules for the component's health, version and variant.
 func (c *Component) Instances() []rule.Instance {
-	var all []rule.Instance
+	var instances []rule.Instance
 	for _, health := range c.Health {
-		all = append(all, health.Instance)
+		instances = append(instances, health.Instance)
 	}
 	for _, source := range slices.Concat(c.Versions, c.Variants) {
 		if source.Rule != nil {
-			all = append(all, *source.Rule)
+			instances = append(instances, *source.Rule)
 		}
 	}
-	return all
+	return instances
 }
 
-// Kinds of sources that a definition's signals look at, named as kubectl names the resources.
+// The sources of signals, by the names of their resources as in kubectl.
 var workloadResources = map[v1alpha1.WorkloadKind]string{
 	v1alpha1.KindDeployment:  "deployments.apps",
 	v1alpha1.KindDaemonSet:   "daemonsets.apps",
@@ -116,14 +116,17 @@ var nameResources = map[facts.NameKind][]string{
 	facts.IngressController:  {"ingressclasses.networking.k8s.io"},
 	facts.GatewayController:  {"gatewayclasses.gateway.networking.k8s.io"},
 	facts.APIServiceName:     {"apiservices.apiregistration.k8s.io"},
-	facts.WebhookName:        {"validatingwebhookconfigurations.admissionregistration.k8s.io", "mutatingwebhookconfigurations.admissionregistration.k8s.io"},
-	facts.RuntimeHandler:     {"runtimeclasses.node.k8s.io"},
+	facts.WebhookName: {
+		"validatingwebhookconfigurations.admissionregistration.k8s.io",
+		"mutatingwebhookconfigurations.admissionregistration.k8s.io",
+	},
+	facts.RuntimeHandler: {"runtimeclasses.node.k8s.io"},
 }
 
-// APIServerSource names the source that tells the API server's version.
+// APIServerSource is the name of the source of the API server's version.
 const APIServerSource = "the API server's version"
 
-// IsWorkloadSource tells whether a source is a kind of workload.
+// IsWorkloadSource reports whether a source has workloads.
 func IsWorkloadSource(name string) bool {
 	for _, resource := range workloadResources {
 		if resource == name {
@@ -133,8 +136,8 @@ func IsWorkloadSource(name string) bool {
 	return false
 }
 
-// ProofSources are the resources that can prove an installation of the component, sorted: without a look at one of them
-// nobody can say that the component is missing.
+// ProofSources returns the sources that can prove an installation of the component, sorted. Unless all of them are readable, it is unknown
+// whether the component is missing.
 func (c *Component) ProofSources() []string {
 	set := map[string]bool{}
 	for _, signal := range c.workloads {
@@ -164,13 +167,13 @@ func (c *Component) ProofSources() []string {
 			set[ConfigMapSource(signal.namespace, signal.name)] = true
 		}
 	}
-	return sortedSet(set)
+	return slices.Sorted(maps.Keys(set))
 }
 
-// CheckNames are the names of the checks that a requirement can ask for, sorted.
+// CheckNames returns the names of the checks, sorted.
 func (c *Component) CheckNames() []string { return slices.Sorted(maps.Keys(c.Checks)) }
 
-// Provides tells whether the component fills the role.
+// Provides reports whether the component provides the capability.
 func (c *Component) Provides(capability string) bool {
 	return slices.Contains(c.Capabilities, capability)
 }

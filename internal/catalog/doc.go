@@ -1,7 +1,5 @@
-// Package catalog knows how components are recognised: it compiles PlatformComponents, built in or applied to the
-// cluster, and matches facts against all of them at once.
+// Package catalog compiles PlatformComponents, built in or applied to the cluster, and matches facts against all of them.
 //
-// A catalog never changes once it is compiled; another definition makes another catalog. Matching looks facts up in an
-// index, so its cost does not grow with the number of definitions. The package decides nothing about health or
-// conformance, and never talks to a cluster.
+// A Catalog is immutable: a changed definition results in a new Catalog. Match looks signals up in an index, so that its cost does not grow
+// with the number of definitions. The package does not decide about health or conformance, and calls no API.
 package catalog

@@ -16,8 +16,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/manifest"
 )
 
-// FuzzVersion asks of whatever is cleaned that it stays as it is when it is cleaned again, that it can be compared, and that
-// a range that begins or ends with a version holds it.
+// FuzzVersion checks that cleaning a version is idempotent, that the result can be parsed, and that a range from or to a version includes it.
 func FuzzVersion(f *testing.F) {
 	for _, text := range []string{
 		"v1.18.2", "1.18.2-debian-12-r5", "2024.06.1", "distroless-v1.38.3", "1.17.0-rc.1", "1.2.3.4", "v3", "20200709", "1.2-rc.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1",
@@ -31,7 +30,7 @@ func FuzzVersion(f *testing.F) {
 		if constraints, err := ParseRange(wanted); err == nil {
 			version, ok := ParseVersion(CleanVersion(raw))
 			if twice, err := ParseRange(wanted + " || " + wanted); ok && err == nil && twice.Check(version) != constraints.Check(version) {
-				t.Fatal("a range says one thing, and either of twice the same another")
+				t.Fatal("a range and its union with itself differ")
 			}
 		}
 		cleaned := CleanVersion(raw)
@@ -39,14 +38,14 @@ func FuzzVersion(f *testing.F) {
 			return
 		}
 		if len(cleaned) > maxVersion || !utf8.ValidString(cleaned) {
-			t.Fatalf("%q yields %q", raw, cleaned)
+			t.Fatalf("%q is cleaned to %q", raw, cleaned)
 		}
 		if again := CleanVersion(cleaned); again != cleaned {
-			t.Fatalf("%q yields %q, and that %q", raw, cleaned, again)
+			t.Fatalf("%q is cleaned to %q, and that to %q", raw, cleaned, again)
 		}
 		version, ok := ParseVersion(cleaned)
 		if !ok {
-			t.Fatalf("%q yields %q, which cannot be compared", raw, cleaned)
+			t.Fatalf("%q is cleaned to %q, which cannot be parsed", raw, cleaned)
 		}
 		for _, text := range []string{">=", "<=", "="} {
 			constraints, err := ParseRange(text + version.String())
@@ -57,11 +56,11 @@ func FuzzVersion(f *testing.F) {
 	})
 }
 
-// FuzzDefinition takes a definition through what the operator does with it: the schema, the compiler, and matching. What
-// is refused is refused with the field's path; what is taken in matches the same in whatever order the catalog is made.
+// FuzzDefinition validates, compiles and matches a definition, as the operator does. Errors have the path of the field. Matches do not depend
+// on the order of the components.
 func FuzzDefinition(f *testing.F) {
 	for _, name := range []string{"cilium", "velero", "containerd", "ceph", "k3s", "gateway-api"} {
-		if data, err := definitions.ReadFile("definitions/" + name + ".yaml"); err == nil {
+		if data, err := definitionFiles.ReadFile("definitions/" + name + ".yaml"); err == nil {
 			f.Add(data)
 		}
 	}
@@ -77,7 +76,7 @@ func FuzzDefinition(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	shown := []facts.Fact{
+	sampleFacts := []facts.Fact{
 		&facts.Node{Ref: facts.Ref{Kind: "Node", Name: "n"}, ContainerRuntime: "containerd://2.1.4", Kubelet: "v1.37.2+k3s1", OSImage: "Talos (v1.9.1)", Labels: facts.NewLabels(map[string]string{"a": "b", "x/y": "z"})},
 		&facts.Named{Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}, NameKind: facts.CRDName, Values: []string{"backups.velero.io"}},
 		&facts.Named{Ref: facts.Ref{Kind: "CSIDriver", Name: "x.rbd.csi.ceph.com"}, NameKind: facts.CSIDriverName, Values: []string{"x.rbd.csi.ceph.com"}},
@@ -92,24 +91,24 @@ func FuzzDefinition(f *testing.F) {
 		}
 		definition := &v1alpha1.PlatformComponent{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition); err != nil {
-			t.Fatalf("the schema takes what the type does not: %v", err)
+			t.Fatalf("the schema accepts an object that cannot be decoded: %v", err)
 		}
 		component, errs := Compile(definition)
 		for _, err := range errs {
 			if !strings.HasPrefix(err.Field, "spec.") || err.Detail == "" || !utf8.ValidString(err.Error()) {
-				t.Fatalf("the error does not name its field and what is wrong: %q", err.Error())
+				t.Fatalf("the error has no field or detail: %q", err.Error())
 			}
 		}
 		if len(errs) > 0 {
 			return
 		}
 		all := append(slices.Clone(builtin), component)
-		one := New(all...)
+		first := New(all...)
 		slices.Reverse(all)
-		// Of two of the same name the later one counts, so that it must be the later one here too.
-		other := New(append(slices.DeleteFunc(all, func(c *Component) bool { return c.Name == component.Name }), component)...)
-		for _, fact := range shown {
-			if a, b := described(one.Match(fact)), described(other.Match(fact)); !slices.Equal(a, b) {
+		// The component must remain the last with its name, because the last one wins.
+		second := New(append(slices.DeleteFunc(all, func(c *Component) bool { return c.Name == component.Name }), component)...)
+		for _, fact := range sampleFacts {
+			if a, b := describeMatches(first.Match(fact)), describeMatches(second.Match(fact)); !slices.Equal(a, b) {
 				t.Fatalf("%v matches %v, and in another order %v", fact.ObjectRef(), a, b)
 			}
 		}
@@ -119,7 +118,7 @@ func FuzzDefinition(f *testing.F) {
 	})
 }
 
-func described(matches []Match) []string {
+func describeMatches(matches []Match) []string {
 	var texts []string
 	for _, m := range matches {
 		texts = append(texts, fmt.Sprint(m.Component.Name, m.Role, m.Signal, m.Tag, m.order))

@@ -10,19 +10,19 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// Match says that a fact shows a component.
+// Match is a match of a fact and a signal of a component.
 type Match struct {
 	Component *Component
 	Role      v1alpha1.Role
-	// Signal is what matched, in words: "image quay.io/cilium/cilium:v1.18.2".
+	// Signal describes what matched: "image quay.io/cilium/cilium:v1.18.2".
 	Signal string
-	// Tag is the tag of the image that matched, for telling the version.
+	// Tag is the tag of the image of the product, which may be its version.
 	Tag string
-	// order is the signal's place in its definition: of several that match, the first counts.
+	// order is the index of the signal in its definition. The first matching signal wins.
 	order int
 }
 
-// label is one label that a signal asks for; "*" stands for any value.
+// label is a label of a signal; the value "*" matches any value.
 type label struct{ key, value string }
 
 type workloadSignal struct {
@@ -33,16 +33,16 @@ type workloadSignal struct {
 	images    []string
 	labels    []label
 	names     []string
-	// Of one and the same container, with images.
+	// One container must match these fields and images.
 	containers, arguments, env []string
 }
 
-// needsContainer tells whether the signal asks anything of a container.
+// needsContainer reports whether a container must match the signal.
 func (s *workloadSignal) needsContainer() bool {
 	return len(s.images)+len(s.containers)+len(s.arguments)+len(s.env) > 0
 }
 
-// match returns what matched, where all that the signal names holds.
+// match matches the workload against all fields of the signal.
 func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 	if !slices.Contains(s.kinds, v1alpha1.WorkloadKind(w.Kind)) {
 		return Match{}, false
@@ -57,7 +57,7 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 	}
 	match := Match{Component: s.component, Role: s.role, order: s.order}
 	if s.needsContainer() {
-		container, ok := s.container(w)
+		container, ok := s.findContainer(w)
 		if !ok {
 			return Match{}, false
 		}
@@ -68,7 +68,7 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 		}
 		return match, true
 	}
-	match.Tag = s.tag(w)
+	match.Tag = s.productTag(w)
 	if len(s.labels) > 0 {
 		value := s.labels[0].value
 		if got, ok := w.Label(s.labels[0].key); ok && value == "*" {
@@ -81,9 +81,9 @@ func (s *workloadSignal) match(w *facts.Workload) (Match, bool) {
 	return match, true
 }
 
-// tag is that of the image which stands for the product where the signal names none: the only one, or the one that is
-// called like it. Beside sidecars any other tag would be a version of something else.
-func (s *workloadSignal) tag(w *facts.Workload) string {
+// productTag returns the tag of the product's image for a signal without images: that of the only container, or of the image whose name
+// contains the component's. The tag of another container may be that of a sidecar.
+func (s *workloadSignal) productTag(w *facts.Workload) string {
 	if len(w.Containers) == 1 {
 		return w.Containers[0].Image.Tag
 	}
@@ -95,8 +95,8 @@ func (s *workloadSignal) tag(w *facts.Workload) string {
 	return ""
 }
 
-// container is the first that is all that the signal asks of one.
-func (s *workloadSignal) container(w *facts.Workload) (facts.Container, bool) {
+// findContainer returns the first container that matches the signal.
+func (s *workloadSignal) findContainer(w *facts.Workload) (facts.Container, bool) {
 	for _, container := range w.Containers {
 		if (len(s.images) == 0 || slices.ContainsFunc(s.images, container.Image.HasPath)) &&
 			(len(s.containers) == 0 || slices.Contains(s.containers, container.Name)) &&
@@ -194,13 +194,13 @@ func (s *configMapSignal) match(c *facts.ConfigMap) (Match, bool) {
 	return Match{}, false
 }
 
-// ConfigMapSource names the source that watches a single ConfigMap, as it stands in messages about permissions.
+// ConfigMapSource returns the name of the source of a single ConfigMap.
 func ConfigMapSource(namespace, name string) string {
 	return "configmaps/" + name + " in " + namespace
 }
 
-// Compare orders matches of one component by the order of its definition: negative where this signal comes first.
+// Compare compares two matches of a component by the order of their signals.
 func (m Match) Compare(other Match) int { return m.order - other.order }
 
-// Key tells the signals of one definition apart.
+// Key identifies the signal in its definition.
 func (m Match) Key() string { return strconv.Itoa(m.order) }

@@ -7,8 +7,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// TestAnotherImagesTagIsNoVersion shows that a signal that goes by labels takes no sidecar's tag for the product's.
-func TestAnotherImagesTagIsNoVersion(t *testing.T) {
+// The tag of a sidecar is not the version of the product.
+func TestTagOfLabelSignal(t *testing.T) {
 	definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "x", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Labels: map[string]v1alpha1.LabelValue{"app": "acme"}}}},
 	}}

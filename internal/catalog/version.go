@@ -7,30 +7,32 @@ import (
 	"github.com/Masterminds/semver/v3"
 )
 
-// versionShape finds a version: at least major and minor, and a pre-release where the next word is one that means it.
-// A lone number ("v3", "20200709") is a moving tag or a date and tells no version.
-var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,12}){1,3})(?:[-.]?((?:alpha|beta|rc|dev|pre|preview|snapshot|canary|nightly)(?:[-.]?\d+)*))?(?:$|[^0-9.]|\.[^0-9]|\.$)`)
+// versionShape matches a version with at least major and minor, and its pre-release. A single number ("v3", "20200709") is no version, but
+// a moving tag or a date.
+var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,12}){1,3})` +
+	`(?:[-.]?((?:alpha|beta|rc|dev|pre|preview|snapshot|canary|nightly)(?:[-.]?\d+)*))?` +
+	`(?:$|[^0-9.]|\.[^0-9]|\.$)`)
 
-// prefixedVersion finds a version behind a word, marked as one by its v: "distroless-v1.38.3".
+// prefixedVersion matches a version with a v after a prefix: "distroless-v1.38.3".
 var prefixedVersion = regexp.MustCompile(`(?i)^[a-z][a-z]*(?:[-_][a-z]+)*[-_]v(\d.*)$`)
 
-// maxVersion is longer than any version: what goes on for longer is none.
+// maxVersion is the maximum length of a version.
 const maxVersion = 64
 
-// CleanVersion takes the version out of a tag or label: without a leading v, without what a vendor appended
-// ("1.18.2-debian-12-r5" is 1.18.2), with a pre-release. It returns "" for what tells no version.
+// CleanVersion returns the version in a tag or label: without a leading v and without a vendor's suffix ("1.18.2-debian-12-r5" is 1.18.2),
+// but with its pre-release. It returns "" if there is no version.
 func CleanVersion(raw string) string {
 	raw = strings.TrimSpace(raw)
 	if prefixed := prefixedVersion.FindStringSubmatch(raw); prefixed != nil {
 		raw = prefixed[1]
 	}
-	found := versionShape.FindStringSubmatch(raw)
-	if found == nil {
+	groups := versionShape.FindStringSubmatch(raw)
+	if groups == nil {
 		return ""
 	}
-	version := found[1]
-	if found[2] != "" {
-		version += "-" + strings.ToLower(strings.Trim(found[2], "-."))
+	version := groups[1]
+	if groups[2] != "" {
+		version += "-" + strings.ToLower(strings.Trim(groups[2], "-."))
 	}
 	if len(version) > maxVersion {
 		return ""
@@ -38,8 +40,8 @@ func CleanVersion(raw string) string {
 	return version
 }
 
-// ParseVersion reads a cleaned version for comparing. A fourth number, which semver does not know, is left out.
-// It reports false where there is nothing to compare.
+// ParseVersion parses a cleaned version. It ignores a fourth number, which semver does not allow. It returns false if the version is empty
+// or invalid.
 func ParseVersion(cleaned string) (*semver.Version, bool) {
 	if cleaned == "" {
 		return nil, false
@@ -57,8 +59,7 @@ func ParseVersion(cleaned string) (*semver.Version, bool) {
 	return version, err == nil
 }
 
-// trimZeros takes the zeros away that calendar versions write in front of a month, and some a release candidate's number,
-// and that semver refuses: 2024.06.1, 1.2.3-rc.01.
+// trimZeros joins numbers without leading zeros, which semver does not allow: 2024.06.1, 1.2.3-rc.01.
 func trimZeros(parts []string) string {
 	for i, part := range parts {
 		if part == "" || strings.Trim(part, "0123456789") != "" {
@@ -71,7 +72,7 @@ func trimZeros(parts []string) string {
 	return strings.Join(parts, ".")
 }
 
-// ParseRange reads a version range. A pre-release is inside a range when it is by order: 1.17.0-rc.1 satisfies >=1.16.
+// ParseRange parses a version range. It includes pre-releases by their order: 1.17.0-rc.1 satisfies >=1.16.
 func ParseRange(text string) (*semver.Constraints, error) {
 	constraints, err := semver.NewConstraint(text)
 	if err != nil {

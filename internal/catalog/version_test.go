@@ -40,7 +40,7 @@ func TestCleanVersion(t *testing.T) {
 	} {
 		t.Run(raw, func(t *testing.T) {
 			if got := CleanVersion(raw); got != want {
-				t.Errorf("%q tells the version %q, want %q", raw, got, want)
+				t.Errorf("%q is cleaned to %q, want %q", raw, got, want)
 			}
 		})
 	}
@@ -51,12 +51,12 @@ func TestParseVersion(t *testing.T) {
 		"1.18.2": "1.18.2", "1.29": "1.29.0", "1.2.3.4": "1.2.3", "2024.06.1": "2024.6.1", "1.17.0-rc.1": "1.17.0-rc.1", "0.00.10": "0.0.10",
 	} {
 		if got, ok := ParseVersion(cleaned); !ok || got.String() != want {
-			t.Errorf("%s is read as %s, %v; want %s", cleaned, got, ok, want)
+			t.Errorf("%s is parsed as %s, %v; want %s", cleaned, got, ok, want)
 		}
 	}
 	for _, text := range []string{"latest", "main", ""} {
 		if got, ok := ParseVersion(text); ok {
-			t.Errorf("%q is read as %s", text, got)
+			t.Errorf("%q is parsed as %s", text, got)
 		}
 	}
 }
@@ -94,7 +94,7 @@ func TestParseRange(t *testing.T) {
 	}
 	for _, text := range []string{"new enough", ">=", ">=one", "latest"} {
 		if _, err := ParseRange(text); err == nil {
-			t.Errorf("%q was taken for a range", text)
+			t.Errorf("%q was parsed as a range", text)
 		}
 	}
 }

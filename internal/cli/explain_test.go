@@ -21,17 +21,17 @@ func TestExplain(t *testing.T) {
 	for name, texts := range map[string][]string{
 		"guard": {
 			"security/guard of PlatformProfile p: VersionMismatch (Required)",
-			"falco >=0.41 or tetragon is installed", "no other implementation is installed beside it",
+			"falco >=0.41 or tetragon is installed", "no other implementation is installed",
 			"daemonsets.apps: 1 object", "falco 0.40.0 in guard: NotObserved", "evidence: DaemonSet guard/my-falco (image mirror.corp/falcosecurity/falco:0.40.0)",
-			"not installed: tetragon", "the profile is not conformant", "Bring Falco into the range >=0.41",
+			"not installed: tetragon", "the profile is not conformant", "Install a version of Falco in the range >=0.41",
 		},
 		"security/backup": {
-			"Missing (Required)", "its check backup-recent holds", "velero: not installed, only leftovers",
+			"Missing (Required)", "its check backup-recent is satisfied", "velero: not installed, only leftovers",
 			"leftover: CustomResourceDefinition backups.velero.io", "velero's backup-recent over backups.velero.io: not evaluated: velero is not installed", "maxAge = 2h0m0s", "Install Velero",
 		},
-		"widgets": {"Unknown (Required)", "cannot read widgets.example.com: the files contain none", "objects.size() > 0", "cannot be judged"},
-		"sets":    {"CheckFailed (Required)", "daemonsets.apps: 1 object", "sets over daemonsets.apps: CheckFailed", "does not hold: two sets"},
-		"ci":      {"Attested (Required)", "that of me", "it holds"},
+		"widgets": {"Unknown (Required)", "cannot read widgets.example.com: the files contain none", "objects.size() > 0", "Conformant is Unknown"},
+		"sets":    {"CheckFailed (Required)", "daemonsets.apps: 1 object", "sets over daemonsets.apps: CheckFailed", "the rule is not satisfied: two sets"},
+		"ci":      {"Attested (Required)", "me attests", "the requirement is satisfied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errOut := run(falcoManifest+"---"+veleroLeftovers, "explain", name, "-f", file, "--from", "-")

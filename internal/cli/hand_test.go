@@ -50,7 +50,7 @@ func TestCompletion(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			code, out, errOut := run("", append([]string{"__complete"}, test.args...)...)
 			var got []string
-			for _, line := range strings.Split(out, "\n") {
+			for line := range strings.SplitSeq(out, "\n") {
 				word, _, _ := strings.Cut(line, "\t")
 				if word != "" && !strings.HasPrefix(word, ":") {
 					got = append(got, word)

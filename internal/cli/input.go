@@ -87,8 +87,7 @@ func (in *input) buildClusterCatalog(ctx context.Context, clients source.Clients
 
 // withConnectionHint adds what to do if a cluster does not respond.
 func withConnectionHint(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
+	if _, ok := errors.AsType[*url.Error](err); ok {
 		return fmt.Errorf("%w: check that the cluster is running, select another one with --kubeconfig or --context, or read files with --from", err)
 	}
 	return err

@@ -50,7 +50,7 @@ func TestJUnit(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "not installed: vault") || !strings.Contains(text, "Install HashiCorp Vault") {
+	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "vault is not installed") || !strings.Contains(text, "Install HashiCorp Vault") {
 		t.Errorf("no remediation in %q", text)
 	}
 }

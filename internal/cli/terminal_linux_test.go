@@ -99,7 +99,7 @@ func TestProgressOnTerminal(t *testing.T) {
 	if strings.Contains(text, "\n") || !strings.Contains(text, "0s of 1m0s  3/4  security") || !strings.HasSuffix(text, "\r\x1b[K") {
 		t.Errorf("%q", text)
 	}
-	for _, line := range strings.Split(text, "\r\x1b[K") {
+	for line := range strings.SplitSeq(text, "\r\x1b[K") {
 		if len([]rune(line)) >= 40 {
 			t.Errorf("wider than the terminal: %q", line)
 		}

@@ -19,12 +19,12 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// ready is a rule about one object.
-const ready = "object.?status.?phase.orValue('') == 'Ready'"
+// readyExpression is the expression of a rule.
+const readyExpression = "object.?status.?phase.orValue('') == 'Ready'"
 
-// fifty is a cluster with fifty components and a profile that requires each, the last one with a check over ten thousand
-// objects.
-func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *rule.Source) {
+// newFiftyRequirements returns an inventory with fifty components and a profile that requires each of them, the last one with a check
+// over ten thousand objects.
+func newFiftyRequirements(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *rule.Source) {
 	b.Helper()
 	var components []*catalog.Component
 	var spec strings.Builder
@@ -36,7 +36,7 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *ru
 		checks := ""
 		text := fmt.Sprintf("metadata: {name: c%d}\nspec:\n  layer: network\n  signals: {workloads: [{images: [example/c%d]}]}\n", n, n)
 		if n == 49 {
-			text += "  checks: [{name: ok, resource: {group: c.dev, resource: things}, expression: \"" + ready + "\", message: not ready}]\n"
+			text += "  checks: [{name: ok, resource: {group: c.dev, resource: things}, expression: \"" + readyExpression + "\", message: not ready}]\n"
 			checks = ", checks: [{name: ok}]"
 		}
 		fmt.Fprintf(&spec, "    - {name: r%d, anyOf: [{component: c%d, version: '>=1.0'}]%s}\n", n, n, checks)
@@ -55,14 +55,14 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *ru
 	feed := i.Source("deployments.apps")
 	var all []facts.Fact
 	for n := range 50 {
-		all = append(all, running("net", fmt.Sprintf("example/c%d:1.2.3", n)))
+		all = append(all, healthyDeployment("net", fmt.Sprintf("example/c%d:1.2.3", n)))
 	}
 	feed.Replace(all)
 	i.Source("daemonsets.apps").Replace(nil)
 	i.Source("statefulsets.apps").Replace(nil)
 	var things []rule.Object
 	for n := range 10000 {
-		things = append(things, thing(b, fmt.Sprintf("%05d", n), "Ready"))
+		things = append(things, newThing(b, fmt.Sprintf("%05d", n), "Ready"))
 	}
 	resource := i.Rules.Source(rule.Resource{Group: "c.dev", Resource: "things"})
 	resource.Replace(things)
@@ -79,18 +79,18 @@ func fifty(b testing.TB) (*Profile, *inventory.Inventory, *inventory.Source, *ru
 	return p, i, feed, resource
 }
 
-func thing(b testing.TB, name, phase string) rule.Object {
+func newThing(b testing.TB, name, phase string) rule.Object {
 	b.Helper()
-	kept, err := rule.AllFields().Prune(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
+	pruned, err := rule.AllFields().Prune(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return kept
+	return pruned
 }
 
-// A status of fifty requirements that hold stays small: the API server decodes, validates and encodes all of it with each write.
-func TestStatusOfFiftyRequirementsIsSmall(t *testing.T) {
-	p, i, _, _ := fifty(t)
+// TestStatusSize bounds the status of satisfied requirements, because the API server processes all of it with each write.
+func TestStatusSize(t *testing.T) {
+	p, i, _, _ := newFiftyRequirements(t)
 	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, time.Now()).Status
 	data, err := json.Marshal(status)
 	if err != nil {
@@ -103,13 +103,12 @@ func TestStatusOfFiftyRequirementsIsSmall(t *testing.T) {
 	t.Logf("%d bytes", len(data))
 }
 
-// Evaluate changes nothing that it is given, so that any number of goroutines may evaluate the same. The race detector sees whether
-// one writes what another reads.
-func TestEvaluateChangesNothing(t *testing.T) {
-	p, i, feed, resource := fifty(t)
-	resource.Put(thing(t, "00007", "Failed"))
+// TestEvaluateDoesNotModifyItsArguments evaluates in several goroutines, so that the race detector finds writes too.
+func TestEvaluateDoesNotModifyItsArguments(t *testing.T) {
+	p, i, feed, resource := newFiftyRequirements(t)
+	resource.Put(newThing(t, "00007", "Failed"))
 	i.Rules.Flush()
-	feed.Put(broken("net", "example/c7:1.2.3"))
+	feed.Put(degradedDeployment("net", "example/c7:1.2.3"))
 	before := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, time.Now()).Status
 	copied, now, snapshot := before.DeepCopy(), time.Now(), i.Snapshot()
 	results := make([]Result, 8)
@@ -119,18 +118,18 @@ func TestEvaluateChangesNothing(t *testing.T) {
 	}
 	wg.Wait()
 	if !reflect.DeepEqual(copied, &before) {
-		t.Error("the status that was given has changed")
+		t.Error("Evaluate modified the previous status")
 	}
 	for _, result := range results[1:] {
 		if !reflect.DeepEqual(result, results[0]) {
-			t.Errorf("the same came out differently:\n%+v\n%+v", result.Status, results[0].Status)
+			t.Errorf("the results differ:\n%+v\n%+v", result.Status, results[0].Status)
 		}
 	}
 }
 
 // BenchmarkEvaluate evaluates a profile of fifty requirements after one workload has changed.
 func BenchmarkEvaluate(b *testing.B) {
-	p, i, feed, _ := fifty(b)
+	p, i, feed, _ := newFiftyRequirements(b)
 	now := time.Now()
 	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now).Status
 	if status.Score != "50/50" {
@@ -139,24 +138,24 @@ func BenchmarkEvaluate(b *testing.B) {
 	n := 0
 	for b.Loop() {
 		b.StopTimer()
-		w := running("net", "example/c7:1.2.3")
+		w := healthyDeployment("net", "example/c7:1.2.3")
 		if n++; n%2 == 1 {
-			w = broken("net", "example/c7:1.2.3")
+			w = degradedDeployment("net", "example/c7:1.2.3")
 		}
 		feed.Put(w)
 		s := i.Snapshot()
 		b.StartTimer()
 		result := Evaluate(p, s, &status, 1, now)
 		if !result.Changed {
-			b.Fatal("the change changed nothing")
+			b.Fatal("the status did not change")
 		}
 		status = result.Status
 	}
 }
 
-// BenchmarkEvaluateNothing evaluates it where nothing has changed: the difference of the two statuses is all there is.
-func BenchmarkEvaluateNothing(b *testing.B) {
-	p, i, _, _ := fifty(b)
+// BenchmarkEvaluateUnchanged evaluates it without a change.
+func BenchmarkEvaluateUnchanged(b *testing.B) {
+	p, i, _, _ := newFiftyRequirements(b)
 	now := time.Now()
 	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now).Status
 	s := i.Snapshot()
@@ -167,13 +166,12 @@ func BenchmarkEvaluateNothing(b *testing.B) {
 	}
 }
 
-// BenchmarkEvaluateObjects evaluates it after one of the ten thousand objects has changed that its check reads, from the change to
-// the new status.
+// BenchmarkEvaluateObjects measures the time from a change of one of the ten thousand objects to the new status.
 func BenchmarkEvaluateObjects(b *testing.B) {
-	p, i, _, resource := fifty(b)
+	p, i, _, resource := newFiftyRequirements(b)
 	now := time.Now()
 	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now).Status
-	changed := []rule.Object{thing(b, "05000", "Ready"), thing(b, "05000", "Failed")}
+	changed := []rule.Object{newThing(b, "05000", "Ready"), newThing(b, "05000", "Failed")}
 	n := 0
 	for b.Loop() {
 		n++
@@ -187,14 +185,14 @@ func BenchmarkEvaluateObjects(b *testing.B) {
 	}
 }
 
-// BenchmarkSame compares the status of fifty requirements with an equal one, as every evaluation does that changes nothing.
-func BenchmarkSame(b *testing.B) {
-	p, i, _, _ := fifty(b)
+// BenchmarkIsEqual compares the status of fifty requirements with an equal one.
+func BenchmarkIsEqual(b *testing.B) {
+	p, i, _, _ := newFiftyRequirements(b)
 	status := Evaluate(p, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, time.Now()).Status
 	other := status.DeepCopy()
 	b.ReportAllocs()
 	for b.Loop() {
-		if !isSame(&status, other) {
+		if !isEqual(&status, other) {
 			b.Fatal("they differ")
 		}
 	}

@@ -1,16 +1,18 @@
 package conformance
 
 import (
+	"slices"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 const (
-	// maxEvidence bounds what the status shows for one requirement, maxText each of its texts. With the number of
-	// requirements that the schema allows, a status stays below half of what the API server stores.
+	// maxEvidence bounds the evidence of one requirement in the status, and maxText bounds each text. With the number of requirements
+	// that the schema allows, a status stays below half of the size that the API server accepts.
 	maxEvidence = 4
 	maxText     = 512
-	// Where a profile has more requirements than these, each is given less room.
+	// Profiles with more requirements than this get less evidence, or shorter texts, for each.
 	manyEvidence = 64
 	manyTexts    = 128
 
@@ -21,68 +23,69 @@ const (
 	maxCauses    = 4
 )
 
-// limits is what the status shows for each requirement.
+// limits bounds the status of one requirement.
 type limits struct{ evidence, text int }
 
-// limitsFor shares the status among so many requirements.
+// limitsFor returns the limits of each requirement in a profile with this many.
 func limitsFor(requirements int) limits {
-	r := limits{evidence: maxEvidence, text: maxText}
-	for n := requirements; n > manyEvidence && r.evidence > 1; n -= manyEvidence {
-		r.evidence--
+	l := limits{evidence: maxEvidence, text: maxText}
+	for n := requirements; n > manyEvidence && l.evidence > 1; n -= manyEvidence {
+		l.evidence--
 	}
 	if requirements > manyTexts {
-		r.text /= 2
+		l.text /= 2
 	}
-	return r
+	return l
 }
 
-// selectEvidence are the first few pieces of evidence, each with its texts cut: what a node or a file says may be of any length. Of what
-// holds one object is enough.
-func (r limits) selectEvidence(all []v1alpha1.Evidence, holds bool) []v1alpha1.Evidence {
-	most := r.evidence
-	if holds {
-		most = 1
+// selectEvidence returns the first few pieces of evidence with bounded texts, because texts from nodes and files can have any length.
+// A satisfied requirement needs only one object.
+func (l limits) selectEvidence(all []v1alpha1.Evidence, isSatisfied bool) []v1alpha1.Evidence {
+	limit := l.evidence
+	if isSatisfied {
+		limit = 1
 	}
-	shown := all[:min(most, len(all))]
-	if holds && len(shown) > 0 {
-		first := shown[0]
+	selected := all[:min(limit, len(all))]
+	if isSatisfied && len(selected) > 0 {
+		first := selected[0]
 		first.Signal = ""
-		shown = []v1alpha1.Evidence{first}
+		selected = []v1alpha1.Evidence{first}
 	}
-	for i := range shown {
-		if cut := boundEvidence(shown[i]); cut != shown[i] {
-			if &shown[0] == &all[0] {
-				shown = append([]v1alpha1.Evidence(nil), shown...) // they are the inventory's
+	for i := range selected {
+		if bounded := boundEvidence(selected[i]); bounded != selected[i] {
+			if &selected[0] == &all[0] {
+				selected = slices.Clone(selected) // the inventory owns the original
 			}
-			shown[i] = cut
+			selected[i] = bounded
 		}
 	}
-	return shown
+	return selected
 }
 
 func boundEvidence(e v1alpha1.Evidence) v1alpha1.Evidence {
-	const group, kind, namespace, name = 128, 63, 63, 253 // as long as the API server allows them
+	const group, kind, namespace, name = 128, 63, 63, 253 // the limits of the API server
 	return v1alpha1.Evidence{
-		APIVersion: text.Bound(e.APIVersion, group), Kind: text.Bound(e.Kind, kind), Namespace: text.Bound(e.Namespace, namespace), Name: text.Bound(e.Name, name),
-		Signal: text.Bound(e.Signal, maxSignal),
+		APIVersion: text.Bound(e.APIVersion, group), Kind: text.Bound(e.Kind, kind), Namespace: text.Bound(e.Namespace, namespace),
+		Name: text.Bound(e.Name, name), Signal: text.Bound(e.Signal, maxSignal),
 	}
 }
 
 func boundDiagnosis(d v1alpha1.Diagnosis) v1alpha1.Diagnosis {
 	const name = 253
-	d.Workload.Namespace, d.Workload.Name, d.Workload.Kind = text.Bound(d.Workload.Namespace, name), text.Bound(d.Workload.Name, name), text.Bound(d.Workload.Kind, name)
+	w := &d.Workload
+	w.Namespace, w.Name, w.Kind = text.Bound(w.Namespace, name), text.Bound(w.Name, name), text.Bound(w.Kind, name)
 	d.Pod, d.Container, d.Meaning = text.Bound(d.Pod, name), text.Bound(d.Container, name), text.Bound(d.Meaning, maxText)
 	d.LikelyCauses, d.Commands = boundTexts(d.LikelyCauses, maxCauses), boundTexts(d.Commands, maxCommands)
 	return d
 }
 
-func boundTexts(texts []string, most int) []string {
+func boundTexts(texts []string, limit int) []string {
 	if texts == nil {
 		return nil
 	}
-	cut := make([]string, 0, min(most, len(texts)))
-	for _, s := range texts[:min(most, len(texts))] {
-		cut = append(cut, text.Bound(s, maxText))
+	bounded := make([]string, 0, min(limit, len(texts)))
+	for _, s := range texts[:min(limit, len(texts))] {
+		bounded = append(bounded, text.Bound(s, maxText))
 	}
-	return cut
+	return bounded
 }

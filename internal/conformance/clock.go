@@ -6,12 +6,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// clockSkew is how far the clocks of two replicas may be apart: times that lie no further ahead are kept.
+// clockSkew is the tolerated difference between the clocks of two replicas.
 const clockSkew = time.Minute
 
-// notAfterNow is a time of the status before, or now where it lies ahead: a clock wrote it that was put right since. Left as it is it
-// would hold back what waits for it, the end of a grace period, for as long as the clock was wrong.
-func (e *evaluation) notAfterNow(t *metav1.Time) *metav1.Time {
+// clampToNow returns a time from the stored status, or now if that time is in the future because a wrong clock wrote it. Otherwise a
+// grace period would not end until that time has passed.
+func (e *evaluation) clampToNow(t *metav1.Time) *metav1.Time {
 	if t != nil && t.After(e.now.Add(clockSkew)) {
 		return &e.now
 	}

@@ -11,20 +11,20 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-const aYear = 365 * 24 * time.Hour
+const year = 365 * 24 * time.Hour
 
-// TestAClockThatWasAheadHoldsNothingBack shows that a grace period ends when it is due by the clock as it is, although the failure
-// was dated by one that was a year ahead.
-func TestAClockThatWasAheadHoldsNothingBack(t *testing.T) {
-	w := newWorld(t, "gracePeriod: 5m\n"+asks("anyOf: [{component: alpha}]"))
-	w.runs(running("net", "example/alpha:v1.0.0"))
+// TestGracePeriodAfterClockWasAhead checks that a grace period ends in time although the failure was recorded by a clock that was a year
+// ahead.
+func TestGracePeriodAfterClockWasAhead(t *testing.T) {
+	w := newWorld(t, "gracePeriod: 5m\n"+specWith("anyOf: [{component: alpha}]"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.evaluate()
-	w.now = w.now.Add(aYear)
-	w.runs()
+	w.now = w.now.Add(year)
+	w.setDeployments()
 	w.evaluate()
 	w.wantConformant(metav1.ConditionTrue, ReasonGrace)
 
-	w.now = w.now.Add(-aYear)
+	w.now = w.now.Add(-year)
 	w.evaluate()
 	if since := w.requirement("it").FailingSince; since.After(w.now) {
 		t.Errorf("at %s it is failing since %s", w.now, since)
@@ -37,8 +37,8 @@ func TestAClockThatWasAheadHoldsNothingBack(t *testing.T) {
 	w.wantConformant(metav1.ConditionFalse, ReasonFailing)
 }
 
-// timesIn are all times that a value holds, found by reflection: whichever is added one day is among them.
-func timesIn(v reflect.Value) []metav1.Time {
+// collectTimes collects all times in a value by reflection, so that it includes fields that are added later.
+func collectTimes(v reflect.Value) []metav1.Time {
 	if at, ok := v.Interface().(metav1.Time); ok {
 		return []metav1.Time{at}
 	}
@@ -46,25 +46,25 @@ func timesIn(v reflect.Value) []metav1.Time {
 	switch v.Kind() {
 	case reflect.Pointer:
 		if !v.IsNil() {
-			found = timesIn(v.Elem())
+			found = collectTimes(v.Elem())
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
-			found = append(found, timesIn(v.Field(i))...)
+			found = append(found, collectTimes(v.Field(i))...)
 		}
 	case reflect.Slice:
 		for i := range v.Len() {
-			found = append(found, timesIn(v.Index(i))...)
+			found = append(found, collectTimes(v.Index(i))...)
 		}
 	default:
 	}
 	return found
 }
 
-// TestAnAttestationFollowsTheClock shows that one is expired exactly while the clock says so, wherever it jumps.
-func TestAnAttestationFollowsTheClock(t *testing.T) {
-	w := newWorld(t, asks("attestation: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
-	for _, jump := range []time.Duration{0, aYear, -2 * aYear, aYear, aYear, -aYear} {
+// TestAttestationFollowsClock checks that an attestation is expired exactly if its expiry is in the past, after any jump of the clock.
+func TestAttestationFollowsClock(t *testing.T) {
+	w := newWorld(t, specWith("attestation: {by: us, reason: it is outside, expires: 2027-06-30T00:00:00Z}"))
+	for _, jump := range []time.Duration{0, year, -2 * year, year, year, -year} {
 		w.now = w.now.Add(jump)
 		w.evaluate()
 		want := v1alpha1.VerdictAttested
@@ -77,18 +77,18 @@ func TestAnAttestationFollowsTheClock(t *testing.T) {
 	}
 }
 
-// TestAnyClock shows for random turns of the product and jumps of the clock that no time of the status lies ahead, that
-// verdicts are right, that a failure older than the grace period is told, and that nothing is written when nothing changed.
-func TestAnyClock(t *testing.T) {
+// TestRandomClockJumps checks, for random changes of the cluster and jumps of the clock, that the status has no time in the future, that
+// verdicts are right, that a failure is reported after the grace period, and that an unchanged status is not written.
+func TestRandomClockJumps(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := newWorld(t, "gracePeriod: 5m\n"+asks("anyOf: [{component: alpha}]"))
-		w.runs(running("net", "example/alpha:v1.0.0"))
+		w := newWorld(t, "gracePeriod: 5m\n"+specWith("anyOf: [{component: alpha}]"))
+		w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 		w.evaluate()
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
-			w.now = w.now.Add(time.Duration(rapid.Int64Range(int64(-aYear/time.Second), int64(aYear/time.Second)).Draw(rt, "jump")) * time.Second / time.Duration(rapid.SampledFrom([]int{1, 3600, 86400}).Draw(rt, "scale")))
+			w.now = w.now.Add(time.Duration(rapid.Int64Range(int64(-year/time.Second), int64(year/time.Second)).Draw(rt, "jump")) * time.Second / time.Duration(rapid.SampledFrom([]int{1, 3600, 86400}).Draw(rt, "scale")))
 			there := rapid.Bool().Draw(rt, "there")
-			if w.runs(); there {
-				w.runs(running("net", "example/alpha:v1.0.0"))
+			if w.setDeployments(); there {
+				w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 			}
 			result := w.evaluate()
 			if result.RequeueAfter <= 0 {
@@ -98,7 +98,7 @@ func TestAnyClock(t *testing.T) {
 			if (r.Verdict == v1alpha1.VerdictSatisfied) != there {
 				rt.Fatalf("it is there: %v, and the verdict is %s", there, r.Verdict)
 			}
-			for _, at := range timesIn(reflect.ValueOf(w.status)) {
+			for _, at := range collectTimes(reflect.ValueOf(w.status)) {
 				if at.After(w.now.Add(clockSkew)) {
 					rt.Fatalf("at %s the status says %s", w.now, at)
 				}

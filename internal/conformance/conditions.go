@@ -18,42 +18,43 @@ import (
 
 // Reasons of conditions.
 const (
-	// ReasonAllHold is Conformant's reason when every Required requirement holds.
+	// ReasonAllHold is the reason of Conformant if every Required requirement is satisfied.
 	ReasonAllHold = "AllRequirementsHold"
-	// ReasonFailing is Conformant's reason when one does not.
+	// ReasonFailing is the reason of Conformant if a Required requirement fails.
 	ReasonFailing = "RequirementsFailing"
-	// ReasonGrace is Conformant's reason while a failure is younger than the grace period.
+	// ReasonGrace is the reason of Conformant while all failures are within the grace period.
 	ReasonGrace = "WithinGracePeriod"
-	// ReasonCannotTell is Conformant's reason when none fails and one could not be judged.
+	// ReasonCannotTell is the reason of Conformant if no Required requirement fails and at least one is Unknown.
 	ReasonCannotTell = "CannotTell"
-	// ReasonUndeclared is Conformant's reason when all hold and something is installed that the profile forbids.
+	// ReasonUndeclared is the reason of Conformant if all requirements are satisfied and a forbidden undeclared component is installed.
 	ReasonUndeclared = "UndeclaredComponents"
-	// ReasonEvaluated is Ready's reason once the generation was evaluated.
+	// ReasonEvaluated is the reason of Ready once the generation has been evaluated.
 	ReasonEvaluated = "Evaluated"
-	// ReasonInvalidSpec is Stalled's reason, and Ready's with it.
+	// ReasonInvalidSpec is the reason of Stalled and Ready if the spec has errors.
 	ReasonInvalidSpec = "InvalidSpec"
-	// ReasonSuspended is Ready's reason while the profile is suspended.
+	// ReasonSuspended is the reason of Ready while the profile is suspended.
 	ReasonSuspended = "Suspended"
 )
 
-// conditions builds all conditions of a profile that was evaluated. Reconciling is not among them: it is there only
-// while a generation waits for its evaluation.
+// conditions returns all conditions of an evaluated profile. Reconciling is not among them: it exists only until a generation has been
+// evaluated.
 func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) []metav1.Condition {
 	var built []metav1.Condition
 	set := func(kind string, value metav1.ConditionStatus, reason, message string) {
 		condition := metav1.Condition{
-			Type: kind, Status: value, Reason: reason, Message: text.Bound(message, maxCondition), ObservedGeneration: generation, LastTransitionTime: e.now,
+			Type: kind, Status: value, Reason: reason, Message: text.Bound(message, maxCondition),
+			ObservedGeneration: generation, LastTransitionTime: e.now,
 		}
 		if old := meta.FindStatusCondition(e.before.Conditions, kind); old != nil && old.Status == value {
-			condition.LastTransitionTime = *e.notAfterNow(&old.LastTransitionTime)
+			condition.LastTransitionTime = *e.clampToNow(&old.LastTransitionTime)
 		}
 		built = append(built, condition)
 	}
 	errs := e.specErrors()
-	value, reason, message := e.conformant(status, now)
+	value, reason, message := e.conformantCondition(status, now)
 	set(v1alpha1.ConditionConformant, value, reason, message)
 	if len(errs) == 0 {
-		set(v1alpha1.ConditionReady, metav1.ConditionTrue, ReasonEvaluated, "this generation is evaluated whenever something changes")
+		set(v1alpha1.ConditionReady, metav1.ConditionTrue, ReasonEvaluated, "the current generation has been evaluated")
 	} else {
 		text := strings.Join(errs[:min(5, len(errs))], "; ") + moreText(len(errs)-5)
 		set(v1alpha1.ConditionReady, metav1.ConditionFalse, ReasonInvalidSpec, text)
@@ -67,7 +68,7 @@ func (e *evaluation) conditions(status *v1alpha1.PlatformProfileStatus, generati
 	return built
 }
 
-// specErrors are those of the spec and those that only real objects showed.
+// specErrors returns the errors of the spec, including those that occur only with the objects of the cluster.
 func (e *evaluation) specErrors() []string {
 	texts := make([]string, 0, len(e.profile.Errors))
 	for _, err := range e.profile.Errors {
@@ -76,8 +77,7 @@ func (e *evaluation) specErrors() []string {
 	return append(texts, e.costlyRules()...)
 }
 
-// costlyRules are the mistakes that only real objects showed: rules that were stopped because of their cost, each with its place in
-// the spec, sorted.
+// costlyRules returns an error for each rule that exceeded its cost limit on the objects of the cluster, with its field path, sorted.
 func (e *evaluation) costlyRules() []string {
 	var costly []string
 	report := func(path *field.Path, key string) {
@@ -100,23 +100,25 @@ func (e *evaluation) costlyRules() []string {
 	return slices.Compact(costly)
 }
 
-func (e *evaluation) conformant(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
+func (e *evaluation) conformantCondition(status *v1alpha1.PlatformProfileStatus, now time.Time) (metav1.ConditionStatus, string, string) {
 	value, reason, message := e.summarizeLayers(status.Layers, v1alpha1.ConditionConformant, now)
 	if e.profile.spec.Undeclared != v1alpha1.UndeclaredForbid || value == metav1.ConditionFalse {
 		return value, reason, message
 	}
 	if len(status.Undeclared) > 0 {
-		return metav1.ConditionFalse, ReasonUndeclared, "installed and mentioned by no requirement: " + undeclaredNames(status)
+		return metav1.ConditionFalse, ReasonUndeclared, "installed but not declared by any requirement: " + undeclaredNames(status)
 	}
-	if unseen := e.snapshot.UnreadableSources(); value == metav1.ConditionTrue && len(unseen) > 0 {
-		return metav1.ConditionUnknown, ReasonCannotTell, "whether anything undeclared is installed cannot be said: " + joinTexts(unseen)
+	if unreadable := e.snapshot.UnreadableSources(); value == metav1.ConditionTrue && len(unreadable) > 0 {
+		return metav1.ConditionUnknown, ReasonCannotTell, "cannot determine whether undeclared components are installed: " + joinTexts(unreadable)
 	}
 	return value, reason, message
 }
 
-// summarizeLayers says whether the requirements of some layers hold. A failure younger than the grace period leaves a condition that
-// was True as it was; one that never was True turns at once, because nothing vouches for it.
-func (e *evaluation) summarizeLayers(layers []v1alpha1.LayerStatus, condition string, now time.Time) (metav1.ConditionStatus, string, string) {
+// summarizeLayers returns the status, reason and message of a condition over some layers. Within the grace period a failure does not
+// change a condition that is True; a condition that is not True becomes False at once.
+func (e *evaluation) summarizeLayers(
+	layers []v1alpha1.LayerStatus, condition string, now time.Time,
+) (value metav1.ConditionStatus, reason, message string) {
 	var failing, unknown boundedList
 	required := 0
 	var since *metav1.Time
@@ -152,15 +154,15 @@ func (e *evaluation) summarizeLayers(layers []v1alpha1.LayerStatus, condition st
 		message := failing.String()
 		if grace := e.profile.gracePeriod(); grace > 0 && meta.IsStatusConditionTrue(e.before.Conditions, condition) {
 			if end := since.Add(grace); now.Before(end) {
-				e.requeueAt(end, now)
-				return metav1.ConditionTrue, ReasonGrace, "still within the grace period of " + grace.String() + ": " + message
+				e.requeueNoLaterThan(end, now)
+				return metav1.ConditionTrue, ReasonGrace, "within the grace period of " + grace.String() + ": " + message
 			}
 		}
 		return metav1.ConditionFalse, ReasonFailing, message
 	case unknown.count > 0:
 		return metav1.ConditionUnknown, ReasonCannotTell, unknown.String()
 	}
-	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d required requirements hold", required)
+	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d Required requirements are satisfied", required)
 }
 
 func (p *Profile) gracePeriod() time.Duration {
@@ -170,60 +172,60 @@ func (p *Profile) gracePeriod() time.Duration {
 	return p.spec.GracePeriod.Duration
 }
 
-// boundedList are the first of some texts: where a hundred fail, a message names four.
+// boundedList holds the first few of many texts, and their count.
 type boundedList struct {
 	texts []string
 	count int
 }
 
-// add adds a text, which is made where it is named.
-func (f *boundedList) add(text func() string) {
-	const named = 4
-	if f.count++; len(f.texts) < named {
-		f.texts = append(f.texts, text())
+// add adds a text. It calls the function only if there is room.
+func (l *boundedList) add(text func() string) {
+	const limit = 4
+	if l.count++; len(l.texts) < limit {
+		l.texts = append(l.texts, text())
 	}
 }
 
-// String names them, and says how many there are beside.
-func (f *boundedList) String() string {
-	text := strings.Join(f.texts, "; ")
-	if others := f.count - len(f.texts); others > 0 {
-		text += fmt.Sprintf("; and %d more", others)
+// String joins the texts, and appends how many more there are.
+func (l *boundedList) String() string {
+	text := strings.Join(l.texts, "; ")
+	if more := l.count - len(l.texts); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
 	}
 	return text
 }
 
 func joinTexts(texts []string) string {
-	var f boundedList
+	var list boundedList
 	for _, text := range texts {
-		f.add(func() string { return text })
+		list.add(func() string { return text })
 	}
-	return f.String()
+	return list.String()
 }
 
-// SuspendedStatus is the status of a profile whose evaluation is suspended: what was found last, and that it is suspended. The
-// second result says whether that differs from before.
-func SuspendedStatus(before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) (v1alpha1.PlatformProfileStatus, bool) {
-	status := *before.DeepCopy()
+// SuspendedStatus returns the status of a suspended profile: the last verdicts and a Ready condition with the reason Suspended.
+func SuspendedStatus(
+	before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time,
+) (status v1alpha1.PlatformProfileStatus, isChanged bool) {
+	status = *before.DeepCopy()
 	status.ObservedGeneration = generation
-	status.Conditions = OwnConditions(status.Conditions)
+	status.Conditions = ManagedConditions(status.Conditions)
 	meta.RemoveStatusCondition(&status.Conditions, v1alpha1.ConditionReconciling)
 	changed := meta.SetStatusCondition(&status.Conditions, metav1.Condition{
 		Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: ReasonSuspended, ObservedGeneration: generation,
 		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
-		Message:            "the evaluation is suspended: the verdicts are those that were found last",
+		Message:            "evaluation is suspended; the verdicts are those of the last evaluation",
 	})
 	return status, changed || before.ObservedGeneration != generation
 }
 
-// OwnConditions are those among stored conditions that the operator writes. Others may keep conditions of their own on a profile; to
-// write theirs would be to claim them.
-func OwnConditions(stored []metav1.Condition) []metav1.Condition {
+// ManagedConditions returns the conditions that the operator writes. Applying conditions of other writers would take their ownership.
+func ManagedConditions(stored []metav1.Condition) []metav1.Condition {
 	return slices.DeleteFunc(slices.Clone(stored), func(c metav1.Condition) bool {
 		switch c.Type {
 		case v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled:
 			return false
 		}
-		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // that of a layer, or of all of them
+		return !strings.HasSuffix(c.Type, v1alpha1.ConditionConformant) // Conformant, or the condition of a layer
 	})
 }

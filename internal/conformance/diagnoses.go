@@ -10,24 +10,23 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// maxDiagnoses bounds what the status shows of what is wrong with pods.
+// maxDiagnoses bounds the diagnoses in the status.
 const maxDiagnoses = 16
 
-// diagnosisCollector are what is wrong with the pods of what does not hold, each thing once, however many pods or requirements it
-// is the same for.
+// diagnosisCollector collects the diagnoses of failing requirements, one for each workloadSymptom.
 type diagnosisCollector struct {
 	required, recommended []v1alpha1.Diagnosis
-	told                  map[workloadSymptom]bool // and whether for something that is Required
-	passedOver            map[facts.Ref]bool
+	isRequired            map[workloadSymptom]bool // for each collected symptom, whether it affects a Required requirement
+	skipped               map[facts.Ref]bool       // workloads that are not diagnosed
 }
 
-// workloadSymptom is what tells one diagnosis from another, whatever the pod.
+// workloadSymptom identifies a diagnosis, whichever pods have it.
 type workloadSymptom struct {
 	workload           v1alpha1.WorkloadReference
 	container, symptom string
 }
 
-// diagnoses are those of the installation that a verdict is about, the worst first; none where it holds.
+// diagnoses returns the diagnoses of the installation that a failing verdict is about, worst first.
 func (o requirementOutcome) diagnoses() []v1alpha1.Diagnosis {
 	if o.installation == nil || isGood(o.verdict) {
 		return nil
@@ -35,18 +34,18 @@ func (o requirementOutcome) diagnoses() []v1alpha1.Diagnosis {
 	return o.installation.Diagnoses
 }
 
-// SymptomText names a workload and the symptom that it has, for instance "Deployment shop/web: CrashLoop".
+// SymptomText returns a workload and its symptom, for example "Deployment shop/web: CrashLoop".
 func SymptomText(d *v1alpha1.Diagnosis) string {
-	of := facts.Ref{Kind: d.Workload.Kind, Namespace: d.Workload.Namespace, Name: d.Workload.Name}
-	return of.String() + ": " + d.Symptom
+	workload := facts.Ref{Kind: d.Workload.Kind, Namespace: d.Workload.Namespace, Name: d.Workload.Name}
+	return workload.String() + ": " + d.Symptom
 }
 
-// mentionsSymptom tells whether a requirement's message says already what is wrong with the pods of a workload, be it another thing:
-// the first that is found is news, and what it turns into stands in the status.
+// mentionsSymptom reports whether a message names any symptom of the workload of a diagnosis. Only the first symptom of a failure is
+// published as an event.
 func mentionsSymptom(message string, d *v1alpha1.Diagnosis) bool {
-	other := *d
+	candidate := *d
 	for _, symptom := range diagnosis.Symptoms {
-		if other.Symptom = symptom; strings.Contains(message, SymptomText(&other)) {
+		if candidate.Symptom = symptom; strings.Contains(message, SymptomText(&candidate)) {
 			return true
 		}
 	}
@@ -61,50 +60,50 @@ func leadingDiagnosis(all []v1alpha1.Diagnosis) *v1alpha1.Diagnosis {
 }
 
 func (d *diagnosisCollector) add(all []v1alpha1.Diagnosis, required bool) {
-	for _, one := range all {
-		key := workloadSymptom{one.Workload, one.Container, one.Symptom}
-		if already, told := d.told[key]; told && (already || !required) {
+	for _, diagnosis := range all {
+		key := workloadSymptom{diagnosis.Workload, diagnosis.Container, diagnosis.Symptom}
+		if isRequired, isCollected := d.isRequired[key]; isCollected && (isRequired || !required) {
 			continue
 		}
-		if d.told == nil {
-			d.told = map[workloadSymptom]bool{}
+		if d.isRequired == nil {
+			d.isRequired = map[workloadSymptom]bool{}
 		}
-		d.told[key] = required
+		d.isRequired[key] = required
 		if required {
-			d.required = append(d.required, one)
+			d.required = append(d.required, diagnosis)
 		} else {
-			d.recommended = append(d.recommended, one)
+			d.recommended = append(d.recommended, diagnosis)
 		}
 	}
 }
 
-// countSkipped counts the workloads behind a verdict that does not hold whose pods nobody looks at, because too many workloads
-// are degraded.
+// countSkipped counts the workloads behind a failing verdict that are not diagnosed because too many workloads are degraded.
 func (d *diagnosisCollector) countSkipped(o requirementOutcome, s *inventory.Snapshot) {
 	if o.installation == nil || isGood(o.verdict) {
 		return
 	}
 	for _, ref := range s.UndiagnosedWorkloads(o.installation) {
-		if d.passedOver == nil {
-			d.passedOver = map[facts.Ref]bool{}
+		if d.skipped == nil {
+			d.skipped = map[facts.Ref]bool{}
 		}
-		d.passedOver[ref] = true
+		d.skipped[ref] = true
 	}
 }
 
-// worst are the worst few, and how many more there are, one for each workload that nobody looked at. What is Required comes first, whatever ails the rest.
-func (d *diagnosisCollector) worst() ([]v1alpha1.Diagnosis, int32) {
+// worst returns the worst few diagnoses, those of Required requirements first, and the number of omitted ones. A workload that is not
+// diagnosed counts as one.
+func (d *diagnosisCollector) worst() (worst []v1alpha1.Diagnosis, omitted int32) {
 	diagnosis.Sort(d.required)
 	diagnosis.Sort(d.recommended)
-	shown := slices.Clone(d.required)
-	for _, one := range d.recommended {
-		if !d.told[workloadSymptom{one.Workload, one.Container, one.Symptom}] {
-			shown = append(shown, one)
+	all := slices.Clone(d.required)
+	for _, diagnosis := range d.recommended {
+		if !d.isRequired[workloadSymptom{diagnosis.Workload, diagnosis.Container, diagnosis.Symptom}] {
+			all = append(all, diagnosis)
 		}
 	}
-	shown, rest := shown[:min(maxDiagnoses, len(shown))], shown[min(maxDiagnoses, len(shown)):]
-	for i := range shown {
-		shown[i] = boundDiagnosis(shown[i])
+	worst = all[:min(maxDiagnoses, len(all))]
+	for i := range worst {
+		worst[i] = boundDiagnosis(worst[i])
 	}
-	return shown, int32(len(rest) + len(d.passedOver)) //nolint:gosec // it is bounded by what an inventory holds
+	return worst, int32(len(all) - len(worst) + len(d.skipped)) //nolint:gosec // bounded by the size of the inventory
 }

@@ -1,6 +1,6 @@
-// Package conformance decides: whether what a profile asks for holds in a snapshot of the inventory, and what to say of it.
+// Package conformance computes the status of a PlatformProfile from a snapshot of the inventory: verdicts, messages and conditions.
 //
-// It is pure. It takes values and a clock's reading and returns values; it knows no client. The operator, the command
-// line against a cluster and the command line over files all call the same two functions: Compile, once for a spec and a
-// catalog, and Evaluate, for each snapshot.
+// The package is pure: it uses no client, and the caller passes the time. Compile compiles a spec against a catalog, once for each
+// generation. Evaluate evaluates the compiled profile against a snapshot. The operator calls both, and so does the command line, on a
+// cluster and on files.
 package conformance

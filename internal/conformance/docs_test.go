@@ -21,19 +21,19 @@ import (
 
 const layersPage = "../../docs/layers.md"
 
-// row is one row of a table of a page.
+// row is one row of a table.
 type row struct {
 	line  int
 	cells []string
 }
 
-// block is one fenced block of a page.
+// block is one fenced block.
 type block struct {
 	language, text string
 	line           int
 }
 
-// readPage takes the page on layers apart: its tables by the first word of their header, and its fenced blocks.
+// readPage parses docs/layers.md: its tables by the first word of their header, and its fenced blocks.
 func readPage(t *testing.T) (map[string][]row, []block) {
 	t.Helper()
 	data, err := os.ReadFile(layersPage)
@@ -77,7 +77,7 @@ func readPage(t *testing.T) (map[string][]row, []block) {
 
 var quotedName = regexp.MustCompile("`([^`]+)`")
 
-// names are the names that a cell has in backticks.
+// names returns the names in backticks in a cell.
 func (r row) names(cell int) []string {
 	var found []string
 	if cell >= len(r.cells) {
@@ -89,7 +89,7 @@ func (r row) names(cell int) []string {
 	return found
 }
 
-// name is the one that the row is about; empty where it names none.
+// name returns the name in the first cell; empty if there is none.
 func (r row) name() string {
 	if found := r.names(0); len(found) > 0 {
 		return found[0]
@@ -97,10 +97,10 @@ func (r row) name() string {
 	return ""
 }
 
-// quoteAll writes names as cells have them.
+// quoteAll formats names as the content of a cell.
 func quoteAll(names []string) string { return "`" + strings.Join(names, "`, `") + "`" }
 
-// parameterCell is what the page must say of a check's parameters: each with its default, where it has one.
+// parameterCell returns the expected cell for the parameters of a check, with their defaults.
 func parameterCell(parameters []v1alpha1.CheckParameter) string {
 	var texts []string
 	for _, p := range parameters {
@@ -113,19 +113,18 @@ func parameterCell(parameters []v1alpha1.CheckParameter) string {
 	return strings.Join(texts, ", ")
 }
 
-// What the page on layers shows is a whole profile, or what stands under the spec of one, and either is one that no mistake
-// stalls.
-func TestTheExcerptsOfTheLayersPageAreSound(t *testing.T) {
+// TestLayersPageExcerptsAreValid compiles every YAML block of the page, which is either a profile or the spec of one.
+func TestLayersPageExcerptsAreValid(t *testing.T) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := catalog.New(components...)
 	_, blocks := readPage(t)
-	wholes, excerpts := 0, 0
+	profileCount, excerpts := 0, 0
 	for _, b := range blocks {
 		if b.language != "yaml" {
-			t.Errorf("%s:%d: a block of %q is held against nothing: write a profile, or what stands under its spec, as yaml", layersPage, b.line, b.language)
+			t.Errorf("%s:%d: cannot check a block of %q: write a profile, or its spec, as yaml", layersPage, b.line, b.language)
 			continue
 		}
 		content := map[string]any{}
@@ -136,19 +135,19 @@ func TestTheExcerptsOfTheLayersPageAreSound(t *testing.T) {
 		text := b.text
 		switch {
 		case content["kind"] == "PlatformProfile":
-			wholes++
+			profileCount++
 		case content["layers"] != nil:
 			excerpts++
-			whole := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
-			whole.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("PlatformProfile"))
-			whole.SetName("excerpt")
-			data, err := yaml.Marshal(whole.Object)
+			profile := &unstructured.Unstructured{Object: map[string]any{"spec": content}}
+			profile.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("PlatformProfile"))
+			profile.SetName("excerpt")
+			data, err := yaml.Marshal(profile.Object)
 			if err != nil {
 				t.Fatal(err)
 			}
 			text = string(data)
 		default:
-			t.Errorf("%s:%d: the block is neither a PlatformProfile nor, beginning with its layers, what stands under the spec of one", layersPage, b.line)
+			t.Errorf("%s:%d: the block is neither a PlatformProfile nor a spec with layers", layersPage, b.line)
 			continue
 		}
 		profiles, err := manifest.Profiles(strings.NewReader(text))
@@ -162,29 +161,29 @@ func TestTheExcerptsOfTheLayersPageAreSound(t *testing.T) {
 			}
 		}
 	}
-	if wholes == 0 || excerpts < 10 {
-		t.Errorf("%d profiles and %d excerpts were found in %s", wholes, excerpts, layersPage)
+	if profileCount == 0 || excerpts < 10 {
+		t.Errorf("%d profiles and %d excerpts were found in %s", profileCount, excerpts, layersPage)
 	}
 }
 
-// offer is what the built-in definitions offer to ask for.
-type offer struct {
+// catalogNames contains the names that requirements can use with the built-in definitions.
+type catalogNames struct {
 	definitions map[string]*v1alpha1.PlatformComponent
 	// providers are the components by capability, sorted.
 	providers map[string][]string
 	// checks are the named checks by name, then by component.
 	checks map[string]map[string]v1alpha1.NamedCheck
-	// names are all names that the page may have in backticks.
+	// names are all names that the page may contain in backticks.
 	names map[string]bool
 }
 
-func offered(t *testing.T) *offer {
+func builtinNames(t *testing.T) *catalogNames {
 	t.Helper()
 	definitions, err := catalog.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &offer{definitions, map[string][]string{}, map[string]map[string]v1alpha1.NamedCheck{}, map[string]bool{}}
+	o := &catalogNames{definitions, map[string][]string{}, map[string]map[string]v1alpha1.NamedCheck{}, map[string]bool{}}
 	for _, symptom := range diagnosis.Symptoms {
 		o.names[symptom] = true
 	}
@@ -209,30 +208,32 @@ func offered(t *testing.T) *offer {
 	return o
 }
 
-// layer is the layer of a component, in which the page must tell of it.
-func (o *offer) layer(component string) string { return string(o.definitions[component].Spec.Layer) }
-
-// telling is what a page tells of, each thing with the line that does.
-type telling map[string]int
-
-func (told telling) of(t *testing.T, what string, r row) {
-	t.Helper()
-	if line, twice := told[what]; twice {
-		t.Errorf("%s:%d: %s is told of in line %d already", layersPage, r.line, what, line)
-	}
-	told[what] = r.line
+// layer returns the layer of a component, under which the page must list it.
+func (o *catalogNames) layer(component string) string {
+	return string(o.definitions[component].Spec.Layer)
 }
 
-// Each row of a table on the page on layers has its cells, and what it has in backticks is a name of the catalog.
-func TestTheTablesOfTheLayersPageNameWhatThereIs(t *testing.T) {
+// listedLines contains the line of each name that the page lists.
+type listedLines map[string]int
+
+func (listed listedLines) add(t *testing.T, what string, r row) {
+	t.Helper()
+	if line, isDuplicate := listed[what]; isDuplicate {
+		t.Errorf("%s:%d: %s is already listed in line %d", layersPage, r.line, what, line)
+	}
+	listed[what] = r.line
+}
+
+// TestLayersPageNamesExist checks the cells of each table, and that names in backticks are names of the catalog.
+func TestLayersPageNamesExist(t *testing.T) {
 	tables, _ := readPage(t)
-	o := offered(t)
+	o := builtinNames(t)
 	columns := map[string]int{"capability": 3, "check": 4, "component": 2, "symptom": 4}
 	for kind, rows := range tables {
 		for _, r := range rows {
 			at := fmt.Sprintf("%s:%d", layersPage, r.line)
 			if columns[kind] == 0 {
-				t.Fatalf("%s: a table whose header begins with %q is held against nothing: extend these tests", at, kind)
+				t.Fatalf("%s: cannot check a table whose header begins with %q: extend these tests", at, kind)
 			}
 			if len(r.cells) != columns[kind] || len(r.names(0)) != 1 {
 				t.Errorf("%s: the row must have %d cells, and in the first one %s in backticks: %q", at, columns[kind], kind, r.cells)
@@ -248,13 +249,13 @@ func TestTheTablesOfTheLayersPageNameWhatThereIs(t *testing.T) {
 	}
 }
 
-func TestTheLayersPageTellsOfEachCapability(t *testing.T) {
+func TestLayersPageListsCapabilities(t *testing.T) {
 	tables, _ := readPage(t)
-	o := offered(t)
-	told := telling{}
+	o := builtinNames(t)
+	listed := listedLines{}
 	for _, r := range tables["capability"] {
 		name := r.name()
-		told.of(t, name, r)
+		listed.add(t, name, r)
 		if want := o.providers[name]; len(want) == 0 {
 			t.Errorf("%s:%d: nothing provides %s: remove the row", layersPage, r.line, name)
 		} else if got := r.names(1); !slices.Equal(slices.Sorted(slices.Values(got)), want) {
@@ -262,17 +263,17 @@ func TestTheLayersPageTellsOfEachCapability(t *testing.T) {
 		}
 	}
 	for _, capability := range slices.Sorted(maps.Keys(o.providers)) {
-		if components := o.providers[capability]; told[capability] == 0 {
-			t.Errorf("%s says nothing of the capability %s: add to the table of capabilities of the layer %s the row\n| `%s` | %s | (what to know when one asks for it) |",
+		if components := o.providers[capability]; listed[capability] == 0 {
+			t.Errorf("%s does not list the capability %s: add to the table of capabilities of the layer %s the row\n| `%s` | %s | (what to know when one asks for it) |",
 				layersPage, capability, o.layer(components[0]), capability, quoteAll(components))
 		}
 	}
 }
 
-func TestTheLayersPageTellsOfEachNamedCheck(t *testing.T) {
+func TestLayersPageListsChecks(t *testing.T) {
 	tables, _ := readPage(t)
-	o := offered(t)
-	told := telling{}
+	o := builtinNames(t)
+	listed := listedLines{}
 	for _, r := range tables["check"] {
 		name := r.name()
 		if len(r.names(1)) == 0 || len(r.cells) < 4 || r.cells[3] == "" {
@@ -280,7 +281,7 @@ func TestTheLayersPageTellsOfEachNamedCheck(t *testing.T) {
 			continue
 		}
 		for _, component := range r.names(1) {
-			told.of(t, name+" of "+component, r)
+			listed.add(t, name+" of "+component, r)
 			check, ok := o.checks[name][component]
 			if !ok {
 				t.Errorf("%s:%d: %s offers no check %s: remove it from the row", layersPage, r.line, component, name)
@@ -291,50 +292,50 @@ func TestTheLayersPageTellsOfEachNamedCheck(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.checks)) {
 		for _, component := range slices.Sorted(maps.Keys(o.checks[name])) {
-			if told[name+" of "+component] != 0 {
+			if listed[name+" of "+component] != 0 {
 				continue
 			}
 			check := o.checks[name][component]
-			t.Errorf("%s says nothing of %s's check %s: add to the table of checks of the layer %s the row\n| `%s` | `%s` | %s | (when it fails, where it asks: %s) |",
+			t.Errorf("%s does not list %s's check %s: add to the table of checks of the layer %s the row\n| `%s` | `%s` | %s | (when it fails; its description is: %s) |",
 				layersPage, component, name, o.layer(component), name, component, parameterCell(check.Parameters), check.Description)
 		}
 	}
 }
 
-func TestTheLayersPageTellsWhenAComponentIsDegraded(t *testing.T) {
+func TestLayersPageListsHealthRules(t *testing.T) {
 	tables, _ := readPage(t)
-	o := offered(t)
-	told := telling{}
-	ruled := func(component string) bool {
+	o := builtinNames(t)
+	listed := listedLines{}
+	hasHealthRules := func(component string) bool {
 		definition := o.definitions[component]
 		return definition != nil && definition.Spec.Health != nil && len(definition.Spec.Health.Rules) > 0
 	}
 	for _, r := range tables["component"] {
-		told.of(t, r.name(), r)
-		if !ruled(r.name()) {
-			t.Errorf("%s:%d: %s is judged by its workloads alone: remove the row", layersPage, r.line, r.name())
+		listed.add(t, r.name(), r)
+		if !hasHealthRules(r.name()) {
+			t.Errorf("%s:%d: %s has no health rules: remove the row", layersPage, r.line, r.name())
 		}
 	}
 	for _, component := range slices.Sorted(maps.Keys(o.definitions)) {
-		if ruled(component) && told[component] == 0 {
-			t.Errorf("%s does not say when %s is Degraded beside its workloads: add to the table of the layer %s the row\n| `%s` | %s |",
+		if hasHealthRules(component) && listed[component] == 0 {
+			t.Errorf("%s does not list the health rules of %s: add to the table of the layer %s the row\n| `%s` | %s |",
 				layersPage, component, o.layer(component), component, o.definitions[component].Spec.Health.Rules[0].Message)
 		}
 	}
 }
 
-func TestTheLayersPageTellsOfEachSymptom(t *testing.T) {
+func TestLayersPageListsSymptoms(t *testing.T) {
 	tables, _ := readPage(t)
-	told := telling{}
+	listed := listedLines{}
 	for _, r := range tables["symptom"] {
-		told.of(t, r.name(), r)
+		listed.add(t, r.name(), r)
 		if !slices.Contains(diagnosis.Symptoms, r.name()) {
 			t.Errorf("%s:%d: nothing is diagnosed as %s: remove the row", layersPage, r.line, r.name())
 		}
 	}
 	for _, symptom := range diagnosis.Symptoms {
-		if told[symptom] == 0 {
-			t.Errorf("%s says nothing of the symptom %s: add to the table under Troubleshooting the row\n| `%s` | (what kubectl shows) | (what it means) | (where it shows up) |",
+		if listed[symptom] == 0 {
+			t.Errorf("%s does not list the symptom %s: add to the table under Troubleshooting the row\n| `%s` | (what kubectl shows) | (what it means) | (where it shows up) |",
 				layersPage, symptom, symptom)
 		}
 	}

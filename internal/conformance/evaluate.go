@@ -15,56 +15,56 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// maxUndeclared bounds the list of components that no requirement mentions.
+// maxUndeclared bounds the list of undeclared components.
 const maxUndeclared = 256
 
-// Result is what an evaluation comes to.
+// Result is the outcome of an evaluation.
 type Result struct {
 	Status v1alpha1.PlatformProfileStatus
-	// Changed says that the status differs from the one before, and must be written.
+	// Changed reports whether the status differs from the previous one and must be written.
 	Changed bool
-	// Transitions are the verdicts that turned, in the order of the spec.
+	// Transitions are the verdicts that changed, in the order of the spec.
 	Transitions []Transition
-	// Diagnosed are the verdicts that turned earlier and whose cause is known now, in the order of the spec.
+	// Diagnosed are the requirements that failed earlier and now have their first diagnosis, in the order of the spec.
 	Diagnosed []DiagnosedRequirement
-	// RequeueAfter is when to evaluate next although nothing changes; never zero.
+	// RequeueAfter is when to evaluate next if nothing changes; never zero.
 	RequeueAfter time.Duration
 }
 
-// Transition is a verdict that turned.
+// Transition is a change of a verdict.
 type Transition struct {
 	Layer string
-	From  v1alpha1.Verdict // empty for a requirement that is new
+	From  v1alpha1.Verdict // empty for a new requirement
 	Now   v1alpha1.RequirementStatus
-	// Diagnosis is the worst that is wrong with the pods behind a verdict that does not hold; nil where nothing is known yet.
+	// Diagnosis is the worst diagnosis behind a failing verdict; nil if there is none yet.
 	Diagnosis *v1alpha1.Diagnosis
 }
 
-// IsFailure tells whether the verdict turned to one that does not hold.
+// IsFailure reports whether the new verdict is a failing one.
 func (t Transition) IsFailure() bool { return !isGood(t.Now.Verdict) }
 
-// DiagnosedRequirement is about a verdict that turned before anything was known of the pods behind it, and is known now.
+// DiagnosedRequirement is a requirement that failed before its pods were diagnosed.
 type DiagnosedRequirement struct {
 	Layer string
 	Now   v1alpha1.RequirementStatus
-	// Diagnosis is the worst that is wrong with the pods; never nil.
+	// Diagnosis is the worst diagnosis; never nil.
 	Diagnosis *v1alpha1.Diagnosis
 }
 
-// Evaluate says what holds of a profile in a snapshot. before is the status that was written last, from which it takes
-// since when things are as they are; generation is that of the spec that p was compiled from.
+// Evaluate evaluates a profile against a snapshot. Transition times continue from before, the last written status. generation is that
+// of the spec that p was compiled from.
 func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
 	second := metav1.NewTime(now.Truncate(time.Second))
-	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, again: p.Interval()}
+	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, requeueAfter: p.Interval()}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
-		LastChangeTime:     e.notAfterNow(before.LastChangeTime),
+		LastChangeTime:     e.clampToNow(before.LastChangeTime),
 	}
 	requirements := 0
 	for i := range p.layers {
 		requirements += len(p.layers[i].requirements)
 	}
-	e.room = limitsFor(requirements)
+	e.limits = limitsFor(requirements)
 	summary := &v1alpha1.Summary{}
 	for i := range p.layers {
 		status.Layers = append(status.Layers, e.evaluateLayer(&p.layers[i], summary, now))
@@ -73,13 +73,13 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
-	status.Reason = reason(&status, p.spec)
+	status.Reason = summarizeFailures(&status, p.spec)
 	if status.Reason == "" && !meta.IsStatusConditionTrue(status.Conditions, v1alpha1.ConditionConformant) {
-		status.Reason = "undeclared: cannot tell"
+		status.Reason = "undeclared: Unknown"
 	}
 
-	result := Result{Transitions: e.transitions, Diagnosed: e.insights, RequeueAfter: e.again}
-	if before.LastChangeTime == nil || !isSame(&status, before) {
+	result := Result{Transitions: e.transitions, Diagnosed: e.diagnosed, RequeueAfter: e.requeueAfter}
+	if before.LastChangeTime == nil || !isEqual(&status, before) {
 		result.Changed = true
 		status.LastChangeTime = &e.now
 	}
@@ -88,66 +88,69 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 }
 
 type evaluation struct {
-	profile     *Profile
-	snapshot    *inventory.Snapshot
-	before      *v1alpha1.PlatformProfileStatus
-	generation  int64
-	now         metav1.Time // in whole seconds, as the API stores it
-	again       time.Duration
-	transitions []Transition
-	insights    []DiagnosedRequirement
-	diagnoses   diagnosisCollector
-	room        limits
+	profile      *Profile
+	snapshot     *inventory.Snapshot
+	before       *v1alpha1.PlatformProfileStatus
+	generation   int64
+	now          metav1.Time // in whole seconds, as the API stores it
+	requeueAfter time.Duration
+	transitions  []Transition
+	diagnosed    []DiagnosedRequirement
+	diagnoses    diagnosisCollector
+	limits       limits
 }
 
-// requeueAt has the evaluation made again at a time when it comes out differently.
-func (e *evaluation) requeueAt(at, now time.Time) {
-	if wait := at.Sub(now); !at.IsZero() && wait > 0 && wait < e.again {
-		e.again = wait
+// requeueNoLaterThan schedules the next evaluation for the time at which its result changes, if that is earlier.
+func (e *evaluation) requeueNoLaterThan(at, now time.Time) {
+	if wait := at.Sub(now); !at.IsZero() && wait > 0 && wait < e.requeueAfter {
+		e.requeueAfter = wait
 	}
 }
 
 func (e *evaluation) evaluateLayer(l *layer, summary *v1alpha1.Summary, now time.Time) v1alpha1.LayerStatus {
-	status := v1alpha1.LayerStatus{Name: l.name, Verdict: v1alpha1.VerdictSatisfied, Requirements: make([]v1alpha1.RequirementStatus, 0, len(l.requirements))}
+	status := v1alpha1.LayerStatus{
+		Name: l.name, Verdict: v1alpha1.VerdictSatisfied, Requirements: make([]v1alpha1.RequirementStatus, 0, len(l.requirements)),
+	}
 	old := findRequirements(e.before, l.name)
 	for i := range l.requirements {
 		r := &l.requirements[i]
-		j := &evaluator{snapshot: e.snapshot, now: now}
-		o := j.evaluateRequirement(r)
-		e.requeueAt(j.until, now)
-		why := o.diagnoses()
-		e.diagnoses.add(why, r.Severity != v1alpha1.SeverityRecommended)
+		ev := &evaluator{snapshot: e.snapshot, now: now}
+		o := ev.evaluateRequirement(r)
+		e.requeueNoLaterThan(ev.validUntil, now)
+		diagnoses := o.diagnoses()
+		e.diagnoses.add(diagnoses, r.Severity != v1alpha1.SeverityRecommended)
 		e.diagnoses.countSkipped(o, e.snapshot)
-		was := old.find(r.Name, i)
-		judged := e.withTransitionTime(e.newRequirementStatus(r, o), was)
-		if was == nil || was.Verdict != judged.Verdict {
-			t := Transition{Layer: l.name, Now: judged, Diagnosis: leadingDiagnosis(why)}
-			if was != nil {
-				t.From = was.Verdict
+		previous := old.find(r.Name, i)
+		current := e.withTransitionTime(e.newRequirementStatus(r, o), previous)
+		leading := leadingDiagnosis(diagnoses)
+		if previous == nil || previous.Verdict != current.Verdict {
+			t := Transition{Layer: l.name, Now: current, Diagnosis: leading}
+			if previous != nil {
+				t.From = previous.Verdict
 			}
 			e.transitions = append(e.transitions, t)
-		} else if found := leadingDiagnosis(why); found != nil && mentionsSymptom(judged.Message, found) && !mentionsSymptom(was.Message, found) {
-			e.insights = append(e.insights, DiagnosedRequirement{Layer: l.name, Now: judged, Diagnosis: found})
+		} else if leading != nil && mentionsSymptom(current.Message, leading) && !mentionsSymptom(previous.Message, leading) {
+			e.diagnosed = append(e.diagnosed, DiagnosedRequirement{Layer: l.name, Now: current, Diagnosis: leading})
 		}
-		if was == nil && isGood(judged.Verdict) {
-			judged.LastTransitionTime = nil // it has not changed yet
+		if previous == nil && isGood(current.Verdict) {
+			current.LastTransitionTime = nil // it has not changed yet
 		}
-		status.Requirements = append(status.Requirements, judged)
+		status.Requirements = append(status.Requirements, current)
 		status.Total++
-		ok := isGood(judged.Verdict)
-		if ok {
+		isSatisfied := isGood(current.Verdict)
+		if isSatisfied {
 			status.Satisfied++
 		}
-		countVerdict(summary, &judged, ok)
-		if judged.Severity != v1alpha1.SeverityRecommended && worseOf(judged.Verdict, status.Verdict) {
-			status.Verdict = judged.Verdict
+		countVerdict(summary, &current, isSatisfied)
+		if current.Severity != v1alpha1.SeverityRecommended && isWorse(current.Verdict, status.Verdict) {
+			status.Verdict = current.Verdict
 		}
 	}
 	return status
 }
 
-// worseOf orders what a layer says of itself: what is bad before what is unknown, and that before what holds.
-func worseOf(a, b v1alpha1.Verdict) bool {
+// isWorse reports whether a makes a layer worse than b. For a layer, every failure is worse than Unknown.
+func isWorse(a, b v1alpha1.Verdict) bool {
 	weight := func(v v1alpha1.Verdict) int {
 		switch {
 		case isGood(v):
@@ -160,17 +163,17 @@ func worseOf(a, b v1alpha1.Verdict) bool {
 	return weight(a) > weight(b)
 }
 
-func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok bool) {
+func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, isSatisfied bool) {
 	if r.Severity == v1alpha1.SeverityRecommended {
 		summary.Recommended++
-		if ok {
+		if isSatisfied {
 			summary.RecommendedSatisfied++
 		}
 		return
 	}
 	summary.Required++
 	switch {
-	case ok:
+	case isSatisfied:
 		summary.Satisfied++
 	case r.Verdict == v1alpha1.VerdictUnknown:
 		summary.Unknown++
@@ -179,30 +182,32 @@ func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, ok b
 	}
 }
 
-// newRequirementStatus is what the status says of an outcome, but for what it says of times.
+// newRequirementStatus returns the status of a requirement without its times.
 func (e *evaluation) newRequirementStatus(r *requirement, o requirementOutcome) v1alpha1.RequirementStatus {
 	status := v1alpha1.RequirementStatus{
-		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: text.Bound(o.message, e.room.text), Evidence: e.room.selectEvidence(o.evidence, isGood(o.verdict)),
+		Name: r.Name, Verdict: o.verdict, Severity: r.Severity, Message: text.Bound(o.message, e.limits.text),
+		Evidence: e.limits.selectEvidence(o.evidence, isGood(o.verdict)),
 	}
 	if status.Severity != v1alpha1.SeverityRecommended {
-		status.Severity = "" // Required, also where it is one that this version does not know
+		status.Severity = "" // Required, or a severity that this version does not support
 	}
 	if !isGood(o.verdict) {
-		status.Remediation = text.Bound(o.remediation, e.room.text)
+		status.Remediation = text.Bound(o.remediation, e.limits.text)
 	}
 	if o.component != nil {
 		status.Component = o.component.Name
 	}
 	if o.installation != nil {
-		status.Version, status.Health, status.Namespace = o.installation.Version, o.installation.Health, text.Bound(o.installation.Namespace, maxName)
-		if o.verdict == v1alpha1.VerdictSatisfied && status.Health == v1alpha1.HealthHealthy && o.installation.Variant == "" {
-			status.Message = "" // component, version, health and namespace are all that it says
+		i := o.installation
+		status.Version, status.Health, status.Namespace = i.Version, i.Health, text.Bound(i.Namespace, maxName)
+		if o.verdict == v1alpha1.VerdictSatisfied && status.Health == v1alpha1.HealthHealthy && i.Variant == "" {
+			status.Message = "" // it would only repeat the other fields
 		}
 	}
 	return status
 }
 
-// withTransitionTime says since when a requirement is as it is, by what the status before says of it.
+// withTransitionTime sets the times of a requirement, continuing from the previous status.
 func (e *evaluation) withTransitionTime(status v1alpha1.RequirementStatus, old *v1alpha1.RequirementStatus) v1alpha1.RequirementStatus {
 	status.LastTransitionTime = &e.now
 	if !isGood(status.Verdict) {
@@ -212,20 +217,20 @@ func (e *evaluation) withTransitionTime(status v1alpha1.RequirementStatus, old *
 		return status
 	}
 	if old.Verdict == status.Verdict {
-		status.LastTransitionTime = e.notAfterNow(old.LastTransitionTime)
+		status.LastTransitionTime = e.clampToNow(old.LastTransitionTime)
 	}
 	switch {
 	case status.FailingSince == nil || isGood(old.Verdict):
 	case old.FailingSince != nil:
-		status.FailingSince = e.notAfterNow(old.FailingSince)
+		status.FailingSince = e.clampToNow(old.FailingSince)
 	case old.LastTransitionTime != nil:
-		// An older version, or an older CRD, stored no more.
-		status.FailingSince = e.notAfterNow(old.LastTransitionTime)
+		// An older version or CRD stored no failingSince.
+		status.FailingSince = e.clampToNow(old.LastTransitionTime)
 	}
 	return status
 }
 
-// requirements are what a status says of those of a layer.
+// requirements are the requirements of one layer in a status.
 type requirements []v1alpha1.RequirementStatus
 
 func findRequirements(status *v1alpha1.PlatformProfileStatus, layer string) requirements {
@@ -237,27 +242,27 @@ func findRequirements(status *v1alpha1.PlatformProfileStatus, layer string) requ
 	return nil
 }
 
-// find is the requirement of a name, which most likely stands where it stood; nil where there is none.
-func (all requirements) find(name string, likely int) *v1alpha1.RequirementStatus {
-	if likely < len(all) && all[likely].Name == name {
-		return &all[likely]
+// find returns the requirement with a name, or nil. It tries the likely index first.
+func (r requirements) find(name string, likely int) *v1alpha1.RequirementStatus {
+	if likely < len(r) && r[likely].Name == name {
+		return &r[likely]
 	}
-	for i := range all {
-		if all[i].Name == name {
-			return &all[i]
+	for i := range r {
+		if r[i].Name == name {
+			return &r[i]
 		}
 	}
 	return nil
 }
 
-// undeclared lists the installations that no requirement mentions, where the profile asks for it.
+// undeclared lists the installations that no requirement declares, if the profile reports or forbids them.
 func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 	if policy := e.profile.spec.Undeclared; policy != v1alpha1.UndeclaredReport && policy != v1alpha1.UndeclaredForbid {
 		return nil
 	}
 	var found []v1alpha1.UndeclaredComponent
 	for _, component := range e.snapshot.InstalledComponents() {
-		// The cluster itself is no component that anybody would forbid.
+		// The cluster itself needs no declaration.
 		if e.profile.components[component.Definition.Name] || component.Definition.Provides("orchestrator") {
 			continue
 		}
@@ -266,19 +271,21 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 				return found
 			}
 			installation := &component.Installations[i]
-			if whole := e.snapshot.BundlerOf(component, installation); whole != "" && e.profile.components[whole] {
-				continue // a part of what is declared
+			if bundler := e.snapshot.BundlerOf(component, installation); bundler != "" && e.profile.components[bundler] {
+				continue // part of a declared component
 			}
-			found = append(found, v1alpha1.UndeclaredComponent{Component: component.Definition.Name, Version: installation.Version, Namespace: text.Bound(installation.Namespace, maxName)})
+			found = append(found, v1alpha1.UndeclaredComponent{
+				Component: component.Definition.Name, Version: installation.Version, Namespace: text.Bound(installation.Namespace, maxName),
+			})
 		}
 	}
 	return found
 }
 
-// reason names the layers that fail or cannot be judged, short enough for a table: with their requirements where they are
-// few, by their names where they are many.
-func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfileSpec) string {
-	const detailed, shown = 2, 4
+// summarizeFailures lists the layers that fail or are Unknown, short enough for a table column: few layers with their requirements, more
+// layers by name.
+func summarizeFailures(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfileSpec) string {
+	const maxDetailed, maxNames = 2, 4
 	var names, details []string
 	for _, l := range status.Layers {
 		if isGood(l.Verdict) {
@@ -291,15 +298,15 @@ func reason(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.PlatformProfi
 			}
 		}
 		names = append(names, l.Name)
-		details = append(details, l.Name+": "+strings.Join(failing[:min(detailed, len(failing))], ", ")+moreText(len(failing)-detailed))
+		details = append(details, l.Name+": "+strings.Join(failing[:min(maxDetailed, len(failing))], ", ")+moreText(len(failing)-maxDetailed))
 	}
 	if spec.Undeclared == v1alpha1.UndeclaredForbid && len(status.Undeclared) > 0 {
 		names, details = append(names, "undeclared"), append(details, "undeclared: "+undeclaredNames(status))
 	}
-	if len(names) <= detailed {
+	if len(names) <= maxDetailed {
 		return strings.Join(details, "; ")
 	}
-	return strings.Join(names[:min(shown, len(names))], ", ") + moreText(len(names)-shown)
+	return strings.Join(names[:min(maxNames, len(names))], ", ") + moreText(len(names)-maxNames)
 }
 
 func moreText(n int) string {
@@ -310,10 +317,10 @@ func moreText(n int) string {
 }
 
 func undeclaredNames(status *v1alpha1.PlatformProfileStatus) string {
-	set := map[string]bool{}
+	unique := map[string]bool{}
 	for _, u := range status.Undeclared {
-		set[u.Component] = true
+		unique[u.Component] = true
 	}
-	all := slices.Sorted(maps.Keys(set))
-	return strings.Join(all[:min(3, len(all))], ", ") + moreText(len(all)-3)
+	names := slices.Sorted(maps.Keys(unique))
+	return strings.Join(names[:min(3, len(names))], ", ") + moreText(len(names)-3)
 }

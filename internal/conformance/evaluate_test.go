@@ -14,13 +14,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
+func TestUnchangedStatusIsNotWritten(t *testing.T) {
 	w := newWorld(t, `
 undeclared: Report
 layers:
 - name: network
   requirements: [{name: cni, capability: cni}, {name: other, anyOf: [{component: delta}]}]`)
-	w.runs(running("net", "example/alpha:v1.0.0"), broken("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"), degradedDeployment("reg", "example/gamma:v1"))
 	first := w.evaluate()
 	if !first.Changed || len(first.Transitions) != 2 || first.RequeueAfter != 10*time.Minute {
 		t.Fatalf("the first evaluation: changed %v, transitions %v, again in %s", first.Changed, first.Transitions, first.RequeueAfter)
@@ -36,18 +36,18 @@ layers:
 	}
 }
 
-func TestTimesSayWhenThingsTurned(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: alpha, version: \">=2\"}]"))
+func TestTransitionTimes(t *testing.T) {
+	w := newWorld(t, specWith("anyOf: [{component: alpha, version: \">=2\"}]"))
 	start := w.now
-	w.runs(running("net", "example/alpha:v2.0.0"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v2.0.0"))
 	w.evaluate()
 	step := func(workloads ...*facts.Workload) (v1alpha1.RequirementStatus, Result) {
 		w.now = w.now.Add(time.Minute)
-		w.runs(workloads...)
+		w.setDeployments(workloads...)
 		result := w.evaluate()
 		return w.requirement("it"), result
 	}
-	if got, _ := step(running("net", "example/alpha:v2.0.1")); got.LastTransitionTime != nil || got.Version != "2.0.1" {
+	if got, _ := step(healthyDeployment("net", "example/alpha:v2.0.1")); got.LastTransitionTime != nil || got.Version != "2.0.1" {
 		t.Errorf("another version in range: transition at %v, version %s", got.LastTransitionTime, got.Version)
 	}
 	down, result := step()
@@ -57,11 +57,11 @@ func TestTimesSayWhenThingsTurned(t *testing.T) {
 	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].IsFailure() || result.Transitions[0].Layer != "network" {
 		t.Errorf("the transition is %+v", result.Transitions)
 	}
-	old, _ := step(running("net", "example/alpha:v1.0.0"))
+	old, _ := step(healthyDeployment("net", "example/alpha:v1.0.0"))
 	if !old.LastTransitionTime.Time.Equal(start.Add(3*time.Minute)) || !old.FailingSince.Time.Equal(start.Add(2*time.Minute)) {
 		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
 	}
-	up, result := step(running("net", "example/alpha:v2.0.0"))
+	up, result := step(healthyDeployment("net", "example/alpha:v2.0.0"))
 	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].IsFailure() {
 		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
 	}
@@ -77,11 +77,11 @@ layers:
   requirements: [{name: cni, capability: cni}]
 - name: service-mesh
   requirements: [{name: registry, anyOf: [{component: gamma}]%s}]`
-	alpha, gamma := running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0")
+	alpha, gamma := healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v1.0.0")
 	for name, test := range map[string]struct {
 		spec       string
 		runs       []*facts.Workload
-		blind      bool
+		unreadable bool
 		conformant metav1.ConditionStatus
 		reason     string
 		says       string // in Conformant's message
@@ -89,7 +89,7 @@ layers:
 		score      string
 		column     string
 	}{
-		"all hold": {
+		"all satisfied": {
 			spec: fmt.Sprintf(two, ""), runs: []*facts.Workload{alpha, gamma},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "2/2",
 		},
@@ -101,35 +101,35 @@ layers:
 			spec: fmt.Sprintf(two, ", severity: Recommended"), runs: []*facts.Workload{alpha},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
-		"nobody could look": {
-			spec: fmt.Sprintf(two, ""), blind: true,
+		"a source is unreadable": {
+			spec: fmt.Sprintf(two, ""), unreadable: true,
 			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2", column: "network: cni Unknown; service-mesh: registry Unknown",
 		},
 		"one fails and one is unknown": {
-			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), blind: true,
+			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), unreadable: true,
 			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2", column: "network: cni Expired; service-mesh: registry Unknown",
 		},
-		"something undeclared is forbidden": {
+		"undeclared is forbidden and a component is undeclared": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha, gamma},
 			conformant: "False", reason: ReasonUndeclared, mesh: "True", score: "1/1", column: "undeclared: gamma",
 		},
-		"nothing undeclared is there": {
+		"undeclared is forbidden and nothing is undeclared": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha},
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
-		"nobody could look whether something undeclared is there": {
-			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
-			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: cannot tell",
+		"undeclared is forbidden and a source is unreadable": {
+			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
+			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: Unknown",
 		},
-		"nobody could look where something undeclared is only reported": {
-			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", blind: true,
+		"undeclared is reported and a source is unreadable": {
+			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
 			conformant: "True", reason: ReasonAllHold, mesh: "True", score: "1/1",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, test.spec)
-			w.runs(test.runs...)
-			if test.blind {
+			w.setDeployments(test.runs...)
+			if test.unreadable {
 				w.inventory.Source("deployments.apps").SetState(facts.Failing, "no permission")
 			}
 			w.evaluate()
@@ -163,7 +163,7 @@ layers:
   - {name: unread, rule: {resource: {resource: nodes}, expression: "true", message: m}}
   - {name: nice, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: nicer, severity: Recommended, anyOf: [{component: gamma}]}`)
-	w.runs(running("net", "example/alpha:v1.0.0"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.evaluate()
 	if got, want := *w.status.Summary, (v1alpha1.Summary{Required: 3, Satisfied: 1, Failed: 1, Unknown: 1, Recommended: 2, RecommendedSatisfied: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -177,8 +177,8 @@ layers:
 func TestUndeclaredPolicies(t *testing.T) {
 	for policy, want := range map[string]string{"Ignore": "", "Report": "gamma 1.0.0 reg", "Forbid": "gamma 1.0.0 reg"} {
 		t.Run(policy, func(t *testing.T) {
-			w := newWorld(t, "undeclared: "+policy+"\n"+asks("capability: cni"))
-			w.runs(running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v1.0.0"))
+			w := newWorld(t, "undeclared: "+policy+"\n"+specWith("capability: cni"))
+			w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v1.0.0"))
 			w.evaluate()
 			got := ""
 			for _, u := range w.status.Undeclared {
@@ -191,22 +191,22 @@ func TestUndeclaredPolicies(t *testing.T) {
 				t.Errorf("Conformant is %s", w.condition("Conformant").Status)
 			}
 			if w.profile.Concerns("gamma") != (policy != "Ignore") || !w.profile.Concerns("alpha") {
-				t.Error("the profile would not hear of, or would hear too much of, what is installed")
+				t.Error("Concerns does not follow the policy")
 			}
 		})
 	}
 }
 
 func TestGracePeriod(t *testing.T) {
-	spec := "gracePeriod: 5m\n" + asks("anyOf: [{component: alpha}]")
-	up := running("net", "example/alpha:v1.0.0")
+	spec := "gracePeriod: 5m\n" + specWith("anyOf: [{component: alpha}]")
+	up := healthyDeployment("net", "example/alpha:v1.0.0")
 
 	t.Run("True stays True until it passes", func(t *testing.T) {
 		w := newWorld(t, spec)
-		w.runs(up)
+		w.setDeployments(up)
 		w.evaluate()
 		w.wantConformant("True", ReasonAllHold)
-		w.runs()
+		w.setDeployments()
 		result := w.evaluate()
 		w.wantConformant("True", ReasonGrace)
 		if got := w.requirement("it").Verdict; got != v1alpha1.VerdictMissing {
@@ -227,15 +227,15 @@ func TestGracePeriod(t *testing.T) {
 			t.Errorf("NetworkConformant is %s", got)
 		}
 	})
-	t.Run("a failure that mends within it is never seen", func(t *testing.T) {
+	t.Run("a failure that ends within it does not change Conformant", func(t *testing.T) {
 		w := newWorld(t, spec)
-		w.runs(up)
+		w.setDeployments(up)
 		w.evaluate()
 		since := w.condition("Conformant").LastTransitionTime
-		w.runs()
+		w.setDeployments()
 		w.now = w.now.Add(time.Minute)
 		w.evaluate()
-		w.runs(up)
+		w.setDeployments(up)
 		w.now = w.now.Add(time.Minute)
 		w.evaluate()
 		w.wantConformant("True", ReasonAllHold)
@@ -243,33 +243,33 @@ func TestGracePeriod(t *testing.T) {
 			t.Errorf("Conformant turned at %s", got)
 		}
 	})
-	t.Run("a profile that never was conformant turns at once", func(t *testing.T) {
+	t.Run("a profile that was not conformant becomes False at once", func(t *testing.T) {
 		w := newWorld(t, spec)
 		w.evaluate()
 		w.wantConformant("False", ReasonFailing)
 	})
 }
 
-func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
+func TestErrorsStallTheProfile(t *testing.T) {
 	for name, test := range map[string]struct{ asks, path, says string }{
 		"an unknown component":             {"anyOf: [{component: alhpa}]", "anyOf[0].component", `"alhpa"`},
 		"an unknown component beside one":  {"anyOf: [{component: alpha}, {component: alhpa}]", "anyOf[1].component", `"alhpa"`},
 		"an unknown capability":            {"capability: cnii", "capability", `"cnii"`},
-		"a range that is none":             {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
+		"an invalid range":                 {`anyOf: [{component: alpha, version: "new enough"}]`, "anyOf[0].version", "not a version range"},
 		"an expression that does not work": {"rule: {resource: {resource: nodes}, expression: 'nodes.size() > 0', message: m}", "rule.expression", "undeclared reference to 'nodes'"},
 		"an expression that costs too much": {
 			"rule: {resource: {resource: nodes}, expression: 'object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))', message: m}", "rule.expression", "costs too much",
 		},
-		"a check that nobody offers":    {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
-		"a parameter that nobody knows": {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
-		"a parameter of another type":   {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: soon}}]", "checks[0].parameters[maxAge]", "must be a duration, for example 24h"},
-		"a number that is none":         {"anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: two}}]", "checks[0].parameters[least]", "must be a whole number"},
-		"a parameter that is left out":  {"anyOf: [{component: alpha}], checks: [{name: enough}]", "checks[0].parameters[least]", "needs this parameter"},
+		"an unknown check":             {"anyOf: [{component: alpha}], checks: [{name: recentt}]", "checks[0].name", `"recent"`},
+		"an unknown parameter":         {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {age: 1h}}]", "checks[0].parameters", `"maxAge"`},
+		"a parameter of another type":  {"anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: soon}}]", "checks[0].parameters[maxAge]", "must be a duration, for example 24h"},
+		"an invalid number":            {"anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: two}}]", "checks[0].parameters[least]", "must be a whole number"},
+		"a parameter that is left out": {"anyOf: [{component: alpha}], checks: [{name: enough}]", "checks[0].parameters[least]", "needs this parameter"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "layers: [{name: network, requirements: [{name: fine, anyOf: [{component: beta}]}, {name: it, "+test.asks+"}]}]")
-			w.runs(running("net", "example/beta:v1.0.0"))
-			w.holds(backups, map[string]any{})
+			w.setDeployments(healthyDeployment("net", "example/beta:v1.0.0"))
+			w.setObjects(backups, map[string]any{})
 			first := w.evaluate()
 			stalled := w.condition(v1alpha1.ConditionStalled)
 			if stalled.Status != "True" || stalled.Reason != ReasonInvalidSpec {
@@ -282,10 +282,10 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 				t.Errorf("Ready is %s", got)
 			}
 			if got := w.requirement("fine").Verdict; got != v1alpha1.VerdictSatisfied {
-				t.Errorf("the requirement beside the mistake is %s", got)
+				t.Errorf("the requirement without an error is %s", got)
 			}
 			if got := w.requirement("it").Verdict; isGood(got) {
-				t.Errorf("the mistaken requirement is %s", got)
+				t.Errorf("the requirement with the error is %s", got)
 			}
 			if again := w.evaluate(); !first.Changed || again.Changed {
 				t.Errorf("changed %v, then %v", first.Changed, again.Changed)
@@ -294,11 +294,11 @@ func TestMistakesStallTheProfileAndSayWhere(t *testing.T) {
 	}
 }
 
-func TestStallingEndsWithTheMistake(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: alhpa}]"))
+func TestStalledEndsWithTheError(t *testing.T) {
+	w := newWorld(t, specWith("anyOf: [{component: alhpa}]"))
 	w.evaluate()
-	w.runs(running("net", "example/alpha:v1.0.0"))
-	w.declare(asks("anyOf: [{component: alpha}]"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
+	w.setSpec(specWith("anyOf: [{component: alpha}]"))
 	w.evaluate()
 	if got, want := w.conditionTypes(), []string{"Conformant", "NetworkConformant", "Ready"}; !slices.Equal(got, want) {
 		t.Errorf("the conditions are %v, want %v", got, want)
@@ -306,7 +306,7 @@ func TestStallingEndsWithTheMistake(t *testing.T) {
 	w.wantConformant("True", ReasonAllHold)
 }
 
-func TestLayersThatWouldShareAConditionAreAMistake(t *testing.T) {
+func TestLayersWithTheSameConditionAreAnError(t *testing.T) {
 	w := newWorld(t, `
 layers:
 - {name: a-1, requirements: [{name: x, capability: cni}]}
@@ -352,8 +352,8 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 }
 
-func TestSuspendedKeepsWhatWasFound(t *testing.T) {
-	w := newWorld(t, asks("capability: cni"))
+func TestSuspendedStatusKeepsVerdicts(t *testing.T) {
+	w := newWorld(t, specWith("capability: cni"))
 	w.evaluate()
 	later := w.now.Add(time.Hour)
 	suspended, changed := SuspendedStatus(&w.status, 2, later)

@@ -12,25 +12,25 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Explanation is the whole chain from what a requirement asks for to its verdict.
+// Explanation is the chain from a requirement to its verdict.
 type Explanation struct {
 	Profile     string            `json:"profile"`
 	Layer       string            `json:"layer"`
 	Requirement string            `json:"requirement"`
 	Severity    v1alpha1.Severity `json:"severity"`
-	// Request is what the requirement asks for, a sentence each.
+	// Request is what the requirement asks for, in sentences.
 	Request []string `json:"asked"`
-	// Sources are what was looked at, or could not be.
+	// Sources are what was read, or is unreadable.
 	Sources []ExplainedSource `json:"sources"`
-	// Components are those that the requirement is about, found or not, in the order in which it names them.
+	// Components are the components that the requirement names, in its order, whether installed or not.
 	Components []ExplainedComponent `json:"components"`
-	// Rules are the checks that the requirement asks for, with what they came to.
+	// Rules are the rule or the checks of the requirement, with their outcomes.
 	Rules []ExplainedRule `json:"rules"`
 
 	Verdict     v1alpha1.Verdict `json:"verdict"`
 	Message     string           `json:"message"`
 	Remediation string           `json:"remediation,omitempty"`
-	// Conformant says what the verdict means for the profile.
+	// Conformant is the consequence of the verdict for the profile.
 	Conformant string `json:"conformant"`
 }
 
@@ -42,20 +42,20 @@ type ExplainedSource struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
-// ExplainedComponent is what was found of one component.
+// ExplainedComponent is one component with its installations and leftovers.
 type ExplainedComponent struct {
 	Name    string `json:"name"`
-	Version string `json:"version,omitempty"` // the range that is asked for
-	// IsRival says that it is not asked for, and that it may not be there beside what is.
+	Version string `json:"version,omitempty"` // the requested range
+	// IsRival marks a component that the requirement does not name, and that must not be installed beside the named ones.
 	IsRival       bool                    `json:"rival,omitempty"`
 	IsDefined     bool                    `json:"defined"`
 	Installations []ExplainedInstallation `json:"installations"`
 	Leftovers     []v1alpha1.Evidence     `json:"residue,omitempty"`
-	// UnreadableSources is what could not be looked at that might prove it.
+	// UnreadableSources are the reasons for which the component may exist undetected.
 	UnreadableSources []string `json:"blind,omitempty"`
 }
 
-// ExplainedInstallation is one copy, and how it was judged by itself.
+// ExplainedInstallation is one installation with its own verdict.
 type ExplainedInstallation struct {
 	Namespace string               `json:"namespace,omitempty"`
 	Version   string               `json:"version,omitempty"`
@@ -68,26 +68,26 @@ type ExplainedInstallation struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
-// ExplainedRule is a check, and what it came to by itself.
+// ExplainedRule is a rule or a check with its own verdict.
 type ExplainedRule struct {
 	Name      string `json:"name"`
 	Component string `json:"component,omitempty"`
 	Resource  string `json:"resource"`
-	// Expression is the CEL of a rule of the profile's own.
+	// Expression is the CEL expression of a rule in the profile.
 	Expression string           `json:"expression,omitempty"`
 	Parameters map[string]any   `json:"parameters,omitempty"`
 	Verdict    v1alpha1.Verdict `json:"verdict"`
 	Message    string           `json:"message"`
-	// Matched is how many objects the rule is about, and Satisfied how many of them satisfy it.
+	// Matched counts the objects that the rule selects, and Satisfied those that satisfy it.
 	Matched   int `json:"matched"`
 	Satisfied int `json:"satisfied"`
-	// Objects are those that the outcome follows from: the first few that fail, or that satisfy a rule which asks for one.
+	// Objects decide the outcome: the first few that fail, or that satisfy a rule which requires one.
 	Objects []v1alpha1.Evidence `json:"objects,omitempty"`
-	// Skipped says why the check did not count; empty where it did.
+	// Skipped is the reason for which the check does not count; empty if it counts.
 	Skipped string `json:"skipped,omitempty"`
 }
 
-// Names are the requirements of a profile, each as LAYER/NAME, in the order of the spec.
+// Names returns the requirements of a profile as LAYER/NAME, in the order of the spec.
 func (p *Profile) Names() []string {
 	var all []string
 	for _, l := range p.layers {
@@ -98,205 +98,214 @@ func (p *Profile) Names() []string {
 	return all
 }
 
-// Explain explains the verdict on a requirement, named LAYER/NAME, or NAME alone where one layer has it. The error says
-// what there is.
+// Explain explains the verdict on a requirement. name is LAYER/NAME, or NAME if it is unique. The error lists the valid names.
 func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*Explanation, error) {
 	var layer string
 	var r *requirement
-	var fitting []string
+	var matches []string
 	for i := range p.layers {
 		for j := range p.layers[i].requirements {
-			one := &p.layers[i].requirements[j]
-			full := p.layers[i].name + "/" + one.Name
-			if name == full || name == one.Name {
-				layer, r = p.layers[i].name, one
-				fitting = append(fitting, full)
+			candidate := &p.layers[i].requirements[j]
+			fullName := p.layers[i].name + "/" + candidate.Name
+			if name == fullName || name == candidate.Name {
+				layer, r = p.layers[i].name, candidate
+				matches = append(matches, fullName)
 			}
 		}
 	}
 	switch {
-	case len(fitting) == 0:
+	case len(matches) == 0:
 		return nil, fmt.Errorf("the profile has no requirement %q; it has %s", name, strings.Join(p.Names(), ", "))
-	case len(fitting) > 1:
-		return nil, fmt.Errorf("more than one requirement is called %q: say which one, %s", name, strings.Join(fitting, " or "))
+	case len(matches) > 1:
+		return nil, fmt.Errorf("more than one requirement is named %q: specify %s", name, strings.Join(matches, " or "))
 	}
-	j := &evaluator{snapshot: s, now: now}
-	o := j.evaluateRequirement(r)
+	ev := &evaluator{snapshot: s, now: now}
+	o := ev.evaluateRequirement(r)
 	e := &Explanation{
-		Layer: layer, Requirement: r.Name, Severity: r.Severity, Request: r.describeRequest(), Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
+		Layer: layer, Requirement: r.Name, Severity: r.Severity, Request: r.describeRequest(),
+		Verdict: o.verdict, Message: o.message, Remediation: o.remediation,
 		Sources: r.explainSources(s), Components: []ExplainedComponent{}, Rules: []ExplainedRule{},
 	}
 	if isGood(o.verdict) {
 		e.Remediation = ""
 	}
-	e.Conformant = explainMeaning(r.Severity, o.verdict)
+	e.Conformant = describeConsequence(r.Severity, o.verdict)
 	for _, c := range r.choices {
-		e.Components = append(e.Components, j.explainChoice(r, c))
+		e.Components = append(e.Components, ev.explainChoice(r, c))
 	}
 	for _, rival := range r.rivals {
-		named := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
-		if component := s.Component(rival); r.Exclusive && !named && component != nil && (len(component.Installations) > 0 || len(component.UnreadableSources) > 0) {
-			found := explainComponent(component)
-			found.IsRival = true
-			e.Components = append(e.Components, found)
+		component := s.Component(rival)
+		isChoice := slices.ContainsFunc(r.choices, func(c choice) bool { return c.component == rival })
+		if !r.Exclusive || isChoice || component == nil {
+			continue
+		}
+		if len(component.Installations) > 0 || len(component.UnreadableSources) > 0 {
+			explained := explainComponent(component)
+			explained.IsRival = true
+			e.Components = append(e.Components, explained)
 		}
 	}
 	if r.rule != nil {
-		e.Rules = append(e.Rules, j.explainRule(r.rule, ExplainedRule{Name: r.Name, Expression: r.Rule.Expression + r.Rule.ListExpression}, o))
+		e.Rules = append(e.Rules, ev.explainRule(r.rule, ExplainedRule{Name: r.Name, Expression: r.Rule.Expression + r.Rule.ListExpression}, o))
 	}
 	for _, c := range r.checks {
-		e.Rules = append(e.Rules, j.explainCheck(r, c)...)
+		e.Rules = append(e.Rules, ev.explainCheck(r, c)...)
 	}
 	return e, nil
 }
 
-func explainMeaning(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
+func describeConsequence(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
 	switch {
 	case isGood(verdict):
-		return "it holds"
+		return "the requirement is satisfied"
 	case severity == v1alpha1.SeverityRecommended:
-		return "it does not hold, and is only Recommended: the profile can be conformant without it"
+		return "the requirement is not satisfied, but it is only Recommended: the profile can be conformant without it"
 	case verdict == v1alpha1.VerdictUnknown:
-		return "it is Required and cannot be judged: whether the profile is conformant is Unknown, unless another requirement fails"
+		return "the requirement is Required and Unknown: Conformant is Unknown, unless another Required requirement fails"
 	}
-	return "it is Required and does not hold: the profile is not conformant"
+	return "the requirement is Required and not satisfied: the profile is not conformant"
 }
 
-// describeRequest says in sentences what a requirement asks for.
+// describeRequest describes in sentences what a requirement asks for.
 func (r *requirement) describeRequest() []string {
-	var asked []string
-	say := func(format string, args ...any) { asked = append(asked, fmt.Sprintf(format, args...)) }
+	var sentences []string
+	add := func(format string, args ...any) { sentences = append(sentences, fmt.Sprintf(format, args...)) }
 	not := ""
 	if r.Presence == v1alpha1.PresenceAbsent {
 		not = "not "
 	}
 	switch {
 	case r.Attestation != nil:
-		say("somebody's word for what cannot be seen in the cluster: that of %s", r.Attestation.By)
+		add("%s attests what the operator cannot evaluate in the cluster", r.Attestation.By)
 	case r.Rule != nil:
-		say("a rule over %s holds: %s", resourceNames(rule.New(r.Rule, rule.ProfileScope, "")), r.Rule.Message)
+		add("a rule over %s is satisfied: %s", resourceNames(rule.New(r.Rule, rule.ProfileScope, "")), r.Rule.Message)
 	case r.Capability != "":
-		say("a component that provides %s is %sinstalled", r.Capability, not)
+		add("a component that provides %s is %sinstalled", r.Capability, not)
 	case len(r.AnyOf) > 0:
 		var choices []string
 		for _, c := range r.AnyOf {
 			choices = append(choices, strings.TrimSpace(c.Component+" "+c.Version))
 		}
-		say("%s is %sinstalled", strings.Join(choices, " or "), not)
+		add("%s is %sinstalled", strings.Join(choices, " or "), not)
 	}
 	if len(r.choices) > 0 && not == "" {
 		if r.Health == v1alpha1.RequireAnyHealth {
-			say("in any health")
+			add("its health can be any")
 		} else {
-			say("it is healthy, or being rolled out")
+			add("it is Healthy or Progressing")
 		}
 	}
 	if r.Exclusive {
-		say("no other implementation is installed beside it")
+		add("no other implementation is installed")
 	}
 	for _, c := range r.Checks {
-		say("its check %s holds", c.Name)
+		add("its check %s is satisfied", c.Name)
 	}
-	if r.broken != "" {
-		say("it cannot be judged as it is written: %s", r.broken)
+	if r.invalidReason != "" {
+		add("the requirement is invalid: %s", r.invalidReason)
 	}
-	return asked
+	return sentences
 }
 
-// explainSources are those that can prove what the requirement is about, and the resources that its rules read.
+// explainSources returns the sources that can prove the components of a requirement, and the resources that its rules read.
 func (r *requirement) explainSources(s *inventory.Snapshot) []ExplainedSource {
-	seen := map[string]ExplainedSource{}
-	prove := func(name string) {
+	sources := map[string]ExplainedSource{}
+	addComponent := func(name string) {
 		component := s.Component(name)
 		if component == nil {
 			return
 		}
 		for _, source := range component.Definition.ProofSources() {
-			at := s.SourceStatus(source)
-			seen[source] = ExplainedSource{Name: source, State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
+			status := s.SourceStatus(source)
+			sources[source] = ExplainedSource{Name: source, State: status.State.String(), Objects: status.Objects, Reason: status.Reason}
 		}
 	}
 	for _, c := range r.choices {
-		prove(c.component)
+		addComponent(c.component)
 	}
 	if r.Exclusive {
 		for _, rival := range r.rivals {
-			prove(rival)
+			addComponent(rival)
 		}
 	}
-	read := func(resources []rule.Resource) {
+	addResources := func(resources []rule.Resource) {
 		for _, resource := range resources {
-			at := s.ResourceStatus(resource)
-			seen[resource.String()] = ExplainedSource{Name: resource.String(), State: at.State.String(), Objects: at.Objects, Reason: at.Reason}
+			status, name := s.ResourceStatus(resource), resource.String()
+			sources[name] = ExplainedSource{Name: name, State: status.State.String(), Objects: status.Objects, Reason: status.Reason}
 		}
 	}
 	if r.rule != nil {
-		read(r.rule.AllResources())
+		addResources(r.rule.AllResources())
 	}
 	for _, c := range r.checks {
-		read(c.Rule.AllResources())
+		addResources(c.Rule.AllResources())
 	}
-	all := make([]ExplainedSource, 0, len(seen))
-	for _, name := range slices.Sorted(maps.Keys(seen)) {
-		all = append(all, seen[name])
+	sorted := make([]ExplainedSource, 0, len(sources))
+	for _, name := range slices.Sorted(maps.Keys(sources)) {
+		sorted = append(sorted, sources[name])
 	}
-	return all
+	return sorted
 }
 
 func explainComponent(c *inventory.Component) ExplainedComponent {
-	found := ExplainedComponent{Name: c.Definition.Name, IsDefined: true, Leftovers: c.Leftovers, UnreadableSources: c.UnreadableSources, Installations: []ExplainedInstallation{}}
+	explained := ExplainedComponent{
+		Name: c.Definition.Name, IsDefined: true, Leftovers: c.Leftovers, UnreadableSources: c.UnreadableSources,
+		Installations: []ExplainedInstallation{},
+	}
 	for i := range c.Installations {
-		one := &c.Installations[i]
-		found.Installations = append(found.Installations, ExplainedInstallation{
-			Namespace: one.Namespace, Version: one.Version, Variant: one.Variant, Health: one.Health, Reason: one.Message, Evidence: one.Evidence, Diagnoses: one.Diagnoses,
+		installation := &c.Installations[i]
+		explained.Installations = append(explained.Installations, ExplainedInstallation{
+			Namespace: installation.Namespace, Version: installation.Version, Variant: installation.Variant, Health: installation.Health,
+			Reason: installation.Message, Evidence: installation.Evidence, Diagnoses: installation.Diagnoses,
 		})
 	}
-	return found
+	return explained
 }
 
-func (j *evaluator) explainChoice(r *requirement, c choice) ExplainedComponent {
-	component := j.snapshot.Component(c.component)
+func (ev *evaluator) explainChoice(r *requirement, c choice) ExplainedComponent {
+	component := ev.snapshot.Component(c.component)
 	if component == nil {
 		return ExplainedComponent{Name: c.component, Version: c.text, Installations: []ExplainedInstallation{}}
 	}
-	found := explainComponent(component)
-	found.Version = c.text
+	explained := explainComponent(component)
+	explained.Version = c.text
 	if r.Presence == v1alpha1.PresenceAbsent || component.IsPartlyUnreadable {
-		return found // a copy is not judged by itself
+		return explained // the installations have no verdicts of their own
 	}
-	for i := range found.Installations {
-		o := j.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
-		found.Installations[i].Verdict, found.Installations[i].Message = o.verdict, o.message
+	for i := range explained.Installations {
+		o := ev.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
+		explained.Installations[i].Verdict, explained.Installations[i].Message = o.verdict, o.message
 	}
-	return found
+	return explained
 }
 
-// explainCheck runs a named check by itself, for each component that is asked for and offers it.
-func (j *evaluator) explainCheck(r *requirement, c check) []ExplainedRule {
+// explainCheck explains a named check for each requested component that offers it.
+func (ev *evaluator) explainCheck(r *requirement, c check) []ExplainedRule {
 	var all []ExplainedRule
 	for _, choice := range r.choices {
-		component := j.snapshot.Component(choice.component)
+		component := ev.snapshot.Component(choice.component)
 		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
 			continue
 		}
-		ran := j.explainRule(&c.instance, ExplainedRule{Name: c.Name, Component: choice.component, Parameters: checkParameters(c)}, j.evaluateNamedCheck(c, component.Definition))
+		explained := ExplainedRule{Name: c.Name, Component: choice.component, Parameters: checkParameters(c)}
+		explained = ev.explainRule(&c.instance, explained, ev.evaluateNamedCheck(c, component.Definition))
 		if len(component.Installations) == 0 {
-			ran.Skipped = choice.component + " is not installed"
+			explained.Skipped = choice.component + " is not installed"
 		}
-		all = append(all, ran)
+		all = append(all, explained)
 	}
 	return all
 }
 
-// explainRule adds to an explanation what a rule came to.
-func (j *evaluator) explainRule(instance *rule.Instance, explained ExplainedRule, o requirementOutcome) ExplainedRule {
-	came := j.snapshot.Outcome(instance.Key)
+// explainRule adds the outcome of a rule to its explanation.
+func (ev *evaluator) explainRule(instance *rule.Instance, explained ExplainedRule, o requirementOutcome) ExplainedRule {
+	outcome := ev.snapshot.Outcome(instance.Key)
 	explained.Resource, explained.Verdict, explained.Message = resourceNames(instance.Rule), o.verdict, o.message
-	explained.Matched, explained.Satisfied, explained.Objects = came.Matched, came.Satisfied, ruleEvidence(came)
+	explained.Matched, explained.Satisfied, explained.Objects = outcome.Matched, outcome.Satisfied, ruleEvidence(outcome)
 	return explained
 }
 
-// checkParameters are the parameters of a check as text.
+// checkParameters returns the parameters of a check as text.
 func checkParameters(c check) map[string]any {
 	if len(c.instance.Params) == 0 {
 		return nil

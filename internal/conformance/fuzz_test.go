@@ -19,9 +19,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// FuzzProfile takes a profile through what the operator does with it, over a cluster that says what nobody expects: the
-// mistakes name their field, every text is one line that can be read, the status is far below what the API server stores,
-// and once it is stored and read again it is not written again.
+// FuzzProfile evaluates arbitrary profiles on a cluster with hostile texts. Errors must name their field, texts must be single readable
+// lines, the status must be far below the limit of the API server, and a second evaluation must not change it.
 func FuzzProfile(f *testing.F) {
 	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: x}, spec: {layers: [{name: a, requirements: ["
 	for _, text := range []string{
@@ -34,7 +33,7 @@ func FuzzProfile(f *testing.F) {
 		f.Add([]byte(head + text + "]}]}}"))
 	}
 	var components []*catalog.Component
-	for _, text := range strings.Split(products, "\n---\n") {
+	for _, text := range strings.Split(testDefinitions, "\n---\n") {
 		definition := &v1alpha1.PlatformComponent{}
 		content := map[string]any{}
 		if err := manifest.Decode([]byte(text), &content); err != nil {
@@ -61,7 +60,7 @@ func FuzzProfile(f *testing.F) {
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
 		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
 	})
-	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(keep(f, map[string]any{"text": hostile}))
+	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(pruneObjects(f, map[string]any{"text": hostile}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		profiles, err := manifest.Profiles(bytes.NewReader(data))
@@ -80,7 +79,7 @@ func FuzzProfile(f *testing.F) {
 			}
 			result := Evaluate(compiled, snapshot, &v1alpha1.PlatformProfileStatus{}, 1, now)
 			stored, err := json.Marshal(result.Status)
-			const most = 1536 << 10 // what the API server's store takes by default
+			const most = 1536 << 10 // default limit of etcd
 			if err != nil || len(stored) > most/2 {
 				t.Fatalf("the status has %d bytes, %v", len(stored), err)
 			}
@@ -93,15 +92,15 @@ func FuzzProfile(f *testing.F) {
 			}
 			for _, layer := range readAgain.Layers {
 				for _, r := range layer.Requirements {
-					oneLine(t, r.Message, maxText)
-					oneLine(t, r.Remediation, maxText)
+					checkSingleLine(t, r.Message, maxText)
+					checkSingleLine(t, r.Remediation, maxText)
 					for _, e := range r.Evidence {
-						oneLine(t, e.Name+e.Namespace+e.Signal, maxText+maxSignal)
+						checkSingleLine(t, e.Name+e.Namespace+e.Signal, maxText+maxSignal)
 					}
 				}
 			}
 			for _, c := range readAgain.Conditions {
-				oneLine(t, c.Message, maxCondition)
+				checkSingleLine(t, c.Message, maxCondition)
 			}
 		}
 		if took := time.Since(start); took > time.Minute {
@@ -110,16 +109,16 @@ func FuzzProfile(f *testing.F) {
 	})
 }
 
-func oneLine(t *testing.T, text string, most int) {
+func checkSingleLine(t *testing.T, text string, most int) {
 	t.Helper()
 	if len(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		t.Fatalf("%d bytes, or not one readable line: %q", len(text), text)
 	}
 }
 
-// TestTheLargestProfile gives every field of a profile the most that the schema allows and every object the most that a
-// cluster can, of the characters that take the most room: the status stays below half of what the API server stores.
-func TestTheLargestProfile(t *testing.T) {
+// TestLargestProfile evaluates a profile and objects with texts of the maximum length, in characters that are long in JSON. The status
+// must stay below half of the limit of the API server.
+func TestLargestProfile(t *testing.T) {
 	spec := &v1alpha1.PlatformProfileSpec{Undeclared: v1alpha1.UndeclaredForbid}
 	worst := func(n int) string { return strings.Repeat("<", n) }
 	var components []*catalog.Component

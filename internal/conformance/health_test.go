@@ -23,8 +23,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
-// fixture is the first document of a file below testdata/health: what is asked of the objects behind it, and what must
-// come of it.
+// fixture is the first document of a file below testdata/health: a requirement and its expected outcome for the objects that follow.
 type fixture struct {
 	Kind        string               `json:"kind"`
 	Now         metav1.Time          `json:"now"`
@@ -33,8 +32,7 @@ type fixture struct {
 	Message     string               `json:"message"`
 }
 
-// Each definition's rules are held against the resource as its own controller leaves it: once healthy, and once for each
-// way in which it is not.
+// TestHealthFixtures evaluates the rules of each definition on objects in the state in which the product's controller leaves them.
 func TestHealthFixtures(t *testing.T) {
 	const root = "../catalog/testdata/health"
 	paths, err := filepath.Glob(root + "/*/*.yaml")
@@ -64,18 +62,18 @@ func TestHealthFixtures(t *testing.T) {
 			if f.Kind != "Case" || f.Verdict == "" || f.Verdict != v1alpha1.VerdictSatisfied && f.Message == "" {
 				t.Fatalf("the first document must be a Case with a verdict, and a message where that is not Satisfied: %+v", f)
 			}
-			judged := judgeFixture(t, c, &f, []byte(objects))
-			if judged.Verdict != f.Verdict {
-				t.Errorf("the verdict is %s (%s), want %s", judged.Verdict, judged.Message, f.Verdict)
+			got := evaluateFixture(t, c, &f, []byte(objects))
+			if got.Verdict != f.Verdict {
+				t.Errorf("the verdict is %s (%s), want %s", got.Verdict, got.Message, f.Verdict)
 			}
-			if !strings.Contains(judged.Message, f.Message) {
-				t.Errorf("the message is %q, want %q in it", judged.Message, f.Message)
+			if !strings.Contains(got.Message, f.Message) {
+				t.Errorf("the message is %q, want %q in it", got.Message, f.Message)
 			}
 		})
 	}
 }
 
-func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) v1alpha1.RequirementStatus {
+func evaluateFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) v1alpha1.RequirementStatus {
 	t.Helper()
 	dump, err := files.Read("-", bytes.NewReader(objects))
 	if err != nil {
@@ -95,7 +93,7 @@ func judgeFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byte) 
 	return result.Status.Layers[0].Requirements[0]
 }
 
-// Each ready-made profile is one that no mistake stalls, and asks for something: on a cluster of nothing it does not hold.
+// TestReadyMadeProfiles checks that each sample profile is valid, and not conformant on an empty cluster.
 func TestReadyMadeProfiles(t *testing.T) {
 	paths, err := filepath.Glob("../../config/samples/*.yaml")
 	if err != nil {
@@ -147,7 +145,7 @@ func TestReadyMadeProfiles(t *testing.T) {
 	}
 }
 
-// Only a live cluster tells the API server's version. Files show the kubelets against each other alone.
+// TestVersionSkewAgainstTheAPIServer also covers files, which have kubelet versions but no API server version.
 func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 	components, err := catalog.Builtin()
 	if err != nil {

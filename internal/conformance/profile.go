@@ -15,11 +15,11 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Profile is a compiled spec. It never changes once it is in use.
+// Profile is a compiled spec. It is immutable.
 type Profile struct {
 	spec   *v1alpha1.PlatformProfileSpec
 	layers []layer
-	// Errors are the mistakes in the spec that no retry can mend. The rest of the spec is evaluated all the same.
+	// Errors are the errors of the spec. Requirements without an error are evaluated nevertheless.
 	Errors field.ErrorList
 
 	components map[string]bool
@@ -29,31 +29,31 @@ type Profile struct {
 
 type layer struct {
 	name         string
-	condition    string // the one that says whether it conforms
+	condition    string // type of its condition
 	requirements []requirement
 }
 
 type requirement struct {
 	*v1alpha1.Requirement
 	path *field.Path
-	// choices are the components that would do.
+	// choices are the components that satisfy the requirement.
 	choices []choice
-	// rivals are the components of which only one may be installed, where the requirement is exclusive.
+	// rivals are the components of which an exclusive requirement allows only one.
 	rivals []string
 	checks []check
 	rule   *rule.Instance
-	// broken says why the requirement cannot be judged as it is written; empty where it can.
-	broken string
-	// undefined says that nobody defines what is asked for, so that it cannot be there.
-	undefined string
-	// components are those that the outcome depends on.
+	// invalidReason is why the requirement cannot be evaluated; empty if it can.
+	invalidReason string
+	// undefinedReason is set if no definition exists for what the requirement names, so that it cannot be installed.
+	undefinedReason string
+	// components are the components that the outcome depends on.
 	components []string
 }
 
 type choice struct {
 	component string
 	version   *semver.Constraints
-	text      string // the range as it is written
+	text      string // the range as written in the spec
 }
 
 type check struct {
@@ -62,20 +62,17 @@ type check struct {
 	path     *field.Path
 }
 
-// Compile compiles a spec against a catalog. It never fails: mistakes are in Errors, each with the field's path and what
-// to change.
+// Compile compiles a spec against a catalog. It never fails: Errors contains each error with its field path and what to change.
 func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
-	p := &Profile{
-		spec: spec, components: map[string]bool{},
-	}
+	p := &Profile{spec: spec, components: map[string]bool{}}
 	conditions := map[string]string{}
 	for i := range spec.Layers {
 		l := &spec.Layers[i]
 		path := field.NewPath("spec", "layers").Index(i)
 		compiled := layer{name: l.Name, condition: conditionTypeOf(l.Name)}
-		if other, taken := conditions[compiled.condition]; taken {
+		if first, isDuplicate := conditions[compiled.condition]; isDuplicate {
 			p.Errors = append(p.Errors, field.Invalid(path.Child("name"), l.Name,
-				fmt.Sprintf("its condition %s is that of the layer %q too: rename one of them", compiled.condition, other)))
+				fmt.Sprintf("its condition %s is also the condition of layer %q: rename one of them", compiled.condition, first)))
 		}
 		conditions[compiled.condition] = l.Name
 		for j := range l.Requirements {
@@ -88,32 +85,32 @@ func Compile(spec *v1alpha1.PlatformProfileSpec, c *catalog.Catalog) *Profile {
 
 func (p *Profile) compileRequirement(path *field.Path, r *v1alpha1.Requirement, c *catalog.Catalog) requirement {
 	compiled := requirement{Requirement: r, path: path}
-	refuse := func(err *field.Error) {
+	addError := func(err *field.Error) {
 		p.Errors = append(p.Errors, err)
-		if compiled.broken == "" {
-			compiled.broken = err.Error()
+		if compiled.invalidReason == "" {
+			compiled.invalidReason = err.Error()
 		}
 	}
 	switch {
 	case r.Capability != "":
 		providers := c.Providers(r.Capability)
-		if refused := c.InvalidProviders(r.Capability); len(providers) == 0 && len(refused) > 0 {
-			refuse(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(refusedDefinition, strings.Join(refused, ", "))))
+		if invalid := c.InvalidProviders(r.Capability); len(providers) == 0 && len(invalid) > 0 {
+			addError(field.Invalid(path.Child("capability"), r.Capability, fmt.Sprintf(invalidDefinition, strings.Join(invalid, ", "))))
 		} else if len(providers) == 0 {
-			const mend = "correct the name, or apply a PlatformComponent that provides it"
-			p.Errors = append(p.Errors, field.Invalid(path.Child("capability"), r.Capability, "no definition provides this capability: "+mend))
-			compiled.undefined = fmt.Sprintf("no definition provides the capability %q: %s", r.Capability, mend)
+			const advice = "correct the name, or apply a PlatformComponent that provides it"
+			p.Errors = append(p.Errors, field.Invalid(path.Child("capability"), r.Capability, "no definition provides this capability: "+advice))
+			compiled.undefinedReason = fmt.Sprintf("no definition provides the capability %q: %s", r.Capability, advice)
 		}
 		for _, name := range providers {
 			compiled.choices = append(compiled.choices, choice{component: name})
 		}
 		compiled.rivals = providers
 	case len(r.AnyOf) > 0:
-		p.compileAnyOf(path, &compiled, c, refuse)
+		p.compileAnyOf(path, &compiled, c, addError)
 	case r.Rule != nil:
-		p.compileRule(path.Child("rule"), &compiled, refuse)
+		p.compileRule(path.Child("rule"), &compiled, addError)
 	case r.Attestation == nil:
-		refuse(field.Required(path, "say what is asked for by one of capability, anyOf, rule and attestation"))
+		addError(field.Required(path, "specify one of capability, anyOf, rule and attestation"))
 	}
 	for _, choice := range compiled.choices {
 		compiled.components = append(compiled.components, choice.component)
@@ -127,96 +124,97 @@ func (p *Profile) compileRequirement(path *field.Path, r *v1alpha1.Requirement, 
 	return compiled
 }
 
-// compileRule compiles a rule of the profile's own.
-func (p *Profile) compileRule(path *field.Path, compiled *requirement, refuse func(*field.Error)) {
+// compileRule compiles a rule that is written in the profile.
+func (p *Profile) compileRule(path *field.Path, compiled *requirement, addError func(*field.Error)) {
 	instance := rule.NewInstance(rule.New(compiled.Rule, rule.ProfileScope, ""), nil, "")
 	for _, err := range instance.Compile(path) {
-		refuse(err)
+		addError(err)
 	}
 	for _, resource := range instance.AllResources() {
 		if isForbiddenResource(resource) {
-			refuse(field.Forbidden(path, "the resource "+resource.String()+" is never read"))
+			addError(field.Forbidden(path, "the operator never reads the resource "+resource.String()))
 		}
 	}
-	if compiled.broken == "" {
+	if compiled.invalidReason == "" {
 		compiled.rule = &instance
 		p.addInstance(instance)
 	}
 }
 
-// addInstance has a rule evaluated for the profile.
+// addInstance adds a rule instance that the profile depends on.
 func (p *Profile) addInstance(instance rule.Instance) {
 	if !slices.Contains(p.ruleKeys, instance.Key) {
 		p.instances, p.ruleKeys = append(p.instances, instance), append(p.ruleKeys, instance.Key)
 	}
 }
 
-// refusedDefinition says why a component cannot be judged whose definition has a mistake.
-const refusedDefinition = "the PlatformComponent %s is not in use: its condition Accepted says why"
+// invalidDefinition is the message for a component whose definition has an error.
+const invalidDefinition = "the PlatformComponent %s is not accepted: see its condition Accepted"
 
-// mendComponent says what to do about a component that nobody defines.
-const mendComponent = "correct the name, or apply a PlatformComponent of that name"
+// undefinedAdvice is the remediation for a component without a definition.
+const undefinedAdvice = "correct the name, or apply a PlatformComponent with this name"
 
-func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, refuse func(*field.Error)) {
-	var unknown []string
-	var refused field.ErrorList
+func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catalog.Catalog, addError func(*field.Error)) {
+	var undefined []string
+	var invalid field.ErrorList
 	var shared []string
-	for i, wanted := range compiled.AnyOf {
+	for i, requested := range compiled.AnyOf {
 		at := path.Child("anyOf").Index(i)
-		component := c.Component(wanted.Component)
+		component := c.Component(requested.Component)
 		switch {
-		case component == nil && c.IsInvalid(wanted.Component):
-			refused = append(refused, field.Invalid(at.Child("component"), wanted.Component, fmt.Sprintf(refusedDefinition, wanted.Component)))
+		case component == nil && c.IsInvalid(requested.Component):
+			invalid = append(invalid, field.Invalid(at.Child("component"), requested.Component, fmt.Sprintf(invalidDefinition, requested.Component)))
 		case component == nil:
-			p.Errors = append(p.Errors, field.Invalid(at.Child("component"), wanted.Component, "nobody defines this component: "+mendComponent))
-			unknown = append(unknown, wanted.Component)
+			p.Errors = append(p.Errors,
+				field.Invalid(at.Child("component"), requested.Component, "no definition of this component: "+undefinedAdvice))
+			undefined = append(undefined, requested.Component)
 		case shared == nil:
 			shared = slices.Clone(component.Capabilities)
 		default:
 			shared = slices.DeleteFunc(shared, func(capability string) bool { return !component.Provides(capability) })
 		}
-		option := choice{component: wanted.Component, text: wanted.Version}
-		if wanted.Version != "" {
-			parsed, err := catalog.ParseRange(wanted.Version)
+		option := choice{component: requested.Component, text: requested.Version}
+		if requested.Version != "" {
+			parsed, err := catalog.ParseRange(requested.Version)
 			if err != nil {
-				refuse(field.Invalid(at.Child("version"), wanted.Version, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`))
+				addError(field.Invalid(at.Child("version"), requested.Version, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`))
 			}
 			option.version = parsed
 		}
 		compiled.choices = append(compiled.choices, option)
-		compiled.rivals = append(compiled.rivals, wanted.Component)
+		compiled.rivals = append(compiled.rivals, requested.Component)
 	}
-	// What fills the same role as all of the choices is a rival of theirs, be it named or not.
+	// A component that shares a capability with all choices is a rival, even if the requirement does not name it.
 	for _, capability := range shared {
 		compiled.rivals = append(compiled.rivals, c.Providers(capability)...)
 	}
 	slices.Sort(compiled.rivals)
 	compiled.rivals = slices.Compact(compiled.rivals)
-	// Whether one of those is installed cannot be told; another one that is there would do all the same.
-	p.Errors = append(p.Errors, refused...)
-	if len(refused) > 0 && len(refused)+len(unknown) == len(compiled.AnyOf) {
-		compiled.broken = refused[0].Error()
-	} else if len(unknown) == len(compiled.AnyOf) {
-		compiled.undefined = fmt.Sprintf("nobody defines %s: %s", strings.Join(unknown, ", "), mendComponent)
+	// The requirement remains valid as long as one choice has a valid definition.
+	p.Errors = append(p.Errors, invalid...)
+	if len(invalid) > 0 && len(invalid)+len(undefined) == len(compiled.AnyOf) {
+		compiled.invalidReason = invalid[0].Error()
+	} else if len(undefined) == len(compiled.AnyOf) {
+		compiled.undefinedReason = fmt.Sprintf("no definition of %s: %s", strings.Join(undefined, ", "), undefinedAdvice)
 	}
-	for i, asked := range compiled.Checks {
+	for i, reference := range compiled.Checks {
 		at := path.Child("checks").Index(i)
 		var offered []string
-		found := false
-		for _, wanted := range compiled.AnyOf {
-			component := c.Component(wanted.Component)
+		isOffered := false
+		for _, requested := range compiled.AnyOf {
+			component := c.Component(requested.Component)
 			if component == nil {
 				continue
 			}
 			offered = append(offered, slices.Sorted(maps.Keys(component.Checks))...)
-			named := component.Checks[asked.Name]
+			named := component.Checks[reference.Name]
 			if named == nil {
 				continue
 			}
-			found = true
-			params, errs := named.ParseParameters(at.Child("parameters"), asked.Parameters)
+			isOffered = true
+			params, errs := named.ParseParameters(at.Child("parameters"), reference.Parameters)
 			for _, err := range errs {
-				refuse(err)
+				addError(err)
 			}
 			if len(errs) > 0 {
 				continue
@@ -225,25 +223,25 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 			compiled.checks = append(compiled.checks, check{NamedCheck: named, instance: instance, path: at})
 			p.addInstance(instance)
 		}
-		if !found && len(unknown)+len(refused) < len(compiled.AnyOf) {
-			refuse(field.NotSupported(at.Child("name"), asked.Name, offered))
+		if !isOffered && len(undefined)+len(invalid) < len(compiled.AnyOf) {
+			addError(field.NotSupported(at.Child("name"), reference.Name, offered))
 		}
 	}
 }
 
-// Concerns tells whether the profile's outcome depends on a component.
+// Concerns reports whether the status of the profile depends on a component.
 func (p *Profile) Concerns(component string) bool {
 	undeclared := p.spec.Undeclared
 	return p.components[component] || undeclared == v1alpha1.UndeclaredReport || undeclared == v1alpha1.UndeclaredForbid
 }
 
-// Instances are the rules that the profile needs evaluated. They must not be changed.
+// Instances returns the rule instances that the profile depends on. The caller must not modify them.
 func (p *Profile) Instances() []rule.Instance { return p.instances }
 
-// RuleKeys are the keys of the rule instances that the profile's outcome depends on.
+// RuleKeys returns the keys of Instances.
 func (p *Profile) RuleKeys() []string { return p.ruleKeys }
 
-// Interval is how often to evaluate although nothing changed.
+// Interval returns the time after which the profile is evaluated even if nothing changed.
 func (p *Profile) Interval() time.Duration {
 	if p.spec.Interval == nil || p.spec.Interval.Duration <= 0 {
 		return 10 * time.Minute
@@ -251,7 +249,7 @@ func (p *Profile) Interval() time.Duration {
 	return p.spec.Interval.Duration
 }
 
-// isForbiddenResource repeats the schema's rule for specs that come from files and never met the API server.
+// isForbiddenResource repeats a validation of the CRD for specs from files, which the API server has not validated.
 func isForbiddenResource(r rule.Resource) bool {
 	switch r.Group {
 	case "":
@@ -262,7 +260,7 @@ func isForbiddenResource(r rule.Resource) bool {
 	return false
 }
 
-// conditionTypeOf names a layer's condition: "service-mesh" is reported by ServiceMeshConformant.
+// conditionTypeOf returns the condition type of a layer, for example ServiceMeshConformant for "service-mesh".
 func conditionTypeOf(layer string) string {
 	var b strings.Builder
 	for _, word := range strings.Split(layer, "-") {

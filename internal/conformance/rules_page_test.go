@@ -45,7 +45,7 @@ const goodObjects = `
 {apiVersion: cert-manager.io/v1, kind: ClusterIssuer, metadata: {name: prod}, status: {conditions: [{type: Ready, status: "True"}]}}
 `
 
-// The five rules of the page on rules hold over what is in order, and each fails over what it is there for.
+// TestTheFiveRulesOfTheRulesPage checks that the rules of docs/rules.md pass on valid objects, and that each fails on a violation.
 func TestTheFiveRulesOfTheRulesPage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/rules.md")
 	if err != nil {

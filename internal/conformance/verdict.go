@@ -3,6 +3,7 @@ package conformance
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// requirementOutcome is the verdict on one requirement with what to say about it.
+// requirementOutcome is the verdict on one requirement, with its texts and evidence.
 type requirementOutcome struct {
 	verdict      v1alpha1.Verdict
 	component    *catalog.Component
@@ -23,112 +24,119 @@ type requirementOutcome struct {
 	evidence     []v1alpha1.Evidence
 }
 
-// evaluator is what verdicts are made from.
+// evaluator evaluates single requirements against a snapshot.
 type evaluator struct {
 	snapshot *inventory.Snapshot
 	now      time.Time
-	// until is when an outcome changes although the snapshot does not; zero for never.
-	until time.Time
+	// validUntil is when an outcome changes although the snapshot does not; zero if never.
+	validUntil time.Time
 }
 
-// evaluateRequirement decides one requirement.
-func (j *evaluator) evaluateRequirement(r *requirement) requirementOutcome {
+// evaluateRequirement returns the outcome of one requirement.
+func (ev *evaluator) evaluateRequirement(r *requirement) requirementOutcome {
 	switch {
-	case r.broken != "":
-		return requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: "the requirement cannot be judged as it is written: " + r.broken, remediation: "Correct the field in the profile."}
+	case r.invalidReason != "":
+		return requirementOutcome{
+			verdict: v1alpha1.VerdictUnknown, message: "the requirement is invalid: " + r.invalidReason,
+			remediation: "Correct the field in the profile.",
+		}
 	case r.Attestation != nil:
-		return j.evaluateAttestation(r.Attestation)
+		return ev.evaluateAttestation(r.Attestation)
 	case r.rule != nil:
-		return j.evaluateRule(r)
+		return ev.evaluateRule(r)
 	case r.Presence == v1alpha1.PresenceAbsent:
-		return evaluateAbsent(r, j.snapshot)
+		return evaluateAbsent(r, ev.snapshot)
 	}
-	return j.evaluatePresent(r)
+	return ev.evaluatePresent(r)
 }
 
-func (j *evaluator) evaluateAttestation(a *v1alpha1.Attestation) requirementOutcome {
-	vouched := fmt.Sprintf("%s vouches for it: %s", a.By, a.Reason)
+func (ev *evaluator) evaluateAttestation(a *v1alpha1.Attestation) requirementOutcome {
+	statement := fmt.Sprintf("attested by %s: %s", a.By, a.Reason)
 	if a.URL != "" {
-		vouched += " (" + a.URL + ")"
+		statement += " (" + a.URL + ")"
 	}
 	if a.Expires == nil {
-		return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: vouched}
+		return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: statement}
 	}
-	day := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
-	if !j.now.Before(a.Expires.Time) {
+	expiry := a.Expires.UTC().Format("2006-01-02 15:04 UTC")
+	if !ev.now.Before(a.Expires.Time) {
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + day + "; " + vouched,
-			remediation: "Have " + a.By + " confirm it again and set a later 'expires', or ask for what can be seen in the cluster.",
+			verdict: v1alpha1.VerdictExpired, message: "the attestation expired at " + expiry + "; " + statement,
+			remediation: "Have " + a.By + " confirm the attestation and set a later 'expires', " +
+				"or replace it with a requirement that the operator can evaluate.",
 		}
 	}
-	if j.until.IsZero() || a.Expires.Time.Before(j.until) {
-		j.until = a.Expires.Time
+	if ev.validUntil.IsZero() || a.Expires.Time.Before(ev.validUntil) {
+		ev.validUntil = a.Expires.Time
 	}
-	return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: vouched + "; expires " + day}
+	return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: statement + "; expires " + expiry}
 }
 
-// evaluateRule is the verdict on a requirement with a rule of its own.
-func (j *evaluator) evaluateRule(r *requirement) requirementOutcome {
-	came := j.snapshot.Outcome(r.rule.Key)
+// evaluateRule returns the outcome of a requirement that contains a rule.
+func (ev *evaluator) evaluateRule(r *requirement) requirementOutcome {
+	outcome := ev.snapshot.Outcome(r.rule.Key)
 	message := r.Rule.Message
-	if came.State == facts.NotServed {
+	if outcome.State == facts.NotServed {
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictMissing, message: "the cluster serves no " + resourceNames(r.rule.Rule) + ", which the rule reads: " + message,
-			remediation: "Install what brings the CustomResourceDefinition, or correct the resource in the profile.",
+			verdict:     v1alpha1.VerdictMissing,
+			message:     "the cluster does not serve " + resourceNames(r.rule.Rule) + ", which the rule reads: " + message,
+			remediation: "Install the CustomResourceDefinition, or correct the resource in the profile.",
 		}
 	}
-	o := verdictOfRule(r.rule.Rule, came)
+	o := verdictOfRule(r.rule.Rule, outcome)
 	switch o.verdict {
 	case v1alpha1.VerdictSatisfied:
 		o.message = message
 	case v1alpha1.VerdictCheckFailed:
-		o.message = "does not hold: " + message
-		if explained := came.Explain(r.rule.Rule, ""); explained != "" {
+		o.message = "the rule is not satisfied: " + message
+		if explained := outcome.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained
 		}
 	}
 	return o
 }
 
-// verdictOfRule turns the outcome of a rule into a verdict, with a message where the rule could not be evaluated.
-func verdictOfRule(r *rule.Rule, came *rule.Outcome) requirementOutcome {
+// verdictOfRule returns the verdict for the outcome of a rule, with a message if the rule could not be evaluated.
+func verdictOfRule(r *rule.Rule, outcome *rule.Outcome) requirementOutcome {
 	switch {
-	case came.State == facts.Pending:
-		reason := came.Reason
+	case outcome.State == facts.Pending:
+		reason := outcome.Reason
 		if reason == "" {
-			reason = resourceNames(r) + " were not read yet"
+			reason = "the rule over " + resourceNames(r) + " has not been evaluated yet"
 		}
 		return requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: reason}
-	case came.State.IsUnreadable():
-		return unknownOutcome([]string{came.Reason})
-	case errors.Is(came.Err, rule.ErrTooCostly):
+	case outcome.State.IsUnreadable():
+		return unknownOutcome([]string{outcome.Reason})
+	case errors.Is(outcome.Err, rule.ErrTooCostly):
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
-			remediation: "Make the expression cheaper: do not nest loops over lists, and compute what is the same for all objects in a variable that does not use object.",
+			verdict: v1alpha1.VerdictUnknown, message: "cannot evaluate the rule over " + resourceNames(r) + ": " + outcome.Err.Error(),
+			remediation: "Make the expression cheaper: do not nest loops over lists, " +
+				"and move what is the same for all objects to a variable that does not use object.",
 		}
-	case came.Err != nil:
+	case outcome.Err != nil:
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictUnknown, message: "the rule over " + resourceNames(r) + " could not be evaluated: " + came.Err.Error(),
+			verdict: v1alpha1.VerdictUnknown, message: "cannot evaluate the rule over " + resourceNames(r) + ": " + outcome.Err.Error(),
 			remediation: "Guard fields that objects may lack with optional access, for example object.?status.?phase.orValue('').",
 		}
 	}
-	o := requirementOutcome{verdict: v1alpha1.VerdictSatisfied, evidence: ruleEvidence(came)}
-	if !came.IsSatisfied {
-		o.verdict, o.remediation = v1alpha1.VerdictCheckFailed, "Look at the objects: kubectl get "+strings.ReplaceAll(resourceNames(r), " and ", ",")+" -A"
+	o := requirementOutcome{verdict: v1alpha1.VerdictSatisfied, evidence: ruleEvidence(outcome)}
+	if !outcome.IsSatisfied {
+		o.verdict = v1alpha1.VerdictCheckFailed
+		o.remediation = "Inspect the objects: kubectl get " + strings.ReplaceAll(resourceNames(r), " and ", ",") + " -A"
 	}
 	return o
 }
 
-// ruleEvidence are the objects that the outcome of a rule follows from.
-func ruleEvidence(came *rule.Outcome) []v1alpha1.Evidence {
+// ruleEvidence returns the objects that decide the outcome of a rule.
+func ruleEvidence(outcome *rule.Outcome) []v1alpha1.Evidence {
 	var evidence []v1alpha1.Evidence
-	for _, object := range came.Objects {
+	for _, object := range outcome.Objects {
 		evidence = append(evidence, object.Evidence())
 	}
 	return evidence
 }
 
-// resourceNames are the resources that a rule is about.
+// resourceNames joins the names of the resources that a rule selects.
 func resourceNames(r *rule.Rule) string {
 	var names []string
 	for _, resource := range r.Resources {
@@ -138,8 +146,8 @@ func resourceNames(r *rule.Rule) string {
 }
 
 func evaluateAbsent(r *requirement, s *inventory.Snapshot) requirementOutcome {
-	var blindSpots []string
-	var unjudged *requirementOutcome
+	var unreadable []string
+	var undetermined *requirementOutcome
 	for _, c := range r.choices {
 		component := s.Component(c.component)
 		if component == nil {
@@ -148,58 +156,58 @@ func evaluateAbsent(r *requirement, s *inventory.Snapshot) requirementOutcome {
 		for i := range component.Installations {
 			installation := &component.Installations[i]
 			if c.version != nil && installation.Version == "" {
-				unjudged = &requirementOutcome{
+				undetermined = &requirementOutcome{
 					verdict: v1alpha1.VerdictUnknown, component: component.Definition, installation: installation, evidence: installation.Evidence,
-					message:     fmt.Sprintf("%s is installed%s, and nothing tells its version: whether it is one of %s cannot be judged", c.component, inNamespace(installation), c.text),
-					remediation: tellVersion,
+					message: fmt.Sprintf("%s is installed%s; its version could not be determined, so the forbidden range %s cannot be evaluated",
+						c.component, inNamespace(installation), c.text),
+					remediation: versionAdvice,
 				}
-				continue // another copy may certainly be forbidden
+				continue // another copy may still be forbidden for certain
 			}
 			if c.version != nil && !isInRange(c, installation) {
 				continue
 			}
 			return requirementOutcome{
 				verdict: v1alpha1.VerdictForbidden, component: component.Definition, installation: installation, evidence: installation.Evidence,
-				message:     "must not be there: " + describeInstallation(component.Definition, installation),
+				message:     "must not be installed: " + describeInstallation(component.Definition, installation),
 				remediation: "Remove " + component.Definition.DisplayName + ", or allow it in the profile.",
 			}
 		}
-		blindSpots = append(blindSpots, component.UnreadableSources...)
+		unreadable = append(unreadable, component.UnreadableSources...)
 	}
 	switch {
-	case unjudged != nil:
-		return *unjudged
-	case len(blindSpots) > 0:
-		return unknownOutcome(blindSpots)
+	case undetermined != nil:
+		return *undetermined
+	case len(unreadable) > 0:
+		return unknownOutcome(unreadable)
 	}
-	return requirementOutcome{verdict: v1alpha1.VerdictSatisfied, message: "none of " + joinNames(r.choices) + " is installed"}
+	return requirementOutcome{verdict: v1alpha1.VerdictSatisfied, message: notInstalled(r.choices)}
 }
 
-func (j *evaluator) evaluatePresent(r *requirement) requirementOutcome {
-	s := j.snapshot
+func (ev *evaluator) evaluatePresent(r *requirement) requirementOutcome {
+	s := ev.snapshot
 	if conflict, found := findConflict(r, s); found {
 		return conflict
 	}
 	var best *requirementOutcome
-	var blindSpots []string
-	var residue []v1alpha1.Evidence
-	left := ""
+	var unreadable []string
+	var withLeftovers *inventory.Component
 	for _, c := range r.choices {
 		component := s.Component(c.component)
 		if component == nil {
 			continue
 		}
 		if len(component.Installations) == 0 || component.IsPartlyUnreadable {
-			blindSpots = append(blindSpots, component.UnreadableSources...)
+			unreadable = append(unreadable, component.UnreadableSources...)
 		}
-		if len(component.Installations) == 0 && len(component.Leftovers) > 0 && left == "" {
-			left, residue = describeLeftovers(component), component.Leftovers
+		if len(component.Installations) == 0 && len(component.Leftovers) > 0 && withLeftovers == nil {
+			withLeftovers = component
 		}
 		if component.IsPartlyUnreadable {
-			continue // part of it may be out of sight: neither its version nor its health can be trusted
+			continue // its version and health may be incomplete
 		}
 		for i := range component.Installations {
-			o := j.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
+			o := ev.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
 			if best == nil || severityRank(o.verdict) < severityRank(best.verdict) {
 				best = &o
 			}
@@ -207,49 +215,46 @@ func (j *evaluator) evaluatePresent(r *requirement) requirementOutcome {
 	}
 	switch {
 	case best != nil && isGood(best.verdict):
-		if unseen := unreadableRivals(r, s); len(unseen) > 0 {
-			return unknownOutcome(unseen)
+		if unreadable := unreadableRivals(r, s); len(unreadable) > 0 {
+			return unknownOutcome(unreadable)
 		}
 		return *best
-	case len(blindSpots) > 0:
-		return unknownOutcome(blindSpots)
+	case len(unreadable) > 0:
+		return unknownOutcome(unreadable)
 	case best != nil:
 		return *best
 	}
-	o := requirementOutcome{verdict: v1alpha1.VerdictMissing, message: "not installed: " + joinNames(r.choices), evidence: residue, remediation: installAdvice(r, s.Catalog)}
-	switch {
-	case r.Capability != "":
-		o.message = "nothing is installed that provides " + r.Capability + ": " + joinNames(r.choices) + " would"
-	case len(r.choices) > 1:
-		o.message = "none of them is installed: " + joinNames(r.choices)
+	o := requirementOutcome{verdict: v1alpha1.VerdictMissing, message: notInstalled(r.choices), remediation: installAdvice(r, s.Catalog)}
+	if r.Capability != "" {
+		o.message = "no component that provides " + r.Capability + " is installed; candidates: " + joinNames(r.choices)
 	}
-	if r.undefined != "" {
-		o.message, o.remediation = r.undefined, "Correct the name in the profile, or apply a PlatformComponent for it."
+	if r.undefinedReason != "" {
+		o.message, o.remediation = r.undefinedReason, "Correct the name in the profile, or apply a PlatformComponent for it."
 	}
-	if left != "" {
-		o.message += "; " + left
+	if withLeftovers != nil {
+		o.message, o.evidence = o.message+"; "+describeLeftovers(r, withLeftovers), withLeftovers.Leftovers
 	}
 	return o
 }
 
-// tellVersion is what to do about an installation whose version nothing tells.
-const tellVersion = "Deploy it with a version tag, or with the label app.kubernetes.io/version."
+// versionAdvice is the remediation for an installation whose version could not be determined.
+const versionAdvice = "Use an image with a version tag, or set the label app.kubernetes.io/version."
 
-// unreadableRivals says what could not be looked at that may hold a second implementation, where only one is allowed: that
-// there is one alone cannot be said then.
+// unreadableRivals returns the unreadable sources that may contain a second implementation, if only one is allowed. As long as there
+// are any, exclusivity is unknown.
 func unreadableRivals(r *requirement, s *inventory.Snapshot) []string {
-	var unseen []string
+	var unreadable []string
 	if r.Exclusive {
 		for _, rival := range r.rivals {
 			if component := s.Component(rival); component != nil && len(component.Installations) == 0 {
-				unseen = append(unseen, component.UnreadableSources...)
+				unreadable = append(unreadable, component.UnreadableSources...)
 			}
 		}
 	}
-	return unseen
+	return unreadable
 }
 
-// findConflict looks for a second implementation where only one is allowed.
+// findConflict returns a Conflict if only one implementation is allowed and more than one is installed.
 func findConflict(r *requirement, s *inventory.Snapshot) (requirementOutcome, bool) {
 	if !r.Exclusive {
 		return requirementOutcome{}, false
@@ -266,33 +271,40 @@ func findConflict(r *requirement, s *inventory.Snapshot) (requirementOutcome, bo
 			first = component
 		}
 		found = append(found, describeInstallation(component.Definition, &component.Installations[0]))
-		shown := component.Installations[0].Evidence
-		evidence = append(evidence, shown[:min(4, len(shown))]...)
+		leading := component.Installations[0].Evidence
+		evidence = append(evidence, leading[:min(4, len(leading))]...)
 	}
 	if len(found) < 2 {
 		return requirementOutcome{}, false
 	}
 	return requirementOutcome{
-		verdict: v1alpha1.VerdictConflict, component: first.Definition, installation: &first.Installations[0], evidence: evidence[:min(16, len(evidence))],
+		verdict: v1alpha1.VerdictConflict, component: first.Definition, installation: &first.Installations[0],
+		evidence:    evidence[:min(16, len(evidence))],
 		message:     fmt.Sprintf("%d implementations are installed where one is allowed: %s", len(found), strings.Join(found, "; ")),
 		remediation: "Remove all but one of them.",
 	}, true
 }
 
-// evaluateInstallation judges one installation of one choice.
-func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *catalog.Component, installation *inventory.Installation) requirementOutcome {
-	o := requirementOutcome{verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence, message: describeInstallation(component, installation)}
+// evaluateInstallation returns the outcome for one installation of one choice.
+func (ev *evaluator) evaluateInstallation(
+	r *requirement, c choice, component *catalog.Component, installation *inventory.Installation,
+) requirementOutcome {
+	o := requirementOutcome{
+		verdict: v1alpha1.VerdictSatisfied, component: component, installation: installation, evidence: installation.Evidence,
+		message: describeInstallation(component, installation),
+	}
 	if c.version != nil {
 		if installation.Version == "" {
 			o.verdict = v1alpha1.VerdictUnknown
-			o.message = fmt.Sprintf("%s is installed%s, and nothing tells its version: the range %s cannot be judged", component.Name, inNamespace(installation), c.text)
-			o.remediation = tellVersion
+			o.message = fmt.Sprintf("%s is installed%s; its version could not be determined, so the range %s cannot be evaluated",
+				component.Name, inNamespace(installation), c.text)
+			o.remediation = versionAdvice
 			return o
 		}
 		if !isInRange(c, installation) {
 			o.verdict = v1alpha1.VerdictVersionMismatch
 			o.message = fmt.Sprintf("%s %s%s is outside the range %s", component.Name, installation.Version, inNamespace(installation), c.text)
-			o.remediation = fmt.Sprintf("Bring %s into the range %s.", component.DisplayName, c.text)
+			o.remediation = fmt.Sprintf("Install a version of %s in the range %s.", component.DisplayName, c.text)
 			return o
 		}
 	}
@@ -301,8 +313,8 @@ func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *ca
 		case v1alpha1.HealthDegraded:
 			o.verdict, o.remediation = v1alpha1.VerdictDegraded, inspectAdvice(component, installation)
 			if len(installation.Diagnoses) > 0 {
-				why := &installation.Diagnoses[0]
-				o.message += "; " + SymptomText(why) + ": " + why.Meaning
+				leading := &installation.Diagnoses[0]
+				o.message += "; " + SymptomText(leading) + ": " + leading.Meaning
 			}
 			return o
 		case v1alpha1.HealthUnknown:
@@ -312,9 +324,9 @@ func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *ca
 	}
 	for _, named := range r.checks {
 		if component.Checks[named.Name] != named.NamedCheck {
-			continue // another choice offers it
+			continue // the check belongs to another choice
 		}
-		if failed := j.evaluateNamedCheck(named, component); !isGood(failed.verdict) {
+		if failed := ev.evaluateNamedCheck(named, component); !isGood(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
 			if len(failed.evidence) > 0 {
 				o.evidence = failed.evidence
@@ -325,41 +337,40 @@ func (j *evaluator) evaluateInstallation(r *requirement, c choice, component *ca
 	return o
 }
 
-// evaluateNamedCheck judges a named check of a component.
-func (j *evaluator) evaluateNamedCheck(c check, component *catalog.Component) requirementOutcome {
-	came := j.snapshot.Outcome(c.instance.Key)
-	label := component.Name + "'s check " + c.Name
-	if came.State == facts.NotServed {
+// evaluateNamedCheck returns the outcome of a named check of a component.
+func (ev *evaluator) evaluateNamedCheck(c check, component *catalog.Component) requirementOutcome {
+	outcome := ev.snapshot.Outcome(c.instance.Key)
+	label := "check " + c.Name + " of " + component.Name
+	if outcome.State == facts.NotServed {
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster serves no " + resourceNames(c.Rule),
+			verdict: v1alpha1.VerdictCheckFailed, message: label + ": the cluster does not serve " + resourceNames(c.Rule),
 			remediation: "Install the CustomResourceDefinitions of " + component.DisplayName + ".",
 		}
 	}
-	o := verdictOfRule(c.Rule, came)
+	o := verdictOfRule(c.Rule, outcome)
 	switch {
 	case o.verdict == v1alpha1.VerdictCheckFailed:
-		o.message = label + " does not hold: " + came.Explain(c.Rule, c.Message)
+		o.message = label + " is not satisfied: " + outcome.Explain(c.Rule, c.Message)
 	case o.verdict == v1alpha1.VerdictSatisfied:
-		o.message = label + " holds"
-	case !came.State.IsUnreadable():
+		o.message = label + " is satisfied"
+	case !outcome.State.IsUnreadable():
 		o.message = label + ": " + o.message
 	}
 	return o
 }
 
-// unknownOutcome is the verdict where the operator could not look.
+// unknownOutcome returns the outcome of a requirement that depends on something unreadable.
 func unknownOutcome(reasons []string) requirementOutcome {
-	seen := map[string]bool{}
 	var distinct []string
 	for _, reason := range reasons {
-		if !seen[reason] {
-			seen[reason] = true
+		if !slices.Contains(distinct, reason) {
 			distinct = append(distinct, reason)
 		}
 	}
-	o := requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: "cannot look: " + strings.Join(distinct, "; ")}
+	o := requirementOutcome{verdict: v1alpha1.VerdictUnknown, message: strings.Join(distinct, "; ")}
 	if strings.Contains(o.message, "permission to list and watch is missing") {
-		o.remediation = "Give the operator's ServiceAccount the permission, for example by a ClusterRole with the label platformprofile.dev/aggregate-to-operator: \"true\"."
+		o.remediation = "Grant the permission to the operator's ServiceAccount, for example with a ClusterRole that has the label " +
+			`platformprofile.dev/aggregate-to-operator: "true".`
 	}
 	return o
 }
@@ -390,22 +401,33 @@ func inNamespace(installation *inventory.Installation) string {
 	return " in " + installation.Namespace
 }
 
-func describeLeftovers(component *inventory.Component) string {
+func describeLeftovers(r *requirement, component *inventory.Component) string {
 	first := component.Leftovers[0]
-	text := fmt.Sprintf("only traces of %s are there, no installation: %s %s", component.Definition.Name, first.Kind, first.Name)
+	text := "leftover resources"
+	if len(r.choices) > 1 {
+		text += " of " + component.Definition.Name
+	}
+	text += fmt.Sprintf(": %s %s", first.Kind, first.Name)
 	if more := len(component.Leftovers) - 1; more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
 }
 
-// joinNames lists the choices, with their ranges.
+func notInstalled(choices []choice) string {
+	if len(choices) == 1 {
+		return joinNames(choices) + " is not installed"
+	}
+	return "none of these is installed: " + joinNames(choices)
+}
+
+// joinNames lists the first few choices with their version ranges.
 func joinNames(choices []choice) string {
-	const shown = 6
+	const limit = 6
 	var texts []string
 	for i, c := range choices {
-		if i == shown {
-			texts = append(texts, fmt.Sprintf("%d more", len(choices)-shown))
+		if i == limit {
+			texts = append(texts, fmt.Sprintf("%d more", len(choices)-limit))
 			break
 		}
 		text := c.component
@@ -417,7 +439,7 @@ func joinNames(choices []choice) string {
 	return strings.Join(texts, ", ")
 }
 
-// installAdvice says how the first choice that has instructions is installed.
+// installAdvice returns the install instructions of the first choice that has some.
 func installAdvice(r *requirement, c *catalog.Catalog) string {
 	for _, option := range r.choices {
 		if component := c.Component(option.component); component != nil && component.Remediation.Install != "" {
@@ -427,13 +449,13 @@ func installAdvice(r *requirement, c *catalog.Catalog) string {
 	return "Install one of " + joinNames(r.choices) + "."
 }
 
-// inspectAdvice says where to look first when an installation is degraded.
+// inspectAdvice returns the first command or page to consult for a degraded installation.
 func inspectAdvice(component *catalog.Component, installation *inventory.Installation) string {
 	if component.Remediation.Degraded != "" {
-		return "Look first at: " + component.Remediation.Degraded
+		return "Start with: " + component.Remediation.Degraded
 	}
 	if installation.Namespace != "" {
-		return "Look first at: kubectl -n " + installation.Namespace + " get deployments,daemonsets,statefulsets,pods"
+		return "Start with: kubectl -n " + installation.Namespace + " get deployments,daemonsets,statefulsets,pods"
 	}
 	return "See " + component.Homepage
 }
@@ -442,8 +464,8 @@ func isGood(v v1alpha1.Verdict) bool {
 	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
 }
 
-// severityRank orders verdicts from the one that holds to the one that is worst; Unknown comes before what is known to be bad,
-// because an installation that fails is no reason to overlook one that cannot be judged.
+// severityRank orders verdicts from best to worst. Unknown comes before the failures: if one copy fails and the state of another is
+// unknown, the requirement may still be satisfied.
 func severityRank(v v1alpha1.Verdict) int {
 	switch v {
 	case v1alpha1.VerdictSatisfied:

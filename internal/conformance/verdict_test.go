@@ -21,10 +21,10 @@ var (
 
 func TestVerdicts(t *testing.T) {
 	const oneClass = `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one class}`
-	blindDeployments := func(w *world) {
+	forbidDeployments := func(w *world) {
 		w.inventory.Source("deployments.apps").SetState(facts.Failing, "cannot read deployments.apps: permission to list and watch is missing")
 	}
-	blindToEpsilon := func(w *world) {
+	forbidCRDs := func(w *world) {
 		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "cannot read CRDs: permission to list and watch is missing")
 	}
 	for name, test := range map[string]struct {
@@ -36,218 +36,218 @@ func TestVerdicts(t *testing.T) {
 		advises string // in the remediation
 	}{
 		"a provider of the capability is there": {
-			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/beta:v1.2.3")},
+			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.2.3")},
 			verdict: v1alpha1.VerdictSatisfied, says: "beta 1.2.3 in net is Healthy",
 		},
 		"no provider of the capability is there": {
-			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/gamma:v1.2.3")},
-			verdict: v1alpha1.VerdictMissing, says: "nothing is installed that provides cni: alpha, beta, delta, epsilon would", advises: "helm install alpha",
+			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/gamma:v1.2.3")},
+			verdict: v1alpha1.VerdictMissing, says: "no component that provides cni is installed; candidates: alpha, beta, delta, epsilon", advises: "helm install alpha",
 		},
-		"nobody defines the capability": {
+		"the capability has no definition": {
 			asks:    "capability: teleportation",
 			verdict: v1alpha1.VerdictMissing, says: `no definition provides the capability "teleportation"`, advises: "PlatformComponent",
 		},
-		"nobody defines the component": {
+		"the component has no definition": {
 			asks:    "anyOf: [{component: alhpa}]",
-			verdict: v1alpha1.VerdictMissing, says: "nobody defines alhpa", advises: "Correct the name",
+			verdict: v1alpha1.VerdictMissing, says: "no definition of alhpa", advises: "Correct the name",
 		},
 		"one of the components is unknown and the other is there": {
-			asks: "anyOf: [{component: alhpa}, {component: beta}]", runs: []*facts.Workload{running("net", "example/beta:v1.2.3")},
+			asks: "anyOf: [{component: alhpa}, {component: beta}]", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.2.3")},
 			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"the version is inside the range": {
-			asks: `anyOf: [{component: alpha, version: ">=1.2 <2"}]`, runs: []*facts.Workload{running("net", "example/alpha:v1.2.0-debian-12-r5")},
+			asks: `anyOf: [{component: alpha, version: ">=1.2 <2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.2.0-debian-12-r5")},
 			verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.2.0",
 		},
 		"a release candidate above the range's start is inside it": {
-			asks: `anyOf: [{component: alpha, version: ">=1.16"}]`, runs: []*facts.Workload{running("net", "example/alpha:v1.17.0-rc.1")},
+			asks: `anyOf: [{component: alpha, version: ">=1.16"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.17.0-rc.1")},
 			verdict: v1alpha1.VerdictSatisfied, says: "1.17.0-rc.1",
 		},
 		"a release candidate of the range's start is below it": {
-			asks: `anyOf: [{component: alpha, version: ">=1.17.0"}]`, runs: []*facts.Workload{running("net", "example/alpha:v1.17.0-rc.1")},
+			asks: `anyOf: [{component: alpha, version: ">=1.17.0"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.17.0-rc.1")},
 			verdict: v1alpha1.VerdictVersionMismatch,
 		},
 		"the version is below the range": {
-			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{running("net", "example/alpha:v1.1.9")},
-			verdict: v1alpha1.VerdictVersionMismatch, says: "alpha 1.1.9 in net is outside the range >=1.2", advises: "Bring Alpha into the range >=1.2",
+			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.1.9")},
+			verdict: v1alpha1.VerdictVersionMismatch, says: "alpha 1.1.9 in net is outside the range >=1.2", advises: "Install a version of Alpha in the range >=1.2",
 		},
-		"nothing tells the version that a range needs": {
-			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{running("net", "example/alpha:latest")},
-			verdict: v1alpha1.VerdictUnknown, says: "nothing tells its version", advises: "version tag",
+		"the version that a range needs could not be determined": {
+			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")},
+			verdict: v1alpha1.VerdictUnknown, says: "alpha is installed in net; its version could not be determined, so the range >=1.2 cannot be evaluated", advises: "version tag",
 		},
-		"a version that nothing tells does without a range": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{running("net", "example/alpha:latest")}, verdict: v1alpha1.VerdictSatisfied,
+		"without a range the version does not matter": {
+			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")}, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"of two choices the one in range counts": {
 			asks: `anyOf: [{component: alpha, version: ">=9"}, {component: beta, version: ">=1"}]`,
-			runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied, says: "beta 1.0.0",
+			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied, says: "beta 1.0.0",
 		},
 		"of two copies the healthy one counts": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("a", "example/alpha:v1.0.0"), running("b", "example/alpha:v1.0.0")},
+			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")},
 			verdict: v1alpha1.VerdictSatisfied, says: "in b",
 		},
 		"pods are missing": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")},
+			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
 			verdict: v1alpha1.VerdictDegraded, says: "Deployment net/alpha: 1 of 2 pods are available", advises: "kubectl get alpha",
 		},
 		"without instructions the advice names the namespace": {
-			asks: "anyOf: [{component: beta}]", runs: []*facts.Workload{broken("net", "example/beta:v1.0.0")},
+			asks: "anyOf: [{component: beta}]", runs: []*facts.Workload{degradedDeployment("net", "example/beta:v1.0.0")},
 			verdict: v1alpha1.VerdictDegraded, advises: "kubectl -n net get deployments",
 		},
 		"pods are missing and installed is enough": {
-			asks: "health: Any, anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks: "health: Any, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a rollout under way still satisfies": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{rolling("net", "example/alpha:v1.0.0")},
+			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{progressingDeployment("net", "example/alpha:v1.0.0")},
 			verdict: v1alpha1.VerdictSatisfied, says: "is Progressing",
 		},
-		"only traces are left": {
+		"only leftovers exist": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) {
 				w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
 					Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "pools.alpha.dev"}, NameKind: facts.CRDName, Values: []string{"pools.alpha.dev"},
 				})
 			},
-			verdict: v1alpha1.VerdictMissing, says: "only traces of alpha are there, no installation: CustomResourceDefinition pools.alpha.dev",
+			verdict: v1alpha1.VerdictMissing, says: "alpha is not installed; leftover resources: CustomResourceDefinition pools.alpha.dev",
 		},
-		"the operator may not look": {
-			asks: "anyOf: [{component: alpha}]", given: blindDeployments,
+		"a source is forbidden": {
+			asks: "anyOf: [{component: alpha}]", given: forbidDeployments,
 			verdict: v1alpha1.VerdictUnknown, says: "cannot read deployments.apps: permission to list and watch is missing", advises: "ServiceAccount",
 		},
-		"nobody has looked yet": {
+		"a source has not synced": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
-			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps were not read yet",
+			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps has not synced yet",
 		},
-		"what must not be there is there": {
-			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{broken("reg", "example/gamma:v1.0.0")},
-			verdict: v1alpha1.VerdictForbidden, says: "must not be there: gamma 1.0.0 in reg", advises: "Remove gamma",
+		"a forbidden component is installed": {
+			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{degradedDeployment("reg", "example/gamma:v1.0.0")},
+			verdict: v1alpha1.VerdictForbidden, says: "must not be installed: gamma 1.0.0 in reg", advises: "Remove gamma",
 		},
-		"what must not be there is not": {
-			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			verdict: v1alpha1.VerdictSatisfied, says: "none of gamma is installed",
+		"a forbidden component is not installed": {
+			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			verdict: v1alpha1.VerdictSatisfied, says: "gamma is not installed",
 		},
-		"the version that must not be there is not": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+		"another version than the forbidden one is installed": {
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"the version that must not be there is": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden,
+		"the forbidden version is installed": {
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden,
 		},
-		"nothing tells whether it is the version that must not be there": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{running("reg", "example/gamma:latest")},
-			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg, and nothing tells its version: whether it is one of <2", advises: "version tag",
+		"the version could not be determined and one is forbidden": {
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
+			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg; its version could not be determined, so the forbidden range <2 cannot be evaluated", advises: "version tag",
 		},
-		"a copy whose version nothing tells hides none that must not be there": {
+		"an installation without a version does not hide a forbidden one": {
 			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
-			runs: []*facts.Workload{running("a", "example/gamma:latest"), running("b", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
+			runs: []*facts.Workload{healthyDeployment("a", "example/gamma:latest"), healthyDeployment("b", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
 		},
-		"no version of it must be there, and nothing tells which it is": {
-			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{running("reg", "example/gamma:latest")}, verdict: v1alpha1.VerdictForbidden,
+		"every version is forbidden and the version could not be determined": {
+			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")}, verdict: v1alpha1.VerdictForbidden,
 		},
-		"nobody can tell that it is absent": {
-			asks: "presence: Absent, anyOf: [{component: gamma}]", given: blindDeployments, verdict: v1alpha1.VerdictUnknown,
+		"a source of a forbidden component is unreadable": {
+			asks: "presence: Absent, anyOf: [{component: gamma}]", given: forbidDeployments, verdict: v1alpha1.VerdictUnknown,
 		},
 		"two implementations where one is allowed": {
-			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v2.0.0")},
+			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
 			verdict: v1alpha1.VerdictConflict, says: "2 implementations are installed where one is allowed: alpha 1.0.0 in net is Healthy; beta 2.0.0",
 		},
-		"a rival that the requirement does not even name": {
+		"a rival that is not among the choices": {
 			asks: "exclusive: true, anyOf: [{component: alpha}, {component: beta}]",
-			runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/delta:v2.0.0")}, verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
+			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/delta:v2.0.0")}, verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
 		},
-		"a rival among the choices that the operator may not look for": {
-			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+		"a rival among the choices is unreadable": {
+			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
 			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
-		"a rival that is not even named and that the operator may not look for": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+		"a rival that is not among the choices is unreadable": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
 			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
-		"a rival out of sight hides no absence": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]", given: blindToEpsilon, verdict: v1alpha1.VerdictMissing,
+		"an unreadable rival does not hide a missing component": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", given: forbidCRDs, verdict: v1alpha1.VerdictMissing,
 		},
-		"a rival out of sight hides no failure": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")}, given: blindToEpsilon,
+		"an unreadable rival does not hide a failure": {
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
 			verdict: v1alpha1.VerdictDegraded,
 		},
-		"two rivals in sight conflict whatever is out of sight": {
-			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v2.0.0")}, given: blindToEpsilon,
+		"two rivals conflict even if another one is unreadable": {
+			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")}, given: forbidCRDs,
 			verdict: v1alpha1.VerdictConflict,
 		},
-		"a choice that the operator may not look for where nobody minds two": {
-			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")}, given: blindToEpsilon, verdict: v1alpha1.VerdictSatisfied,
+		"an unreadable choice without exclusive": {
+			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"another role is no rival": {
+		"a component with another capability is not a rival": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]",
-			runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"two copies of one implementation are no conflict": {
+		"two installations of one component do not conflict": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]",
-			runs: []*facts.Workload{running("a", "example/alpha:v1.0.0"), running("b", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			runs: []*facts.Workload{healthyDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"two implementations where nobody minds": {
-			asks: "capability: cni", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+		"two implementations without exclusive": {
+			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"a check that holds": {
-			asks: oneClass, given: func(w *world) { w.holds(classes, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied, says: "one class",
+		"a rule that is satisfied": {
+			asks: oneClass, given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied, says: "one class",
 		},
-		"a check that does not hold": {
-			asks: oneClass, given: func(w *world) { w.holds(classes) },
-			verdict: v1alpha1.VerdictCheckFailed, says: "does not hold: one class", advises: "kubectl get storageclasses.storage.k8s.io",
+		"a rule that is not satisfied": {
+			asks: oneClass, given: func(w *world) { w.setObjects(classes) },
+			verdict: v1alpha1.VerdictCheckFailed, says: "the rule is not satisfied: one class", advises: "kubectl get storageclasses.storage.k8s.io",
 		},
-		"a check over what the cluster does not serve": {
+		"a rule over a resource that is not served": {
 			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.NotServed, "") },
-			verdict: v1alpha1.VerdictMissing, says: "the cluster serves no storageclasses.storage.k8s.io",
+			verdict: v1alpha1.VerdictMissing, says: "the cluster does not serve storageclasses.storage.k8s.io",
 		},
-		"a check over what the operator may not see": {
+		"a rule over a forbidden resource": {
 			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.Failing, "no permission for classes") },
 			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
 		},
-		"a check over what was not read yet": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io were not read yet"},
-		"a check that trips over an object": {
+		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io has not synced yet"},
+		"a rule that fails to evaluate an object": {
 			asks:  `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.status.phase == 'x'", message: m}`,
-			given: func(w *world) { w.holds(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status", advises: "optional access",
+			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status", advises: "optional access",
 		},
-		"an attestation that holds": {
+		"an attestation that has not expired": {
 			asks:    "attestation: {by: platform-team, reason: hosted elsewhere, url: 'https://example.com', expires: '2027-01-02T03:04:06Z'}",
-			verdict: v1alpha1.VerdictAttested, says: "platform-team vouches for it: hosted elsewhere (https://example.com); expires 2027-01-02",
+			verdict: v1alpha1.VerdictAttested, says: "attested by platform-team: hosted elsewhere (https://example.com); expires 2027-01-02",
 		},
-		"an attestation that never ends": {asks: "attestation: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
-		"an attestation that ended this second": {
-			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired, says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm it again",
+		"an attestation without an expiry": {asks: "attestation: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
+		"an attestation that expired this second": {
+			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired, says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm the attestation",
 		},
 		"a named check within its default": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.holds(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) }, verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.0.0",
+			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			given: func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) }, verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.0.0",
 		},
 		"a named check outside its parameter": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 1h}}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given:   func(w *world) { w.holds(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) },
-			verdict: v1alpha1.VerdictCheckFailed, says: "alpha's check recent does not hold: no recent backup",
+			asks: "anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 1h}}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			given:   func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) },
+			verdict: v1alpha1.VerdictCheckFailed, says: "check recent of alpha is not satisfied: no recent backup",
 		},
-		"a named check over what the cluster does not serve": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
+		"a named check over a resource that is not served": {
+			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.NotServed, "") },
-			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster serves no backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
+			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster does not serve backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
 		},
-		"a named check that the operator may not look at": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
+		"a named check over a forbidden resource": {
+			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given: func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
-		"a named check of one choice does not bind the other": {
-			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{running("net", "example/beta:v1.0.0")},
-			given: func(w *world) { w.holds(backups) }, verdict: v1alpha1.VerdictSatisfied, says: "beta",
+		"a named check of another choice": {
+			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.0.0")},
+			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictSatisfied, says: "beta",
 		},
 		"a whole number as a parameter": {
-			asks: `anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: "2"}}]`, runs: []*facts.Workload{running("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.holds(pools, map[string]any{}, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied,
+			asks: `anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: "2"}}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			given: func(w *world) { w.setObjects(pools, map[string]any{}, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied,
 		},
-		"a degraded installation is not asked about its check": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{broken("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.holds(backups) }, verdict: v1alpha1.VerdictDegraded,
+		"a named check of a degraded installation": {
+			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
+			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictDegraded,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, asks(test.asks))
-			w.runs(test.runs...)
+			w := newWorld(t, specWith(test.asks))
+			w.setDeployments(test.runs...)
 			if test.given != nil {
 				test.given(w)
 			}
@@ -273,9 +273,9 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
-func TestARequirementNamesWhatWasFound(t *testing.T) {
-	w := newWorld(t, asks("capability: cni"))
-	w.runs(running("net", "mirror.corp/example/beta:v1.2.3"))
+func TestRequirementDescribesInstallation(t *testing.T) {
+	w := newWorld(t, specWith("capability: cni"))
+	w.setDeployments(healthyDeployment("net", "mirror.corp/example/beta:v1.2.3"))
 	w.evaluate()
 	got := w.requirement("it")
 	if got.Component != "beta" || got.Version != "1.2.3" || got.Health != v1alpha1.HealthHealthy || got.Namespace != "net" {
@@ -285,8 +285,8 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	if len(got.Evidence) != 1 || got.Evidence[0] != want {
 		t.Errorf("the evidence is %v, want %v", got.Evidence, want)
 	}
-	// What does not hold is shown in full.
-	w.runs(broken("net", "mirror.corp/example/beta:v1.2.3"))
+	// A failing requirement has a message and the signal.
+	w.setDeployments(degradedDeployment("net", "mirror.corp/example/beta:v1.2.3"))
 	w.evaluate()
 	want.Signal = "image mirror.corp/example/beta:v1.2.3"
 	if got := w.requirement("it"); len(got.Evidence) != 1 || got.Evidence[0] != want || got.Message == "" {
@@ -294,13 +294,13 @@ func TestARequirementNamesWhatWasFound(t *testing.T) {
 	}
 }
 
-func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
-	w := newWorld(t, asks("capability: cni"))
+func TestRequirementDescribesRollout(t *testing.T) {
+	w := newWorld(t, specWith("capability: cni"))
 	rolls := func(updated, available int32, changed time.Time) Result {
-		d := rolling("net", "example/beta:v1.2.3")
+		d := progressingDeployment("net", "example/beta:v1.2.3")
 		d.Rollout.Desired, d.Rollout.Total, d.Rollout.Updated, d.Rollout.Ready, d.Rollout.Available = 100, 100, updated, available, available
 		d.Rollout.StartedAt = changed
-		w.runs(d)
+		w.setDeployments(d)
 		w.now = w.now.Add(time.Second)
 		return w.evaluate()
 	}
@@ -325,8 +325,8 @@ func TestARequirementSaysWhatRollsOutSinceWhenAndHowFar(t *testing.T) {
 	}
 }
 
-func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
-	w := newWorld(t, asks("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
+func TestAttestationExpiresWithoutChanges(t *testing.T) {
+	w := newWorld(t, specWith("attestation: {by: me, reason: so, expires: '2027-01-02T03:05:05Z'}"))
 	if result := w.evaluate(); result.RequeueAfter != time.Minute {
 		t.Errorf("the next evaluation is in %s, want it when the attestation expires", result.RequeueAfter)
 	}
@@ -337,10 +337,10 @@ func TestAnAttestationExpiresWhileNothingChanges(t *testing.T) {
 	}
 }
 
-func TestACheckThatReadsTheClockTurnsWithTime(t *testing.T) {
-	w := newWorld(t, asks("anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 2h}}]"))
-	w.runs(running("net", "example/alpha:v1.0.0"))
-	w.holds(backups, map[string]any{"at": "2027-01-02T03:00:00Z"})
+func TestCheckThatUsesTimeFails(t *testing.T) {
+	w := newWorld(t, specWith("anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 2h}}]"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
+	w.setObjects(backups, map[string]any{"at": "2027-01-02T03:00:00Z"})
 	w.evaluate()
 	if got := w.requirement("it").Verdict; got != v1alpha1.VerdictSatisfied {
 		t.Fatalf("the verdict is %s", got)
@@ -352,10 +352,10 @@ func TestACheckThatReadsTheClockTurnsWithTime(t *testing.T) {
 	}
 }
 
-func TestACheckFollowsItsObjects(t *testing.T) {
-	w := newWorld(t, asks(`rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one}`))
+func TestRuleFollowsItsObjects(t *testing.T) {
+	w := newWorld(t, specWith(`rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one}`))
 	for n, want := range map[int]v1alpha1.Verdict{0: v1alpha1.VerdictCheckFailed, 1: v1alpha1.VerdictSatisfied, 2: v1alpha1.VerdictCheckFailed} {
-		w.holds(classes, make([]any, n)...)
+		w.setObjects(classes, make([]any, n)...)
 		w.evaluate()
 		if got := w.requirement("it").Verdict; got != want {
 			t.Errorf("with %d classes the verdict is %s", n, got)
@@ -363,16 +363,16 @@ func TestACheckFollowsItsObjects(t *testing.T) {
 	}
 }
 
-func TestACheckThatCostsTooMuchOnRealObjectsStallsAndIsCutOff(t *testing.T) {
+func TestCostlyRuleStallsTheProfile(t *testing.T) {
 	w := newWorld(t, `
 layers:
 - name: network
   requirements:
   - {name: costly, rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.all(a, objects.all(b, a.x == b.x))", message: same}}
   - {name: cheap, capability: cni}`)
-	w.runs(running("net", "example/alpha:v1.0.0"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	same := map[string]any{"x": "same"}
-	w.holds(classes, slices.Repeat([]any{same}, 5000)...)
+	w.setObjects(classes, slices.Repeat([]any{same}, 5000)...)
 	w.evaluate()
 	if got := w.requirement("costly"); got.Verdict != v1alpha1.VerdictUnknown || !strings.Contains(got.Message, "costs too much") {
 		t.Errorf("the verdict is %s: %s", got.Verdict, got.Message)
@@ -388,7 +388,7 @@ layers:
 		t.Error("evaluating it again wrote another status")
 	}
 	// With fewer objects the same rule is cheap enough again.
-	w.holds(classes, same, same, same)
+	w.setObjects(classes, same, same, same)
 	w.evaluate()
 	if got := w.requirement("costly").Verdict; got != v1alpha1.VerdictSatisfied {
 		t.Errorf("with three objects the verdict is %s", got)
@@ -400,7 +400,7 @@ layers:
 	}
 }
 
-func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
+func TestCostlyCheckOfAnyComponentStallsTheProfile(t *testing.T) {
 	few := []any{map[string]any{"x": "same"}}
 	many := slices.Repeat(few, 1500)
 	for name, test := range map[string]struct{ pools, rings []any }{
@@ -409,10 +409,10 @@ func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
 		"both":      {many, many},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t, asks("anyOf: [{component: alpha}, {component: beta}], checks: [{name: same}]"))
-			w.runs(running("net", "example/alpha:v1.0.0"), running("net", "example/beta:v1.0.0"))
-			w.holds(pools, test.pools...)
-			w.holds(rings, test.rings...)
+			w := newWorld(t, specWith("anyOf: [{component: alpha}, {component: beta}], checks: [{name: same}]"))
+			w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v1.0.0"))
+			w.setObjects(pools, test.pools...)
+			w.setObjects(rings, test.rings...)
 			w.evaluate()
 			const path = "spec.layers[0].requirements[0].checks[0]"
 			if got := w.condition(v1alpha1.ConditionStalled).Message; strings.Count(got, path) != 1 {
@@ -421,8 +421,8 @@ func TestACheckOfTwoComponentsStallsWhicheverOfThemCostsTooMuch(t *testing.T) {
 			if again := w.evaluate(); again.Changed {
 				t.Error("evaluating it again wrote another status")
 			}
-			w.holds(pools, few...)
-			w.holds(rings, few...)
+			w.setObjects(pools, few...)
+			w.setObjects(rings, few...)
 			w.evaluate()
 			if slices.Contains(w.conditionTypes(), v1alpha1.ConditionStalled) {
 				t.Error("the profile is still Stalled")

@@ -20,9 +20,9 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// The products of the tests: alpha, beta, delta and epsilon are four of a kind; gamma is another. A CRD alone proves
-// epsilon, so that it can be out of sight while the others are seen.
-const products = `
+// testDefinitions are the components of the tests: alpha, beta, delta and epsilon provide cni, and gamma provides registry. Only a CRD
+// proves epsilon, so that it can be unreadable while the others are readable.
+const testDefinitions = `
 metadata: {name: alpha}
 spec:
   displayName: Alpha
@@ -96,7 +96,7 @@ func testCatalog(t *testing.T, definitions string) *catalog.Catalog {
 	return catalog.New(components...)
 }
 
-// world is a cluster, a profile, and the status that was written last.
+// world is an inventory, a profile, and the last written status.
 type world struct {
 	t         *testing.T
 	now       time.Time
@@ -109,20 +109,20 @@ type world struct {
 func newWorld(t *testing.T, layers string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)}
-	w.inventory = inventory.New(testCatalog(t, products), func() time.Time { return w.now })
+	w.inventory = inventory.New(testCatalog(t, testDefinitions), func() time.Time { return w.now })
 	w.inventory.Source("daemonsets.apps").Replace(nil)
 	w.inventory.Source("statefulsets.apps").Replace(nil)
 	w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)
-	w.runs()
-	w.declare(layers)
+	w.setDeployments()
+	w.setSpec(layers)
 	return w
 }
 
-// declare puts another spec in place. Each is read as the API server reads it.
-func (w *world) declare(spec string) {
+// setSpec compiles a spec, which it validates like the API server.
+func (w *world) setSpec(spec string) {
 	w.t.Helper()
 	profiles, err := manifest.Profiles(strings.NewReader(
-		"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: test}\nspec:\n" + indent(spec)))
+		"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: test}\nspec:\n" + indentText(spec)))
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -130,17 +130,17 @@ func (w *world) declare(spec string) {
 	w.inventory.Rules.SetInstances(slices.Concat(w.inventory.Catalog().Instances(), w.profile.Instances()))
 }
 
-func indent(text string) string {
+func indentText(text string) string {
 	return "  " + strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ") + "\n"
 }
 
-// asks wraps a requirement into a spec.
-func asks(requirement string) string {
+// specWith returns a spec with one requirement.
+func specWith(requirement string) string {
 	return "layers: [{name: network, requirements: [{name: it, " + requirement + "}]}]"
 }
 
-// runs makes these Deployments all that the cluster runs.
-func (w *world) runs(workloads ...*facts.Workload) {
+// setDeployments replaces the Deployments of the cluster.
+func (w *world) setDeployments(workloads ...*facts.Workload) {
 	w.workloads = nil
 	for _, workload := range workloads {
 		w.workloads = append(w.workloads, workload)
@@ -148,13 +148,13 @@ func (w *world) runs(workloads ...*facts.Workload) {
 	w.inventory.Source("deployments.apps").Replace(w.workloads)
 }
 
-// holds makes these objects all that the cluster has of a resource. One without a name is called a, b and so on.
-func (w *world) holds(resource rule.Resource, objects ...any) {
+// setObjects replaces the objects of a resource, and generates their names.
+func (w *world) setObjects(resource rule.Resource, objects ...any) {
 	w.t.Helper()
-	w.inventory.Rules.Source(resource).Replace(keep(w.t, objects...))
+	w.inventory.Rules.Source(resource).Replace(pruneObjects(w.t, objects...))
 }
 
-func keep(t testing.TB, objects ...any) []rule.Object {
+func pruneObjects(t testing.TB, objects ...any) []rule.Object {
 	t.Helper()
 	var all []rule.Object
 	for i, object := range objects {
@@ -162,16 +162,16 @@ func keep(t testing.TB, objects ...any) []rule.Object {
 		if fields, ok := object.(map[string]any); ok {
 			maps.Copy(content, fields)
 		}
-		kept, err := rule.AllFields().Prune(content)
+		pruned, err := rule.AllFields().Prune(content)
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, kept)
+		all = append(all, pruned)
 	}
 	return all
 }
 
-// evaluate evaluates as the operator does: with what was written last, and writing what comes out.
+// evaluate evaluates the profile like the operator: against the last status, which it replaces.
 func (w *world) evaluate() Result {
 	w.inventory.Rules.Refresh()
 	w.inventory.Rules.Flush()
@@ -218,8 +218,8 @@ func (w *world) conditionTypes() []string {
 	return types
 }
 
-// running is a Deployment of two pods, all of them up to date and available.
-func running(namespace, image string) *facts.Workload {
+// healthyDeployment returns a Deployment with two available pods.
+func healthyDeployment(namespace, image string) *facts.Workload {
 	parsed, ok := facts.ParseImage(image)
 	if !ok {
 		panic(image)
@@ -234,16 +234,16 @@ func running(namespace, image string) *facts.Workload {
 	}
 }
 
-// broken lacks one of its pods outside any rollout.
-func broken(namespace, image string) *facts.Workload {
-	w := running(namespace, image)
+// degradedDeployment returns a Deployment with one unavailable pod and without a rollout.
+func degradedDeployment(namespace, image string) *facts.Workload {
+	w := healthyDeployment(namespace, image)
 	w.Rollout.Ready, w.Rollout.Available = 1, 1
 	return w
 }
 
-// rolling is within a rollout that its controller reports progress of.
-func rolling(namespace, image string) *facts.Workload {
-	w := broken(namespace, image)
+// progressingDeployment returns a Deployment with a rollout in progress.
+func progressingDeployment(namespace, image string) *facts.Workload {
+	w := degradedDeployment(namespace, image)
 	w.Rollout.Updated, w.Rollout.Reason = 1, "ReplicaSetUpdated"
 	return w
 }

@@ -133,8 +133,9 @@ func (d *diagnoser) hasEndedForGood(status *corev1.ContainerStatus) bool {
 		return true
 	case corev1.ContainerRestartPolicyOnFailure:
 		return status.State.Terminated.ExitCode == 0
+	default:
+		return false
 	}
-	return false
 }
 
 func (d *diagnoser) isInit(name string) bool {

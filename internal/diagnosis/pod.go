@@ -330,7 +330,7 @@ func schedulingCauses(message string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b cause) int { return b.nodes - a.nodes })
-	var causes []string
+	causes := make([]string, 0, len(found))
 	for _, c := range found {
 		causes = append(causes, c.text)
 	}

@@ -7,15 +7,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// Container is what is kept of a container of a pod template. Values of flags and environment variables are not kept:
-// they may be anybody's secrets, and tell no product.
+// Container holds what signals match in a container of a pod template. It holds no values of flags or environment variables: they may be
+// secrets.
 type Container struct {
 	Name string
-	// Image is the zero Image where no container runtime would accept the reference.
+	// Image is the zero Image if the reference is invalid.
 	Image Image
-	// Arguments are those of the command and the arguments, sorted: flags by their names, programs without their paths.
+	// Arguments are the words of command and args, sorted: flags without values, programs without paths.
 	Arguments []string
-	// Env are the names of the environment variables, sorted.
+	// Env holds the names of the environment variables, sorted.
 	Env []string
 }
 
@@ -23,14 +23,14 @@ func (c Container) equal(o Container) bool {
 	return c.Name == o.Name && c.Image == o.Image && slices.Equal(c.Arguments, o.Arguments) && slices.Equal(c.Env, o.Env)
 }
 
-// HasArguments tells whether all of these stand in the command or the arguments.
+// HasArguments reports whether command and args contain all of the words.
 func (c Container) HasArguments(words []string) bool { return containsAll(c.Arguments, words) }
 
-// HasEnv tells whether all of these environment variables are set.
+// HasEnv reports whether the container sets all of the environment variables.
 func (c Container) HasEnv(names []string) bool { return containsAll(c.Env, names) }
 
-func containsAll(sorted, wanted []string) bool {
-	for _, text := range wanted {
+func containsAll(sorted, required []string) bool {
+	for _, text := range required {
 		if _, ok := slices.BinarySearch(sorted, text); !ok {
 			return false
 		}
@@ -39,17 +39,17 @@ func containsAll(sorted, wanted []string) bool {
 }
 
 func newContainer(c *corev1.Container) Container {
-	kept := Container{Name: intern(c.Name)}
-	kept.Image, _ = ParseImage(c.Image)
+	container := Container{Name: intern(c.Name)}
+	container.Image, _ = ParseImage(c.Image)
 	env := make([]string, len(c.Env))
 	for i := range c.Env {
 		env[i] = c.Env[i].Name
 	}
-	kept.Arguments, kept.Env = internSet(collectWords(c)), internSet(env)
-	return kept
+	container.Arguments, container.Env = internSet(collectWords(c)), internSet(env)
+	return container
 }
 
-// collectWords are the words of a container's command and arguments. Words of words are the same words.
+// collectWords returns the normalized words of a container's command and args.
 func collectWords(c *corev1.Container) []string {
 	var words []string
 	for _, text := range slices.Concat(c.Command, c.Args) {
@@ -60,16 +60,15 @@ func collectWords(c *corev1.Container) []string {
 	return words
 }
 
-// normalizeWord is what of an argument is kept: a flag's name, a program's name. A script, and what is longer than any name, is
-// not kept.
+// normalizeWord returns the name of the flag or program in an argument; empty for a script or for text that is too long to be a name.
 func normalizeWord(text string) string {
-	const longest = 64
+	const maxLength = 64
 	if strings.HasPrefix(text, "-") {
 		text, _, _ = strings.Cut(text, "=")
 	} else {
 		text = text[strings.LastIndexByte(text, '/')+1:]
 	}
-	if len(text) > longest || strings.ContainsAny(text, " \t\n") {
+	if len(text) > maxLength || strings.ContainsAny(text, " \t\n") {
 		return ""
 	}
 	return text

@@ -1,5 +1,5 @@
-// Package facts says what is kept of a live object: as little as recognising a component and judging its health need.
+// Package facts extracts from live objects the few fields that matching components and assessing their health need.
 //
-// Kinds is the table of the kinds that facts are taken from, and Of takes them. Of is pure: the package
-// talks to no cluster, and what it returns holds no reference to the object that it was given.
+// Kinds lists the kinds that facts are extracted from. Extract is pure: it calls no API, and the returned Fact holds no reference to the
+// object.
 package facts

@@ -11,11 +11,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Fact is what is kept of one object.
+// Fact holds the fields of one object that matching and health need.
 type Fact interface {
-	// ObjectRef names the object that the fact was taken from.
+	// ObjectRef returns the object that the fact was extracted from.
 	ObjectRef() Ref
-	// Equal tells whether the other fact says the same, so that a change that means nothing costs nothing.
+	// Equal reports whether two facts of an object are equivalent, so that an irrelevant change is ignored.
 	Equal(other Fact) bool
 }
 
@@ -27,7 +27,7 @@ type Ref struct {
 // ObjectRef returns the reference itself, so that a fact that embeds one names its object.
 func (r Ref) ObjectRef() Ref { return r }
 
-// String is the reference as people write it, for instance "DaemonSet kube-system/cilium".
+// String returns the kind and the name, for example "DaemonSet kube-system/cilium".
 func (r Ref) String() string {
 	if r.Namespace == "" {
 		return r.Kind + " " + r.Name
@@ -35,10 +35,10 @@ func (r Ref) String() string {
 	return r.Kind + " " + r.Namespace + "/" + r.Name
 }
 
-// NameKind is the kind of name that a Named fact tells, one for each kind of signal that goes by a name.
+// NameKind is the kind of the names in a Named fact. There is one for each kind of signal that matches a name.
 type NameKind string
 
-// The kinds of names.
+// The name kinds.
 const (
 	CRDName            NameKind = "CRD"
 	StorageProvisioner NameKind = "provisioner"
@@ -50,14 +50,13 @@ const (
 	RuntimeHandler     NameKind = "runtime handler"
 )
 
-// APIServer is what is kept of the API server itself.
+// APIServer is the fact of the API server itself.
 type APIServer struct {
 	Ref
-	Version string // gitVersion of /version, for instance "v1.37.2+k3s1"
+	Version string // gitVersion of /version, for example "v1.37.2+k3s1"
 }
 
-// NewAPIServer is the fact of an API server of a version. As evidence it names the Service that the API server keeps for itself in
-// every cluster.
+// NewAPIServer returns the fact of an API server. Its reference is the Service default/kubernetes, which every cluster has.
 func NewAPIServer(version string) *APIServer {
 	return &APIServer{Ref: Ref{APIVersion: "v1", Kind: "Service", Namespace: "default", Name: "kubernetes"}, Version: version}
 }
@@ -68,15 +67,15 @@ func (a *APIServer) Equal(other Fact) bool {
 	return ok && *a == *o
 }
 
-// Named is what is kept of an object that tells a component by a name: a CRD, a StorageClass, a webhook configuration.
+// Named is the fact of an object that identifies a component by a name: a CRD, a StorageClass, a webhook configuration.
 type Named struct {
 	Ref
 	NameKind NameKind
-	// Values are the names that it tells, sorted: the provisioner of a StorageClass, the webhooks of a configuration.
+	// Values are the names, sorted: the provisioner of a StorageClass, the webhooks of a configuration.
 	Values []string
-	// Service is the namespace of the Service behind it, for webhooks and API services; empty where there is none.
+	// Service is the namespace of the Service that a webhook or API service calls; empty if there is none.
 	Service string
-	// Annotations are the short ones of a CRD, which may tell a version; nil for other kinds.
+	// Annotations are the short annotations of a CRD, which may contain a version; nil for other kinds.
 	Annotations map[string]string
 }
 
@@ -87,7 +86,7 @@ func (n *Named) Equal(other Fact) bool {
 		maps.Equal(n.Annotations, o.Annotations)
 }
 
-// Node is what is kept of a node.
+// Node is the fact of a node.
 type Node struct {
 	Ref
 	ContainerRuntime string // status.nodeInfo.containerRuntimeVersion, "containerd://2.1.4"
@@ -95,18 +94,17 @@ type Node struct {
 	OSImage          string // status.nodeInfo.osImage
 	ProviderID       string
 	Labels           Labels
-	Annotations      []string // names only, sorted
+	Annotations      []string // keys only, sorted
 }
 
-// Equal implements Fact. Heartbeats and addresses are no part of a node's facts, so they change nothing.
+// Equal implements Fact. Heartbeats and addresses are not part of the fact.
 func (n *Node) Equal(other Fact) bool {
 	o, ok := other.(*Node)
 	return ok && n.Ref == o.Ref && n.ContainerRuntime == o.ContainerRuntime && n.Kubelet == o.Kubelet && n.OSImage == o.OSImage &&
 		n.ProviderID == o.ProviderID && slices.Equal(n.Labels, o.Labels) && slices.Equal(n.Annotations, o.Annotations)
 }
 
-// ConfigMap is what is kept of a ConfigMap that a definition names. The data stays with it: only single ConfigMaps that
-// a definition names are ever read.
+// ConfigMap is the fact of a ConfigMap that a definition names. No other ConfigMap is read.
 type ConfigMap struct {
 	Ref
 	Data map[string]string
@@ -118,13 +116,13 @@ func (c *ConfigMap) Equal(other Fact) bool {
 	return ok && c.Ref == o.Ref && maps.Equal(c.Data, o.Data)
 }
 
-// Workload is what is kept of a Deployment, DaemonSet or StatefulSet.
+// Workload is the fact of a Deployment, DaemonSet or StatefulSet.
 type Workload struct {
 	Ref
 	UID       types.UID
 	Labels    Labels // of the object
-	PodLabels Labels // of the pod template, where they differ from the object's
-	// Containers are those that run, without init containers.
+	PodLabels Labels // of the pod template, without those that the object has too
+	// Containers are the containers of the pod template, without init containers.
 	Containers []Container
 	Rollout    Rollout
 }
@@ -132,11 +130,12 @@ type Workload struct {
 // Equal implements Fact.
 func (w *Workload) Equal(other Fact) bool {
 	o, ok := other.(*Workload)
-	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) && slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
+	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) &&
+		slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
 		slices.Equal(w.Labels, o.Labels) && slices.Equal(w.PodLabels, o.PodLabels)
 }
 
-// Label returns the value of a label of the workload or, where it has none, of its pod template.
+// Label returns the value of a label of the workload or else of its pod template.
 func (w *Workload) Label(key string) (string, bool) {
 	if value, ok := w.Labels.Get(key); ok {
 		return value, true
@@ -144,7 +143,7 @@ func (w *Workload) Label(key string) (string, bool) {
 	return w.PodLabels.Get(key)
 }
 
-// HasLabel tells whether the workload or its pod template carries the label with the value; "*" stands for any value.
+// HasLabel reports whether the workload or its pod template has the label with the value; "*" matches any value.
 func (w *Workload) HasLabel(key, value string) bool {
 	for _, labels := range []Labels{w.Labels, w.PodLabels} {
 		if got, ok := labels.Get(key); ok && (value == "*" || got == value) {
@@ -192,14 +191,14 @@ func newNamed(apiVersion, kind string, o metav1.Object, nameKind NameKind, value
 	return n
 }
 
-// lastApplied is kubectl's copy of the whole object.
+// lastApplied is the annotation in which kubectl stores a copy of the object.
 const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
 
 func newCRD(o metav1.Object) *Named {
-	const short = 64
+	const maxLength = 64
 	n := newNamed("apiextensions.k8s.io/v1", "CustomResourceDefinition", o, CRDName, o.GetName())
 	for key, value := range o.GetAnnotations() {
-		if len(value) > short || key == lastApplied {
+		if len(value) > maxLength || key == lastApplied {
 			continue
 		}
 		if n.Annotations == nil {
@@ -210,12 +209,12 @@ func newCRD(o metav1.Object) *Named {
 	return n
 }
 
-// newWebhooks takes the fact of a webhook configuration of so many webhooks: their names, and the namespace of the first Service.
-func newWebhooks(kind string, o metav1.Object, count int, at func(int) (string, admissionv1.WebhookClientConfig)) *Named {
+// newWebhooks returns the fact of a webhook configuration: the names of its webhooks, and the namespace of the first Service.
+func newWebhooks(kind string, o metav1.Object, count int, webhook func(int) (string, admissionv1.WebhookClientConfig)) *Named {
 	var names []string
 	service := ""
 	for i := range count {
-		name, client := at(i)
+		name, client := webhook(i)
 		names = append(names, name)
 		if client.Service != nil && service == "" {
 			service = intern(client.Service.Namespace)

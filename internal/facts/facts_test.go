@@ -20,8 +20,8 @@ import (
 
 var noon = time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// object is what an API server stores with any object: its name, and a bulk of who wrote what.
-func object(name string) metav1.ObjectMeta {
+// testMeta returns metadata as the API server stores it, with large managed fields and annotations.
+func testMeta(name string) metav1.ObjectMeta {
 	at := func(minutes int, subresource string) metav1.ManagedFieldsEntry {
 		when := metav1.NewTime(noon.Add(time.Duration(minutes) * time.Minute))
 		return metav1.ManagedFieldsEntry{
@@ -36,7 +36,7 @@ func object(name string) metav1.ObjectMeta {
 	}
 }
 
-func template() corev1.PodTemplateSpec {
+func testPodTemplate() corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "x", "pod": "y"}, Annotations: map[string]string{"checksum": strings.Repeat("c", 64)}},
 		Spec: corev1.PodSpec{
@@ -50,52 +50,52 @@ func template() corev1.PodTemplateSpec {
 	}
 }
 
-func stored() map[string]runtime.Object {
+func testObjects() map[string]runtime.Object {
 	three := int32(3)
 	condition := []appsv1.DeploymentCondition{{Type: "Progressing", Status: "True", Reason: "ReplicaSetUpdated", Message: strings.Repeat("m", 500)}, {Type: "Available", Status: "False"}}
 	service := admissionv1.WebhookClientConfig{Service: &admissionv1.ServiceReference{Namespace: "hooks", Name: "s"}, CABundle: []byte(strings.Repeat("c", 2000))}
 	unstructuredOf := func(apiVersion, kind string, spec map[string]any) *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "spec": spec}}
-		meta := object("a")
+		meta := testMeta("a")
 		content, _ := runtime.DefaultUnstructuredConverter.ToUnstructured(&meta)
 		u.Object["metadata"] = content
 		return u
 	}
 	return map[string]runtime.Object{
 		"Deployment": &appsv1.Deployment{
-			ObjectMeta: object("a"), Spec: appsv1.DeploymentSpec{Replicas: &three, Template: template(), ProgressDeadlineSeconds: &three, Paused: true},
+			ObjectMeta: testMeta("a"), Spec: appsv1.DeploymentSpec{Replicas: &three, Template: testPodTemplate(), ProgressDeadlineSeconds: &three, Paused: true},
 			Status: appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 4, UpdatedReplicas: 2, ReadyReplicas: 1, AvailableReplicas: 1, Conditions: condition},
 		},
 		"DaemonSet": &appsv1.DaemonSet{
-			ObjectMeta: object("a"), Spec: appsv1.DaemonSetSpec{Template: template(), UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: "OnDelete"}},
+			ObjectMeta: testMeta("a"), Spec: appsv1.DaemonSetSpec{Template: testPodTemplate(), UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: "OnDelete"}},
 			Status: appsv1.DaemonSetStatus{ObservedGeneration: 3, DesiredNumberScheduled: 4, CurrentNumberScheduled: 4, UpdatedNumberScheduled: 2, NumberReady: 1, NumberAvailable: 1},
 		},
 		"StatefulSet": &appsv1.StatefulSet{
-			ObjectMeta: object("a"), Spec: appsv1.StatefulSetSpec{
-				Replicas: &three, Template: template(), VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: object("data")}},
+			ObjectMeta: testMeta("a"), Spec: appsv1.StatefulSetSpec{
+				Replicas: &three, Template: testPodTemplate(), VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: testMeta("data")}},
 				UpdateStrategy: appsv1.StatefulSetUpdateStrategy{RollingUpdate: &appsv1.RollingUpdateStatefulSetStrategy{Partition: &three}},
 			},
 			Status: appsv1.StatefulSetStatus{ObservedGeneration: 3, Replicas: 3, UpdatedReplicas: 1, ReadyReplicas: 2, AvailableReplicas: 2, UpdateRevision: "b", CurrentRevision: "a"},
 		},
 		"Node": &corev1.Node{
-			ObjectMeta: object("a"), Spec: corev1.NodeSpec{ProviderID: "kind://x"},
+			ObjectMeta: testMeta("a"), Spec: corev1.NodeSpec{ProviderID: "kind://x"},
 			Status: corev1.NodeStatus{
 				NodeInfo: corev1.NodeSystemInfo{ContainerRuntimeVersion: "containerd://2.1.4", KubeletVersion: "v1.34.1", OSImage: "Debian"},
 				Images:   []corev1.ContainerImage{{Names: []string{strings.Repeat("i", 2000)}}}, Conditions: []corev1.NodeCondition{{Type: "Ready", LastHeartbeatTime: metav1.NewTime(noon)}},
 			},
 		},
-		"ConfigMap":    &corev1.ConfigMap{ObjectMeta: object("a"), Data: map[string]string{"x": "y"}},
-		"StorageClass": &storagev1.StorageClass{ObjectMeta: object("a"), Provisioner: "rook.rbd.csi.ceph.com"},
-		"CSIDriver":    &storagev1.CSIDriver{ObjectMeta: object("rbd.csi.ceph.com")},
-		"IngressClass": &networkingv1.IngressClass{ObjectMeta: object("a"), Spec: networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"}},
-		"RuntimeClass": &nodev1.RuntimeClass{ObjectMeta: object("a"), Handler: "runsc"},
+		"ConfigMap":    &corev1.ConfigMap{ObjectMeta: testMeta("a"), Data: map[string]string{"x": "y"}},
+		"StorageClass": &storagev1.StorageClass{ObjectMeta: testMeta("a"), Provisioner: "rook.rbd.csi.ceph.com"},
+		"CSIDriver":    &storagev1.CSIDriver{ObjectMeta: testMeta("rbd.csi.ceph.com")},
+		"IngressClass": &networkingv1.IngressClass{ObjectMeta: testMeta("a"), Spec: networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"}},
+		"RuntimeClass": &nodev1.RuntimeClass{ObjectMeta: testMeta("a"), Handler: "runsc"},
 		"ValidatingWebhookConfiguration": &admissionv1.ValidatingWebhookConfiguration{
-			ObjectMeta: object("a"), Webhooks: []admissionv1.ValidatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
+			ObjectMeta: testMeta("a"), Webhooks: []admissionv1.ValidatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
 		},
 		"MutatingWebhookConfiguration": &admissionv1.MutatingWebhookConfiguration{
-			ObjectMeta: object("a"), Webhooks: []admissionv1.MutatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
+			ObjectMeta: testMeta("a"), Webhooks: []admissionv1.MutatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionv1.RuleWithOperations, 20)}},
 		},
-		"CustomResourceDefinition": &metav1.PartialObjectMetadata{ObjectMeta: object("widgets.example.com")},
+		"CustomResourceDefinition": &metav1.PartialObjectMetadata{ObjectMeta: testMeta("widgets.example.com")},
 		"APIService": unstructuredOf("apiregistration.k8s.io/v1", "APIService", map[string]any{
 			"group": "metrics.k8s.io", "service": map[string]any{"namespace": "hooks", "name": "s"},
 		}),
@@ -103,39 +103,38 @@ func stored() map[string]runtime.Object {
 	}
 }
 
-// Facts hold neither the values of variables, which are often secret, nor the bulk that no rule reads.
-func TestFactsHoldNoBulkAndNoValues(t *testing.T) {
-	for kind, whole := range stored() {
+func TestFactsAreSmallAndHoldNoSecrets(t *testing.T) {
+	for kind, object := range testObjects() {
 		t.Run(kind, func(t *testing.T) {
-			fact, err := Extract(whole, true)
+			fact, err := Extract(object, true)
 			if err != nil {
 				t.Fatal(err)
 			}
-			before, err := json.Marshal(whole)
+			original, err := json.Marshal(object)
 			if err != nil {
 				t.Fatal(err)
 			}
-			kept, err := json.Marshal(fact)
+			extracted, err := json.Marshal(fact)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(kept)*2 > len(before) {
-				t.Errorf("%d bytes of %d are kept: %s", len(kept), len(before), kept)
+			if len(extracted)*2 > len(original) {
+				t.Errorf("the fact has %d bytes of %d: %s", len(extracted), len(original), extracted)
 			}
-			for _, needless := range []string{"hunter2", lastApplied, "f:spec", "aaaaaaaa", "cccccccc", "vvvvvvvv", "iiiiiiii", "mmmmmmmm"} {
-				if strings.Contains(string(kept), needless) {
-					t.Errorf("%s is kept: %s", needless, kept)
+			for _, text := range []string{"hunter2", lastApplied, "f:spec", "aaaaaaaa", "cccccccc", "vvvvvvvv", "iiiiiiii", "mmmmmmmm"} {
+				if strings.Contains(string(extracted), text) {
+					t.Errorf("the fact contains %s: %s", text, extracted)
 				}
 			}
 			if fact.ObjectRef().Kind != kind {
-				t.Errorf("it names itself a %s", fact.ObjectRef().Kind)
+				t.Errorf("the kind is %s", fact.ObjectRef().Kind)
 			}
 		})
 	}
 }
 
-func TestFactsOfAWorkload(t *testing.T) {
-	fact, err := Extract(stored()["Deployment"], true)
+func TestWorkload(t *testing.T) {
+	fact, err := Extract(testObjects()["Deployment"], true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,54 +144,54 @@ func TestFactsOfAWorkload(t *testing.T) {
 		images = append(images, container.Image.String())
 	}
 	if !slices.Equal(slices.Compact(images), []string{"docker.io/example/x:v1.2.3", "docker.io/example/y", ""}) {
-		t.Errorf("the images are %v: those of the containers, the last of which no runtime would accept, without those of init containers", images)
+		t.Errorf("the images are %v, want those of the containers, without the invalid one and those of init containers", images)
 	}
 	if !w.HasLabel("pod", "y") || !w.HasLabel("pod", "*") || w.HasLabel("pod", "z") || w.HasLabel("none", "*") {
-		t.Error("labels of pods count as the workload's")
+		t.Error("labels of the pod template do not count")
 	}
 	if !w.Rollout.StartedAt.Equal(noon.Add(-10 * time.Minute)) {
-		t.Errorf("it was last changed at %s, want the last write to anything but the status", w.Rollout.StartedAt)
+		t.Errorf("the rollout started at %s, want the last write of the spec", w.Rollout.StartedAt)
 	}
 	if w.String() != "Deployment ns/a" {
-		t.Errorf("people call it %s", w)
+		t.Errorf("the string is %s", w)
 	}
 }
 
-func TestFactsOfNames(t *testing.T) {
+func TestNamed(t *testing.T) {
 	for kind, want := range map[string]string{
 		"StorageClass": "rook.rbd.csi.ceph.com", "CSIDriver": "rbd.csi.ceph.com", "IngressClass": "k8s.io/ingress-nginx", "RuntimeClass": "runsc",
 		"ValidatingWebhookConfiguration": "a.dev z.dev hooks", "MutatingWebhookConfiguration": "a.dev z.dev hooks", "CustomResourceDefinition": "widgets.example.com",
 		"APIService": "a metrics.k8s.io hooks", "GatewayClass": "io.cilium/gateway-controller",
 	} {
-		fact, err := Extract(stored()[kind], true)
+		fact, err := Extract(testObjects()[kind], true)
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := fact.(*Named)
 		if got := strings.TrimSpace(strings.Join(n.Values, " ") + " " + n.Service); got != want {
-			t.Errorf("a %s tells %q, want %q", kind, got, want)
+			t.Errorf("a %s has the names %q, want %q", kind, got, want)
 		}
 	}
 	local := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1.apps"}, "spec": map[string]any{"group": "apps"}}}
 	if fact, err := Extract(local, true); err != nil || len(fact.(*Named).Values) > 0 {
-		t.Errorf("an API that the server itself serves tells %v, %v", fact, err)
+		t.Errorf("an API that the API server itself serves: %v, %v", fact, err)
 	}
 	if _, err := Extract(&corev1.Pod{}, true); err == nil {
-		t.Error("facts are kept of a pod")
+		t.Error("facts are extracted from a Pod")
 	}
 	if _, err := Extract(&unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Secret"}}, true); err == nil {
-		t.Error("facts are kept of a Secret")
+		t.Error("facts are extracted from a Secret")
 	}
 }
 
-func TestAChangeThatMeansNothingIsEqual(t *testing.T) {
-	change := func(kind string, change func(runtime.Object)) (was, is Fact) {
+func TestEqualIgnoresIrrelevantChanges(t *testing.T) {
+	change := func(kind string, change func(runtime.Object)) (before, after Fact) {
 		t.Helper()
-		object := stored()[kind]
-		was, _ = Extract(object, true)
+		object := testObjects()[kind]
+		before, _ = Extract(object, true)
 		change(object)
-		is, _ = Extract(object, true)
-		return was, is
+		after, _ = Extract(object, true)
+		return before, after
 	}
 	for name, test := range map[string]struct {
 		kind   string
@@ -212,28 +211,27 @@ func TestAChangeThatMeansNothingIsEqual(t *testing.T) {
 		"a write":               {"Deployment", func(o runtime.Object) { o.(*appsv1.Deployment).ManagedFields = nil }, true},
 		"an image":              {"Deployment", func(o runtime.Object) { o.(*appsv1.Deployment).Spec.Template.Spec.Containers[0].Image = "x:2" }, false},
 		"an available pod":      {"Deployment", func(o runtime.Object) { o.(*appsv1.Deployment).Status.AvailableReplicas++ }, false},
-		"one made anew":         {"Deployment", func(o runtime.Object) { o.(*appsv1.Deployment).UID = "other" }, false},
+		"one created again":     {"Deployment", func(o runtime.Object) { o.(*appsv1.Deployment).UID = "other" }, false},
 		"a label":               {"StatefulSet", func(o runtime.Object) { o.(*appsv1.StatefulSet).Labels["app"] = "y" }, false},
 		"another provisioner":   {"StorageClass", func(o runtime.Object) { o.(*storagev1.StorageClass).Provisioner = "x" }, false},
 		"a class's parameters":  {"StorageClass", func(o runtime.Object) { o.(*storagev1.StorageClass).Parameters = map[string]string{"a": "b"} }, true},
 		"a ConfigMap's data":    {"ConfigMap", func(o runtime.Object) { o.(*corev1.ConfigMap).Data = map[string]string{"x": "z"} }, false},
 		"a ConfigMap's datum":   {"ConfigMap", func(o runtime.Object) { o.(*corev1.ConfigMap).Data["x"] = "z" }, false}, // written in place
 	} {
-		if was, is := change(test.kind, test.change); is.Equal(was) != test.equal {
+		if before, after := change(test.kind, test.change); after.Equal(before) != test.equal {
 			t.Errorf("%s: equal is %v", name, !test.equal)
 		}
 	}
-	node, _ := Extract(stored()["Node"], true)
-	class, _ := Extract(stored()["StorageClass"], true)
+	node, _ := Extract(testObjects()["Node"], true)
+	class, _ := Extract(testObjects()["StorageClass"], true)
 	if node.Equal(class) || class.Equal(node) {
 		t.Error("a node equals a class")
 	}
 }
 
-// BenchmarkOf takes the facts out of a workload, with what is dropped of it on the way.
-func BenchmarkOf(b *testing.B) {
+func BenchmarkExtract(b *testing.B) {
 	for _, kind := range []string{"Deployment", "Node", "ValidatingWebhookConfiguration"} {
-		object := stored()[kind]
+		object := testObjects()[kind]
 		b.Run(kind, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// FuzzImage asks of every image reference that it reads as the one it is written as again, and that a private mirror in
-// front of it never changes what it matches.
+// FuzzImage checks that a parsed image reference survives a round trip, and that a mirror in front of it matches the same paths.
 func FuzzImage(f *testing.F) {
 	for _, image := range []string{
 		"nginx", "docker.io/library/nginx:1.29", "quay.io/cilium/cilium:v1.18.2@sha256:" + strings.Repeat("a", 64), "localhost:5000/a/b", "registry.k8s.io/ingress-nginx/controller:v1.14.0",
@@ -20,18 +19,18 @@ func FuzzImage(f *testing.F) {
 		image, ok := ParseImage(reference)
 		if !ok {
 			if image != (Image{}) {
-				t.Fatalf("%q is refused and yields %+v", reference, image)
+				t.Fatalf("%q is invalid, and the result is %+v", reference, image)
 			}
 			return
 		}
 		if again, ok := ParseImage(image.String()); !ok || again != image {
-			t.Fatalf("%q is %+v, and that written down is %+v, %v", reference, image, again, ok)
+			t.Fatalf("%q is %+v, and after a round trip %+v, %v", reference, image, again, ok)
 		}
 		if base := image.Base(); base == "" || strings.Contains(base, "/") || !image.HasPath(base) || !image.HasPath(image.Repository) {
-			t.Fatalf("%q ends in %q", image.Repository, base)
+			t.Fatalf("the base of %q is %q", image.Repository, base)
 		}
 		if image.HasPath("x" + image.Base()) {
-			t.Fatalf("%q matches a namesake", image.Repository)
+			t.Fatalf("%q matches a longer name", image.Repository)
 		}
 		const mirror = "harbor.corp.example/mirror/"
 		mirrored, ok := ParseImage(mirror + image.String())
@@ -39,13 +38,13 @@ func FuzzImage(f *testing.F) {
 			return // too long for a reference
 		}
 		if mirrored.Tag != image.Tag || mirrored.Base() != image.Base() {
-			t.Fatalf("%+v is %+v in a mirror", image, mirrored)
+			t.Fatalf("%+v is %+v behind a mirror", image, mirrored)
 		}
 		if image.HasPath(path) != mirrored.HasPath(path) && !strings.HasSuffix(mirror+image.Repository, path) {
-			t.Fatalf("%q: %v as it is, and %v in a mirror", path, image.HasPath(path), mirrored.HasPath(path))
+			t.Fatalf("%q: %v without a mirror, and %v behind one", path, image.HasPath(path), mirrored.HasPath(path))
 		}
 		if path != "" && image.HasPath(path) && !mirrored.HasPath(path) {
-			t.Fatalf("%q matches %q, and not in a mirror", path, image.Repository)
+			t.Fatalf("%q matches %q, and not behind a mirror", path, image.Repository)
 		}
 	})
 }

@@ -6,15 +6,15 @@ import (
 	"github.com/distribution/reference"
 )
 
-// Image is a container image as a workload names it.
+// Image is a container image reference.
 type Image struct {
-	// Repository is the registry and the path, normalised: "nginx" is docker.io/library/nginx.
+	// Repository is the registry and the path, normalized: "nginx" is docker.io/library/nginx.
 	Repository string
-	// Tag is the tag; empty where the image goes by digest alone.
+	// Tag is empty if the reference has only a digest.
 	Tag string
 }
 
-// ParseImage takes an image reference apart. It reports false for one that no container runtime would accept.
+// ParseImage parses an image reference. It returns false if the reference is invalid.
 func ParseImage(s string) (Image, bool) {
 	named, err := reference.ParseNormalizedNamed(strings.TrimSpace(s))
 	if err != nil {
@@ -27,7 +27,7 @@ func ParseImage(s string) (Image, bool) {
 	return image, true
 }
 
-// String is the image as evidence names it.
+// String returns the repository and the tag.
 func (i Image) String() string {
 	if i.Tag == "" {
 		return i.Repository
@@ -35,12 +35,12 @@ func (i Image) String() string {
 	return i.Repository + ":" + i.Tag
 }
 
-// Base is the last segment of the repository path.
+// Base returns the last segment of the repository path.
 func (i Image) Base() string {
 	return i.Repository[strings.LastIndexByte(i.Repository, '/')+1:]
 }
 
-// HasPath tells whether the repository ends in the path on a path boundary, so that a mirror counts and a namesake does not.
+// HasPath reports whether the repository ends with the path, on a path boundary: a mirror matches, a similar name does not.
 func (i Image) HasPath(path string) bool {
 	if !strings.HasSuffix(i.Repository, path) {
 		return false

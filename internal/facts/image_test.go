@@ -27,12 +27,12 @@ func TestParseImage(t *testing.T) {
 	}
 	for _, text := range []string{"", "Upper/Case", "x:y:z", "${IMAGE}", "{{ .Values.image }}", "https://quay.io/x", "x@sha256:short", "x/", "-x"} {
 		if image, ok := ParseImage(text); ok {
-			t.Errorf("%q, which no runtime would pull, is %s", text, image)
+			t.Errorf("%q is invalid, and parsed as %s", text, image)
 		}
 	}
 }
 
-func TestAMirrorCountsAndANamesakeDoesNot(t *testing.T) {
+func TestHasPath(t *testing.T) {
 	const path = "falcosecurity/falco"
 	for image, want := range map[string]bool{
 		"falcosecurity/falco:0.40.0":                                           true,
@@ -46,7 +46,7 @@ func TestAMirrorCountsAndANamesakeDoesNot(t *testing.T) {
 	} {
 		parsed, ok := ParseImage(image)
 		if !ok || parsed.HasPath(path) != want {
-			t.Errorf("%s shows %s: %v, want %v", image, path, !want, want)
+			t.Errorf("%s matches %s: %v, want %v", image, path, !want, want)
 		}
 	}
 	short, _ := ParseImage("registry.corp/own/falco:1")

@@ -6,58 +6,58 @@ import (
 	"sync"
 )
 
-// maxInterned bounds how many strings, and how many sets of them, are known. When there are more, it starts anew: what is repeated is soon known again,
-// and the names that are some object's own are forgotten. To remember those for good would cost more than they do.
+// maxInterned bounds the number of interned strings, and of interned sets. Each table is emptied when it is full: common strings are soon
+// back, and strings that only one object has are dropped.
 const maxInterned = 4096
 
-var interned = struct {
+var internTable = struct {
 	sync.Mutex
 	texts map[string]string
-	sets  map[string][]string // by their texts, one after the other
+	sets  map[string][]string // by their joined texts
 }{texts: map[string]string{}, sets: map[string][]string{}}
 
-// intern returns one copy of a string that many objects repeat, and lets go of the buffer it was decoded from.
+// intern returns a shared copy of a string, which does not keep the decoded buffer in memory.
 func intern(s string) string {
 	if s == "" {
 		return ""
 	}
-	interned.Lock()
-	defer interned.Unlock()
+	internTable.Lock()
+	defer internTable.Unlock()
 	return internLocked(s)
 }
 
 func internLocked(s string) string {
-	if own, ok := interned.texts[s]; ok {
-		return own
+	if shared, ok := internTable.texts[s]; ok {
+		return shared
 	}
-	if len(interned.texts) >= maxInterned {
-		interned.texts = map[string]string{}
+	if len(internTable.texts) >= maxInterned {
+		internTable.texts = map[string]string{}
 	}
-	own := strings.Clone(s)
-	interned.texts[own] = own
-	return own
+	shared := strings.Clone(s)
+	internTable.texts[shared] = shared
+	return shared
 }
 
-// internSet returns texts sorted and each once: one copy of a set that many objects repeat. It sorts what it is given.
+// internSet returns a shared copy of the texts, sorted and without duplicates. It sorts the given slice.
 func internSet(texts []string) []string {
 	slices.Sort(texts)
 	texts = slices.Compact(texts)
 	if len(texts) == 0 {
 		return nil
 	}
-	key := strings.Join(texts, "\x00") // which is in no name, flag or variable that an API server accepts
-	interned.Lock()
-	defer interned.Unlock()
-	if own, ok := interned.sets[key]; ok && slices.Equal(own, texts) {
-		return own
+	key := strings.Join(texts, "\x00") // the API server accepts no NUL in names, flags and variables
+	internTable.Lock()
+	defer internTable.Unlock()
+	if shared, ok := internTable.sets[key]; ok && slices.Equal(shared, texts) {
+		return shared
 	}
-	if len(interned.sets) >= maxInterned {
-		interned.sets = map[string][]string{}
+	if len(internTable.sets) >= maxInterned {
+		internTable.sets = map[string][]string{}
 	}
-	own := make([]string, len(texts))
+	shared := make([]string, len(texts))
 	for i, text := range texts {
-		own[i] = internLocked(text)
+		shared[i] = internLocked(text)
 	}
-	interned.sets[key] = own
-	return own
+	internTable.sets[key] = shared
+	return shared
 }

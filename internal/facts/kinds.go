@@ -17,33 +17,31 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Kind is a kind of object that facts are taken from.
+// Kind is a kind of object that facts are extracted from.
 type Kind struct {
-	// GroupVersionKind has the version that is read; it is empty where the version is looked up, because a cluster may serve
-	// another one or none.
+	// GroupVersionKind has the version that is read; empty if it must be discovered, because clusters serve different versions or none.
 	schema.GroupVersionKind
-	// Resource is the plural name that the API serves the kind under.
+	// Resource is the plural name of the resource.
 	Resource string
 
 	goType  reflect.Type
 	extract func(object any, observed bool) (Fact, error)
 }
 
-// IsMetadataOnly says that the metadata of the objects is all that facts are taken from.
+// IsMetadataOnly reports whether facts are extracted from the metadata alone.
 func (k Kind) IsMetadataOnly() bool {
 	return k.goType == reflect.TypeFor[*metav1.PartialObjectMetadata]()
 }
 
-// SourceName is the resource as kubectl names it, for example "deployments.apps".
+// SourceName returns the name of the resource as in kubectl, for example "deployments.apps".
 func (k Kind) SourceName() string {
 	return schema.GroupResource{Group: k.Group, Resource: k.Resource}.String()
 }
 
-// Kinds returns the table of all kinds that facts are taken from. Whoever watches, lists or reads files goes by it. Pods and Secrets are
-// not in it, and never will be.
+// Kinds returns all kinds that facts are extracted from. Watches, lists and files read these and no others: no Pods, no Secrets.
 func Kinds() []Kind { return kinds }
 
-// ConfigMaps are read one by one, by name.
+// configMaps is not in the table: ConfigMaps are read one by one, by name.
 var configMaps = newKind("", "v1", "ConfigMap", "configmaps", func(o *corev1.ConfigMap, _ bool) Fact {
 	return &ConfigMap{Ref: newRef("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}
 })
@@ -71,34 +69,37 @@ var kinds = []Kind{
 	newKind("node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", func(o *nodev1.RuntimeClass, _ bool) Fact {
 		return newNamed("node.k8s.io/v1", "RuntimeClass", o, RuntimeHandler, o.Handler)
 	}),
-	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations", func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
-			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-		})
-	}),
-	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
-		return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
-			return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-		})
-	}),
-	// The name of a CRD is what it is recognised by, and its schema is large.
-	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", func(o *metav1.PartialObjectMetadata, _ bool) Fact { return newCRD(o) }),
-	newKind("apiregistration.k8s.io", "", "APIService", "apiservices", func(o *unstructured.Unstructured, _ bool) Fact { return newAPIService(o) }),
+	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+		func(o *admissionv1.ValidatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+			})
+		}),
+	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+		func(o *admissionv1.MutatingWebhookConfiguration, _ bool) Fact {
+			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionv1.WebhookClientConfig) {
+				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+			})
+		}),
+	// Signals match the name of a CRD. Its schema is large.
+	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",
+		func(o *metav1.PartialObjectMetadata, _ bool) Fact { return newCRD(o) }),
+	newKind("apiregistration.k8s.io", "", "APIService", "apiservices",
+		func(o *unstructured.Unstructured, _ bool) Fact { return newAPIService(o) }),
 	newKind("gateway.networking.k8s.io", "", "GatewayClass", "gatewayclasses", func(o *unstructured.Unstructured, _ bool) Fact {
 		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
 		return newNamed(o.GetAPIVersion(), "GatewayClass", o, GatewayController, controller)
 	}),
 }
 
-// newKind is a row of the table: a kind, the type that its objects are decoded into, and how a fact is taken from one. observed says whether
-// the object comes from an API server, where a missing status means that no controller has seen it yet, or from a file, where it means
-// nothing.
-func newKind[T any](group, version, kind, resource string, take func(object *T, observed bool) Fact) Kind {
+// newKind returns a Kind whose objects are decoded into T. observed is true for an object from an API server, where a missing status means
+// that no controller has observed the object yet; in a file it means nothing.
+func newKind[T any](group, version, kind, resource string, extract func(object *T, observed bool) Fact) Kind {
 	return Kind{
 		schema.GroupVersionKind{Group: group, Version: version, Kind: kind}, resource, reflect.TypeFor[*T](),
 		func(object any, observed bool) (Fact, error) {
 			if typed, ok := object.(*T); ok {
-				return take(typed, observed), nil
+				return extract(typed, observed), nil
 			}
 			untyped, ok := object.(*unstructured.Unstructured)
 			if !ok {
@@ -108,12 +109,12 @@ func newKind[T any](group, version, kind, resource string, take func(object *T, 
 			if err := runtime.DefaultUnstructuredConverter.FromUnstructured(untyped.Object, typed); err != nil {
 				return nil, fmt.Errorf("%s %s: %w", kind, untyped.GetName(), err)
 			}
-			return take(typed, observed), nil
+			return extract(typed, observed), nil
 		},
 	}
 }
 
-// FindKind returns the row of the table for a kind, in whatever version; false where no facts are taken from it.
+// FindKind returns the Kind of a group and kind, in any version; false if no facts are extracted from it.
 func FindKind(kind schema.GroupKind) (Kind, bool) {
 	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
 		if k.GroupKind() == kind {
@@ -123,32 +124,32 @@ func FindKind(kind schema.GroupKind) (Kind, bool) {
 	return Kind{}, false
 }
 
-// Extract takes a fact from an object: a pointer to its Go type, or unstructured. observed says whether the object comes from an API server.
-// It returns an error for a kind that no facts are taken from.
+// Extract returns the fact of an object, which is unstructured or a pointer to its Go type. observed is true if the object comes from an
+// API server. It returns an error for a kind that is not supported.
 func Extract(object any, observed bool) (Fact, error) {
 	if untyped, ok := object.(*unstructured.Unstructured); ok {
 		if k, ok := FindKind(untyped.GroupVersionKind().GroupKind()); ok {
 			return k.extract(untyped, observed)
 		}
-		return nil, fmt.Errorf("no facts are taken from %s", untyped.GroupVersionKind())
+		return nil, fmt.Errorf("unsupported kind %s", untyped.GroupVersionKind())
 	}
-	if k, ok := byType[reflect.TypeOf(object)]; ok {
+	if k, ok := kindsByType[reflect.TypeOf(object)]; ok {
 		return k.extract(object, observed)
 	}
-	return nil, fmt.Errorf("no facts are taken from %T", object)
+	return nil, fmt.Errorf("unsupported type %T", object)
 }
 
-// byType finds the row of an object's Go type. Metadata stands for a CRD: items of a list of metadata do not name their kind.
-var byType = func() map[reflect.Type]Kind {
-	found := map[reflect.Type]Kind{}
+// kindsByType maps Go types to kinds. PartialObjectMetadata is a CRD: items of a metadata list do not name their kind.
+var kindsByType = func() map[reflect.Type]Kind {
+	byType := map[reflect.Type]Kind{}
 	for _, k := range append(kinds[:len(kinds):len(kinds)], configMaps) {
-		found[k.goType] = k
+		byType[k.goType] = k
 	}
-	return found
+	return byType
 }()
 
 func newAPIService(o *unstructured.Unstructured) *Named {
-	// Without a Service the API server itself answers for the group, and the object says nothing about a component.
+	// Without a Service the API server itself serves the group: no component does.
 	service, aggregated, _ := unstructured.NestedMap(o.Object, "spec", "service")
 	if !aggregated || service == nil {
 		return newNamed(o.GetAPIVersion(), "APIService", o, APIServiceName)

@@ -5,14 +5,13 @@ import (
 	"strings"
 )
 
-// Labels are an object's labels, sorted by key. Of the many small sets that a cluster holds each takes a fraction of the
-// memory of a map.
+// Labels are an object's labels, sorted by key. A small slice takes a fraction of the memory of a map.
 type Labels []Label
 
 // Label is a key and its value.
 type Label struct{ Key, Value string }
 
-// NewLabels keeps labels.
+// NewLabels converts a map of labels.
 func NewLabels(m map[string]string) Labels {
 	if len(m) == 0 {
 		return nil
@@ -25,7 +24,7 @@ func NewLabels(m map[string]string) Labels {
 	return labels
 }
 
-// Get returns the value of a label, and whether there is one.
+// Get returns the value of a label, and whether it is set.
 func (l Labels) Get(key string) (string, bool) {
 	at, ok := slices.BinarySearchFunc(l, key, func(label Label, key string) int { return strings.Compare(label.Key, key) })
 	if !ok {

@@ -15,17 +15,17 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// rolloutDeadline bounds the rollouts that have no deadline of their own: those of DaemonSets and StatefulSets, and of
-// any workload whose controller never looks at it. It is the default of a Deployment's progressDeadlineSeconds.
+// rolloutDeadline applies where no progressDeadlineSeconds does: to DaemonSets and StatefulSets, and to any workload that its controller
+// does not observe. It is the default of progressDeadlineSeconds.
 const rolloutDeadline = 10 * time.Minute
 
-// Rollout is what is kept of a workload's spec and status to judge its health.
+// Rollout holds the fields of a workload's spec and status from which its health follows.
 type Rollout struct {
-	// HasStatus is false where the object holds no status because it comes from a file.
+	// HasStatus is false for an object from a file that has no status.
 	HasStatus bool
-	// Desired, Updated, Ready, Available and Total count pods. Desired is -1 where nobody has counted yet.
+	// Desired, Total, Updated, Ready and Available count pods. Desired is -1 before the DaemonSet controller has set it.
 	Desired, Total, Updated, Ready, Available int32
-	// Generation is that of the spec, ObservedGeneration the one that the status is about.
+	// Generation is that of the spec, ObservedGeneration that of the status.
 	Generation, ObservedGeneration int64
 	// Deadline is a Deployment's progressDeadlineSeconds, 0 for other kinds.
 	Deadline int32
@@ -33,31 +33,31 @@ type Rollout struct {
 	Progressing, Reason string
 	// DeploymentAvailable is the status of a Deployment's Available condition.
 	DeploymentAvailable string
-	// OnDelete is the update strategy that waits for somebody to delete pods.
+	// OnDelete is true for the OnDelete update strategy.
 	OnDelete bool
 	// IsPaused is a Deployment's spec.paused.
 	IsPaused bool
-	// IsDeleting says that the object is being deleted.
+	// IsDeleting is true if the object has a deletion timestamp.
 	IsDeleting bool
-	// StartedAt is when the rollout began, as far as is told: when the spec was last written. A Deployment's Progressing
-	// condition does not tell that: it stays True from one rollout to the next, and is updated with each pod.
+	// StartedAt is when the rollout started: the last write of the spec by managedFields, or the creation. The Progressing condition does
+	// not have this time: it stays True from one rollout to the next, and every pod updates it.
 	StartedAt time.Time
-	// WrittenAt is when somebody who wrote the spec last wrote anything, which is Changed until Dated knows better.
+	// WrittenAt is the last write of any manager of the spec; zero if managedFields have none. WithRolloutStart may set StartedAt to an
+	// earlier time, and never changes WrittenAt.
 	WrittenAt time.Time
-	// IsUndated says that the spec was written after the object was made and that nothing tells when, as in a dump without
-	// managed fields. Changed is when the object was made then.
+	// IsUndated is true if the spec was written after the creation and managedFields do not say when, as in some dumps. StartedAt is the
+	// creation then.
 	IsUndated bool
-	// ModifiedAt is when anything but the status was last written, be it the spec or a label. A Deployment's generation counts
-	// annotations too.
+	// ModifiedAt is the last write to anything but the status: the spec, or for example a label. Annotations count too in a Deployment's
+	// generation.
 	ModifiedAt time.Time
-	// ScaledUpAt is since when more pods are wanted than the ScaledFrom that ran, and not all of them run yet: an autoscaler or a
-	// person asked for more, or a node came. Zero where that is not so, or where nobody saw it begin: the object does not
-	// tell, because the API server dates no write to the scale subresource.
+	// ScaledUpAt is when the desired pods increased from ScaledFrom, by a person, an autoscaler or a new node, until all of them run. It is
+	// zero at other times, and if nobody observed the increase: managedFields have no time for the scale subresource.
 	ScaledUpAt time.Time
 	ScaledFrom int32
 }
 
-// equal compares all but when it was written: a write that changes nothing else means nothing.
+// equal ignores the times: a write that changes nothing else is irrelevant.
 func (r Rollout) equal(o Rollout) bool {
 	r.StartedAt, r.WrittenAt, r.IsUndated, r.ModifiedAt = o.StartedAt, o.WrittenAt, o.IsUndated, o.ModifiedAt
 	r.ScaledUpAt, r.ScaledFrom = o.ScaledUpAt, o.ScaledFrom
@@ -67,19 +67,19 @@ func (r Rollout) equal(o Rollout) bool {
 // HealthAssessment is the health of a workload.
 type HealthAssessment struct {
 	Health v1alpha1.Health
-	// Message says what is wrong or under way; empty where nothing is.
+	// Message says what is wrong or in progress; empty if nothing is.
 	Message string
-	// IsIdle says that the workload wants no pods because no node asks for one: healthy, and no proof that anything runs.
+	// IsIdle is true for a DaemonSet that no node matches: it is healthy, but it does not prove that anything runs.
 	IsIdle bool
-	// ValidUntil is when the judgement must be made again although nothing changed, because a deadline passes; zero for never.
+	// ValidUntil is when a deadline passes and the health must be assessed again; zero for never.
 	ValidUntil time.Time
 }
 
-// AssessHealth says how healthy the workload is. complete says that this generation was already seen rolled out, so that
-// missing replicas are no longer those of a rollout.
+// AssessHealth returns the health of the workload. complete is true if the rollout of this generation was complete before: missing replicas
+// are then Degraded.
 //
-// kstatus decides whether the workload is as its spec wants it. What it calls in progress is told apart here: a rollout
-// within its deadline is Progressing, replicas that are missing outside a rollout are Degraded.
+// kstatus decides whether the workload matches its spec. Where kstatus reports InProgress, a rollout within its deadline is Progressing,
+// and missing replicas without a rollout are Degraded.
 func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 	r := w.Rollout
 	if !r.HasStatus {
@@ -90,7 +90,9 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 	}
 	if r.Generation == r.ObservedGeneration && r.Desired == 0 {
 		if w.Kind == "DaemonSet" {
-			return HealthAssessment{Health: v1alpha1.HealthHealthy, IsIdle: true, Message: "no node takes a pod of it"}
+			return HealthAssessment{
+				Health: v1alpha1.HealthHealthy, IsIdle: true, Message: "no node matches its node selector, affinity and tolerations",
+			}
 		}
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is scaled to zero"}
 	}
@@ -108,54 +110,57 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy} // surplus pods are going away
 	}
 	if until := r.ScaledUpAt.Add(rolloutDeadline); r.isScalingUp() && now.Before(until) {
-		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is scaling up" + timeText(" since ", r.ScaledUpAt) + r.progress(), ValidUntil: until}
+		message := "is scaling up" + timeText(" since ", r.ScaledUpAt) + r.progress()
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message, ValidUntil: until}
 	}
 	if !w.isRollingOut(complete) {
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts()}
 	}
-	underWay, began := "is rolling out"+r.startText(" since ")+r.progress(), r.StartedAt
+	message, startedAt := "is rolling out"+r.startText(" since ")+r.progress(), r.StartedAt
 	switch {
 	case r.Generation != r.ObservedGeneration:
-		// The counts are those of an earlier generation. The change may be a rollout, or an annotation alone.
-		underWay, began = "was changed"+timeText(" at ", r.ModifiedAt)+", and no controller has looked at it yet", r.ModifiedAt
+		// The counts are those of an earlier generation. The change may be a rollout, or only an annotation.
+		message, startedAt = "was changed"+timeText(" at ", r.ModifiedAt)+", and no controller has observed the change yet", r.ModifiedAt
 	case r.IsPaused && r.hasEnoughPods():
-		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: "is paused half way through its rollout" + r.startText(", begun at ") + r.progress()}
+		message = "is paused during its rollout" + r.startText(", which started at ") + r.progress()
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message}
 	case r.Deadline > 0 && !r.IsPaused:
-		// The controller watches this deadline itself, and tells by the Progressing condition.
-		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: underWay}
+		// The controller reports in the Progressing condition when this deadline passes.
+		return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message}
 	}
-	until := began.Add(rolloutDeadline)
+	until := startedAt.Add(rolloutDeadline)
 	if !now.Before(until) {
-		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: fmt.Sprintf("%s; its rollout is not done after %s", r.podCounts(), rolloutDeadline)}
+		message = fmt.Sprintf("%s; its rollout did not complete within %s", r.podCounts(), rolloutDeadline)
+		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: message}
 	}
-	return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: underWay, ValidUntil: until}
+	return HealthAssessment{Health: v1alpha1.HealthProgressing, Message: message, ValidUntil: until}
 }
 
-// WithRolloutStart is the workload with its rollout dated as before, where no other can have begun since: the generation is the same,
-// or nobody who writes the spec wrote anything. The first sees through a label that looks like a write to the spec, the
-// second through an annotation that counts as another generation.
+// WithRolloutStart returns the workload with the StartedAt of its former state, if no new rollout can have started since: the generation is
+// the same, though a label may look like a write of the spec, or no manager of the spec wrote anything, though an annotation may have
+// increased the generation.
 func (w *Workload) WithRolloutStart(before *Workload) *Workload {
 	if before == nil {
 		return w
 	}
-	was, is := before.Rollout, w.Rollout
-	same := was.Generation == is.Generation || !is.WrittenAt.IsZero() && !is.WrittenAt.After(was.WrittenAt)
-	if !same || was.IsUndated || was.StartedAt.IsZero() || !was.StartedAt.Before(is.StartedAt) {
+	former, current := before.Rollout, w.Rollout
+	isSameRollout := former.Generation == current.Generation || !current.WrittenAt.IsZero() && !current.WrittenAt.After(former.WrittenAt)
+	if !isSameRollout || former.IsUndated || former.StartedAt.IsZero() || !former.StartedAt.Before(current.StartedAt) {
 		return w
 	}
 	dated := *w
-	dated.Rollout.StartedAt = was.StartedAt
+	dated.Rollout.StartedAt = former.StartedAt
 	return &dated
 }
 
-// isRollingOut tells whether a rollout is under way.
+// isRollingOut reports whether a rollout is in progress.
 func (w *Workload) isRollingOut(complete bool) bool {
 	r := w.Rollout
 	if r.Generation != r.ObservedGeneration {
 		return true
 	}
 	if w.Kind == "Deployment" {
-		// The condition is absent without a deadline, and for a moment after the Deployment was made.
+		// The condition is absent without a deadline, and for a moment after the creation.
 		if r.Progressing == "" {
 			return !complete
 		}
@@ -171,50 +176,51 @@ func (w *Workload) isRollingOut(complete bool) bool {
 	return !complete
 }
 
-// WithScaleUpSince is the workload with since when it is scaled up, as seen by what it was before. failed says whether it was Degraded
-// then: pods that are added to such as fail make nothing better.
-func (w *Workload) WithScaleUpSince(before *Workload, failed func() bool, now time.Time) *Workload {
+// WithScaleUpSince returns the workload with ScaledUpAt and ScaledFrom set, if it is scaled up compared to its former state. wasDegraded
+// reports whether the former state is Degraded: a scale-up does not excuse pods that failed before.
+func (w *Workload) WithScaleUpSince(before *Workload, wasDegraded func() bool, now time.Time) *Workload {
 	if before == nil {
 		return w
 	}
-	was, is := before.Rollout, w.Rollout
-	if is.Generation != was.Generation && !is.ModifiedAt.After(was.ModifiedAt) {
-		is.ModifiedAt = now // by a write that nothing dates
+	former, current := before.Rollout, w.Rollout
+	if current.Generation != former.Generation && !current.ModifiedAt.After(former.ModifiedAt) {
+		current.ModifiedAt = now // managedFields do not have the time of the write
 	}
 	switch {
-	case is.Generation == is.ObservedGeneration && is.hasEnoughPods():
-	case !was.ScaledUpAt.IsZero():
-		is.ScaledUpAt, is.ScaledFrom = was.ScaledUpAt, was.ScaledFrom
-	case was.Desired > 0 && is.Desired > was.Desired && !failed():
-		is.ScaledUpAt, is.ScaledFrom = now, was.Desired
+	case current.Generation == current.ObservedGeneration && current.hasEnoughPods():
+	case !former.ScaledUpAt.IsZero():
+		current.ScaledUpAt, current.ScaledFrom = former.ScaledUpAt, former.ScaledFrom
+	case former.Desired > 0 && current.Desired > former.Desired && !wasDegraded():
+		current.ScaledUpAt, current.ScaledFrom = now, former.Desired
 	}
-	if is == w.Rollout {
+	if current == w.Rollout {
 		return w
 	}
-	grown := *w
-	grown.Rollout = is
-	return &grown
+	scaled := *w
+	scaled.Rollout = current
+	return &scaled
 }
 
-// isScalingUp tells whether nothing is missing but pods that were added. In a rollout there are pods of two kinds.
+// isScalingUp reports whether only added pods are missing. There is no rollout in progress: all pods are up to date.
 func (r Rollout) isScalingUp() bool {
-	return !r.ScaledUpAt.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total && r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
+	return !r.ScaledUpAt.IsZero() && r.Generation == r.ObservedGeneration && r.Updated >= r.Total &&
+		r.Available >= r.ScaledFrom && r.Ready >= r.ScaledFrom
 }
 
-// IsComplete tells whether the present generation is seen rolled out.
+// IsComplete reports whether the rollout of the current generation is complete.
 func (w *Workload) IsComplete() bool {
 	r := w.Rollout
 	return r.HasStatus && r.Generation == r.ObservedGeneration && r.hasEnoughPods() && (r.Updated >= r.Desired || r.OnDelete)
 }
 
-// hasEnoughPods tells whether as many pods are available as are wanted.
+// hasEnoughPods reports whether as many pods are ready and available as desired.
 func (r Rollout) hasEnoughPods() bool {
 	return r.Desired >= 0 && r.Available >= r.Desired && r.Ready >= r.Desired
 }
 
 func (r Rollout) podCounts() string {
 	if r.Desired < 0 {
-		return "no controller has looked at it yet"
+		return "no controller has observed it yet"
 	}
 	if r.Desired == 1 {
 		if r.Available >= 1 {
@@ -228,30 +234,29 @@ func (r Rollout) podCounts() string {
 	return fmt.Sprintf("%d of %d pods are available", r.Available, r.Desired)
 }
 
-// startText is when the rollout began, behind a lead; empty where nothing tells.
-func (r Rollout) startText(lead string) string {
+// startText returns when the rollout started, after a prefix; empty if the time is unknown.
+func (r Rollout) startText(prefix string) string {
 	if r.IsUndated {
 		return ""
 	}
-	return timeText(lead, r.StartedAt)
+	return timeText(prefix, r.StartedAt)
 }
 
-func timeText(lead string, t time.Time) string {
+func timeText(prefix string, t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return lead + t.UTC().Format(time.RFC3339)
+	return prefix + t.UTC().Format(time.RFC3339)
 }
 
-// progress says how far the rollout is, behind a comma.
+// progress returns the progress of the rollout, after a comma.
 //
-// What it says ends up in the status of every profile that asks for the workload, and each difference is one more write
-// of each of them. So it counts one by one only where pods are few, and from eight on in quarters: a rollout takes at most
-// eight steps, be it of three pods or of a DaemonSet on five thousand nodes.
+// The text is part of the status of every profile that requires the workload, so each change of it is a write for each of them. It counts
+// single pods below eight, and quarters from there: at most eight different texts, even for a DaemonSet on 5,000 nodes.
 func (r Rollout) progress() string {
 	switch {
 	case r.Desired < 0:
-		return ", no controller has looked at it yet"
+		return ", no controller has observed it yet"
 	case r.Desired == 1:
 		return ", its only pod is not up to date and available yet"
 	}
@@ -268,8 +273,8 @@ func (r Rollout) progress() string {
 	}
 }
 
-// readyPods is how many pods are certainly both up to date and available. The status counts the two apart; where every old pod
-// that is left is available, as in a rollout that goes well, it is exactly that many.
+// readyPods returns how many pods are certainly both up to date and available. The status has only the two separate counts. The result is
+// exact if all remaining old pods are available.
 func (r Rollout) readyPods() int32 {
 	if r.OnDelete {
 		return min(r.Available, r.Desired)
@@ -277,7 +282,7 @@ func (r Rollout) readyPods() int32 {
 	return max(0, min(r.Updated+r.Available-r.Total, r.Updated, r.Available, r.Desired))
 }
 
-// toKstatusObject gives kstatus the fields that it reads, and no more, so that nothing else has to be kept.
+// toKstatusObject returns an object with only those fields that kstatus reads.
 func (w *Workload) toKstatusObject() *unstructured.Unstructured {
 	r := w.Rollout
 	spec := map[string]any{}
@@ -307,7 +312,7 @@ func (w *Workload) toKstatusObject() *unstructured.Unstructured {
 		}
 		state["replicas"], state["updatedReplicas"], state["currentReplicas"] = int64(r.Total), int64(r.Updated), int64(r.Updated)
 		state["readyReplicas"] = int64(r.Ready)
-		// kstatus compares the revisions' names to see whether the update is through.
+		// kstatus compares the names of the revisions to determine whether the update is complete.
 		state["updateRevision"], state["currentRevision"] = "new", "new"
 		if r.Updated < r.Desired {
 			state["currentRevision"] = "old"
@@ -349,7 +354,7 @@ func daemonSetRollout(o *appsv1.DaemonSet, observed bool) Rollout {
 	r := newRollout(o, observed || o.Status.ObservedGeneration > 0 || o.Status.DesiredNumberScheduled > 0)
 	r.Desired, r.Total = o.Status.DesiredNumberScheduled, o.Status.CurrentNumberScheduled
 	if o.Status.ObservedGeneration == 0 {
-		r.Desired = -1 // nobody has counted the nodes yet
+		r.Desired = -1 // the controller has not counted the nodes yet
 	}
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedNumberScheduled, o.Status.NumberReady, o.Status.NumberAvailable
 	r.ObservedGeneration = o.Status.ObservedGeneration
@@ -362,13 +367,13 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 	r.Desired, r.Total = desiredReplicas(o.Spec.Replicas), o.Status.Replicas
 	r.Updated, r.Ready, r.Available = o.Status.UpdatedReplicas, o.Status.ReadyReplicas, o.Status.AvailableReplicas
 	if o.Status.UpdateRevision != "" && o.Status.UpdateRevision == o.Status.CurrentRevision {
-		// The controller stops counting updatedReplicas once the update is through.
+		// The controller does not count updatedReplicas after the update is complete.
 		r.Updated = o.Status.Replicas
 	}
 	r.ObservedGeneration = o.Status.ObservedGeneration
 	r.OnDelete = o.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType
 	if update := o.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil && *update.Partition > 0 {
-		// A partition holds the update back on purpose.
+		// The partition excludes these pods from the update on purpose.
 		r.Updated = min(r.Desired, r.Updated+*update.Partition)
 	}
 	return r
@@ -378,25 +383,25 @@ func newRollout(o metav1.Object, observed bool) Rollout {
 	r := Rollout{HasStatus: observed, Generation: o.GetGeneration(), IsDeleting: o.GetDeletionTimestamp() != nil}
 	r.StartedAt, r.ModifiedAt, r.IsUndated = o.GetCreationTimestamp().Time, o.GetCreationTimestamp().Time, r.Generation > 1
 	for _, entry := range o.GetManagedFields() {
-		// Status and scale are written by themselves, and neither begins a rollout.
+		// A write to a subresource, status or scale, starts no rollout.
 		if entry.Subresource != "" || entry.Time == nil {
 			continue
 		}
-		// Whoever annotates or labels a workload begins none either.
+		// A write that only annotates or labels the workload starts none either.
 		if entry.FieldsV1 != nil && strings.Contains(entry.FieldsV1.GetRawString(), `"f:spec":`) {
 			r.setStart(entry.Time.Time)
 		}
-		r.ModifiedAt = laterOf(r.ModifiedAt, entry.Time.Time)
+		r.ModifiedAt = laterTime(r.ModifiedAt, entry.Time.Time)
 	}
 	return r
 }
 
-func (r *Rollout) setStart(when time.Time) {
-	r.StartedAt, r.IsUndated = laterOf(r.StartedAt, when), false
+func (r *Rollout) setStart(writtenAt time.Time) {
+	r.StartedAt, r.IsUndated = laterTime(r.StartedAt, writtenAt), false
 	r.WrittenAt = r.StartedAt
 }
 
-func laterOf(a, b time.Time) time.Time {
+func laterTime(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
 	}

@@ -1,7 +1,7 @@
-// Package inventory keeps what is found in a cluster: which components are installed where, in which version and health,
-// on what evidence, and what could not be looked at.
+// Package inventory maintains what is installed in a cluster: the installations of each component, their versions, health and evidence, and
+// the sources that cannot be read.
 //
-// Facts come in through feeds, one for each source; each is matched against the catalog once, when it arrives or changes.
-// What comes out are snapshots that never change, and word of which components a change touched. The package talks to no
-// cluster: the operator, the one-shot command line and the command line over files feed it alike.
+// Each Source adds the facts of one resource. A fact is matched against the catalog once, when it is added or changes. Listeners get the
+// names of the changed components, and a Snapshot is an immutable state of the inventory. The package calls no API: the operator, and the
+// command line with a cluster or with files, add facts in the same way.
 package inventory

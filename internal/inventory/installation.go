@@ -14,7 +14,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// maxEvidence bounds what is shown for an installation. A thousand nodes prove a container runtime no better than a few.
+// maxEvidence limits the evidence of an installation: a container runtime runs on every node.
 const maxEvidence = 16
 
 const (
@@ -23,21 +23,21 @@ const (
 	labelChart    = "helm.sh/chart"
 )
 
-// member is a record that matched the component, with how.
+// member is a record that matches the component.
 type member struct {
 	*record
 	catalog.Match
 	ref facts.Ref
 }
 
-// installationBuilder is one installation being put together.
+// installationBuilder collects the members of an installation.
 type installationBuilder struct {
-	namespace, instance string
-	proofs, supports    []member
-	degraded            []facts.Ref // filled by health
+	namespace, release string
+	proofs, supports   []member
+	degradedWorkloads  []facts.Ref // set by deriveHealth
 }
 
-// deriveComponent says what is found of a component, and when to look again because a deadline passes.
+// deriveComponent returns the state of a component, and when it must be derived again because a deadline passes; zero for never.
 func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
 	state := &Component{Definition: definition}
 	state.UnreadableSources, state.IsPartlyUnreadable = i.unreadableSources(definition)
@@ -47,15 +47,15 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 		return state, time.Time{}
 	}
 	var until time.Time
-	for _, c := range attachSupports(groupProofs(proofs), supports) {
-		installation := Installation{Namespace: c.namespace, Evidence: newEvidence(append(slices.Clone(c.proofs), c.supports...))}
-		installation.Version, installation.VersionFrom = i.findVersion(definition.Versions, c.proofs, catalog.VersionSource.ExtractVersion)
-		installation.Variant, _ = i.findVersion(definition.Variants, c.proofs, catalog.VersionSource.ExtractVariant)
+	for _, b := range attachSupports(groupProofs(proofs), supports) {
+		installation := Installation{Namespace: b.namespace, Evidence: newEvidence(append(slices.Clone(b.proofs), b.supports...))}
+		installation.Version, installation.VersionFrom = i.findVersion(definition.Versions, b.proofs, catalog.VersionSource.ExtractVersion)
+		installation.Variant, _ = i.findVersion(definition.Variants, b.proofs, catalog.VersionSource.ExtractVariant)
 		installation.SemVer, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
-		installation.Health, installation.Message, deadline = i.deriveHealth(definition, c)
-		installation.DegradedWorkloads = c.degraded
-		for _, ref := range c.degraded {
+		installation.Health, installation.Message, deadline = i.deriveHealth(definition, b)
+		installation.DegradedWorkloads = b.degradedWorkloads
+		for _, ref := range b.degradedWorkloads {
 			installation.Diagnoses = append(installation.Diagnoses, i.diagnoses[ref]...)
 		}
 		diagnosis.Sort(installation.Diagnoses)
@@ -70,22 +70,22 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 	return state, until
 }
 
-// unreadableSources names the sources that could prove the component and cannot be seen, and tells whether a kind of workload is
-// among them.
-func (i *Inventory) unreadableSources(definition *catalog.Component) (blind []string, obscured bool) {
+// unreadableSources returns a message for each source that may prove the component and is not readable, and whether one of them is a kind
+// of workload.
+func (i *Inventory) unreadableSources(definition *catalog.Component) (messages []string, isPartlyUnreadable bool) {
 	for _, name := range definition.ProofSources() {
 		s := i.sources[name]
 		switch {
 		case s == nil || s.state == facts.Pending:
-			blind = append(blind, name+" were not read yet")
+			messages = append(messages, name+" has not synced yet")
 		case s.state.IsUnreadable():
-			blind = append(blind, s.reason)
+			messages = append(messages, s.reason)
 		default:
 			continue
 		}
-		obscured = obscured || catalog.IsWorkloadSource(name)
+		isPartlyUnreadable = isPartlyUnreadable || catalog.IsWorkloadSource(name)
 	}
-	return blind, obscured
+	return messages, isPartlyUnreadable
 }
 
 func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
@@ -106,128 +106,130 @@ func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) 
 	return proofs, supports
 }
 
-// groupProofs puts proofs together into copies: one for each namespace, more where releases in one namespace each have the
-// same workload. What belongs to nodes or to the whole cluster makes a copy only where no workload does.
+// groupProofs groups proofs into installations: one for each namespace, or for each release in namespaces with several releases. Nodes and
+// cluster-scoped objects form an installation only if there is no workload.
 func groupProofs(proofs []member) []*installationBuilder {
-	var copies []*installationBuilder
-	var clusterWide []member
-	split := sharedNamespaces(proofs)
+	var builders []*installationBuilder
+	var clusterScoped []member
+	hasReleases := namespacesWithReleases(proofs)
 	for _, proof := range proofs {
 		w, ok := proof.fact.(*facts.Workload)
 		if !ok {
-			clusterWide = append(clusterWide, proof)
+			clusterScoped = append(clusterScoped, proof)
 			continue
 		}
-		instance := ""
-		if split[w.Namespace] {
-			instance = releaseOf(w)
+		release := ""
+		if hasReleases[w.Namespace] {
+			release = helmRelease(w)
 		}
-		c := findBuilder(copies, w.Namespace, instance)
-		if c == nil {
-			c = &installationBuilder{namespace: w.Namespace, instance: instance}
-			copies = append(copies, c)
+		b := findBuilder(builders, w.Namespace, release)
+		if b == nil {
+			b = &installationBuilder{namespace: w.Namespace, release: release}
+			builders = append(builders, b)
 		}
-		c.proofs = append(c.proofs, proof)
+		b.proofs = append(b.proofs, proof)
 	}
-	if len(copies) == 0 {
-		return []*installationBuilder{{proofs: clusterWide}}
+	if len(builders) == 0 {
+		return []*installationBuilder{{proofs: clusterScoped}}
 	}
-	for _, c := range copies {
-		c.supports = append(c.supports, clusterWide...)
+	for _, b := range builders {
+		b.supports = append(b.supports, clusterScoped...)
 	}
-	return copies
+	return builders
 }
 
-// sharedNamespaces are those in which the same signal finds the same kind of workload under two release names.
-func sharedNamespaces(proofs []member) map[string]bool {
+// namespacesWithReleases returns the namespaces in which one signal matches workloads of the same kind in two releases.
+func namespacesWithReleases(proofs []member) map[string]bool {
 	type role struct{ namespace, kind, signal string }
-	seen := map[role]string{}
-	shared := map[string]bool{}
+	releases := map[role]string{}
+	namespaces := map[string]bool{}
 	for _, proof := range proofs {
 		w, ok := proof.fact.(*facts.Workload)
 		if !ok {
 			continue
 		}
-		instance := releaseOf(w)
-		if instance == "" {
+		release := helmRelease(w)
+		if release == "" {
 			continue
 		}
 		component, _ := w.Label("app.kubernetes.io/component")
 		key := role{w.Namespace, w.Kind, proof.Key() + component}
-		if before, ok := seen[key]; ok && before != instance {
-			shared[w.Namespace] = true
+		if former, ok := releases[key]; ok && former != release {
+			namespaces[w.Namespace] = true
 		}
-		seen[key] = instance
+		releases[key] = release
 	}
-	return shared
+	return namespaces
 }
 
-// releaseOf is the Helm release that a workload belongs to. The label alone does not tell: operators number the daemons of
-// one installation with it, as Rook does with Ceph's monitors.
-func releaseOf(w *facts.Workload) string {
-	_, chart := w.Label(labelChart)
-	if !chart && !w.HasLabel("app.kubernetes.io/managed-by", "Helm") {
+// helmRelease returns the Helm release of a workload. The instance label alone is not enough: some operators use it to number the workloads
+// of one installation, as Rook does with Ceph's monitors.
+func helmRelease(w *facts.Workload) string {
+	_, hasChart := w.Label(labelChart)
+	if !hasChart && !w.HasLabel("app.kubernetes.io/managed-by", "Helm") {
 		return ""
 	}
-	instance, _ := w.Label(labelInstance)
-	return instance
+	release, _ := w.Label(labelInstance)
+	return release
 }
 
-func findBuilder(copies []*installationBuilder, namespace, instance string) *installationBuilder {
-	for _, c := range copies {
-		if c.namespace == namespace && c.instance == instance {
-			return c
+func findBuilder(builders []*installationBuilder, namespace, release string) *installationBuilder {
+	for _, b := range builders {
+		if b.namespace == namespace && b.release == release {
+			return b
 		}
 	}
 	return nil
 }
 
-// attachSupports gives each supporting object to the copy that it belongs to: by namespace and release; to all where it belongs
-// to the whole cluster; to the only copy where there is one. What could belong to any of several belongs to none.
-func attachSupports(copies []*installationBuilder, supports []member) []*installationBuilder {
+// attachSupports adds each support to its installation: by namespace and release, to the only installation, or to all for a cluster-scoped
+// object. A support that may belong to any of several installations is dropped.
+func attachSupports(builders []*installationBuilder, supports []member) []*installationBuilder {
 	for _, support := range supports {
-		namespace, instance := support.ref.Namespace, ""
+		namespace, release := support.ref.Namespace, ""
 		switch fact := support.fact.(type) {
 		case *facts.Workload:
-			instance = releaseOf(fact)
+			release = helmRelease(fact)
 		case *facts.Named:
 			namespace = fact.Service
 		}
-		var of *installationBuilder
-		beside := 0
-		for _, c := range copies {
-			if c.namespace != namespace {
+		var owner *installationBuilder
+		isNamespaceShared := false
+		for _, b := range builders {
+			if b.namespace != namespace {
 				continue
 			}
-			beside++
-			if c.instance == instance || c.instance == "" {
-				of = c
+			isNamespaceShared = true
+			if b.release == release || b.release == "" {
+				owner = b
 			}
 		}
 		switch {
-		case of != nil:
-			of.supports = append(of.supports, support)
-		case beside > 0:
-			// Several releases share the namespace, and it is of none of them.
-		case len(copies) == 1:
-			copies[0].supports = append(copies[0].supports, support)
+		case owner != nil:
+			owner.supports = append(owner.supports, support)
+		case isNamespaceShared:
+			// The namespace has several releases, and the support belongs to none of them.
+		case len(builders) == 1:
+			builders[0].supports = append(builders[0].supports, support)
 		case namespace == "":
-			for _, c := range copies {
-				c.supports = append(c.supports, support)
+			for _, b := range builders {
+				b.supports = append(b.supports, support)
 			}
 		}
 	}
-	return copies
+	return builders
 }
 
-// findVersion is what the sources tell of a copy, for instance its version, and which of them did: the first that yields something,
-// asked of each proof in turn. Where nodes differ it is the lowest version, because a range must hold on every node.
-func (i *Inventory) findVersion(sources []catalog.VersionSource, proofs []member, pick func(catalog.VersionSource, string) string) (text string, from v1alpha1.VersionOrigin) {
+// findVersion returns the version of an installation, or another text that extract returns, and its source: that of the first source and
+// proof with a result. If nodes differ it is the lowest version, because a range must include the version of every node.
+func (i *Inventory) findVersion(
+	sources []catalog.VersionSource, proofs []member, extract func(catalog.VersionSource, string) string,
+) (text string, from v1alpha1.VersionOrigin) {
 	for _, source := range sources {
 		if source.Rule != nil {
-			// A rule that fails on what is there says nothing; the next source may.
+			// If the rule fails, the next source is used.
 			if outcome := i.outcomes[source.Rule.Key]; outcome != nil {
-				if version := pick(source, outcome.Text); version != "" {
+				if version := extract(source, outcome.Text); version != "" {
 					return version, source.From
 				}
 			}
@@ -237,18 +239,18 @@ func (i *Inventory) findVersion(sources []catalog.VersionSource, proofs []member
 		for _, proof := range proofs {
 			switch fact := proof.fact.(type) {
 			case *facts.Workload:
-				if version := pick(source, workloadText(source, fact, proof.Tag)); version != "" {
+				if version := extract(source, workloadText(source, fact, proof.Tag)); version != "" {
 					return version, source.From
 				}
 			case *facts.APIServer:
-				if version := pick(source, apiServerText(source.From, fact)); version != "" {
+				if version := extract(source, apiServerText(source.From, fact)); version != "" {
 					return version, source.From
 				}
 			case *facts.Named:
 				if source.From != v1alpha1.VersionFromCRDAnnotation {
 					continue
 				}
-				if version := pick(source, fact.Annotations[source.Annotation]); version != "" {
+				if version := extract(source, fact.Annotations[source.Annotation]); version != "" {
 					return version, source.From
 				}
 			case *facts.ConfigMap:
@@ -256,12 +258,12 @@ func (i *Inventory) findVersion(sources []catalog.VersionSource, proofs []member
 					continue
 				}
 				for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
-					if version := pick(source, fact.Data[key]); version != "" {
+					if version := extract(source, fact.Data[key]); version != "" {
 						return version, source.From
 					}
 				}
 			case *facts.Node:
-				lowest = lowerVersion(lowest, pick(source, nodeText(source, fact)))
+				lowest = lowerVersion(lowest, extract(source, nodeText(source, fact)))
 			}
 		}
 		if lowest != "" {
@@ -283,11 +285,11 @@ func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) s
 		return text
 	case v1alpha1.VersionFromChartLabel:
 		text, _ := w.Label(labelChart)
-		if dash := strings.LastIndex(text, "-"); dash >= 0 && catalog.CleanVersion(text) == "" {
-			// "cilium-1.18.2" and "cilium-1.18.2-rc.1": the version begins at the first dash that a digit follows.
-			for at := range text {
-				if text[at] == '-' && at+1 < len(text) && catalog.CleanVersion(text[at+1:]) != "" {
-					return text[at+1:]
+		if strings.Contains(text, "-") && catalog.CleanVersion(text) == "" {
+			// "cilium-1.18.2" and "cilium-1.18.2-rc.1": the version follows the first dash after which there is one.
+			for i := range text {
+				if text[i] == '-' && i+1 < len(text) && catalog.CleanVersion(text[i+1:]) != "" {
+					return text[i+1:]
 				}
 			}
 		}
@@ -315,8 +317,8 @@ func nodeText(source catalog.VersionSource, n *facts.Node) string {
 		return n.Kubelet
 	case v1alpha1.VersionFromOSImage:
 		// "Talos (v1.9.1)": the version begins at the first digit.
-		if at := strings.IndexAny(n.OSImage, "0123456789"); at >= 0 {
-			return n.OSImage[at:]
+		if start := strings.IndexAny(n.OSImage, "0123456789"); start >= 0 {
+			return n.OSImage[start:]
 		}
 	}
 	return ""
@@ -334,12 +336,13 @@ func lowerVersion(a, b string) string {
 	return a
 }
 
-// deriveHealth is the worst of a copy's workloads and of the rules over the component's own resources.
-func (i *Inventory) deriveHealth(definition *catalog.Component, c *installationBuilder) (v1alpha1.Health, string, time.Time) {
+// deriveHealth returns the worst health of the installation's workloads and of the component's health rules, the message, and when a
+// deadline passes; zero for never. It sets the degradedWorkloads.
+func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationBuilder) (v1alpha1.Health, string, time.Time) {
 	worst := v1alpha1.HealthHealthy
 	var messages []string
 	var until time.Time
-	take := func(health v1alpha1.Health, message string) {
+	add := func(health v1alpha1.Health, message string) {
 		switch {
 		case severity(health) > severity(worst):
 			worst, messages = health, []string{message}
@@ -347,45 +350,42 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, c *installationB
 			messages = append(messages, message)
 		}
 	}
-	running, idle := 0, ""
-	for n, m := range append(slices.Clone(c.proofs), c.supports...) {
+	isRunning, idleMessage := false, ""
+	for n, m := range append(slices.Clone(b.proofs), b.supports...) {
+		isProof := n < len(b.proofs)
 		w, ok := m.fact.(*facts.Workload)
 		if !ok {
-			if n < len(c.proofs) {
-				running++
-			}
+			isRunning = isRunning || isProof
 			continue
 		}
-		judged := w.AssessHealth(i.now(), m.complete == w.Rollout.Generation && m.complete > 0)
-		if !judged.ValidUntil.IsZero() && (until.IsZero() || judged.ValidUntil.Before(until)) {
-			until = judged.ValidUntil
+		assessment := w.AssessHealth(i.now(), m.wasComplete(w.Rollout.Generation))
+		if !assessment.ValidUntil.IsZero() && (until.IsZero() || assessment.ValidUntil.Before(until)) {
+			until = assessment.ValidUntil
 		}
 		switch {
-		case judged.IsIdle:
-			if n < len(c.proofs) {
-				idle = w.String() + " runs nowhere: " + judged.Message
+		case assessment.IsIdle:
+			if isProof {
+				idleMessage = w.String() + " has no pods: " + assessment.Message
 			}
 			continue
-		case n >= len(c.proofs) && w.Rollout.HasStatus && w.Rollout.Desired == 0:
-			continue // an optional part that is switched off
+		case !isProof && w.Rollout.HasStatus && w.Rollout.Desired == 0:
+			continue // an optional workload that is scaled to zero
 		}
-		if n < len(c.proofs) {
-			running++
-		}
-		if judged.Health == v1alpha1.HealthDegraded {
-			c.degraded = append(c.degraded, w.Ref)
+		isRunning = isRunning || isProof
+		if assessment.Health == v1alpha1.HealthDegraded {
+			b.degradedWorkloads = append(b.degradedWorkloads, w.Ref)
 		}
 		message := ""
-		if judged.Message != "" {
-			message = w.String() + ": " + judged.Message
+		if assessment.Message != "" {
+			message = w.String() + ": " + assessment.Message
 		}
-		take(judged.Health, message)
+		add(assessment.Health, message)
 	}
-	if running == 0 && idle != "" {
-		take(v1alpha1.HealthDegraded, idle)
+	if !isRunning && idleMessage != "" {
+		add(v1alpha1.HealthDegraded, idleMessage)
 	}
 	for n := range definition.Health {
-		take(i.deriveRuleHealth(&definition.Health[n]))
+		add(i.deriveRuleHealth(&definition.Health[n]))
 	}
 	if len(messages) > 3 {
 		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
@@ -393,15 +393,14 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, c *installationB
 	return worst, strings.Join(messages, "; "), until
 }
 
-// deriveRuleHealth is the health that a rule decides. A resource that the cluster does not serve says nothing, and neither does one that
-// was not read yet, or that files hold nothing of.
+// deriveRuleHealth returns the health according to a rule. It is Healthy if the resource is not served or has not synced yet.
 func (i *Inventory) deriveRuleHealth(health *catalog.HealthRule) (v1alpha1.Health, string) {
 	outcome := i.outcomes[health.Instance.Key]
 	switch {
 	case outcome == nil || outcome.State == facts.NotServed || outcome.State == facts.Pending:
 		return v1alpha1.HealthHealthy, ""
 	case outcome.State.IsUnreadable():
-		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot look: " + outcome.Reason
+		return v1alpha1.HealthUnknown, "rule " + health.Name + " cannot be evaluated: " + outcome.Reason
 	case outcome.Err != nil:
 		return v1alpha1.HealthUnknown, "rule " + health.Name + " could not be evaluated: " + outcome.Err.Error()
 	case !outcome.IsSatisfied:
@@ -420,11 +419,11 @@ func newEvidence(members []member) []v1alpha1.Evidence {
 	if len(members) > maxEvidence {
 		members = members[:maxEvidence]
 	}
-	shown := make([]v1alpha1.Evidence, 0, len(members))
+	evidence := make([]v1alpha1.Evidence, 0, len(members))
 	for _, m := range members {
-		shown = append(shown, v1alpha1.Evidence{
+		evidence = append(evidence, v1alpha1.Evidence{
 			APIVersion: m.ref.APIVersion, Kind: m.ref.Kind, Namespace: m.ref.Namespace, Name: m.ref.Name, Signal: m.Signal,
 		})
 	}
-	return shown
+	return evidence
 }

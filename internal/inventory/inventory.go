@@ -12,22 +12,22 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Change says what a snapshot shows differently from the one before.
+// Change is the difference between two snapshots.
 type Change struct {
-	// Components are the names of the components whose installations, residue or blind spots changed, sorted.
+	// Components are the names of the components whose installations, leftovers or unreadable sources changed, sorted.
 	Components []string
 	// Rules are the keys of the rule instances whose outcomes changed.
 	Rules []string
-	// Catalog says that definitions came, went or changed.
+	// Catalog is true if the catalog was replaced.
 	Catalog bool
-	// Synced says that a source, or a resource or rule, is Pending no more: it was read for the first time, or could not be,
-	// or is gone. HasSynced and HasSyncedFor become true with such a change, or with one of the catalog.
+	// Synced is true if a source, a resource or a rule is no longer Pending, or was removed. HasSynced and HasSyncedFor become true only with
+	// such a change or with a change of the catalog.
 	Synced bool
 }
 
-// Inventory is what is found in one cluster. It is safe for concurrent use.
+// Inventory is the inventory of one cluster. It is safe for concurrent use.
 type Inventory struct {
-	// Rules evaluates rules and records their outcomes here. Its lock and that of the inventory are never held together.
+	// Rules evaluates rules and records their outcomes here. Its lock and mu are never held together.
 	Rules *rule.Evaluator
 
 	now func() time.Time
@@ -40,27 +40,32 @@ type Inventory struct {
 	members    map[string]map[*record]catalog.Match
 	components []*Component                       // in the order of the catalog's names
 	diagnoses  map[facts.Ref][]v1alpha1.Diagnosis // of degraded workloads
-	deadlines  map[string]time.Time               // when a component must be judged again because a deadline passes
-	snapshot   *Snapshot                          // nil after a change
+	deadlines  map[string]time.Time               // when the health of a component must be assessed again
+	snapshot   *Snapshot                          // cached; nil after a change
 	listeners  []func(Change)
 }
 
-// sourceState is one watched kind.
+// sourceState is the state of one source, and its records.
 type sourceState struct {
 	state   facts.SourceState
 	reason  string
 	records map[facts.Ref]*record
 }
 
-// record is what is kept of one object.
+// record is a fact and its matches.
 type record struct {
 	fact    facts.Fact
 	matches []catalog.Match
-	// complete is the generation that was last seen rolled out, 0 for none. Replicas missing from it are no rollout.
-	complete int64
+	// completeGeneration is the last generation of a workload whose rollout was complete; 0 for none.
+	completeGeneration int64
 }
 
-// New returns an empty inventory. now is the clock that rollout deadlines are held against.
+// wasComplete reports whether the rollout of a generation was complete before.
+func (r *record) wasComplete(generation int64) bool {
+	return r.completeGeneration == generation && generation > 0
+}
+
+// New returns an empty inventory. now is the clock for rollout deadlines and rules.
 func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 	i := &Inventory{
 		now:        now,
@@ -78,32 +83,32 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 	}
 	i.Rules = rule.NewEvaluator(now, i)
 	i.Rules.SetInstances(c.Instances())
-	i.OnChange(i.passVersions)
+	i.OnChange(i.updateRuleVersions)
 	return i
 }
 
-// passVersions tells the evaluator the versions of components, which their checks see.
-func (i *Inventory) passVersions(change Change) {
+// updateRuleVersions sets the versions of changed components in the evaluator.
+func (i *Inventory) updateRuleVersions(change Change) {
 	for _, name := range change.Components {
 		i.mu.Lock()
 		version, from := "", v1alpha1.VersionOrigin("")
-		if at, ok := i.catalog.Position(name); ok && len(i.components[at].Installations) > 0 {
-			version, from = i.components[at].Installations[0].Version, i.components[at].Installations[0].VersionFrom
+		if position, ok := i.catalog.Position(name); ok && len(i.components[position].Installations) > 0 {
+			installation := &i.components[position].Installations[0]
+			version, from = installation.Version, installation.VersionFrom
 		}
 		i.mu.Unlock()
 		i.Rules.SetVersion(name, version, string(from))
 	}
 }
 
-// OnChange has a function called after each change, outside the inventory's lock. It must not block.
+// OnChange registers a function that is called after each change, without the inventory's lock. It must not block.
 func (i *Inventory) OnChange(listener func(Change)) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.listeners = append(i.listeners, listener)
 }
 
-// Changes returns a channel that tells that there were changes, for who looks at a snapshot then: once, however many came
-// since it was last read.
+// Changes returns a channel that receives one value for all changes since it was last read. The receiver then takes a Snapshot.
 func (i *Inventory) Changes() <-chan struct{} {
 	changed := make(chan struct{}, 1)
 	i.OnChange(func(Change) {
@@ -115,31 +120,30 @@ func (i *Inventory) Changes() <-chan struct{} {
 	return changed
 }
 
-// changes collects what one update touches.
+// changes collects what one update may have changed.
 type changes struct {
-	components map[string]bool
-	rules      []string
-	states     bool // of resources that rules read
-	catalog    bool
-	synced     bool
+	components     map[string]bool
+	rules          []string
+	resourceStates bool
+	catalog        bool
+	synced         bool
 }
 
 func newChanges() *changes {
 	return &changes{components: map[string]bool{}}
 }
 
-// recordState notes that something went from one state to another.
+// recordState records a transition from one state to another.
 func (t *changes) recordState(before, after facts.SourceState) {
 	t.synced = t.synced || before == facts.Pending && after != facts.Pending
 }
 
-// update runs a change under the lock, recomputes the components that it touched, and calls the listeners with what differs.
+// update applies a change with the lock held, derives the affected components again, and calls the listeners with the difference.
 func (i *Inventory) update(change func(*changes)) {
 	i.mu.Lock()
 	t := newChanges()
 	change(t)
-	// A component is touched by the rules that decide its health and its version.
-	for _, key := range t.rules {
+	for _, key := range t.rules { // the health or the version of components depends on rules
 		for _, name := range i.catalog.ComponentsDecidedBy(key) {
 			t.components[name] = true
 		}
@@ -151,11 +155,11 @@ func (i *Inventory) update(change func(*changes)) {
 		}
 	}
 	slices.Sort(difference.Components)
-	changed := len(difference.Components) > 0 || len(difference.Rules) > 0 || difference.Catalog || difference.Synced
-	if changed || t.states {
+	hasChanged := len(difference.Components) > 0 || len(difference.Rules) > 0 || difference.Catalog || difference.Synced
+	if hasChanged || t.resourceStates {
 		i.snapshot = nil
 	}
-	if !changed {
+	if !hasChanged {
 		i.mu.Unlock()
 		return
 	}
@@ -166,12 +170,12 @@ func (i *Inventory) update(change func(*changes)) {
 	}
 }
 
-// recompute derives a component's state anew and tells whether it differs.
+// recompute derives the state of a component, and reports whether it has changed.
 func (i *Inventory) recompute(name string) bool {
-	at, ok := i.catalog.Position(name)
+	position, ok := i.catalog.Position(name)
 	if !ok {
 		delete(i.deadlines, name)
-		return true // it was defined
+		return true // the definition was removed
 	}
 	definition := i.catalog.Component(name)
 	state, until := i.deriveComponent(definition, i.members[name])
@@ -180,21 +184,21 @@ func (i *Inventory) recompute(name string) bool {
 	} else {
 		i.deadlines[name] = until
 	}
-	if reflect.DeepEqual(i.components[at], state) {
+	if reflect.DeepEqual(i.components[position], state) {
 		return false
 	}
-	i.components[at] = state
+	i.components[position] = state
 	return true
 }
 
-// SetCatalog puts another catalog in place and matches everything that is known against it.
+// SetCatalog replaces the catalog, and matches all facts again.
 func (i *Inventory) SetCatalog(c *catalog.Catalog) {
 	i.update(func(t *changes) {
 		states := make([]*Component, len(c.Names()))
 		for n, name := range i.catalog.Names() {
 			t.components[name] = true
-			if at, ok := c.Position(name); ok {
-				states[at] = i.components[n]
+			if position, ok := c.Position(name); ok {
+				states[position] = i.components[n]
 			}
 		}
 		for _, name := range c.Names() {
@@ -212,7 +216,7 @@ func (i *Inventory) SetCatalog(c *catalog.Catalog) {
 	})
 }
 
-// Catalog returns the catalog in place.
+// Catalog returns the current catalog.
 func (i *Inventory) Catalog() *catalog.Catalog {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -221,12 +225,12 @@ func (i *Inventory) Catalog() *catalog.Catalog {
 
 func (i *Inventory) addMember(r *record) {
 	for _, match := range r.matches {
-		set := i.members[match.Component.Name]
-		if set == nil {
-			set = map[*record]catalog.Match{}
-			i.members[match.Component.Name] = set
+		members := i.members[match.Component.Name]
+		if members == nil {
+			members = map[*record]catalog.Match{}
+			i.members[match.Component.Name] = members
 		}
-		set[r] = match
+		members[r] = match
 	}
 }
 
@@ -236,7 +240,7 @@ func (i *Inventory) removeMember(r *record) {
 	}
 }
 
-// RecheckDeadlines judges again what a deadline has passed for, and returns when the next one passes; zero for none.
+// RecheckDeadlines assesses the health of components whose deadlines have passed, and returns the next deadline; zero for none.
 func (i *Inventory) RecheckDeadlines() time.Time {
 	now := i.now()
 	i.update(func(t *changes) {
@@ -257,15 +261,15 @@ func (i *Inventory) RecheckDeadlines() time.Time {
 	return next
 }
 
-// Dependent depends on some components and on the outcomes of some rules; a compiled profile does.
+// Dependent depends on components and rules, as a compiled profile does.
 type Dependent interface {
-	// Concerns tells whether it depends on what is found of a component.
+	// Concerns reports whether it depends on a component.
 	Concerns(component string) bool
-	// RuleKeys are the keys of the rule instances that it depends on.
+	// RuleKeys returns the keys of the rule instances that it depends on.
 	RuleKeys() []string
 }
 
-// HasSyncedFor reports whether everything that a dependent depends on was read, or could not be.
+// HasSyncedFor reports whether no source or rule that a dependent depends on is Pending.
 func (i *Inventory) HasSyncedFor(d Dependent) bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -275,22 +279,22 @@ func (i *Inventory) HasSyncedFor(d Dependent) bool {
 		}
 	}
 	for _, instance := range i.catalog.Instances() {
-		if i.stateOf(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsDecidedBy(instance.Key), d.Concerns) {
+		if i.ruleState(instance.Key) == facts.Pending && slices.ContainsFunc(i.catalog.ComponentsDecidedBy(instance.Key), d.Concerns) {
 			return false
 		}
 	}
-	return !slices.ContainsFunc(d.RuleKeys(), func(key string) bool { return i.stateOf(key) == facts.Pending })
+	return !slices.ContainsFunc(d.RuleKeys(), func(key string) bool { return i.ruleState(key) == facts.Pending })
 }
 
-// stateOf is the state of what a rule instance reads; Pending before it was evaluated. The caller holds the lock.
-func (i *Inventory) stateOf(key string) facts.SourceState {
+// ruleState returns the state of the resources that a rule instance reads; Pending before its first evaluation. The caller holds mu.
+func (i *Inventory) ruleState(key string) facts.SourceState {
 	if outcome := i.outcomes[key]; outcome != nil {
 		return outcome.State
 	}
 	return facts.Pending
 }
 
-// HasSynced reports whether every source, and every resource that rules read, was read, or could not be.
+// HasSynced reports whether no source, and no resource that rules read, is Pending.
 func (i *Inventory) HasSynced() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -317,7 +321,7 @@ func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
 			delete(i.outcomes, key)
 			return
 		}
-		t.recordState(i.stateOf(key), outcome.State)
+		t.recordState(i.ruleState(key), outcome.State)
 		i.outcomes[key] = outcome
 	})
 }
@@ -326,7 +330,7 @@ func (i *Inventory) RecordOutcome(key string, outcome *rule.Outcome) {
 func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceState, reason string, objects int) {
 	i.update(func(t *changes) {
 		t.recordState(i.resources[resource].State, state)
-		i.resources[resource], t.states = SourceStatus{state, reason, objects}, true
+		i.resources[resource], t.resourceStates = SourceStatus{state, reason, objects}, true
 	})
 }
 
@@ -334,6 +338,6 @@ func (i *Inventory) RecordResource(resource rule.Resource, state facts.SourceSta
 func (i *Inventory) ForgetResource(resource rule.Resource) {
 	i.update(func(t *changes) {
 		delete(i.resources, resource)
-		t.states, t.synced = true, true
+		t.resourceStates, t.synced = true, true
 	})
 }

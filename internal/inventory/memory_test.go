@@ -18,8 +18,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// deployment is one as Helm charts make them: two containers with variables, probes and volumes.
-func deployment(n int) *appsv1.Deployment {
+// newDeployment returns a Deployment as Helm charts create them, with two containers.
+func newDeployment(n int) *appsv1.Deployment {
 	labels := map[string]string{
 		"app.kubernetes.io/name": fmt.Sprintf("app-%d", n), "app.kubernetes.io/instance": fmt.Sprintf("app-%d", n),
 		"app.kubernetes.io/version": "1.2.3", "app.kubernetes.io/managed-by": "Helm", "helm.sh/chart": "app-0.4.2",
@@ -55,7 +55,7 @@ func deployment(n int) *appsv1.Deployment {
 	}
 }
 
-func builtin(tb testing.TB) *catalog.Catalog {
+func builtinCatalog(tb testing.TB) *catalog.Catalog {
 	tb.Helper()
 	components, err := catalog.Builtin()
 	if err != nil {
@@ -64,7 +64,7 @@ func builtin(tb testing.TB) *catalog.Catalog {
 	return catalog.New(components...)
 }
 
-func heap() uint64 {
+func heapSize() uint64 {
 	var m runtime.MemStats
 	runtime.GC()
 	runtime.GC()
@@ -72,26 +72,26 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkWorkloads takes in workloads and reports what each leaves in memory.
+// BenchmarkWorkloads adds workloads, and reports the memory of each.
 func BenchmarkWorkloads(b *testing.B) {
-	c := builtin(b)
+	c := builtinCatalog(b)
 	i := inventory.New(c, time.Now)
-	feed := i.Source("deployments.apps")
-	before := heap()
+	source := i.Source("deployments.apps")
+	before := heapSize()
 	n := 0
 	for b.Loop() {
-		fact, err := facts.Extract(deployment(n), true)
+		fact, err := facts.Extract(newDeployment(n), true)
 		if err != nil {
 			b.Fatal(err)
 		}
-		feed.Put(fact)
+		source.Put(fact)
 		n++
 	}
-	b.ReportMetric(float64(heap()-before)/float64(n), "B/workload")
+	b.ReportMetric(float64(heapSize()-before)/float64(n), "B/workload")
 	runtime.KeepAlive(i)
 }
 
-// certificate is one of cert-manager's, as its controller leaves it: no two were issued in the same second.
+// certificate returns a Certificate with the status of cert-manager, and with its own times.
 func certificate(n int) map[string]any {
 	at := func(month time.Month) string {
 		return time.Date(2026, month, 1, 0, 0, n, 0, time.UTC).Format(time.RFC3339)
@@ -117,9 +117,9 @@ func certificate(n int) map[string]any {
 	}
 }
 
-// BenchmarkCertificates takes in objects that rules read and reports what each leaves in memory.
+// BenchmarkCertificates adds objects that rules read, and reports the memory of each.
 func BenchmarkCertificates(b *testing.B) {
-	c := builtin(b)
+	c := builtinCatalog(b)
 	name := rule.Resource{Group: "cert-manager.io", Resource: "certificates"}
 	var instances []rule.Instance
 	for _, check := range c.Component("cert-manager").Checks {
@@ -127,22 +127,22 @@ func BenchmarkCertificates(b *testing.B) {
 		instances = append(instances, rule.NewInstance(check.Rule, params, "cert-manager"))
 	}
 	fields := rule.CollectFields(instances)[name]
-	b.Log("kept:", fields)
+	b.Log("fields:", fields)
 	i := inventory.New(c, time.Now)
 	i.Rules.SetInstances(instances)
-	feed := i.Rules.Source(name)
-	feed.Replace(nil)
-	before := heap()
+	source := i.Rules.Source(name)
+	source.Replace(nil)
+	before := heapSize()
 	n := 0
 	for b.Loop() {
-		kept, err := fields.Prune(certificate(n))
+		pruned, err := fields.Prune(certificate(n))
 		if err != nil {
 			b.Fatal(err)
 		}
-		feed.Put(kept)
+		source.Put(pruned)
 		n++
 	}
 	i.Rules.Flush()
-	b.ReportMetric(float64(heap()-before)/float64(n), "B/object")
+	b.ReportMetric(float64(heapSize()-before)/float64(n), "B/object")
 	runtime.KeepAlive(i)
 }

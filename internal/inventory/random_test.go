@@ -15,10 +15,10 @@ import (
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
 
-// images are those that random workloads run: of components of the catalog, of none, and of a part of another.
+// images are the images of random workloads: of components of the catalog, and of none.
 var images = []string{"quay.io/cilium/cilium:v1.17.1", "quay.io/cilium/cilium:v1.16.0", "docker.io/calico/node:v3.29.0", "docker.io/falcosecurity/falco:0.40.0", "docker.io/velero/velero:v1.15.0", "docker.io/library/nginx:1.27"}
 
-// cluster is what an API server would have, source by source.
+// cluster has the facts of all objects, by source.
 type cluster map[string]map[facts.Ref]facts.Fact
 
 func (c cluster) list(source string) []facts.Fact {
@@ -36,17 +36,15 @@ func drawWorkload(t *rapid.T, kind string) *facts.Workload {
 		Rollout:    facts.Rollout{HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
 	}
 	if kind == "Deployment" {
-		// Of the others an inventory knows more than who looks for the first time: that they were complete before.
+		// Other kinds stay available: their health also depends on whether the rollout was complete before.
 		w.Rollout.Ready, w.Rollout.Available, w.Rollout.Deadline = ready, ready, 600
 		w.Rollout.Progressing, w.Rollout.Reason = "True", "NewReplicaSetAvailable"
 	}
 	return w
 }
 
-// TestAnyOrderOfWordsComesToTheSame shows for random sequences of what watches say, of lists after they broke off, of
-// sources that go out of sight and come back, and of catalogs that change, that the inventory is the one that somebody
-// finds who looks for the first time.
-func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
+// TestRandomEvents checks after random events, lists, states and catalogs that the inventory equals a new one with the same objects.
+func TestRandomEvents(t *testing.T) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		t.Fatal(err)
@@ -59,81 +57,81 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 
 	rapid.Check(t, func(t *rapid.T) {
-		used := 0
-		i := inventory.New(catalogs[used], now)
-		is := cluster{}
-		feeds, sights := map[string]*inventory.Source{}, map[string]facts.SourceState{}
-		isWaiting := false // somebody who saw that not everything has synced, and was not woken since
+		current := 0
+		i := inventory.New(catalogs[current], now)
+		objects := cluster{}
+		watched, states := map[string]*inventory.Source{}, map[string]facts.SourceState{}
+		isWaiting := false // not synced, and no change since then that may end it
 		i.OnChange(func(c inventory.Change) { isWaiting = isWaiting && !c.Synced && !c.Catalog })
 		for _, source := range sources {
-			is[source] = map[facts.Ref]facts.Fact{}
-			feeds[source] = i.Source(source)
+			objects[source] = map[facts.Ref]facts.Fact{}
+			watched[source] = i.Source(source)
 		}
 		t.Repeat(map[string]func(*rapid.T){
 			"a workload changes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				w := drawWorkload(t, sourceKinds[source])
-				is[source][w.ObjectRef()] = w
-				if sights[source] == facts.Synced {
-					feeds[source].Put(w)
+				objects[source][w.ObjectRef()] = w
+				if states[source] == facts.Synced {
+					watched[source].Put(w)
 				}
 			},
-			"a workload goes": func(t *rapid.T) {
+			"a workload is deleted": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				ref := drawWorkload(t, sourceKinds[source]).ObjectRef()
-				delete(is[source], ref)
-				if sights[source] == facts.Synced {
-					feeds[source].Delete(ref)
+				delete(objects[source], ref)
+				if states[source] == facts.Synced {
+					watched[source].Delete(ref)
 				}
 			},
-			"words are lost, and it is listed": func(t *rapid.T) {
+			"events are lost before a list": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
 				for range rapid.IntRange(0, 4).Draw(t, "lost") {
 					w := drawWorkload(t, sourceKinds[source])
-					if rapid.Bool().Draw(t, "goes") {
-						delete(is[source], w.ObjectRef())
+					if rapid.Bool().Draw(t, "deleted") {
+						delete(objects[source], w.ObjectRef())
 					} else {
-						is[source][w.ObjectRef()] = w
+						objects[source][w.ObjectRef()] = w
 					}
 				}
-				feeds[source].Replace(is.list(source))
-				sights[source] = facts.Synced
+				watched[source].Replace(objects.list(source))
+				states[source] = facts.Synced
 			},
-			"a source goes out of sight": func(t *rapid.T) {
+			"the state of a source changes": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				sights[source] = rapid.SampledFrom([]facts.SourceState{facts.Failing, facts.NotServed, facts.Pending}).Draw(t, "sight")
-				feeds[source].SetState(sights[source], sights[source].String())
+				states[source] = rapid.SampledFrom([]facts.SourceState{facts.Failing, facts.NotServed, facts.Pending}).Draw(t, "state")
+				watched[source].SetState(states[source], states[source].String())
 			},
-			"a feed is closed and opened again": func(t *rapid.T) {
+			"a source is closed and added again": func(t *rapid.T) {
 				source := rapid.SampledFrom(sources).Draw(t, "source")
-				late := feeds[source]
-				late.Close()
-				feeds[source] = i.Source(source)
-				late.Put(drawWorkload(t, sourceKinds[source])) // what comes late is of no account
-				sights[source] = facts.Pending
+				closed := watched[source]
+				closed.Close()
+				watched[source] = i.Source(source)
+				closed.Put(drawWorkload(t, sourceKinds[source])) // is ignored
+				states[source] = facts.Pending
 			},
 			"the catalog changes": func(*rapid.T) {
-				used = 1 - used
-				i.SetCatalog(catalogs[used])
+				current = 1 - current
+				i.SetCatalog(catalogs[current])
 			},
 			"": func(t *rapid.T) {
 				if isWaiting && i.HasSynced() {
-					t.Fatal("everything has synced, and no change says so")
+					t.Fatal("synced without a change that has Synced or Catalog")
 				}
 				isWaiting = !i.HasSynced()
-				anew := inventory.New(catalogs[used], now)
+				fresh := inventory.New(catalogs[current], now)
 				for _, source := range sources {
-					feed := anew.Source(source)
-					if sights[source] == facts.Synced {
-						feed.Replace(is.list(source))
-					} else if sights[source] != facts.Pending {
-						feed.SetState(sights[source], sights[source].String())
+					freshSource := fresh.Source(source)
+					if states[source] == facts.Synced {
+						freshSource.Replace(objects.list(source))
+					} else if states[source] != facts.Pending {
+						freshSource.SetState(states[source], states[source].String())
 					}
 				}
-				got, want := i.Snapshot(), anew.Snapshot()
-				for _, name := range catalogs[used].Names() {
-					if is, should := got.Component(name), want.Component(name); !same(is, should) {
-						t.Fatalf("%s is\n%s\nand to who looks for the first time\n%s", name, shown(is), shown(should))
+				got, want := i.Snapshot(), fresh.Snapshot()
+				for _, name := range catalogs[current].Names() {
+					if got, want := got.Component(name), want.Component(name); !isEqual(got, want) {
+						t.Fatalf("%s is\n%s\nand in a new inventory\n%s", name, describe(got), describe(want))
 					}
 				}
 			},
@@ -141,11 +139,11 @@ func TestAnyOrderOfWordsComesToTheSame(t *testing.T) {
 	})
 }
 
-func same(a, b *inventory.Component) bool {
+func isEqual(a, b *inventory.Component) bool {
 	return reflect.DeepEqual(a.Installations, b.Installations) && slices.Equal(a.Leftovers, b.Leftovers) &&
 		slices.Equal(a.UnreadableSources, b.UnreadableSources) && a.IsPartlyUnreadable == b.IsPartlyUnreadable
 }
 
-func shown(c *inventory.Component) string {
-	return fmt.Sprintf("%+v\nresidue %+v\nblind %v %v", c.Installations, c.Leftovers, c.UnreadableSources, c.IsPartlyUnreadable)
+func describe(c *inventory.Component) string {
+	return fmt.Sprintf("%+v\nleftovers %+v\nunreadable %v %v", c.Installations, c.Leftovers, c.UnreadableSources, c.IsPartlyUnreadable)
 }

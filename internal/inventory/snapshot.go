@@ -13,61 +13,60 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Snapshot is the inventory at one moment. It never changes.
+// Snapshot is the state of the inventory at one time. It is immutable.
 type Snapshot struct {
 	Catalog    *catalog.Catalog
 	components []*Component // in the order of the catalog's names
 	outcomes   map[string]*rule.Outcome
 	resources  map[rule.Resource]SourceStatus
 	sources    map[string]SourceStatus
-	// degraded are the workloads of installed components that do not run as they should, sorted by component.
-	degraded func() []facts.Ref
+	// degradedWorkloads returns all degraded workloads of installed components, sorted by component.
+	degradedWorkloads func() []facts.Ref
 }
 
-// SourceStatus is the state of a resource that is read, for facts or for rules, and how many objects it has.
+// SourceStatus is the status of a source or of a resource that rules read.
 type SourceStatus struct {
 	State   facts.SourceState
 	Reason  string
 	Objects int
 }
 
-// Component is what is found of one component. It never changes.
+// Component is the state of a component. It is immutable.
 type Component struct {
 	Definition *catalog.Component
 	// Installations are sorted by namespace, then by version.
 	Installations []Installation
-	// Leftovers is what supports an installation where nothing proves one.
+	// Leftovers is the supporting evidence of a component without an installation.
 	Leftovers []v1alpha1.Evidence
-	// UnreadableSources are the sources that could prove an installation and could not be looked at, each with the reason.
+	// UnreadableSources has a message for each source that may prove an installation and cannot be read.
 	UnreadableSources []string
-	// IsPartlyUnreadable says that a kind of workload is among them, so that neither the health nor the version of what is found
-	// elsewhere can be trusted: more of it may be out of sight.
+	// IsPartlyUnreadable is true if a kind of workload cannot be read. The health and version of installations may be wrong then, because some
+	// of their workloads may be missing.
 	IsPartlyUnreadable bool
 }
 
-// Installation is one copy of a component. It never changes.
+// Installation is one copy of a component. It is immutable.
 type Installation struct {
 	Namespace string
-	// Version is cleaned; empty where nothing tells.
+	// Version is cleaned; empty if it could not be determined.
 	Version string
-	// VersionFrom is what told it; empty where nothing did.
+	// VersionFrom is the source of the version; empty if there is no version.
 	VersionFrom v1alpha1.VersionOrigin
-	// SemVer is the version to compare; nil where there is none.
+	// SemVer is the parsed version; nil if there is none.
 	SemVer *semver.Version
-	// Variant is the product's edition, for instance a release channel; empty for products that have but one.
+	// Variant is the edition of the product, for example a release channel; empty for a product with one edition.
 	Variant string
 	Health  v1alpha1.Health
-	// Message says why the health is not Healthy; empty where it is.
-	Message string
-	// DegradedWorkloads are its workloads that do not run as they should, and Diagnoses what is wrong with their pods, the worst
-	// first.
+	// Message says why the installation is not Healthy; empty if it is.
+	Message           string
 	DegradedWorkloads []facts.Ref
-	Diagnoses         []v1alpha1.Diagnosis
-	// Evidence is what shows the installation, proofs first: the most telling few.
+	// Diagnoses are the diagnoses of the DegradedWorkloads, the worst first.
+	Diagnoses []v1alpha1.Diagnosis
+	// Evidence has the first few matching objects, proofs first.
 	Evidence []v1alpha1.Evidence
 }
 
-// Snapshot returns the inventory as it is now. Asking again costs nothing while nothing changes.
+// Snapshot returns the current state. It is cached until the next change.
 func (i *Inventory) Snapshot() *Snapshot {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -81,48 +80,47 @@ func (i *Inventory) Snapshot() *Snapshot {
 	for name, source := range i.sources {
 		s.sources[name] = SourceStatus{source.state, source.reason, len(source.records)}
 	}
-	s.degraded = sync.OnceValue(s.findDegraded)
+	s.degradedWorkloads = sync.OnceValue(s.findDegraded)
 	i.snapshot = s
 	return s
 }
 
-// Component returns what is found of a component; nil where nobody defines it.
+// Component returns the state of a component; nil if it is not defined.
 func (s *Snapshot) Component(name string) *Component {
-	if at, ok := s.Catalog.Position(name); ok {
-		return s.components[at]
+	if position, ok := s.Catalog.Position(name); ok {
+		return s.components[position]
 	}
 	return nil
 }
 
-// InstalledComponents are the components with at least one installation, sorted by name.
+// InstalledComponents returns the components with at least one installation, sorted by name.
 func (s *Snapshot) InstalledComponents() []*Component {
 	return s.filterComponents(func(c *Component) bool { return len(c.Installations) > 0 })
 }
 
-// LeftoverComponents are the components of which only residue is there, sorted by name.
+// LeftoverComponents returns the components with leftovers and without an installation, sorted by name.
 func (s *Snapshot) LeftoverComponents() []*Component {
 	return s.filterComponents(func(c *Component) bool { return len(c.Installations) == 0 && len(c.Leftovers) > 0 })
 }
 
-func (s *Snapshot) filterComponents(wanted func(*Component) bool) []*Component {
-	var found []*Component
+func (s *Snapshot) filterComponents(matches func(*Component) bool) []*Component {
+	var filtered []*Component
 	for _, component := range s.components {
-		if wanted(component) {
-			found = append(found, component)
+		if matches(component) {
+			filtered = append(filtered, component)
 		}
 	}
-	return found
+	return filtered
 }
 
-// BundlerOf names the component that ships an installation of a component as a part of itself: one that says so, and that is
-// installed in the same namespace. It is empty where the installation stands for itself.
+// BundlerOf returns the name of the component that bundles an installation, and is installed in the same namespace; empty if there is none.
 func (s *Snapshot) BundlerOf(component *Component, installation *Installation) string {
 	if installation.Namespace == "" {
 		return ""
 	}
 	for _, name := range s.Catalog.BundlersOf(component.Definition.Name) {
-		for _, whole := range s.Component(name).Installations {
-			if whole.Namespace == installation.Namespace {
+		for _, bundler := range s.Component(name).Installations {
+			if bundler.Namespace == installation.Namespace {
 				return name
 			}
 		}
@@ -130,7 +128,7 @@ func (s *Snapshot) BundlerOf(component *Component, installation *Installation) s
 	return ""
 }
 
-// UnreadableSources says what could not be looked at that might prove a component, each thing once, in the order of the components.
+// UnreadableSources returns the messages of all components, without duplicates.
 func (s *Snapshot) UnreadableSources() []string {
 	var reasons []string
 	for _, name := range s.Catalog.Names() {
@@ -143,29 +141,28 @@ func (s *Snapshot) UnreadableSources() []string {
 	return reasons
 }
 
-// SourceStatus tells how well a source can be seen, named as kubectl names the resource: "daemonsets.apps". One that nobody feeds
-// is Pending.
+// SourceStatus returns the status of a source, by its name as in kubectl, for example "daemonsets.apps". An unknown source is Pending.
 func (s *Snapshot) SourceStatus(name string) SourceStatus { return s.sources[name] }
 
-// SourceStates tell how well each source and each resource that rules read can be seen, named as messages have it. Where both are
-// read of one resource, the worse one is told.
+// SourceStates returns the states of all sources and of all resources that rules read, by name. A resource that is both has the worse
+// state.
 func (s *Snapshot) SourceStates() map[string]facts.SourceState {
 	states := make(map[string]facts.SourceState, len(s.sources)+len(s.resources))
 	for name, source := range s.sources {
 		states[name] = source.State
 	}
 	for name, r := range s.resources {
-		if known, ok := states[name.String()]; !ok || known == facts.Synced || known == facts.NotServed && r.State != facts.Synced {
+		if state, ok := states[name.String()]; !ok || state == facts.Synced || state == facts.NotServed && r.State != facts.Synced {
 			states[name.String()] = r.State
 		}
 	}
 	return states
 }
 
-// ResourceStatus is the state of a resource that rules read. One that nobody feeds is Pending.
+// ResourceStatus returns the status of a resource that rules read. An unknown resource is Pending.
 func (s *Snapshot) ResourceStatus(name rule.Resource) SourceStatus { return s.resources[name] }
 
-// Outcome is what a rule instance came to, by its key. One that was not evaluated yet is Pending.
+// Outcome returns the outcome of a rule instance, by its key. It is Pending before the first evaluation.
 func (s *Snapshot) Outcome(key string) *rule.Outcome {
 	if outcome := s.outcomes[key]; outcome != nil {
 		return outcome

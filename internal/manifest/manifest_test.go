@@ -48,7 +48,7 @@ func TestInvalidProfiles(t *testing.T) {
 		"two of capability, anyOf, check, attested": {newProfileText("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
 		"none of them":                      {newProfileText("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
 		"exclusive with an attestation":     {newProfileText("exclusive: true, attestation: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
-		"exclusive and absent":              {newProfileText("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "make no sense with 'presence: Absent'"},
+		"exclusive and absent":              {newProfileText("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "cannot be combined with 'presence: Absent'"},
 		"checks of a capability":            {newProfileText("capability: cni, checks: [{name: x}]"), "spec.layers[0].requirements[0]", "name the component under 'anyOf'"},
 		"a check over Secrets":              {newProfileText(resource("", "secrets")), "spec.layers[0].requirements[0].rule.resource", "Secrets are never read"},
 		"a check over pods":                 {newProfileText(resource("", "pods")), "spec.layers[0].requirements[0].rule.resource", "check the workload that owns the pods instead"},
@@ -58,10 +58,10 @@ func TestInvalidProfiles(t *testing.T) {
 		"a check without its message":       {newProfileText("rule: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].rule.message", "Required"},
 		"a rule of no resource":             {newProfileText("rule: {expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
 		"a rule of two forms of resource":   {newProfileText("rule: {resource: {resource: nodes}, resources: [{resource: nodes}, {resource: services}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
-		"a rule without an expression":      {newProfileText("rule: {resource: {resource: nodes}, message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression', which is about one object, and 'listExpression'"},
+		"a rule without an expression":      {newProfileText("rule: {resource: {resource: nodes}, message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression', which is evaluated on each object, and 'listExpression'"},
 		"a rule with both expressions":      {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', listExpression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression'"},
-		"a list rule that counts":           {newProfileText("rule: {resource: {resource: nodes}, listExpression: 'true', require: Any, message: m}"), "spec.layers[0].requirements[0].rule", "'require', 'minPercent' and 'whenEmpty' count single objects"},
-		"a share of any":                    {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "spec.layers[0].requirements[0].rule", "'minPercent' is a share of all objects"},
+		"a list rule that counts":           {newProfileText("rule: {resource: {resource: nodes}, listExpression: 'true', require: Any, message: m}"), "spec.layers[0].requirements[0].rule", "'require', 'minPercent' and 'whenEmpty' apply to 'expression'"},
+		"a share of any":                    {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "spec.layers[0].requirements[0].rule", "'minPercent' can only be combined with 'require: All'"},
 		"a share of more than all":          {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', minPercent: 101, message: m}"), "spec.layers[0].requirements[0].rule.minPercent", "less than or equal to 100"},
 		"a quantifier that there is not":    {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', require: None, message: m}"), "spec.layers[0].requirements[0].rule.require", `"All", "Any", "ExactlyOne"`},
 		"a variable with an odd name":       {newProfileText("rule: {resource: {resource: nodes}, variables: [{name: Ready-1, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[0].name", "must begin with a lower case letter"},
@@ -131,15 +131,15 @@ func TestDefinitions(t *testing.T) {
 		object *unstructured.Unstructured
 		says   string
 	}{
-		"no signal":                {definition("x", "signals: {}"), "signals must hold at least one signal"},
+		"no signal":                {definition("x", "signals: {}"), "signals must contain at least one signal"},
 		"an empty workload":        {definition("x", "signals: {workloads: [{kinds: [DaemonSet]}]}"), "would match every workload"},
-		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "must say what it looks at"},
+		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "a node signal must set at least one of"},
 		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Pod], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
-		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "go with 'from: Expression'|spec.version[0]"},
-		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "it needs 'resource' and 'expression'|spec.version[0]"},
-		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "it needs 'resource' and 'expression'|spec.version[0]"},
-		"a share of two places":    {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, parameters: [{name: p, type: Integer}], minPercentFrom: p, minPercent: 3, resource: {resource: nodes}, expression: 'true', message: m}]"), "'minPercentFrom' takes the place of 'minPercent'"},
-		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "it needs 'resource' and 'expression'"},
+		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},
+		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},
+		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},
+		"a share of two places":    {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, parameters: [{name: p, type: Integer}], minPercentFrom: p, minPercent: 3, resource: {resource: nodes}, expression: 'true', message: m}]"), "'minPercentFrom' replaces 'minPercent'"},
+		"an expression of nothing": {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: Expression, expression: x}]"), "'from: Expression' requires 'resource' and 'expression'"},
 		"rules over Secrets":       {definition("x", "signals: {workloads: [{images: [a/b]}]}, health: {rules: [{name: a, resource: {resource: secrets}, expression: 'true', message: m}]}"), "Secrets are never read"},
 		"two checks of one name":   {definition("x", "signals: {workloads: [{images: [a/b]}]}, checks: [{name: a, resource: {resource: nodes}, expression: 'true', message: m}, {name: a, resource: {resource: nodes}, expression: 'true', message: m}]"), "Duplicate value"},
 		"a name with dots":         {definition("a.b", "signals: {workloads: [{images: [a/b]}]}"), "lower case letters, digits and dashes"},
@@ -150,7 +150,7 @@ func TestDefinitions(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			for _, want := range strings.Split(test.says, "|") {
+			for want := range strings.SplitSeq(test.says, "|") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want %q", err, want)
 				}

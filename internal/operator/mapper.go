@@ -14,54 +14,54 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// ownKinds maps the kinds that the operator writes, and no others: Events, which every cluster serves, and its own, of which all
-// is known but whether the cluster serves them. The manager's usual mapper asks for everything that a cluster serves, and with
-// hundreds of CRDs that takes the API server a while and this program megabytes.
-type ownKinds struct {
+// restMapper maps only the kinds that the operator writes: Event, which every cluster serves, and the kinds of this project, for which
+// it checks by discovery whether they are served. The default mapper of the manager discovers all resources, which takes time and
+// megabytes in clusters with hundreds of CRDs.
+type restMapper struct {
 	meta.RESTMapper
 	discovery discovery.ServerResourcesInterface
 
-	mu     sync.Mutex
-	served bool
+	mu       sync.Mutex
+	isServed bool // whether discovery has listed both kinds
 }
 
-func newOwnKinds(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
+func newRESTMapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
 	if err != nil {
 		return nil, err
 	}
-	known := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, eventsv1.SchemeGroupVersion})
-	known.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
+	static := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, eventsv1.SchemeGroupVersion})
+	static.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
 	for _, kind := range []string{"PlatformProfile", "PlatformComponent"} {
-		known.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
+		static.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
-	return &ownKinds{RESTMapper: known, discovery: d}, nil
+	return &restMapper{RESTMapper: static, discovery: d}, nil
 }
 
-// RESTMapping returns how a kind is served: for one that is not, an error that meta.IsNoMatchError knows.
-func (m *ownKinds) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
+// RESTMapping returns the mapping of a kind. If the cluster does not serve the kind, meta.IsNoMatchError is true for the error.
+func (m *restMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*meta.RESTMapping, error) {
 	mapping, err := m.RESTMapper.RESTMapping(kind, versions...)
 	if err != nil || kind.Group != v1alpha1.GroupVersion.Group {
 		return mapping, err
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.served {
+	if m.isServed {
 		return mapping, nil
 	}
 	list, err := m.discovery.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
 	if err != nil && !apierrors.IsNotFound(err) {
 		return nil, err
 	}
-	found := map[string]bool{}
+	served := map[string]bool{}
 	if err == nil {
 		for _, resource := range list.APIResources {
-			found[resource.Kind] = true
+			served[resource.Kind] = true
 		}
 	}
-	if !found[kind.Kind] {
+	if !served[kind.Kind] {
 		return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: []string{v1alpha1.GroupVersion.Version}}
 	}
-	m.served = found["PlatformProfile"] && found["PlatformComponent"]
+	m.isServed = served["PlatformProfile"] && served["PlatformComponent"]
 	return mapping, nil
 }

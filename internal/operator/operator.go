@@ -1,4 +1,4 @@
-// Package operator is the program that runs in a cluster: its flags, and the manager with all that is wired into it.
+// Package operator runs the operator in a cluster: it parses the flags and sets up the manager, the sources and the controllers.
 package operator
 
 import (
@@ -36,75 +36,82 @@ import (
 	"github.com/platformprofile/platformprofile/internal/version"
 )
 
-// leaseName is the name of the lease by which replicas agree on who writes.
+// leaseName is the name of the Lease for leader election.
 const leaseName = "platformprofile.dev"
 
-// userAgent is how the operator names itself to the API server, in audit logs too.
+// userAgent identifies the operator to the API server, for example in audit logs.
 const userAgent = "platformprofile-manager"
 
-// options are the operator's flags.
+// options contains the flags of the operator.
 type options struct {
 	metricsAddress  string
 	metricsInsecure bool
 	metricsCertDir  string
 	probeAddress    string
 	pprofAddress    string
-	elect           bool
+	leaderElect     bool
 	leaseNamespace  string
 	watchSilence    time.Duration
-	lease           time.Duration
+	leaseDuration   time.Duration
 	verbosity       int
 	development     bool
 	version         bool
 }
 
-// Run runs the operator until a signal ends it, and returns its exit code.
+// Run runs the operator until it receives a signal, and returns the exit code.
 func Run(args []string, errOut io.Writer) int {
-	o, err := parse(args, errOut)
+	o, err := parseFlags(args, errOut)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
-	case err != nil: // it is printed
+	case err != nil: // parseFlags has printed it
 		return 2
 	case o.version:
 		_, _ = fmt.Fprintln(errOut, version.Get())
 		return 0
 	}
-	logger := zap.New(zap.UseDevMode(o.development), zap.Level(zapcore.Level(-o.verbosity)), zap.WriteTo(errOut)) //nolint:gosec // a small number
+	level := zapcore.Level(-o.verbosity) //nolint:gosec // verbosity is small
+	logger := zap.New(zap.UseDevMode(o.development), zap.Level(level), zap.WriteTo(errOut))
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 	if err := o.run(ctrl.SetupSignalHandler()); err != nil {
-		logger.Error(err, "the operator ended")
+		logger.Error(err, "operator exited")
 		return 1
 	}
 	return 0
 }
 
-func parse(args []string, errOut io.Writer) (*options, error) {
+func parseFlags(args []string, errOut io.Writer) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("operator", flag.ContinueOnError)
 	f.SetOutput(errOut)
 	ctrl.RegisterFlags(f)
-	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `where to serve metrics; "0" serves none`)
-	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false, "serve metrics over HTTP and to everybody; otherwise over HTTPS, to those who may get /metrics")
-	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "", "folder of tls.crt and tls.key to serve metrics with, read again when they change; otherwise a certificate made at the start")
-	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `where to serve /healthz and /readyz; "0" serves none`)
-	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0", `where to serve profiles of CPU and memory at /debug/pprof, to everybody; "0" serves none`)
-	f.BoolVar(&o.elect, "leader-elect", false, "agree with other replicas on who writes")
-	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "", "namespace of the lease; in a cluster, that of the pod")
-	f.DurationVar(&o.watchSilence, "watch-silence", source.DefaultWatchSilence, "restart a watch that received no event or bookmark for this long; the API server sends a bookmark every minute")
-	f.DurationVar(&o.lease, "leader-elect-lease-duration", 15*time.Second, "how long the lease of a leader lasts after it was renewed, in whole seconds; when the leader dies, another replica takes over after that")
-	f.IntVar(&o.verbosity, "verbosity", 0, "how much to log: 0 for what changed, 1 for why")
-	f.BoolVar(&o.development, "development", false, "log for people rather than as JSON")
-	f.BoolVar(&o.version, "version", false, "print the version and end")
+	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", `address of the metrics endpoint; "0" disables it`)
+	f.BoolVar(&o.metricsInsecure, "metrics-insecure", false,
+		"serve metrics over HTTP without authentication, instead of over HTTPS to clients that are authorized to get /metrics")
+	f.StringVar(&o.metricsCertDir, "metrics-cert-dir", "",
+		"directory with the tls.crt and tls.key of the metrics endpoint, reloaded when they change; if empty, use a self-signed certificate")
+	f.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", `address of /healthz and /readyz; "0" disables them`)
+	f.StringVar(&o.pprofAddress, "pprof-bind-address", "0",
+		`address of /debug/pprof, which is served without authentication; "0" disables it`)
+	f.BoolVar(&o.leaderElect, "leader-elect", false, "enable leader election, so that one replica writes")
+	f.StringVar(&o.leaseNamespace, "leader-election-namespace", "",
+		"namespace of the leader election Lease; defaults to the namespace of the pod")
+	f.DurationVar(&o.watchSilence, "watch-silence", source.DefaultWatchSilence,
+		"restart a watch that received no event or bookmark for this long; the API server sends a bookmark every minute")
+	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second,
+		"duration of the leader election lease, in whole seconds; after the leader fails, another replica takes over once the lease expires")
+	f.IntVar(&o.verbosity, "verbosity", 0, "log verbosity: 0 logs changes, 1 also logs their reasons")
+	f.BoolVar(&o.development, "development", false, "log in a human-readable format instead of JSON")
+	f.BoolVar(&o.version, "version", false, "print the version and exit")
 	err := f.Parse(args)
 	switch {
 	case err != nil:
 		return nil, err
 	case f.NArg() > 0:
-		err = fmt.Errorf("unexpected argument %q: the operator has flags alone", f.Arg(0))
-	case o.lease < leastLease || o.lease%time.Second != 0:
-		err = fmt.Errorf("--leader-elect-lease-duration is %s: give whole seconds, %s or more", o.lease, leastLease)
+		err = fmt.Errorf("unexpected argument %q: the operator accepts only flags", f.Arg(0))
+	case o.leaseDuration < minLeaseDuration || o.leaseDuration%time.Second != 0:
+		err = fmt.Errorf("--leader-elect-lease-duration is %s: it must be in whole seconds, and %s or more", o.leaseDuration, minLeaseDuration)
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(errOut, err)
@@ -112,18 +119,18 @@ func parse(args []string, errOut io.Writer) (*options, error) {
 	return o, err
 }
 
-// leastLease is the shortest lease that a busy API server lets anybody keep.
-const leastLease = 5 * time.Second
+// minLeaseDuration is the shortest lease that can be renewed reliably with a busy API server.
+const minLeaseDuration = 5 * time.Second
 
 func (o *options) run(ctx context.Context) error {
 	config, err := ctrl.GetConfig()
 	if err != nil {
-		return fmt.Errorf("no cluster to connect to: %w", err)
+		return fmt.Errorf("loading the client configuration: %w", err)
 	}
 	config.UserAgent = userAgent
-	// Between the operator and its API server there is a cluster's network: packing lists costs both more than it saves.
+	// In the network of a cluster, compressing lists costs more time than it saves.
 	config.DisableCompression = true
-	noticeDeadConnections()
+	configureConnectionChecks()
 	clients, err := source.NewClients(config)
 	if err != nil {
 		return err
@@ -133,38 +140,38 @@ func (o *options) run(ctx context.Context) error {
 	if err := errors.Join(clientscheme.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
 		return err
 	}
-	served, err := o.metrics()
+	metrics, err := o.metricsOptions()
 	if err != nil {
 		return err
 	}
-	patience := 10 * time.Second
-	// In proportion to the lease as Kubernetes' own controllers have them: 10 and 2 seconds of 15.
-	renewDeadline, retryPeriod := o.lease*2/3, o.lease*2/15
+	shutdownTimeout := 10 * time.Second
+	// The same proportions as in kube-controller-manager: 10 s and 2 s for a lease of 15 s.
+	renewDeadline, retryPeriod := o.leaseDuration*2/3, o.leaseDuration*2/15
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:         scheme,
-		MapperProvider: newOwnKinds,
-		NewClient:      newImpatientClient,
-		Metrics:        served,
+		MapperProvider: newRESTMapper,
+		NewClient:      newStatusClient,
+		Metrics:        metrics,
 		Cache: cache.Options{
 			DefaultTransform: cache.TransformStripManagedFields(),
-			// A read of a kind that nobody watches is a mistake, not a reason to watch it.
+			// A read of a kind without an informer is a bug, and must not start one.
 			ReaderFailOnMissingInformer: true,
 		},
 		HealthProbeBindAddress:  o.probeAddress,
 		PprofBindAddress:        o.pprofAddress,
-		GracefulShutdownTimeout: &patience,
+		GracefulShutdownTimeout: &shutdownTimeout,
 
-		LeaderElection:          o.elect,
+		LeaderElection:          o.leaderElect,
 		LeaderElectionID:        leaseName,
 		LeaderElectionNamespace: o.leaseNamespace,
-		LeaseDuration:           &o.lease,
+		LeaseDuration:           &o.leaseDuration,
 		RenewDeadline:           &renewDeadline,
 		RetryPeriod:             &retryPeriod,
-		// The program ends with the manager, so that nobody writes once the lease is given back.
+		// The process exits with the manager, so that it writes nothing after it has released the lease.
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
-		return fmt.Errorf("starting the operator: %w", err)
+		return fmt.Errorf("creating the manager: %w", err)
 	}
 	ready, err := setUp(mgr, clients)
 	if err != nil {
@@ -176,14 +183,15 @@ func (o *options) run(ctx context.Context) error {
 	mgr.GetLogger().Info("starting", "version", version.Get(), "pid", os.Getpid())
 	err = mgr.Start(ctx)
 	if meta.IsNoMatchError(err) {
-		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed, so apply config/crd, or the chart with crds.enabled: %w", err)
+		return fmt.Errorf("the CustomResourceDefinitions of the operator are not installed: "+
+			"apply config/crd, or install the chart with crds.enabled: %w", err)
 	}
 	return err
 }
 
-// newImpatientClient returns the client that writes statuses. An answer that does not come within a few seconds will not come
-// any more; what was asked is asked again. Watches, which the same configuration is for, may last.
-func newImpatientClient(config *rest.Config, options client.Options) (client.Client, error) {
+// newStatusClient returns the client that writes statuses. Its requests time out after a few seconds and are retried. The configuration
+// of the manager has no timeout, because it also serves watches.
+func newStatusClient(config *rest.Config, options client.Options) (client.Client, error) {
 	config = rest.CopyConfig(config)
 	config.Timeout = 5 * time.Second
 	var err error
@@ -193,38 +201,38 @@ func newImpatientClient(config *rest.Config, options client.Options) (client.Cli
 	return client.New(config, options)
 }
 
-// metrics says where and to whom metrics are served.
-func (o *options) metrics() (metricsserver.Options, error) {
+// metricsOptions returns the options of the metrics server.
+func (o *options) metricsOptions() (metricsserver.Options, error) {
 	options := metricsserver.Options{BindAddress: o.metricsAddress}
 	if !o.metricsInsecure {
 		options.SecureServing = true
 		options.FilterProvider = filters.WithAuthenticationAndAuthorization
-		options.TLSOpts = []func(*tls.Config){serving}
+		options.TLSOpts = []func(*tls.Config){configureTLS}
 		options.CertDir = o.metricsCertDir
-		if o.metricsCertDir != "" { // where it is not there, another one would be made without a word
-			if _, err := tls.LoadX509KeyPair(filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key")); err != nil {
-				return options, fmt.Errorf("the certificate of the metrics (--metrics-cert-dir): %w", err)
+		if o.metricsCertDir != "" { // controller-runtime would silently generate a certificate if this one is missing
+			cert, key := filepath.Join(o.metricsCertDir, "tls.crt"), filepath.Join(o.metricsCertDir, "tls.key")
+			if _, err := tls.LoadX509KeyPair(cert, key); err != nil {
+				return options, fmt.Errorf("loading the certificate of the metrics endpoint (--metrics-cert-dir): %w", err)
 			}
 		}
 	}
 	return options, nil
 }
 
-// serving sets how metrics are served. Who scrapes them asks one thing at a time, for which HTTP/2 has nothing to offer but
-// further ways to keep a server busy.
-func serving(c *tls.Config) {
+// configureTLS disables HTTP/2 for metrics: scrapes do not benefit from it, and it can be used for denial of service.
+func configureTLS(c *tls.Config) {
 	c.MinVersion = tls.VersionTLS13
 	c.NextProtos = []string{"http/1.1"}
 }
 
-// setUp wires the parts together, and returns the check that tells whether the operator is ready.
+// setUp adds the sources and the controllers to the manager, and returns the readiness check of the inventory.
 func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
-	found := inventory.New(catalog.New(builtin...), time.Now)
-	sources := source.New(clients, found, mgr.GetLogger().WithName("source"))
+	inv := inventory.New(catalog.New(builtin...), time.Now)
+	sources := source.New(clients, inv, mgr.GetLogger().WithName("source"))
 	crds, err := metadata.NewForConfig(mgr.GetConfig())
 	if err != nil {
 		return nil, err
@@ -234,48 +242,48 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), found)
+	definitions, err := controllers.NewDefinitions(mgr.GetAPIReader(), inv)
 	if err != nil {
 		return nil, err
 	}
 	profiles := &controllers.PlatformProfileReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Reader: sources, Schemas: schemas, Recorder: recorder,
+		Client: mgr.GetClient(), Inventory: inv, Definitions: definitions, Reader: sources, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), HasRecovered: sources.HasRecovered, Now: time.Now,
 	}
 	components := &controllers.PlatformComponentReconciler{
-		Client: mgr.GetClient(), Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
+		Client: mgr.GetClient(), Inventory: inv, Definitions: definitions, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
 	if err := errors.Join(
 		mgr.Add(sources), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
 		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
-		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSourceMetrics(sources, found),
+		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSourceMetrics(sources, inv),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
 	}
 	return func(*http.Request) error {
 		if !definitions.Ready() {
-			return errors.New("the PlatformComponents were not read yet")
+			return errors.New("the PlatformComponents have not been read yet")
 		}
-		if !found.HasSynced() {
-			return errors.New("the first look at the cluster is not over")
+		if !inv.HasSynced() {
+			return errors.New("the initial list of watched resources is not complete")
 		}
-		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > awayLimit {
-			return fmt.Errorf("the API server has not answered since %s: statuses may be out of date since then", since.UTC().Format(time.RFC3339))
+		if since := sources.AwaySince(); !since.IsZero() && time.Since(since) > maxDisconnection {
+			return fmt.Errorf("the API server has not answered since %s: statuses may be out of date", since.UTC().Format(time.RFC3339))
 		}
 		return nil
 	}, nil
 }
 
-// awayLimit is how long the API server may not answer before the operator is not ready.
-const awayLimit = 45 * time.Second
+// maxDisconnection is how long the API server may be unreachable before the operator is not ready.
+const maxDisconnection = 45 * time.Second
 
-// noticeDeadConnections has connections asked every ten seconds whether they live, rather than every thirty, and given up
-// after ten more. Variables that are set win.
-func noticeDeadConnections() {
+// configureConnectionChecks shortens the HTTP/2 health check of client-go, so that a dead connection is closed after 20 seconds.
+// Environment variables that are already set take precedence.
+func configureConnectionChecks() {
 	for _, name := range []string{"HTTP2_READ_IDLE_TIMEOUT_SECONDS", "HTTP2_PING_TIMEOUT_SECONDS"} {
 		if os.Getenv(name) == "" {
-			_ = os.Setenv(name, "10") // it fails for names that are none
+			_ = os.Setenv(name, "10") // it fails only for invalid names
 		}
 	}
 }

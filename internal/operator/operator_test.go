@@ -6,30 +6,30 @@ import (
 	"testing"
 )
 
-func TestRunRefuses(t *testing.T) {
+func TestRunRejectsInvalidFlags(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
-		says string
+		want string
 	}{
-		"a flag that it does not have":   {[]string{"--leader-elected"}, "-leader-elected"},
-		"the former command":             {[]string{"manager", "--leader-elect"}, `"manager"`},
-		"a lease that nobody could keep": {[]string{"--leader-elect-lease-duration=1s"}, "5s or more"},
-		"a lease of half seconds":        {[]string{"--leader-elect-lease-duration=7500ms"}, "whole seconds"},
+		"unknown flag":            {[]string{"--leader-elected"}, "-leader-elected"},
+		"former command":          {[]string{"manager", "--leader-elect"}, `"manager"`},
+		"lease that is too short": {[]string{"--leader-elect-lease-duration=1s"}, "5s or more"},
+		"lease of half seconds":   {[]string{"--leader-elect-lease-duration=7500ms"}, "whole seconds"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var said bytes.Buffer
-			if code := Run(test.args, &said); code == 0 || !strings.Contains(said.String(), test.says) {
-				t.Errorf("exit code %d: %s", code, said.String())
+			var output bytes.Buffer
+			if code := Run(test.args, &output); code == 0 || !strings.Contains(output.String(), test.want) {
+				t.Errorf("exit code %d: %s", code, output.String())
 			}
 		})
 	}
 }
 
-func TestRunHelps(t *testing.T) {
-	for flag, says := range map[string]string{"--help": "-leader-election-namespace", "--version": "devel"} {
-		var said bytes.Buffer
-		if code := Run([]string{flag}, &said); code != 0 || !strings.Contains(said.String(), says) {
-			t.Errorf("%s: exit code %d: %s", flag, code, said.String())
+func TestRunPrintsHelpAndVersion(t *testing.T) {
+	for flag, want := range map[string]string{"--help": "-leader-election-namespace", "--version": "devel"} {
+		var output bytes.Buffer
+		if code := Run([]string{flag}, &output); code != 0 || !strings.Contains(output.String(), want) {
+			t.Errorf("%s: exit code %d: %s", flag, code, output.String())
 		}
 	}
 }

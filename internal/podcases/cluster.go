@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 
@@ -221,7 +221,7 @@ func (c *cluster) addWarned(ctx context.Context) error {
 // list calls do for each object of a resource, page by page. A denied list is only recorded, unless it is that of pods.
 func (c *cluster) list(ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error) error {
 	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return c.request(resource, namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Get()
+		return c.request(resource, namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Get()
 	})
 	p.PageSize = pageSize
 	err := p.EachListItem(ctx, options, do)
@@ -246,6 +246,6 @@ func (r clusterReader) get(ctx context.Context, resource rule.Resource, name typ
 func (r clusterReader) listEvents(ctx context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
 	options := metav1.ListOptions{FieldSelector: fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}.String(), Limit: pageSize}
 	list := &corev1.EventList{}
-	err := r.request(events, about.Namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Into(list)
+	err := r.request(events, about.Namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Into(list)
 	return list.Items, err
 }

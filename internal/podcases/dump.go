@@ -133,7 +133,7 @@ func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.N
 // listEvents returns the events sorted by name, like an API server.
 func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
 	about.UID = ""
-	var found []corev1.Event
+	found := make([]corev1.Event, 0, len(r.events[about]))
 	for _, event := range r.events[about] {
 		found = append(found, *event)
 	}

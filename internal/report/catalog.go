@@ -83,8 +83,9 @@ func WriteDefinition(w io.Writer, definition *v1alpha1.PlatformComponent) error 
 	if spec.Health != nil {
 		for i := range spec.Health.Rules {
 			health := &spec.Health.Rules[i]
-			var resources []string
-			for _, resource := range rule.New(&health.Rule, rule.ProfileScope, "").Resources {
+			read := rule.New(&health.Rule, rule.ProfileScope, "").Resources
+			resources := make([]string, 0, len(read))
+			for _, resource := range read {
 				resources = append(resources, resource.String())
 			}
 			p.line("  %s: %s; message: %s", health.Name, strings.Join(resources, " and "), health.Message)
@@ -218,7 +219,7 @@ func joinStrings[T ~string](values []T) string {
 }
 
 func sortedLabels(labels map[string]v1alpha1.LabelValue) []string {
-	var texts []string
+	texts := make([]string, 0, len(labels))
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		value := string(labels[key])
 		if value == "*" {

@@ -98,8 +98,9 @@ func verdictColour(r *v1alpha1.RequirementStatus) colour {
 		return green
 	case levelError:
 		return red
+	default:
+		return yellow
 	}
-	return yellow
 }
 
 func healthColour(h v1alpha1.Health) colour {
@@ -112,6 +113,7 @@ func healthColour(h v1alpha1.Health) colour {
 		return cyan
 	case v1alpha1.HealthUnknown:
 		return yellow
+	default:
+		return 0
 	}
-	return 0
 }

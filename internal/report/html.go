@@ -87,6 +87,7 @@ func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 			s.Badge = badge{"good", "✓", "Conformant"}
 		case metav1.ConditionFalse:
 			s.Badge = badge{"bad", "✕", "Not conformant"}
+		default:
 		}
 	}
 	if status.Score != "" {
@@ -308,7 +309,7 @@ func (d Discovery) newStack() htmlStack {
 		}
 		s.Layers = append(s.Layers, *l)
 	}
-	var reasons []string
+	reasons := make([]string, 0, len(d.Unreadable))
 	for _, reason := range d.Unreadable {
 		reasons = append(reasons, text.Printable(reason))
 	}

@@ -179,6 +179,7 @@ func listElements(t testing.TB, text string) string {
 			} else if strings.ContainsFunc(content, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
 				t.Fatalf("the page contains %q", content)
 			}
+		default:
 		}
 	}
 }

@@ -84,8 +84,9 @@ func healthBadge(h v1alpha1.Health) badge {
 		return badge{"bad", "✕", string(h)}
 	case v1alpha1.HealthNotObserved:
 		return badge{"plain", "·", "Not observed"}
+	default:
+		return badge{"doubt", "?", orDash(string(h))}
 	}
-	return badge{"doubt", "?", orDash(string(h))}
 }
 
 func verdictBadge(r *v1alpha1.RequirementStatus) badge {

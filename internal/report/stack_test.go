@@ -16,7 +16,7 @@ func TestStackLayersOfDocs(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want []string
-	for _, line := range strings.Split(string(docs), "\n") {
+	for line := range strings.SplitSeq(string(docs), "\n") {
 		if title, ok := strings.CutPrefix(line, "## "); ok && title != "Rules for every layer" {
 			want = append(want, title)
 		}

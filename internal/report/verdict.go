@@ -58,7 +58,7 @@ func messageWithRemediation(r *v1alpha1.RequirementStatus) string {
 
 // undeclaredComponents returns the undeclared components with version and namespace.
 func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
-	var texts []string
+	texts := make([]string, 0, len(profile.Status.Undeclared))
 	for _, u := range profile.Status.Undeclared {
 		component := u.Component
 		if u.Version != "" {

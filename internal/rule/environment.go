@@ -10,7 +10,7 @@ import (
 	"k8s.io/apiserver/pkg/cel/environment"
 )
 
-// The variables that expressions see.
+// The variables of expressions.
 const (
 	varObject      = "object"
 	varObjects     = "objects"
@@ -22,59 +22,59 @@ const (
 	varVersionFrom = "versionFrom"
 )
 
-// Scope says which variables the expressions of a rule see.
+// Scope determines which variables the expressions of a rule have.
 type Scope int
 
 // The scopes of rules.
 const (
-	// ProfileScope is that of a profile's rule and of a health rule: object or objects, related, variables and now.
+	// ProfileScope is for rules of profiles and health rules: object or objects, related, variables and now.
 	ProfileScope Scope = iota
-	// CheckScope is that of a component's check: ProfileScope, and params, version and versionFrom.
+	// CheckScope is for checks of components: those of ProfileScope, and params, version and versionFrom.
 	CheckScope
 )
 
-// baseEnvironment is the language level of the API server that this program is built against, less one release for skew.
+// baseEnvironment is the environment of the API server that this program is built against, less one release for version skew.
 var baseEnvironment = sync.OnceValue(func() *environment.EnvSet {
 	return environment.MustBaseEnvSet(environment.DefaultCompatibilityVersion())
 })
 
-// environmentOptions is what an environment differs by: the scope of a rule, and whether its expressions see objects rather than object.
+// environmentOptions determine the variables of an environment. Expressions of a list have objects instead of object.
 type environmentOptions struct {
-	scope Scope
-	list  bool
+	scope  Scope
+	isList bool
 }
 
-var environments sync.Map // shape to *cel.Env: a rule that had one of its own would keep it in memory
+var environments sync.Map // environmentOptions to *cel.Env, which are too large to have one for each rule
 
-// newEnvironment returns the environment that expressions are compiled in.
-func newEnvironment(s environmentOptions) (*cel.Env, error) {
-	if env, ok := environments.Load(s); ok {
+// newEnvironment returns the shared environment for the options.
+func newEnvironment(options environmentOptions) (*cel.Env, error) {
+	if env, ok := environments.Load(options); ok {
 		return env.(*cel.Env), nil
 	}
-	declared := []cel.EnvOption{
+	variables := []cel.EnvOption{
 		cel.Variable(varRelated, cel.MapType(cel.StringType, cel.ListType(cel.DynType))),
 		cel.Variable(varVariables, cel.MapType(cel.StringType, cel.DynType)),
 		cel.Variable(varNow, cel.TimestampType),
 	}
-	if s.list {
-		declared = append(declared, cel.Variable(varObjects, cel.ListType(cel.DynType)))
+	if options.isList {
+		variables = append(variables, cel.Variable(varObjects, cel.ListType(cel.DynType)))
 	} else {
-		declared = append(declared, cel.Variable(varObject, cel.DynType))
+		variables = append(variables, cel.Variable(varObject, cel.DynType))
 	}
-	if s.scope == CheckScope {
-		declared = append(declared, cel.Variable(varParams, cel.MapType(cel.StringType, cel.DynType)),
+	if options.scope == CheckScope {
+		variables = append(variables, cel.Variable(varParams, cel.MapType(cel.StringType, cel.DynType)),
 			cel.Variable(varVersion, cel.StringType), cel.Variable(varVersionFrom, cel.StringType))
 	}
-	set, err := baseEnvironment().Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: declared})
+	set, err := baseEnvironment().Extend(environment.VersionedOptions{IntroducedVersion: version.MajorMinor(1, 0), EnvOptions: variables})
 	if err != nil {
 		return nil, err
 	}
 	env := set.NewExpressionsEnv()
-	environments.Store(s, env)
+	environments.Store(options, env)
 	return env, nil
 }
 
-// The sizes that the cost estimate assumes of what has no schema.
+// The sizes that the cost estimate assumes for values without a schema.
 const (
 	assumedObjects  = 1000
 	assumedRelated  = 50
@@ -82,7 +82,7 @@ const (
 	assumedText     = 256
 )
 
-// sizeEstimator says how large values without a schema are assumed to be.
+// sizeEstimator estimates the sizes of values without a schema.
 type sizeEstimator struct{}
 
 var _ checker.CostEstimator = sizeEstimator{}
@@ -102,7 +102,7 @@ func (sizeEstimator) EstimateSize(element checker.AstNode) *checker.SizeEstimate
 	return &checker.SizeEstimate{Min: 0, Max: size}
 }
 
-// EstimateCallCost implements checker.CostEstimator: the library's own estimates apply.
+// EstimateCallCost implements checker.CostEstimator. It returns nil: the estimates of the library apply.
 func (sizeEstimator) EstimateCallCost(string, string, *checker.AstNode, []checker.AstNode) *checker.CallEstimate {
 	return nil
 }

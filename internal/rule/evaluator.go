@@ -16,13 +16,13 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// Instance is a rule with the values of its parameters: what an outcome is recorded for.
+// Instance is a rule with parameter values. It has one Outcome.
 type Instance struct {
 	*Rule
 	Params Params
-	// Component is the one whose version the rule sees; empty for a profile's rule.
+	// Component is the component whose version the rule may use; empty for the rule of a profile.
 	Component string
-	// Key tells the instance apart from others: rules that read the same, with the same parameters, are the same.
+	// Key identifies the instance. Equal rules with equal parameters have the same key.
 	Key string
 }
 
@@ -31,10 +31,10 @@ func NewInstance(r *Rule, params Params, component string) Instance {
 	return Instance{r, params, component, fmt.Sprint(component, " ", params, " ", r.id)} // fmt sorts the keys of maps
 }
 
-// minPercent is the share of the objects that must satisfy the rule.
+// minPercent returns the percentage of objects that must satisfy the rule.
 func (i Instance) minPercent() int {
-	if share, ok := i.Params[i.MinPercentFrom].(int64); ok && i.MinPercentFrom != "" {
-		return int(min(share, 100))
+	if percent, ok := i.Params[i.MinPercentFrom].(int64); ok && i.MinPercentFrom != "" {
+		return int(min(percent, 100))
 	}
 	if i.Spec.MinPercent > 0 {
 		return int(i.Spec.MinPercent)
@@ -42,27 +42,27 @@ func (i Instance) minPercent() int {
 	return 100
 }
 
-// Recorder takes the outcomes of rules. It is called by one goroutine at a time, and must not call the Evaluator but for SetVersion.
+// Recorder records the outcomes of rules. Its methods must not call the Evaluator, except for SetVersion.
 type Recorder interface {
-	// RecordOutcome takes an instance's outcome, by its key; nil for an instance that is evaluated no more.
+	// RecordOutcome records the outcome of an instance, by its key; nil if the instance is removed.
 	RecordOutcome(key string, outcome *Outcome)
-	// RecordResource takes the state of a resource that rules read, and how many objects it has.
+	// RecordResource records the state of a resource that rules read, and how many objects it has.
 	RecordResource(resource Resource, state facts.SourceState, reason string, objects int)
-	// ForgetResource says that no rule reads a resource any more.
+	// ForgetResource is called when no rule reads a resource anymore.
 	ForgetResource(resource Resource)
 }
 
-// evaluateTimed is how often rules that depend on the time are evaluated again.
-const evaluateTimed = 30 * time.Second
+// refreshInterval is how often rules that use now are evaluated again.
+const refreshInterval = 30 * time.Second
 
-// restFactor times as long as an instance took to evaluate, it is not evaluated again: it takes at most a tenth of a core.
-const restFactor = 9
+// idleFactor limits an instance to a tenth of a core: it is not evaluated again before this multiple of the time that its evaluation took.
+const idleFactor = 9
 
-// Evaluator keeps of objects what rules read, and evaluates instances of rules when objects arrive or change. One goroutine, that
-// of Run or Flush, evaluates them all: CEL runs nowhere else, and under no lock that those who bring objects wait for.
+// Evaluator caches the fields of objects that rules read, and evaluates instances of rules when objects are added or change. Only Run and
+// Flush evaluate CEL, one instance at a time, and without a lock that sources wait for.
 type Evaluator struct {
-	// Observe, where it is set before rules are evaluated, is called with the time that each evaluation of an instance took, and
-	// whether all of its objects were evaluated or only those that changed.
+	// Observe, if set, is called after each evaluation of an instance, with the time that it took, and whether it evaluated all objects or
+	// only those that changed. It must be set before the first evaluation.
 	Observe func(all bool, took time.Duration)
 
 	now      func() time.Time
@@ -71,10 +71,10 @@ type Evaluator struct {
 
 	budget uint64 // passBudget
 
-	running   sync.Mutex // held while instances are evaluated
-	recording sync.Mutex // held while an outcome is recorded, or let go, so that none outlives its instance
+	runMu    sync.Mutex // held while instances are evaluated
+	recordMu sync.Mutex // held while an outcome is recorded or removed, so that none is recorded for a removed instance
 
-	mu          sync.Mutex // guards what follows, and what it guards of evaluations
+	mu          sync.Mutex // guards the fields below, and the first group of fields of each evaluation
 	resources   map[Resource]*resource
 	evaluations map[string]*evaluation
 	versions    map[string]componentVersion
@@ -82,41 +82,40 @@ type Evaluator struct {
 
 type componentVersion struct{ version, from string }
 
-// resource is what is kept of a resource.
+// resource is the cache of a resource.
 type resource struct {
 	state   facts.SourceState
 	reason  string
 	objects map[string]Object
 }
 
-// evaluation is what is kept of an instance.
+// evaluation is the state of an instance.
 type evaluation struct {
 	Instance
 
-	// Guarded by the evaluator's mu: what must be evaluated, all objects or those changed of each of the rule's resources, and
-	// not before when.
-	all     bool
-	changed []map[string]bool
-	due     time.Time
+	// Guarded by Evaluator.mu: whether to evaluate all objects, or the changed objects of each of the rule's resources, and the earliest time.
+	needsFullRun bool
+	changedKeys  []map[string]bool
+	notBefore    time.Time
 
-	// Used by the goroutine that evaluates.
-	shared  map[string]ref.Val
-	results []map[string]result // of each of the rule's resources, by the objects' keys
-	counts  [3]int              // of results
-	texts   map[string]string   // of a text rule
-	outcome *Outcome
+	// Guarded by Evaluator.runMu.
+	sharedValues map[string]ref.Val
+	results      []map[string]result // for each of the rule's resources, by object key
+	counts       [3]int              // of results
+	texts        map[string]string   // of a NewMatchRule, by object key
+	outcome      *Outcome
 }
 
-// result is what a rule came to for one object that it is about.
+// result is the result of a rule for one matching object.
 type result uint8
 
 const (
-	failing result = iota
-	satisfying
-	erring
+	resultFailed result = iota
+	resultSatisfied
+	resultError
 )
 
-// NewEvaluator returns an evaluator without rules. now is the clock that rules see.
+// NewEvaluator returns an evaluator without rules. now returns the value of the variable now.
 func NewEvaluator(now func() time.Time, recorder Recorder) *Evaluator {
 	return &Evaluator{
 		now: now, recorder: recorder, wake: make(chan struct{}, 1), budget: passBudget,
@@ -126,46 +125,46 @@ func NewEvaluator(now func() time.Time, recorder Recorder) *Evaluator {
 
 // SetInstances replaces the instances that are evaluated.
 func (v *Evaluator) SetInstances(instances []Instance) {
-	v.recording.Lock()
-	defer v.recording.Unlock()
+	v.recordMu.Lock()
+	defer v.recordMu.Unlock()
 	wanted := make(map[string]bool, len(instances))
-	var gone []string
+	var removed []string
 	v.mu.Lock()
 	for _, instance := range instances {
 		key := instance.Key
 		wanted[key] = true
 		if v.evaluations[key] == nil {
-			v.evaluations[key] = &evaluation{Instance: instance, all: true}
+			v.evaluations[key] = &evaluation{Instance: instance, needsFullRun: true}
 		}
 	}
 	for key := range v.evaluations {
 		if !wanted[key] {
 			delete(v.evaluations, key)
-			gone = append(gone, key)
+			removed = append(removed, key)
 		}
 	}
 	v.mu.Unlock()
-	for _, key := range gone {
+	for _, key := range removed {
 		v.recorder.RecordOutcome(key, nil)
 	}
 	v.signal()
 }
 
-// SetVersion sets the version of a component, which its checks see, and where it comes from.
+// SetVersion sets the version of a component, and its VersionOrigin.
 func (v *Evaluator) SetVersion(component, version, from string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if set := (componentVersion{version, from}); v.versions[component] != set {
-		v.versions[component] = set
-		v.markDue(func(e *evaluation) bool { return e.Component == component && e.UsesVersion() })
+	if current := (componentVersion{version, from}); v.versions[component] != current {
+		v.versions[component] = current
+		v.markPending(func(e *evaluation) bool { return e.Component == component && e.UsesVersion() })
 	}
 }
 
-// markDue has instances evaluated on all objects. The caller holds the lock.
-func (v *Evaluator) markDue(which func(*evaluation) bool) {
+// markPending marks the selected instances for an evaluation on all objects. The caller holds mu.
+func (v *Evaluator) markPending(selects func(*evaluation) bool) {
 	for _, e := range v.evaluations {
-		if !e.all && which(e) {
-			e.all = true
+		if !e.needsFullRun && selects(e) {
+			e.needsFullRun = true
 			v.signal()
 		}
 	}
@@ -178,152 +177,151 @@ func (v *Evaluator) signal() {
 	}
 }
 
-// Run evaluates instances when something that they see changes, and every half minute those that depend on the time, until the
-// context ends.
+// Run evaluates instances when their objects change, and those that use now at the refreshInterval, until the context is done.
 func (v *Evaluator) Run(ctx context.Context) {
-	ticker := time.NewTicker(evaluateTimed)
+	ticker := time.NewTicker(refreshInterval)
 	defer ticker.Stop()
 	for {
-		var due <-chan time.Time
-		if next := v.evaluateDue(time.Now()); !next.IsZero() {
-			due = time.After(time.Until(next))
+		var timer <-chan time.Time
+		if next := v.evaluatePending(time.Now()); !next.IsZero() {
+			timer = time.After(time.Until(next))
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-v.wake:
-		case <-due:
+		case <-timer:
 		case <-ticker.C:
 			v.Refresh()
 		}
 	}
 }
 
-// Refresh has the rules evaluated again that depend on the time.
+// Refresh marks the instances that use now for evaluation.
 func (v *Evaluator) Refresh() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.markDue(func(e *evaluation) bool { return e.UsesNow() })
+	v.markPending(func(e *evaluation) bool { return e.UsesNow() })
 }
 
-// Flush evaluates everything that must be, and returns when all outcomes are recorded.
+// Flush evaluates all pending instances, and returns when their outcomes are recorded.
 func (v *Evaluator) Flush() {
-	for v.evaluateDue(time.Time{}); v.hasWork(); {
-		v.evaluateDue(time.Time{})
+	for v.evaluatePending(time.Time{}); v.hasPending(); {
+		v.evaluatePending(time.Time{})
 	}
 }
 
-func (v *Evaluator) hasWork() bool {
+func (v *Evaluator) hasPending() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, e := range v.evaluations {
-		if e.mustRun() {
+		if e.isPending() {
 			return true
 		}
 	}
 	return false
 }
 
-func (e *evaluation) mustRun() bool { return e.all || len(e.changed) > 0 }
+func (e *evaluation) isPending() bool { return e.needsFullRun || len(e.changedKeys) > 0 }
 
-// evaluateDue evaluates the instances that must be and whose rest is over, in the order of their keys; a zero time stands for all
-// of them. It returns when the next one is due; zero for none.
-func (v *Evaluator) evaluateDue(now time.Time) (next time.Time) {
-	v.running.Lock()
-	defer v.running.Unlock()
+// evaluatePending evaluates the pending instances that are due now, sorted by key; for a zero time all that are pending. It returns when
+// the next instance is due; zero if none is pending.
+func (v *Evaluator) evaluatePending(now time.Time) (next time.Time) {
+	v.runMu.Lock()
+	defer v.runMu.Unlock()
 	var due []*evaluation
 	v.mu.Lock()
 	for _, e := range v.evaluations {
 		switch {
-		case !e.mustRun():
-		case now.IsZero() || !now.Before(e.due):
+		case !e.isPending():
+		case now.IsZero() || !now.Before(e.notBefore):
 			due = append(due, e)
-		case next.IsZero() || e.due.Before(next):
-			next = e.due
+		case next.IsZero() || e.notBefore.Before(next):
+			next = e.notBefore
 		}
 	}
 	v.mu.Unlock()
 	slices.SortFunc(due, func(a, b *evaluation) int { return strings.Compare(a.Key, b.Key) })
 	for _, e := range due {
-		began := time.Now()
-		all := v.evaluate(e)
-		took := time.Since(began)
+		start := time.Now()
+		isFull := v.evaluate(e)
+		took := time.Since(start)
 		if v.Observe != nil {
-			v.Observe(all, took)
+			v.Observe(isFull, took)
 		}
 		v.mu.Lock()
-		e.due = time.Now().Add(restFactor * took)
+		e.notBefore = time.Now().Add(idleFactor * took)
 		v.mu.Unlock()
 	}
 	return next
 }
 
-// work is what an instance is evaluated on.
+// work is the input of one evaluation of an instance.
 type work struct {
 	state  facts.SourceState
 	reason string
-	// objects are those to evaluate, and gone the keys of those that are not there any more, of each of the rule's resources.
-	objects [][]Object
-	gone    [][]string
-	all     bool
-	version componentVersion
+	// objects are the objects to evaluate, and deletedKeys the keys of deleted objects, for each of the rule's resources.
+	objects     [][]Object
+	deletedKeys [][]string
+	isFull      bool
+	version     componentVersion
 }
 
-// takeWork returns what must be evaluated of an instance, and has it forgotten.
+// takeWork returns the pending work of an instance, which is not pending anymore.
 func (v *Evaluator) takeWork(e *evaluation) work {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	w := work{all: e.all || e.IsList() || e.results == nil, version: v.versions[e.Component]}
-	changed := e.changed
-	e.all, e.changed = false, nil
+	w := work{isFull: e.needsFullRun || e.IsList() || e.results == nil, version: v.versions[e.Component]}
+	changed := e.changedKeys
+	e.needsFullRun, e.changedKeys = false, nil
 	w.state, w.reason = v.stateOf(e.Rule)
 	if w.state != facts.Synced {
 		return w
 	}
-	w.objects, w.gone = make([][]Object, len(e.Resources)), make([][]string, len(e.Resources))
+	w.objects, w.deletedKeys = make([][]Object, len(e.Resources)), make([][]string, len(e.Resources))
 	for i, name := range e.Resources {
-		kept := v.resources[name].objects
-		if w.all {
-			w.objects[i] = slices.Collect(maps.Values(kept))
+		cached := v.resources[name].objects
+		if w.isFull {
+			w.objects[i] = slices.Collect(maps.Values(cached))
 			continue
 		}
 		for key := range changed[i] {
-			if object, ok := kept[key]; ok {
+			if object, ok := cached[key]; ok {
 				w.objects[i] = append(w.objects[i], object)
 			} else {
-				w.gone[i] = append(w.gone[i], key)
+				w.deletedKeys[i] = append(w.deletedKeys[i], key)
 			}
 		}
 	}
 	return w
 }
 
-// stateOf is the state of all resources that a rule sees together. Those of several that are not served count as empty, as long as
-// one is.
+// stateOf returns the combined state of all resources that a rule reads, and the reason. It is NotServed only if none of the rule's
+// Resources is served. The caller holds mu.
 func (v *Evaluator) stateOf(r *Rule) (facts.SourceState, string) {
-	served := false
+	isServed := false
 	for i, name := range r.AllResources() {
-		known := v.resources[name]
-		if known == nil || known.state == facts.Pending {
-			reason := name.String() + " were not read yet"
-			if known != nil && known.reason != "" {
-				reason = known.reason
+		resource := v.resources[name]
+		if resource == nil || resource.state == facts.Pending {
+			reason := name.String() + " has not synced yet"
+			if resource != nil && resource.reason != "" {
+				reason = resource.reason
 			}
 			return facts.Pending, reason
 		}
-		if known.state.IsUnreadable() {
-			return known.state, known.reason
+		if resource.state.IsUnreadable() {
+			return resource.state, resource.reason
 		}
-		served = served || i < len(r.Resources) && known.state == facts.Synced
+		isServed = isServed || i < len(r.Resources) && resource.state == facts.Synced
 	}
-	if !served {
+	if !isServed {
 		return facts.NotServed, ""
 	}
 	return facts.Synced, ""
 }
 
-// evaluate evaluates an instance and records its outcome where it differs. It reports whether that was on all of its objects.
-func (v *Evaluator) evaluate(e *evaluation) (all bool) {
+// evaluate evaluates an instance, and records its outcome if it has changed. It reports whether it evaluated all objects.
+func (v *Evaluator) evaluate(e *evaluation) (isFull bool) {
 	w := v.takeWork(e)
 	var outcome *Outcome
 	switch {
@@ -336,55 +334,55 @@ func (v *Evaluator) evaluate(e *evaluation) (all bool) {
 		outcome = v.evaluateObjects(e, w)
 	}
 	if reflect.DeepEqual(e.outcome, outcome) {
-		return w.all
+		return w.isFull
 	}
 	e.outcome = outcome
-	v.recording.Lock()
-	defer v.recording.Unlock()
+	v.recordMu.Lock()
+	defer v.recordMu.Unlock()
 	v.mu.Lock()
-	wanted := v.evaluations[e.Key] == e
+	isCurrent := v.evaluations[e.Key] == e
 	v.mu.Unlock()
-	if wanted {
+	if isCurrent {
 		v.recorder.RecordOutcome(e.Key, outcome)
 	}
-	return w.all
+	return w.isFull
 }
 
-func (v *Evaluator) start(e *evaluation, w work) (*run, error) {
-	started, err := e.newRun(Input{
+func (v *Evaluator) startRun(e *evaluation, w work) (*run, error) {
+	r, err := e.newRun(Input{
 		Params: e.Params, Now: v.now(), Version: w.version.version, VersionFrom: w.version.from,
 		Related: func(name string) ([]any, error) {
-			at := slices.IndexFunc(e.Related, func(r Related) bool { return r.Name == name })
-			return decodeAll(v.objectsOf(e.Related[at].Resource))
+			i := slices.IndexFunc(e.Related, func(r Related) bool { return r.Name == name })
+			return decodeObjects(v.listObjects(e.Related[i].Resource))
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
-	if w.all {
-		e.shared = map[string]ref.Val{}
+	if w.isFull {
+		e.sharedValues = map[string]ref.Val{}
 	}
-	started.shared = e.shared
-	return started, nil
+	r.sharedValues = e.sharedValues
+	return r, nil
 }
 
-// objectsOf are the objects of a resource, sorted by their keys.
-func (v *Evaluator) objectsOf(name Resource) []Object {
+// listObjects returns the objects of a resource, sorted by key.
+func (v *Evaluator) listObjects(name Resource) []Object {
 	v.mu.Lock()
-	var all []Object
+	var objects []Object
 	if r := v.resources[name]; r != nil {
-		all = slices.Collect(maps.Values(r.objects))
+		objects = slices.Collect(maps.Values(r.objects))
 	}
 	v.mu.Unlock()
-	sortObjects(all)
-	return all
+	sortObjects(objects)
+	return objects
 }
 
-func sortObjects(all []Object) {
-	slices.SortFunc(all, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
+func sortObjects(objects []Object) {
+	slices.SortFunc(objects, func(a, b Object) int { return strings.Compare(a.Key, b.Key) })
 }
 
-func decodeAll(objects []Object) ([]any, error) {
+func decodeObjects(objects []Object) ([]any, error) {
 	decoded := make([]any, 0, len(objects))
 	for _, object := range objects {
 		content, err := object.decode()
@@ -396,10 +394,10 @@ func decodeAll(objects []Object) ([]any, error) {
 	return decoded, nil
 }
 
-// evaluateList evaluates a rule about the list of all objects.
+// evaluateList evaluates a rule on the list of all matching objects.
 func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 	outcome := &Outcome{State: facts.Synced}
-	r, err := v.start(e, w)
+	r, err := v.startRun(e, w)
 	if err != nil {
 		return &Outcome{State: facts.Synced, Err: err}
 	}
@@ -413,7 +411,7 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 			}
 			matches, err := (&activation{run: r, object: content}).matches()
 			if err != nil {
-				return &Outcome{State: facts.Synced, Err: nameObject(err, object)}
+				return &Outcome{State: facts.Synced, Err: wrapObjectError(err, object)}
 			}
 			if matches {
 				matching = append(matching, content)
@@ -429,32 +427,32 @@ func (v *Evaluator) evaluateList(e *evaluation, w work) *Outcome {
 	return outcome
 }
 
-// evaluateObjects evaluates a rule about single objects, on those that are in work.
+// evaluateObjects evaluates a rule on each object of the work.
 func (v *Evaluator) evaluateObjects(e *evaluation, w work) *Outcome {
-	if w.all {
+	if w.isFull {
 		e.counts, e.texts = [3]int{}, map[string]string{}
 		e.results = make([]map[string]result, len(e.Resources))
 		for i := range e.results {
 			e.results[i] = map[string]result{}
 		}
 	}
-	for i, keys := range w.gone {
+	for i, keys := range w.deletedKeys {
 		for _, key := range keys {
-			e.forget(i, key)
+			e.removeResult(i, key)
 		}
 	}
-	if !slices.ContainsFunc(w.objects, func(objects []Object) bool { return len(objects) > 0 }) && e.matched() == 0 {
-		return &Outcome{State: facts.Synced, IsSatisfied: e.isSatisfiedByNone()} // without compiling a rule that may never be needed
+	if !slices.ContainsFunc(w.objects, func(objects []Object) bool { return len(objects) > 0 }) && e.matchedCount() == 0 {
+		return &Outcome{State: facts.Synced, IsSatisfied: e.isSatisfiedByEmpty()} // without compiling the rule
 	}
-	r, err := v.start(e, w)
+	r, err := v.startRun(e, w)
 	if err != nil {
 		return &Outcome{State: facts.Synced, Err: err}
 	}
 	for i, objects := range w.objects {
 		for _, object := range objects {
-			e.forget(i, object.Key)
+			e.removeResult(i, object.Key)
 			if r.cost > v.budget {
-				e.results = nil // so that all objects are evaluated when one changes
+				e.results = nil // the next change causes an evaluation of all objects
 				return &Outcome{State: facts.Synced, Err: ErrTooCostly}
 			}
 			e.evaluateObject(r, i, object)
@@ -463,70 +461,70 @@ func (v *Evaluator) evaluateObjects(e *evaluation, w work) *Outcome {
 	return v.summarize(e, r)
 }
 
-func (e *evaluation) forget(i int, key string) {
-	if was, ok := e.results[i][key]; ok {
+func (e *evaluation) removeResult(i int, key string) {
+	if former, ok := e.results[i][key]; ok {
 		delete(e.results[i], key)
 		delete(e.texts, key)
-		e.counts[was]--
+		e.counts[former]--
 	}
 }
 
-// matched is how many objects the rule is about.
-func (e *evaluation) matched() int {
-	return e.counts[failing] + e.counts[satisfying] + e.counts[erring]
+// matchedCount returns the number of objects that match the rule.
+func (e *evaluation) matchedCount() int {
+	return e.counts[resultFailed] + e.counts[resultSatisfied] + e.counts[resultError]
 }
 
 func (e *evaluation) evaluateObject(r *run, i int, object Object) {
-	matches, came, err := true, erring, error(nil)
+	matches, objectResult, err := true, resultError, error(nil)
 	content, err := object.decode()
 	if err == nil {
 		a := r.bind(content, nil)
 		if matches, err = a.matches(); err == nil && matches {
-			came, err = e.evaluateExpressions(a, object)
+			objectResult, err = e.evaluateExpression(a, object)
 		}
 	}
 	if err != nil {
-		came = erring
+		objectResult = resultError
 	} else if !matches {
 		return
 	}
-	e.results[i][object.Key] = came
-	e.counts[came]++
+	e.results[i][object.Key] = objectResult
+	e.counts[objectResult]++
 }
 
-// evaluateExpressions evaluates the rule's expression on an object that it is about.
-func (e *evaluation) evaluateExpressions(a *activation, object Object) (result, error) {
-	if e.text {
-		written, err := a.evaluateText(a.main)
-		if err == nil && written != "" {
-			e.texts[object.Key] = written
+// evaluateExpression evaluates the main expression on an object that matches the rule.
+func (e *evaluation) evaluateExpression(a *activation, object Object) (result, error) {
+	if e.yieldsText {
+		text, err := a.evaluateText(a.main)
+		if err == nil && text != "" {
+			e.texts[object.Key] = text
 		}
-		return satisfying, err
+		return resultSatisfied, err
 	}
-	holds, err := toBool(a.call(a.main))
-	if holds {
-		return satisfying, err
+	isSatisfied, err := toBool(a.call(a.main))
+	if isSatisfied {
+		return resultSatisfied, err
 	}
-	return failing, err
+	return resultFailed, err
 }
 
-// summarize makes an outcome of the results of all objects.
+// summarize returns the outcome of the results of all objects.
 func (v *Evaluator) summarize(e *evaluation, r *run) *Outcome {
-	outcome := &Outcome{State: facts.Synced, Matched: e.matched(), Satisfied: e.counts[satisfying]}
-	if e.text {
-		for _, written := range e.texts {
-			if outcome.Text != "" && outcome.Text != written {
-				return &Outcome{State: facts.Synced, Matched: e.matched()}
+	outcome := &Outcome{State: facts.Synced, Matched: e.matchedCount(), Satisfied: e.counts[resultSatisfied]}
+	if e.yieldsText {
+		for _, text := range e.texts {
+			if outcome.Text != "" && outcome.Text != text {
+				return &Outcome{State: facts.Synced, Matched: e.matchedCount()}
 			}
-			outcome.Text = written
+			outcome.Text = text
 		}
 		return outcome
 	}
 	quantifier := e.quantifier()
-	deciding := failing
+	deciding := resultFailed
 	switch {
 	case outcome.Matched == 0:
-		outcome.IsSatisfied = e.isSatisfiedByNone()
+		outcome.IsSatisfied = e.isSatisfiedByEmpty()
 	case quantifier == v1alpha1.RequireAny:
 		outcome.IsSatisfied = outcome.Satisfied > 0
 	case quantifier == v1alpha1.RequireExactlyOne:
@@ -535,49 +533,49 @@ func (v *Evaluator) summarize(e *evaluation, r *run) *Outcome {
 		outcome.IsSatisfied = outcome.Satisfied*100 >= e.minPercent()*outcome.Matched
 	}
 	if quantifier != v1alpha1.RequireAll && outcome.Satisfied > 0 {
-		deciding = satisfying
+		deciding = resultSatisfied
 	}
-	// What is known for certain counts: one object that fails is enough where all must satisfy the rule, and one that satisfies it
-	// where any may. Otherwise an object that cannot be judged leaves the rule undecided.
-	if erred := e.firstObjects(erring, 1); len(erred) > 0 && !e.hasDecided(outcome) {
-		object := v.findObject(e, erred[0])
+	// An error on one object makes the outcome an error, unless the other objects determine it: for All one that fails is enough, for Any one
+	// that satisfies the rule.
+	if failed := e.firstObjects(resultError, 1); len(failed) > 0 && !e.isDecided(outcome) {
+		object := v.findObject(e, failed[0])
 		content, err := object.decode()
 		if err == nil {
 			a := r.bind(content, nil)
 			if _, err = a.matches(); err == nil {
-				_, err = e.evaluateExpressions(a, object)
+				_, err = e.evaluateExpression(a, object)
 			}
 		}
-		outcome.IsSatisfied, outcome.Err = false, nameObject(err, object)
+		outcome.IsSatisfied, outcome.Err = false, wrapObjectError(err, object)
 		return outcome
 	}
 	limit := maxObjects
 	if outcome.IsSatisfied {
-		if deciding == failing {
+		if deciding == resultFailed {
 			return outcome
 		}
 		limit = 1
 	}
 	for _, ref := range e.firstObjects(deciding, limit) {
 		object := v.findObject(e, ref)
-		decided := DecidingObject{APIVersion: object.APIVersion, Kind: object.Kind, Key: object.Key}
-		if content, err := object.decode(); err == nil && deciding == failing {
-			decided.Message = r.bind(content, nil).explainFailure()
+		decidingObject := DecidingObject{APIVersion: object.APIVersion, Kind: object.Kind, Key: object.Key}
+		if content, err := object.decode(); err == nil && deciding == resultFailed {
+			decidingObject.Message = r.bind(content, nil).explainFailure()
 		}
-		outcome.Objects = append(outcome.Objects, decided)
+		outcome.Objects = append(outcome.Objects, decidingObject)
 	}
 	return outcome
 }
 
-// hasDecided reports whether objects that cannot be judged would not change the outcome, whatever they came to.
-func (e *evaluation) hasDecided(o *Outcome) bool {
+// isDecided reports whether the objects without an error determine the outcome.
+func (e *evaluation) isDecided(o *Outcome) bool {
 	switch e.quantifier() {
 	case v1alpha1.RequireAny:
 		return o.IsSatisfied
 	case v1alpha1.RequireExactlyOne:
 		return o.Satisfied > 1
 	}
-	return o.IsSatisfied || (o.Satisfied+e.counts[erring])*100 < e.minPercent()*o.Matched
+	return o.IsSatisfied || (o.Satisfied+e.counts[resultError])*100 < e.minPercent()*o.Matched
 }
 
 // objectRef names an object of one of the rule's resources.
@@ -586,42 +584,42 @@ type objectRef struct {
 	key      string
 }
 
-// firstObjects are the first few objects with a result, by resource and key.
-func (e *evaluation) firstObjects(which result, limit int) []objectRef {
-	var found []objectRef
-	if e.counts[which] == 0 {
+// firstObjects returns the first objects with a result, sorted by resource and key.
+func (e *evaluation) firstObjects(wanted result, limit int) []objectRef {
+	var refs []objectRef
+	if e.counts[wanted] == 0 {
 		return nil
 	}
 	for i, results := range e.results {
 		var keys []string
-		for key, came := range results {
-			if came != which || len(keys) == limit && key > keys[limit-1] {
+		for key, objectResult := range results {
+			if objectResult != wanted || len(keys) == limit && key > keys[limit-1] {
 				continue
 			}
-			at, _ := slices.BinarySearch(keys, key)
-			keys = slices.Insert(keys, at, key)
+			index, _ := slices.BinarySearch(keys, key)
+			keys = slices.Insert(keys, index, key)
 			keys = keys[:min(limit, len(keys))]
 		}
 		for _, key := range keys {
-			found = append(found, objectRef{i, key})
+			refs = append(refs, objectRef{i, key})
 		}
 	}
-	return found[:min(limit, len(found))]
+	return refs[:min(limit, len(refs))]
 }
 
-// findObject is what is kept of an object now; empty but for its key where it has gone.
-func (v *Evaluator) findObject(e *evaluation, of objectRef) Object {
+// findObject returns the cached object; an object with only a key if it was deleted meanwhile.
+func (v *Evaluator) findObject(e *evaluation, ref objectRef) Object {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if r := v.resources[e.Resources[of.resource]]; r != nil {
-		if object, ok := r.objects[of.key]; ok {
+	if r := v.resources[e.Resources[ref.resource]]; r != nil {
+		if object, ok := r.objects[ref.key]; ok {
 			return object
 		}
 	}
-	return Object{Key: of.key, content: "{}"}
+	return Object{Key: ref.key, content: "{}"}
 }
 
-// nameObject names the object in an error.
-func nameObject(err error, object Object) error {
+// wrapObjectError adds the object to an error.
+func wrapObjectError(err error, object Object) error {
 	return fmt.Errorf("%s %s: %w", object.Kind, object.Key, err)
 }

@@ -3,129 +3,145 @@ package rule
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
-// each stands, in place of a field's name, for every element of a list and every value of a map.
-const each = "*"
+// anyElement is used instead of a field name for all elements of a list, and for all values of a map.
+const anyElement = "*"
 
-// Fields are those fields of an object that rules read, as a tree by name. What is kept of an object needs to hold no
-// others. The zero value names none. Fields that are in use must not be changed.
+// Fields is the set of fields of an object that rules read, as a tree by field name. Only these fields are cached. The zero value is empty.
 type Fields struct {
-	whole bool // everything below is read
-	below map[string]*Fields
-	// shared says that the field is read by rules about several kinds alone: another kind may be the one that has it.
-	shared bool
+	isWhole  bool // all fields below are read
+	children map[string]*Fields
+	// isShared is true if only rules on several resources read the field: objects of this resource may not have it.
+	isShared bool
 }
 
-// AllFields is all fields of an object.
-func AllFields() *Fields { return &Fields{whole: true} }
+// AllFields returns the set of all fields.
+func AllFields() *Fields { return &Fields{isWhole: true} }
 
-// addPath returns the tree below a path, made where there was none.
+// addPath adds a path, and returns the tree below it.
 func (f *Fields) addPath(path []string) *Fields {
 	for _, name := range path {
-		next := f.below[name]
+		next := f.children[name]
 		if next == nil {
 			next = &Fields{}
-			if f.below == nil {
-				f.below = map[string]*Fields{}
+			if f.children == nil {
+				f.children = map[string]*Fields{}
 			}
-			f.below[name] = next
+			f.children[name] = next
 		}
 		f = next
 	}
 	return f
 }
 
-// share marks the fields as those of a rule about several kinds.
-func (f *Fields) share() {
-	f.shared = true
-	for _, below := range f.below {
-		below.share()
+// markShared marks all fields as shared.
+func (f *Fields) markShared() {
+	f.isShared = true
+	for _, child := range f.children {
+		child.markShared()
 	}
 }
 
-// Add takes in the fields of another tree.
+// Add adds the fields of another set.
 func (f *Fields) Add(other *Fields) {
 	if other == nil {
 		return
 	}
-	f.shared = f.shared && other.shared
-	if f.whole {
+	f.isShared = f.isShared && other.isShared
+	if f.isWhole {
 		return
 	}
-	if other.whole {
-		f.whole, f.below = true, nil
+	if other.isWhole {
+		f.isWhole, f.children = true, nil
 		return
 	}
-	for name, below := range other.below {
-		if f.below[name] == nil {
-			f.addPath([]string{name}).shared = below.shared
+	for name, child := range other.children {
+		if f.children[name] == nil {
+			f.addPath([]string{name}).isShared = child.isShared
 		}
-		f.below[name].Add(below)
+		f.children[name].Add(child)
 	}
 }
 
-// Includes tells whether all fields of the other tree are among these.
+// Includes reports whether the set has all fields of another set.
 func (f *Fields) Includes(other *Fields) bool {
-	if f.whole || other == nil {
+	if f.isWhole || other == nil {
 		return true
 	}
-	if other.whole {
+	if other.isWhole {
 		return false
 	}
-	for name, below := range other.below {
-		if own := f.below[name]; own == nil || !own.Includes(below) {
+	for name, otherChild := range other.children {
+		if child := f.children[name]; child == nil || !child.Includes(otherChild) {
 			return false
 		}
 	}
 	return true
 }
 
-// field are the fields that are read below a field; nil where nobody reads it.
-func (f *Fields) field(name string) *Fields {
-	if f.whole {
+// child returns the fields below a field; nil if the field is not read.
+func (f *Fields) child(name string) *Fields {
+	if f.isWhole {
 		return f
 	}
-	own, all := f.below[name], f.below[each]
+	named, wildcard := f.children[name], f.children[anyElement]
 	switch {
-	case own == nil || name == each:
-		return all
-	case all == nil:
-		return own
+	case named == nil || name == anyElement:
+		return wildcard
+	case wildcard == nil:
+		return named
 	}
 	merged := &Fields{}
-	merged.Add(all)
-	merged.Add(own)
+	merged.Add(wildcard)
+	merged.Add(named)
 	return merged
 }
 
-// String lists the paths, sorted, for people who look at what is kept.
+// String returns the sorted paths.
 func (f *Fields) String() string {
 	var paths []string
-	f.walk("", &paths)
+	f.appendPaths("", &paths)
 	slices.Sort(paths)
-	text := ""
-	for i, path := range paths {
-		if i > 0 {
-			text += " "
-		}
-		text += path
-	}
-	return text
+	return strings.Join(paths, " ")
 }
 
-func (f *Fields) walk(path string, paths *[]string) {
+func (f *Fields) appendPaths(path string, paths *[]string) {
 	switch {
-	case f.whole:
+	case f.isWhole:
 		*paths = append(*paths, path+".**")
-	case len(f.below) == 0:
+	case len(f.children) == 0:
 		*paths = append(*paths, path)
 	}
-	for _, name := range slices.Sorted(maps.Keys(f.below)) {
-		next := name
+	for _, name := range slices.Sorted(maps.Keys(f.children)) {
+		childPath := name
 		if path != "" {
-			next = path + "." + name
+			childPath = path + "." + name
 		}
-		f.below[name].walk(next, paths)
+		f.children[name].appendPaths(childPath, paths)
 	}
+}
+
+// FieldsByResource are the fields that rules read of the objects of each resource.
+type FieldsByResource map[Resource]*Fields
+
+// CollectFields returns the fields that instances read. It compiles their rules.
+func CollectFields(instances []Instance) FieldsByResource {
+	byResource := FieldsByResource{}
+	add := func(resource Resource, fields *Fields) {
+		if byResource[resource] == nil {
+			byResource[resource] = &Fields{}
+		}
+		byResource[resource].Add(fields)
+	}
+	for _, instance := range instances {
+		for _, resource := range instance.Resources {
+			add(resource, instance.ReadFields(""))
+		}
+		for _, related := range instance.Related {
+			add(related.Resource, instance.ReadFields(related.Name))
+		}
+	}
+	return byResource
 }

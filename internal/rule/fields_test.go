@@ -10,7 +10,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-func TestReads(t *testing.T) {
+func TestReadFields(t *testing.T) {
 	for expression, want := range map[string]string{
 		"objects.size() > 0":                     "",
 		"object.status.phase == 'Ready'":         "status.phase.**",
@@ -33,35 +33,35 @@ func TestReads(t *testing.T) {
 		"[object.a, object.b].all(x, x.c == 1)":                                                     "a.c.** b.c.**",
 		"object.a.filter(x, x.b == 1).size() == 1":                                                  "a.*.b.**",
 	} {
-		if got := compiled(t, about(expression)).ReadFields("").String(); got != want {
+		if got := compiledInstance(t, ruleOf(expression)).ReadFields("").String(); got != want {
 			t.Errorf("%s reads %q, want %q", expression, got, want)
 		}
 	}
 }
 
-// about is a rule about one object or, where the expression says objects, about the list of them.
-func about(expression string) v1alpha1.Rule {
+// ruleOf returns a rule on one object or, if the expression uses objects, on the list.
+func ruleOf(expression string) v1alpha1.Rule {
 	if strings.Contains(expression, "objects") {
 		return v1alpha1.Rule{ListExpression: expression}
 	}
 	return v1alpha1.Rule{Expression: expression}
 }
 
-func TestReadsOfRelated(t *testing.T) {
-	r := compiled(t, about("related.drivers.exists(d, d.metadata.name == object.provisioner) && related['nodes'].size() > 0"))
+func TestReadFieldsOfRelated(t *testing.T) {
+	r := compiledInstance(t, ruleOf("related.drivers.exists(d, d.metadata.name == object.provisioner) && related['nodes'].size() > 0"))
 	for related, want := range map[string]string{"": "provisioner.**", "drivers": "metadata.name.**", "nodes": "", "others": ""} {
 		if got := r.ReadFields(related).String(); got != want {
 			t.Errorf("of %q it reads %q, want %q", related, got, want)
 		}
 	}
-	if got := compiled(t, about("related[object.kind].all(r, r.ok)")).ReadFields("drivers").String(); got != ".**" {
+	if got := compiledInstance(t, ruleOf("related[object.kind].all(r, r.ok)")).ReadFields("drivers").String(); got != ".**" {
 		t.Errorf("of a list whose name it computes it reads %q, want all", got)
 	}
 }
 
-// What a variable, match and messageExpression read is read by the rule, as far as it is used.
-func TestReadsOfVariablesMatchAndMessage(t *testing.T) {
-	r := compiled(t, v1alpha1.Rule{
+// The fields include those of variables, as far as they are used, match and messageExpression.
+func TestReadFieldsOfVariablesMatchAndMessage(t *testing.T) {
+	r := compiledInstance(t, v1alpha1.Rule{
 		Match: "has(object.a)",
 		Variables: []v1alpha1.Variable{
 			{Name: "conditions", Expression: "object.?status.?conditions.orValue([])"},
@@ -69,23 +69,22 @@ func TestReadsOfVariablesMatchAndMessage(t *testing.T) {
 			{Name: "names", Expression: "related.classes.map(c, c.metadata.name)"},
 		},
 		Related:    []v1alpha1.RelatedResource{{Name: "classes", Resource: *reference(classes)}},
-		Expression: "variables.bad.size() == 0 && variables.?bad.orValue([]).all(c, c.seen) && object.x in variables.names", MessageExpression: "variables.bad.map(c, c.reason).join(',')",
+		Expression: "variables.bad.size() == 0 && variables.?bad.orValue([]).all(c, c.severity) && object.x in variables.names", MessageExpression: "variables.bad.map(c, c.reason).join(',')",
 	})
-	const want = "a status.conditions.*.reason.** status.conditions.*.seen.** status.conditions.*.status.** x.**"
+	const want = "a status.conditions.*.reason.** status.conditions.*.severity.** status.conditions.*.status.** x.**"
 	if got := r.ReadFields("").String(); got != want {
 		t.Errorf("it reads %q, want %q", got, want)
 	}
 	if got := r.ReadFields("classes").String(); got != "metadata.name.**" {
 		t.Errorf("of the classes it reads %q", got)
 	}
-	if got := compiled(t, v1alpha1.Rule{Variables: []v1alpha1.Variable{{Name: "a", Expression: "object.a"}}, Expression: "dyn(variables) != null"}).ReadFields("").String(); got != "a.**" {
+	if got := compiledInstance(t, v1alpha1.Rule{Variables: []v1alpha1.Variable{{Name: "a", Expression: "object.a"}}, Expression: "dyn(variables) != null"}).ReadFields("").String(); got != "a.**" {
 		t.Errorf("of variables that are used whole it reads %q", got)
 	}
 }
 
-// Whatever an object holds, a rule says of what is kept of it what it says of all of it: the same outcome or the same
-// mistake.
-func TestPrunedObjectsSayTheSame(t *testing.T) {
+// A rule has the same outcome, or the same error, on a pruned object as on the whole object.
+func TestPruningDoesNotChangeOutcomes(t *testing.T) {
 	expressions := []string{
 		"object.a.b == 'x'",
 		"object.?a.?b.orValue('') == 'x' && has(object.c)",
@@ -103,7 +102,7 @@ func TestPrunedObjectsSayTheSame(t *testing.T) {
 		"object.c.all(k, v, k != 'b' || v.b == 'x')",
 	}
 	for _, expression := range expressions {
-		instance := compiled(t, about(expression))
+		instance := compiledInstance(t, ruleOf(expression))
 		outcomes := map[string]bool{}
 		random := rand.New(rand.NewPCG(1, 2))
 		for range 2000 {
@@ -113,27 +112,27 @@ func TestPrunedObjectsSayTheSame(t *testing.T) {
 				object["metadata"] = map[string]any{"name": fmt.Sprint(n)}
 				objects = append(objects, object)
 			}
-			whole, pruned := newCluster(t), newCluster(t)
-			whole.has(widgets, AllFields(), objects...)
-			pruned.has(widgets, instance.ReadFields(""), objects...)
-			want, got := message(whole.outcome(instance)), message(pruned.outcome(instance))
+			whole, pruned := newTestEvaluator(t), newTestEvaluator(t)
+			whole.setObjects(widgets, AllFields(), objects...)
+			pruned.setObjects(widgets, instance.ReadFields(""), objects...)
+			want, got := normalizeMessage(whole.evaluateInstance(instance)), normalizeMessage(pruned.evaluateInstance(instance))
 			outcomes[want] = true
 			if got != want {
-				t.Fatalf("%s\nof %v: %s\nof the fields that it reads: %s", expression, objects, want, got)
+				t.Fatalf("%s\non %v: %s\npruned: %s", expression, objects, want, got)
 			}
 		}
 		if len(outcomes) < 3 {
-			t.Errorf("%s: the objects led to %v only", expression, outcomes)
+			t.Errorf("%s: the only outcomes are %v", expression, outcomes)
 		}
 	}
 }
 
-// goType is how a message names the Go type of a value, which differs.
+// goType matches the Go type of a value in a message. It differs between whole and pruned objects.
 var goType = regexp.MustCompile(`\*\w+\.\w+`)
 
-func message(o *Outcome) string { return goType.ReplaceAllString(o.String(), "*") }
+func normalizeMessage(o *Outcome) string { return goType.ReplaceAllString(o.String(), "*") }
 
-// randomValue makes a value of few names and few contents, so that rules often find what they ask for.
+// randomValue returns a value with few field names and few contents, so that rules often match.
 func randomValue(random *rand.Rand, depth int) any {
 	switch kind := random.IntN(6); {
 	case depth == 0 || depth < 3 && kind < 3:
@@ -156,20 +155,20 @@ func randomValue(random *rand.Rand, depth int) any {
 	return []string{"x", "y"}[random.IntN(2)]
 }
 
-func TestFieldsCoverAndAdd(t *testing.T) {
-	some, more := &Fields{}, &Fields{}
-	some.addPath([]string{"a", "b"})
-	more.addPath([]string{"a", "b"}).Add(AllFields())
-	more.addPath([]string{"c"})
-	if some.Includes(more) || !more.Includes(some) || !AllFields().Includes(more) || more.Includes(AllFields()) || !some.Includes(nil) {
-		t.Error("what covers what is mistaken")
+func TestFieldsIncludesAndAdd(t *testing.T) {
+	small, large := &Fields{}, &Fields{}
+	small.addPath([]string{"a", "b"})
+	large.addPath([]string{"a", "b"}).Add(AllFields())
+	large.addPath([]string{"c"})
+	if small.Includes(large) || !large.Includes(small) || !AllFields().Includes(large) || large.Includes(AllFields()) || !small.Includes(nil) {
+		t.Error("Includes is wrong")
 	}
-	some.Add(more)
-	if !some.Includes(more) || some.String() != "a.b.** c" {
-		t.Errorf("after the addition: %s", some)
+	small.Add(large)
+	if !small.Includes(large) || small.String() != "a.b.** c" {
+		t.Errorf("after the addition: %s", small)
 	}
 	object := map[string]any{"a": map[string]any{"b": []any{1}, "x": 2}, "d": 3}
-	if got := fmt.Sprint(some.prune(object)); got != "map[a:map[b:[1]]]" {
-		t.Errorf("kept %s", got)
+	if got := fmt.Sprint(small.prune(object)); got != "map[a:map[b:[1]]]" {
+		t.Errorf("pruned to %s", got)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// FuzzRule compiles and evaluates whatever anybody may write over whatever a cluster may hold: it ends in bounded time, comes to the
-// same when it is evaluated again and when objects have only the fields that it reads, and its mistakes are short and readable.
+// FuzzRule compiles and evaluates any expression on any object: in bounded time, with the same outcome in a second evaluation and on pruned
+// objects, and with short and readable errors.
 func FuzzRule(f *testing.F) {
 	const object = `{"a":{"b":"x","list":[{"b":"x"},{"c":1}]},"c":1,"d":[1,2,3],"kind":"x"}`
 	for _, expression := range []string{
@@ -27,13 +27,13 @@ func FuzzRule(f *testing.F) {
 		f.Add(expression, []byte(object))
 	}
 	f.Fuzz(func(t *testing.T, expression string, data []byte) {
-		const longest = 4096 // as the schema has it
+		const maxLength = 4096 // the limit of the schema
 		var object map[string]any
-		if len(expression) > longest || json.Unmarshal(data, &object) != nil || object == nil {
+		if len(expression) > maxLength || json.Unmarshal(data, &object) != nil || object == nil {
 			return
 		}
 		start := time.Now()
-		spec := about(expression)
+		spec := ruleOf(expression)
 		spec.Resource = reference(widgets)
 		spec.Related = []v1alpha1.RelatedResource{{Name: "x", Resource: *reference(classes)}}
 		spec.Variables = []v1alpha1.Variable{{Name: "x", Expression: "related.x"}}
@@ -43,51 +43,51 @@ func FuzzRule(f *testing.F) {
 		r := New(&spec, CheckScope, "")
 		if errs := r.Compile(nil); len(errs) > 0 {
 			for _, err := range errs {
-				readable(t, err)
+				requireReadable(t, err)
 			}
 			return
 		}
 		instance := NewInstance(r, Params{"x": "y"}, "")
-		evaluate := func(ofObjects, ofRelated *Fields) *Outcome {
-			c := newCluster(t)
+		evaluate := func(fields, relatedFields *Fields) *Outcome {
+			c := newTestEvaluator(t)
 			var objects []map[string]any
 			for n := range 3 {
-				one := map[string]any{}
+				copied := map[string]any{}
 				if n < 2 {
-					one = map[string]any{"a": object["a"], "c": object["c"], "d": object["d"], "kind": "x"}
+					copied = map[string]any{"a": object["a"], "c": object["c"], "d": object["d"], "kind": "x"}
 					for name, value := range object {
-						one[name] = value
+						copied[name] = value
 					}
 				}
-				one["metadata"] = map[string]any{"name": fmt.Sprint(n)}
-				objects = append(objects, one)
+				copied["metadata"] = map[string]any{"name": fmt.Sprint(n)}
+				objects = append(objects, copied)
 			}
-			c.has(widgets, ofObjects, objects...)
-			c.has(classes, ofRelated, objects...)
-			return c.outcome(instance)
+			c.setObjects(widgets, fields, objects...)
+			c.setObjects(classes, relatedFields, objects...)
+			return c.evaluateInstance(instance)
 		}
 		whole, again, pruned := evaluate(AllFields(), AllFields()), evaluate(AllFields(), AllFields()), evaluate(instance.ReadFields(""), instance.ReadFields("x"))
 		if whole.Err != nil {
-			readable(t, whole.Err)
+			requireReadable(t, whole.Err)
 		}
 		for name, other := range map[string]*Outcome{"again": again, "pruned": pruned} {
 			if errors.Is(whole.Err, ErrTooCostly) || errors.Is(other.Err, ErrTooCostly) {
-				continue // less costs less, and a deadline is one of time
+				continue // a pruned object costs less, and a deadline depends on the machine
 			}
 			if other.IsSatisfied != whole.IsSatisfied || other.Satisfied != whole.Satisfied || (other.Err == nil) != (whole.Err == nil) {
-				t.Fatalf("%s\nof %s: %s\n%s: %s", expression, data, whole, name, other)
+				t.Fatalf("%s\non %s: %s\n%s: %s", expression, data, whole, name, other)
 			}
 		}
-		// Generous: the fuzzer shares the machine with itself.
+		// The limit is generous, because fuzz workers share the machine.
 		if took := time.Since(start); took > time.Minute {
 			t.Fatalf("it took %s", took)
 		}
 	})
 }
 
-func readable(t *testing.T, err error) {
+func requireReadable(t *testing.T, err error) {
 	t.Helper()
 	if text := err.Error(); text == "" || len(text) > maxText+512 || !utf8.ValidString(text) || strings.Contains(text, "internal error") {
-		t.Fatalf("what is wrong is told by %d bytes: %q", len(text), text)
+		t.Fatalf("the error has %d bytes: %q", len(text), text)
 	}
 }

@@ -7,33 +7,33 @@ import (
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 )
 
-// Object is what is kept of an object of a resource.
+// Object holds the fields of an object that rules read.
 type Object struct {
-	// Key is its namespace, a slash and its name; its name alone where it is cluster-scoped. KeyOf makes one.
+	// Key is the ObjectKey.
 	Key              string
 	APIVersion, Kind string
 
-	// content is JSON of the fields that rules read: a fraction of the size of the maps that it is decoded to.
+	// content is JSON, a fraction of the size of the decoded maps.
 	content string
 }
 
-// Prune returns what is kept of an unstructured object: these fields and no others.
+// Prune returns an unstructured object with these fields only.
 func (f *Fields) Prune(object map[string]any) (Object, error) {
 	metadata, _ := object["metadata"].(map[string]any)
 	namespace, _ := metadata["namespace"].(string)
 	name, _ := metadata["name"].(string)
-	kept := Object{Key: ObjectKey(namespace, name)}
-	kept.APIVersion, _ = object["apiVersion"].(string)
-	kept.Kind, _ = object["kind"].(string)
+	pruned := Object{Key: ObjectKey(namespace, name)}
+	pruned.APIVersion, _ = object["apiVersion"].(string)
+	pruned.Kind, _ = object["kind"].(string)
 	content, err := json.Marshal(f.prune(object))
 	if err != nil {
-		return Object{}, fmt.Errorf("%s %s: %w", kept.Kind, kept.Key, err)
+		return Object{}, fmt.Errorf("%s %s: %w", pruned.Kind, pruned.Key, err)
 	}
-	kept.content = string(content)
-	return kept, nil
+	pruned.content = string(content)
+	return pruned, nil
 }
 
-// ObjectKey is the key of an object.
+// ObjectKey returns NAMESPACE/NAME, or NAME for a cluster-scoped object.
 func ObjectKey(namespace, name string) string {
 	if namespace == "" {
 		return name
@@ -48,26 +48,26 @@ func (o Object) decode() (any, error) {
 	return content, err
 }
 
-// prune returns of an unstructured value these fields and no others. A list whose elements nobody reads is empty in it, and so is
-// a map of which it only matters whether it is there. A field that is null is left out, as some controllers write those: a rule
-// that reads it with optional access is to find it absent.
+// prune returns an unstructured value with these fields only. A list is empty in the result if no rule reads its elements, and so is a map
+// if rules only test for its presence. A null field is removed, because some controllers write null for absent: optional access must
+// behave as if the field were absent.
 func (f *Fields) prune(value any) any {
 	switch v := value.(type) {
 	case map[string]any:
 		pruned := map[string]any{}
-		for name, member := range v {
-			if below := f.field(name); below != nil && member != nil {
-				pruned[name] = below.prune(member)
+		for name, fieldValue := range v {
+			if child := f.child(name); child != nil && fieldValue != nil {
+				pruned[name] = child.prune(fieldValue)
 			}
 		}
-		if f.field(caBundleExpires) != nil {
-			if expires, ok := deriveField(v); ok {
+		if f.child(caBundleExpires) != nil {
+			if expires, ok := deriveCABundleExpiry(v); ok {
 				pruned[caBundleExpires] = expires
 			}
 		}
 		return pruned
 	case []any:
-		elements := f.field(each)
+		elements := f.child(anyElement)
 		if elements == nil {
 			return []any{}
 		}

@@ -9,37 +9,36 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// maxObjects is how many objects an outcome names; all of them count.
+// maxObjects limits the objects that an outcome lists. The counts are exact.
 const maxObjects = 16
 
-// Outcome is what a rule came to. It never changes.
+// Outcome is the result of a rule. It is immutable.
 type Outcome struct {
-	// State is that of the resources that the rule sees: where it is not Synced, the rule was not evaluated, and Reason says why.
+	// State is the combined state of the resources that the rule reads. Unless it is Synced, the rule is not evaluated, and Reason says why.
 	State  facts.SourceState
 	Reason string
 
 	IsSatisfied bool
-	// Matched are the objects that the rule is about, and Satisfied those of them that satisfy it.
+	// Matched counts the objects that match the rule, and Satisfied those of them that satisfy it.
 	Matched, Satisfied int
-	// Objects are the first few objects, by key, that the outcome follows from: those that fail, or that satisfy a rule which
-	// asks for Any or ExactlyOne.
+	// Objects are the first objects, by key, that determine the outcome: those that fail, or those that satisfy a rule with Any or ExactlyOne.
 	Objects []DecidingObject
-	// Message is what the rule's messageExpression says of a list.
+	// Message is the result of the messageExpression of a list rule.
 	Message string
-	// Err says why the rule could not be evaluated: ErrTooCostly, or the mistake that an object brought up.
+	// Err says why the rule could not be evaluated: ErrTooCostly, or the error for an object.
 	Err error
-	// Text is what a text rule yields: the text that its objects agree on.
+	// Text is the result of a NewMatchRule: the string that all objects have in common; empty if they differ.
 	Text string
 }
 
-// DecidingObject is an object that an outcome follows from.
+// DecidingObject is an object that determines an outcome.
 type DecidingObject struct {
 	APIVersion, Kind, Key string
-	// Message says what is wrong with it; empty where the rule has no messageExpression, or the object is in order.
+	// Message says what is wrong with the object; empty if it satisfies the rule, or if the rule has no messageExpression.
 	Message string
 }
 
-// Pending is the outcome of a rule that was not evaluated yet.
+// Pending is the outcome of a rule that has not been evaluated yet.
 var Pending = &Outcome{State: facts.Pending}
 
 // Evidence returns the object as evidence.
@@ -51,7 +50,7 @@ func (o DecidingObject) Evidence() v1alpha1.Evidence {
 	return v1alpha1.Evidence{APIVersion: o.APIVersion, Kind: o.Kind, Namespace: namespace, Name: name, Signal: o.Message}
 }
 
-// String is what is wrong with the object, with its name.
+// String returns the message of the object, with its key.
 func (o DecidingObject) String() string {
 	switch {
 	case o.Message == "":
@@ -62,14 +61,14 @@ func (o DecidingObject) String() string {
 	return o.Key + ": " + o.Message
 }
 
-// mentionsKey reports whether a text names an object, as a whole word ahead of any colon.
+// mentionsKey reports whether a text has the key as a whole word before the first colon.
 func mentionsKey(text, key string) bool {
 	subject, _, _ := strings.Cut(text, ": ")
 	words := strings.FieldsFunc(subject, func(r rune) bool { return strings.ContainsRune(" ,;()\"'", r) })
 	return slices.Contains(words, key) || slices.Contains(words, key+":")
 }
 
-// Explain says in words why the rule does not hold. message is the rule's own; an empty one is left out.
+// Explain returns a message why the rule is not satisfied. message is that of the rule; it may be empty.
 func (o *Outcome) Explain(r *Rule, message string) string {
 	if r.IsList() && o.Message != "" && o.Matched > 0 {
 		return o.Message
@@ -77,22 +76,22 @@ func (o *Outcome) Explain(r *Rule, message string) string {
 	if r.IsList() || o.Matched == 0 || len(o.Objects) == 0 {
 		return message
 	}
-	kinds := make([]string, 0, len(r.Resources))
+	resources := make([]string, 0, len(r.Resources))
 	for _, resource := range r.Resources {
-		kinds = append(kinds, resource.Resource)
+		resources = append(resources, resource.Resource)
 	}
-	of := fmt.Sprintf("of %d %s", o.Matched, strings.Join(kinds, " and "))
+	total := fmt.Sprintf("of %d %s", o.Matched, strings.Join(resources, " and "))
 	count, list := o.Matched-o.Satisfied, ""
 	switch {
 	case r.quantifier() == v1alpha1.RequireAll:
-		list = fmt.Sprintf("%d %s fail", count, of)
+		list = fmt.Sprintf("%d %s fail", count, total)
 		if o.Objects[0].Message != "" {
-			message = "" // the objects say more
+			message = "" // the messages of the objects are more specific
 		}
 	case o.Satisfied > 0:
-		count, list = o.Satisfied, fmt.Sprintf("%d %s satisfy it", o.Satisfied, of)
+		count, list = o.Satisfied, fmt.Sprintf("%d %s satisfy it", o.Satisfied, total)
 	default:
-		list = fmt.Sprintf("none %s satisfies it", of)
+		list = fmt.Sprintf("none %s satisfies it", total)
 	}
 	var texts []string
 	for _, object := range o.Objects {

@@ -18,12 +18,12 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Resource names a resource of the API that rules read. Version is empty where the server's preferred one will do.
+// Resource is a resource that rules read. An empty Version is the preferred version of the API server.
 type Resource struct {
 	Group, Version, Resource string
 }
 
-// String is the resource as kubectl names it, for instance backups.velero.io.
+// String returns the name of the resource as in kubectl, for example backups.velero.io.
 func (r Resource) String() string {
 	if r.Group == "" {
 		return r.Resource
@@ -31,43 +31,43 @@ func (r Resource) String() string {
 	return r.Resource + "." + r.Group
 }
 
-// NewResource converts a reference of the API.
+// NewResource converts a ResourceReference.
 func NewResource(reference v1alpha1.ResourceReference) Resource {
 	return Resource{Group: reference.Group, Version: reference.Version, Resource: reference.Resource}
 }
 
-// Related is a further resource that a rule sees, under a name.
+// Related is a further resource that a rule reads as related.NAME.
 type Related struct {
 	Name     string
 	Resource Resource
 }
 
-// Rule is a rule of the API, ready to be compiled. Its expressions are compiled once, by Compile or when they are first needed: of
-// the rules of a large catalog few are ever evaluated. It is safe for concurrent use.
+// Rule is a rule of a profile or a definition. Its expressions are compiled once, by Compile or on first use: most rules of a large catalog
+// are never evaluated. It is safe for concurrent use.
 type Rule struct {
 	Spec  v1alpha1.Rule
 	Scope Scope
-	// MinPercentFrom is the parameter that holds the share of objects that must satisfy the rule; empty where none does.
+	// MinPercentFrom is the parameter with the percentage of objects that must satisfy the rule; may be empty.
 	MinPercentFrom string
-	// Resources are those whose objects the rule is about, and Related those that its expressions see beside.
+	// Resources are the resources whose objects the rule is evaluated on.
 	Resources []Resource
 	Related   []Related
 
-	// text says that the expression yields text about an object, and no predicate.
-	text     bool
-	id       string
-	compiled func() (*programs, field.ErrorList)
+	// yieldsText is true if the expression evaluates to a string instead of a bool.
+	yieldsText   bool
+	id           string
+	loadPrograms func() (*programs, field.ErrorList)
 }
 
-// New returns a rule of the API.
+// New returns the rule of a spec.
 func New(spec *v1alpha1.Rule, scope Scope, minPercentFrom string) *Rule {
 	r := &Rule{Spec: *spec, Scope: scope, MinPercentFrom: minPercentFrom}
 	return r.init()
 }
 
-// NewMatchRule returns a rule whose expression yields text about an object, for instance a version.
+// NewMatchRule returns a rule whose expression evaluates to a string for each object, for example a version.
 func NewMatchRule(resource v1alpha1.ResourceReference, match, expression string) *Rule {
-	r := &Rule{Spec: v1alpha1.Rule{Resource: &resource, Match: match, Expression: expression}, text: true}
+	r := &Rule{Spec: v1alpha1.Rule{Resource: &resource, Match: match, Expression: expression}, yieldsText: true}
 	return r.init()
 }
 
@@ -81,16 +81,16 @@ func (r *Rule) init() *Rule {
 	for _, related := range r.Spec.Related {
 		r.Related = append(r.Related, Related{related.Name, NewResource(related.Resource)})
 	}
-	spec, _ := json.Marshal(r.Spec) // it holds strings and numbers alone
-	r.id = fmt.Sprintf("%d %t %s %s", r.Scope, r.text, r.MinPercentFrom, spec)
-	r.compiled = sync.OnceValues(r.compile)
+	spec, _ := json.Marshal(r.Spec) // cannot fail: it has only strings and numbers
+	r.id = fmt.Sprintf("%d %t %s %s", r.Scope, r.yieldsText, r.MinPercentFrom, spec)
+	r.loadPrograms = sync.OnceValues(r.compile)
 	return r
 }
 
-// IsList reports whether the rule is about the list of all objects.
+// IsList reports whether the rule is evaluated on the list of all objects.
 func (r *Rule) IsList() bool { return r.Spec.ListExpression != "" }
 
-// AllResources are all resources that the rule sees: those that it is about first.
+// AllResources returns all resources that the rule reads: Resources first, then those of Related.
 func (r *Rule) AllResources() []Resource {
 	all := slices.Clone(r.Resources)
 	for _, related := range r.Related {
@@ -99,7 +99,7 @@ func (r *Rule) AllResources() []Resource {
 	return all
 }
 
-// quantifier is how many objects must satisfy the rule.
+// quantifier returns how many objects must satisfy the rule.
 func (r *Rule) quantifier() v1alpha1.Quantifier {
 	if r.Spec.Require == "" {
 		return v1alpha1.RequireAll
@@ -107,41 +107,41 @@ func (r *Rule) quantifier() v1alpha1.Quantifier {
 	return r.Spec.Require
 }
 
-// isSatisfiedByNone reports whether the rule holds when it is about no object.
-func (r *Rule) isSatisfiedByNone() bool {
+// isSatisfiedByEmpty reports whether the rule is satisfied if no object matches it.
+func (r *Rule) isSatisfiedByEmpty() bool {
 	if r.Spec.WhenEmpty == "" {
 		return r.quantifier() == v1alpha1.RequireAll
 	}
 	return r.Spec.WhenEmpty == v1alpha1.EmptySatisfied
 }
 
-// Compile compiles the rule's expressions. Errors name the field below path and say what to change.
+// Compile compiles the expressions. Each error has the field below path, and says what to change.
 func (r *Rule) Compile(path *field.Path) field.ErrorList {
-	_, errs := r.compiled()
-	below := make(field.ErrorList, 0, len(errs))
+	_, errs := r.loadPrograms()
+	withPath := make(field.ErrorList, 0, len(errs))
 	for _, err := range errs {
-		moved := *err
-		moved.Field = path.Child(err.Field).String()
-		below = append(below, &moved)
+		copied := *err
+		copied.Field = path.Child(err.Field).String()
+		withPath = append(withPath, &copied)
 	}
-	return below
+	return withPath
 }
 
 // programs are the compiled expressions of a rule.
 type programs struct {
-	match     *program // nil where the rule is about every object
+	match     *program // nil if every object matches
 	variables []variable
 	main      *program
-	message   *program // nil where there is none
+	message   *program // nil if there is none
 
 	reads                map[string]*Fields
 	usesNow, usesVersion bool
 }
 
-// variable is a compiled variable. A shared one has the same value for every object.
+// variable is a compiled variable. A shared variable has the same value for all objects.
 type variable struct {
-	name   string
-	shared bool
+	name     string
+	isShared bool
 	*program
 }
 
@@ -151,22 +151,22 @@ type program struct {
 	expression ast.Expr
 }
 
-// compiler compiles the expressions of one rule that see the same variables.
+// compiler compiles the expressions of one rule in one environment.
 type compiler struct {
 	env       *cel.Env
 	limit     uint64
-	variables map[string]bool // those that were compiled so far
+	variables map[string]bool // those that are declared so far
 	errs      field.ErrorList
 }
 
-// newCompiler returns a compiler of expressions about one object or, with list, about the list of all.
-func newCompiler(scope Scope, list bool) (*compiler, error) {
+// newCompiler returns a compiler for expressions on one object or, with isList, on the list of all objects.
+func newCompiler(scope Scope, isList bool) (*compiler, error) {
 	c := &compiler{variables: map[string]bool{}, limit: celconfig.PerCallLimit}
-	if list {
-		c.limit = celconfig.RuntimeCELCostBudget // of all objects in one call
+	if isList {
+		c.limit = celconfig.RuntimeCELCostBudget // one call evaluates all objects
 	}
 	var err error
-	c.env, err = newEnvironment(environmentOptions{scope, list})
+	c.env, err = newEnvironment(environmentOptions{scope, isList})
 	return c, err
 }
 
@@ -177,35 +177,35 @@ func (r *Rule) compile() (*programs, field.ErrorList) {
 	}
 	p := &programs{}
 	for i, v := range r.Spec.Variables {
-		value := c.compile(field.NewPath("variables").Index(i).Child("expression"), v.Expression, nil)
-		if value == nil {
-			return nil, c.errs // what uses it would be reported as well
+		compiled := c.compile(field.NewPath("variables").Index(i).Child("expression"), v.Expression, nil)
+		if compiled == nil {
+			return nil, c.errs // without consequential errors where the variable is used
 		}
-		p.variables = append(p.variables, variable{name: v.Name, program: value})
+		p.variables = append(p.variables, variable{name: v.Name, program: compiled})
 		c.variables[v.Name] = true
 	}
-	name, expression, want := "expression", r.Spec.Expression, cel.BoolType
+	name, expression, resultType := "expression", r.Spec.Expression, cel.BoolType
 	if r.IsList() {
 		name, expression = "listExpression", r.Spec.ListExpression
 	}
-	if r.text {
-		want = cel.StringType
+	if r.yieldsText {
+		resultType = cel.StringType
 	}
-	p.main = c.compile(field.NewPath(name), expression, want)
+	p.main = c.compile(field.NewPath(name), expression, resultType)
 	if r.Spec.MessageExpression != "" {
 		p.message = c.compile(field.NewPath("messageExpression"), r.Spec.MessageExpression, cel.StringType)
 	}
 	if r.Spec.Match != "" {
-		of := c
+		matchCompiler := c
 		if r.IsList() {
-			// It is about one object all the same, and the variables are about the list of what matches.
-			if of, err = newCompiler(r.Scope, false); err != nil {
+			// match is evaluated on one object. It has no variables: those of a list rule depend on the objects that match.
+			if matchCompiler, err = newCompiler(r.Scope, false); err != nil {
 				return nil, field.ErrorList{field.InternalError(field.NewPath("match"), err)}
 			}
 		}
-		p.match = of.compile(field.NewPath("match"), r.Spec.Match, cel.BoolType)
-		if of != c {
-			c.errs = append(c.errs, of.errs...)
+		p.match = matchCompiler.compile(field.NewPath("match"), r.Spec.Match, cel.BoolType)
+		if matchCompiler != c {
+			c.errs = append(c.errs, matchCompiler.errs...)
 		}
 	}
 	if len(c.errs) > 0 {
@@ -215,70 +215,70 @@ func (r *Rule) compile() (*programs, field.ErrorList) {
 	return p, nil
 }
 
-// compile compiles one expression; nil where it has a mistake. A nil type stands for any.
-func (c *compiler) compile(path *field.Path, expression string, want *cel.Type) *program {
-	refuse := func(detail string) *program {
+// compile compiles an expression. It returns nil if the expression is invalid. A nil resultType allows any type.
+func (c *compiler) compile(path *field.Path, expression string, resultType *cel.Type) *program {
+	reject := func(detail string) *program {
 		c.errs = append(c.errs, field.Invalid(path, text.Truncate(expression, maxExcerpt), text.Truncate(detail, maxText)))
 		return nil
 	}
 	checked, issues := c.env.Compile(expression)
 	if issues.Err() != nil {
-		return refuse(oneLine(issues.Err().Error()))
+		return reject(joinLines(issues.Err().Error()))
 	}
 	expr := checked.NativeRep().Expr()
-	for _, name := range variablesIn(expr) {
+	for _, name := range variableNames(expr) {
 		if !c.variables[name] {
-			return refuse(fmt.Sprintf("there is no variable %q before it: add it to variables, or correct the name", name))
+			return reject(fmt.Sprintf("variable %q is not declared before this expression: add it to variables, or correct the name", name))
 		}
 	}
-	if got := checked.OutputType(); want != nil && !got.IsExactType(want) && !got.IsExactType(cel.DynType) {
-		return refuse(fmt.Sprintf("the expression must yield %s, not %s", want, got))
+	if actual := checked.OutputType(); resultType != nil && !actual.IsExactType(resultType) && !actual.IsExactType(cel.DynType) {
+		return reject(fmt.Sprintf("the expression must evaluate to %s, not %s", resultType, actual))
 	}
 	estimate, err := c.env.EstimateCost(checked, &library.CostEstimator{SizeEstimator: sizeEstimator{}})
 	if err != nil {
-		return refuse(err.Error())
+		return reject(err.Error())
 	}
 	if estimate.Max > c.limit {
-		return refuse(fmt.Sprintf("the expression costs too much: about %.1g, and the limit is %.1g; do not compare every object with every other, and do not nest loops over lists",
-			float64(estimate.Max), float64(c.limit)))
+		return reject(fmt.Sprintf("the expression costs too much: the estimated cost %.1g exceeds the limit %.1g; "+
+			"do not compare every object with every other, and do not nest loops over lists", float64(estimate.Max), float64(c.limit)))
 	}
-	run, err := c.env.Program(checked, cel.CostLimit(c.limit), cel.InterruptCheckFrequency(celconfig.CheckFrequency))
+	celProgram, err := c.env.Program(checked, cel.CostLimit(c.limit), cel.InterruptCheckFrequency(celconfig.CheckFrequency))
 	if err != nil {
-		return refuse(err.Error())
+		return reject(err.Error())
 	}
-	return &program{run, expr}
+	return &program{celProgram, expr}
 }
 
-// analyze finds out which variables are shared, which fields the expressions of a rule about so many kinds read, and what else they
-// use.
+// analyze determines which variables are shared, which fields the expressions read, and whether they use now and version. kinds is the
+// number of resources of the rule.
 func (p *programs) analyze(kinds int) {
-	all := []ast.Expr{p.main.expression}
+	expressions := []ast.Expr{p.main.expression}
 	if p.message != nil {
-		all = append(all, p.message.expression)
+		expressions = append(expressions, p.message.expression)
 	}
 	if p.match != nil {
-		all = append(all, p.match.expression)
+		expressions = append(expressions, p.match.expression)
 	}
-	own := map[string]bool{}
+	isPerObject := map[string]bool{}
 	for i := range p.variables {
 		v := &p.variables[i]
-		v.shared = !mentions(v.expression, varObject) && !mentions(v.expression, varObjects) &&
-			!slices.ContainsFunc(variablesIn(v.expression), func(name string) bool { return own[name] })
-		own[v.name] = !v.shared
-		all = append(all, v.expression)
+		v.isShared = !usesVariable(v.expression, varObject) && !usesVariable(v.expression, varObjects) &&
+			!slices.ContainsFunc(variableNames(v.expression), func(name string) bool { return isPerObject[name] })
+		isPerObject[v.name] = !v.isShared
+		expressions = append(expressions, v.expression)
 	}
 	uses := func(name string) bool {
-		return slices.ContainsFunc(all, func(e ast.Expr) bool { return mentions(e, name) })
+		return slices.ContainsFunc(expressions, func(e ast.Expr) bool { return usesVariable(e, name) })
 	}
 	p.usesNow, p.usesVersion = uses(varNow), uses(varVersion) || uses(varVersionFrom)
 	p.reads = analyzeFields(p)
 	if kinds > 1 {
-		p.reads[""].share()
+		p.reads[""].markShared()
 	}
 }
 
-// variablesIn are the names of the rule's variables that an expression uses.
-func variablesIn(expr ast.Expr) []string {
+// variableNames returns the names of the rule's variables that an expression uses.
+func variableNames(expr ast.Expr) []string {
 	var names []string
 	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) {
 		switch {
@@ -293,8 +293,8 @@ func variablesIn(expr ast.Expr) []string {
 	return names
 }
 
-// mentions reports whether an expression uses a variable of the environment.
-func mentions(expr ast.Expr, variable string) bool {
+// usesVariable reports whether an expression uses a variable of the environment.
+func usesVariable(expr ast.Expr, variable string) bool {
 	found := false
 	ast.PostOrderVisit(expr, ast.NewExprVisitor(func(e ast.Expr) { found = found || isIdent(e, variable) }))
 	return found
@@ -302,43 +302,43 @@ func mentions(expr ast.Expr, variable string) bool {
 
 func isIdent(e ast.Expr, name string) bool { return e.Kind() == ast.IdentKind && e.AsIdent() == name }
 
-// UsesNow reports whether the outcome depends on the time.
+// UsesNow reports whether an expression uses now.
 func (r *Rule) UsesNow() bool {
-	p, _ := r.compiled()
+	p, _ := r.loadPrograms()
 	return p != nil && p.usesNow
 }
 
-// UsesVersion reports whether the outcome depends on the version of the component that the rule belongs to.
+// UsesVersion reports whether an expression uses version or versionFrom.
 func (r *Rule) UsesVersion() bool {
-	p, _ := r.compiled()
+	p, _ := r.loadPrograms()
 	return p != nil && p.usesVersion
 }
 
-// ReadFields are the fields of each object that the rule reads: of those that it is about, or of a related list by its name. They
-// must not be changed.
+// ReadFields returns the fields that the rule reads of each object or, for a name, of each object of that related list. The result must not
+// be modified.
 func (r *Rule) ReadFields(related string) *Fields {
-	p, _ := r.compiled()
+	p, _ := r.loadPrograms()
 	if p == nil {
 		return &Fields{}
 	}
 	if fields := p.reads[related]; fields != nil {
 		return fields
 	}
-	if fields := p.reads[each]; fields != nil && related != "" {
-		return AllFields() // of related lists whose names it computes
+	if fields := p.reads[anyElement]; fields != nil && related != "" {
+		return AllFields() // the rule computes the name of a related list
 	}
 	return &Fields{}
 }
 
 const (
-	// maxText bounds what an expression yields, and what is said about it, in bytes.
+	// maxText limits results of expressions and error messages, in bytes.
 	maxText = 1024
-	// maxExcerpt is how much of an expression is enough to recognise it in a message.
+	// maxExcerpt limits the part of an expression that an error quotes, in bytes.
 	maxExcerpt = 80
 )
 
-// oneLine makes of CEL's drawing of where a mistake is a sentence fit for a condition.
-func oneLine(s string) string {
+// joinLines converts a CEL error, which marks the position on separate lines, to one line.
+func joinLines(s string) string {
 	var lines []string
 	for line := range strings.SplitSeq(s, "\n") {
 		if trimmed := strings.TrimSpace(line); trimmed != "" && !strings.HasPrefix(trimmed, "|") {

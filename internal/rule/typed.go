@@ -7,58 +7,56 @@ import (
 	"strings"
 )
 
-// ExistIn tells whether objects of a Go type have all of these fields: whether a rule sees in one all that it would see in the
-// JSON of the API server, be that of a newer version that serves more. A field is answered for only where its type is known
-// to its end.
+// ExistIn reports whether a Go type has all of these fields, so that decoding an object into it loses no field that a rule reads, even if a
+// newer API server serves more fields. It returns false where it cannot determine that.
 func (f *Fields) ExistIn(t reflect.Type) bool {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	switch {
-	case f.whole:
-		return isStruct(t)
-	case len(f.below) == 0:
-		return true // it only matters whether it is there
+	case f.isWhole:
+		return isComplete(t)
+	case len(f.children) == 0:
+		return true // only the presence is read
 	case marshalsItself(t):
 		return false
 	}
 	switch t.Kind() {
 	case reflect.Struct:
-		for name, below := range f.below {
-			field, ok := fieldOf(t, name)
+		for name, child := range f.children {
+			fieldType, ok := jsonField(t, name)
 			if !ok && name == caBundleExpires {
-				_, ok = fieldOf(t, "caBundle") // it is derived from that
+				_, ok = jsonField(t, "caBundle") // from which it is derived
 				if ok {
 					continue
 				}
 			}
-			if !ok && below.shared {
-				continue // it is another kind's
+			if !ok && child.isShared {
+				continue // a field of another kind
 			}
-			if !ok || !below.ExistIn(field) {
+			if !ok || !child.ExistIn(fieldType) {
 				return false
 			}
 		}
 		return true
 	case reflect.Map:
-		for _, below := range f.below {
-			if !below.ExistIn(t.Elem()) {
+		for _, child := range f.children {
+			if !child.ExistIn(t.Elem()) {
 				return false
 			}
 		}
 		return true
 	case reflect.Slice:
-		return len(f.below) == 1 && f.below[each] != nil && f.below[each].ExistIn(t.Elem())
+		return len(f.children) == 1 && f.children[anyElement] != nil && f.children[anyElement].ExistIn(t.Elem())
 	}
 	return false
 }
 
-// isStruct tells whether a newer version of a type can say no more than this one: it holds no struct but those that write
-// their JSON themselves.
-func isStruct(t reflect.Type) bool {
+// isComplete reports whether newer versions of a type cannot have more fields: it has no structs except those that marshal themselves.
+func isComplete(t reflect.Type) bool {
 	switch t.Kind() {
 	case reflect.Pointer, reflect.Slice, reflect.Map, reflect.Array:
-		return isStruct(t.Elem())
+		return isComplete(t.Elem())
 	case reflect.Struct:
 		return marshalsItself(t)
 	case reflect.Interface:
@@ -72,13 +70,14 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// marshalsItself tells whether values of a type write their JSON themselves, as times and quantities do.
+// marshalsItself reports whether a type implements its own marshaling, as times and quantities do.
 func marshalsItself(t reflect.Type) bool {
-	return t.Implements(jsonMarshaler) || reflect.PointerTo(t).Implements(jsonMarshaler) || t.Implements(textMarshaler) || reflect.PointerTo(t).Implements(textMarshaler)
+	pointer := reflect.PointerTo(t)
+	return t.Implements(jsonMarshaler) || pointer.Implements(jsonMarshaler) || t.Implements(textMarshaler) || pointer.Implements(textMarshaler)
 }
 
-// fieldOf finds the type of a struct's field by its name in JSON, be it one of a struct that stands inline.
-func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
+// jsonField returns the type of a struct's field by its name in JSON. It includes fields of inline structs.
+func jsonField(t reflect.Type, name string) (reflect.Type, bool) {
 	for i := range t.NumField() {
 		field := t.Field(i)
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
@@ -86,7 +85,7 @@ func fieldOf(t reflect.Type, name string) (reflect.Type, bool) {
 			return field.Type, true
 		}
 		if tag == "" && field.Anonymous && field.Type.Kind() == reflect.Struct {
-			if inner, ok := fieldOf(field.Type, name); ok {
+			if inner, ok := jsonField(field.Type, name); ok {
 				return inner, true
 			}
 		}

@@ -12,18 +12,17 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// An open watch outlives the permission for it: the API server checks when a request begins. So the metadata of cluster roles and their
-// bindings is watched, and when one changes the operator asks whether it still may.
+// accessResources are watched because an open watch continues after its permission is revoked: the API server authorizes only the request.
+// After a change of a role or binding, the operator reviews its own access.
 var accessResources = []string{"clusterroles", "clusterrolebindings"}
 
-// reviewDelays are how long after a change to ask. The authorizer learns of it by a watch of its own, a moment later or
-// earlier than the operator does.
+// reviewDelays are the times of the reviews after a change. The authorizer has its own watch, which may be later than the operator's.
 var reviewDelays = []time.Duration{30 * time.Millisecond, 300 * time.Millisecond, 2 * time.Second}
 
-// leastBetweenReviews bounds the cost of a cluster whose roles change all the time.
+// leastBetweenReviews limits the reviews in a cluster whose roles change continually.
 const leastBetweenReviews = 250 * time.Millisecond
 
-// reviewAccess asks, whenever roles or bindings change, what the operator may read.
+// reviewAccess reviews the operator's access when roles or bindings change, until the context is done.
 func (s *Sources) reviewAccess(ctx context.Context) {
 	changed := make(chan struct{}, 1)
 	for _, resource := range accessResources {
@@ -46,7 +45,7 @@ func (s *Sources) reviewAccess(ctx context.Context) {
 			case <-ctx.Done():
 				return
 			case <-changed:
-				// Another change: the reviews start over, but not so soon that they never get on.
+				// Another change restarts the reviews.
 				if i > 0 {
 					i = 0
 				}
@@ -63,14 +62,14 @@ func (s *Sources) reviewAccess(ctx context.Context) {
 	}
 }
 
-// review says to each source whether it may be listed and watched.
+// review sends AccessGranted or AccessDenied to each source.
 func (s *Sources) review(ctx context.Context) {
 	for _, w := range s.all() {
 		allowed, err := s.mayRead(ctx, w.kind)
 		switch {
 		case err != nil:
 			s.log.V(1).Info("could not review access", "source", w.name, "error", err.Error())
-			return // the API server does not answer: the next change, or the watches themselves, will show
+			return // the API server does not answer: the next change, or a failing watch, has the result
 		case allowed:
 			w.post(AccessGranted)
 		default:
@@ -79,7 +78,7 @@ func (s *Sources) review(ctx context.Context) {
 	}
 }
 
-// mayRead asks whether the operator may list and watch a kind.
+// mayRead reports whether the operator may list and watch a kind.
 func (s *Sources) mayRead(ctx context.Context, k kind) (bool, error) {
 	for _, verb := range []string{"list", "watch"} {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
@@ -98,8 +97,8 @@ func (s *Sources) mayRead(ctx context.Context, k kind) (bool, error) {
 	return true, nil
 }
 
-// changeNotifier is a consumer that keeps nothing, and rings when something changes after the first list. Another list means that the watch broke,
-// and nobody knows what changed meanwhile.
+// changeNotifier is a consumer that signals changes after the first list, and stores nothing. A later list is a change too: the watch was
+// interrupted, and events may be lost.
 type changeNotifier struct {
 	ring     chan struct{}
 	isListed bool

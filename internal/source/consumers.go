@@ -13,38 +13,39 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// consumer takes what a source shows. Its methods are called one after the other, but for strip.
+// consumer receives the objects of a source. Its methods are not called concurrently, except for strip.
 type consumer interface {
-	// strip returns what is kept of an object: a list of thousands is never in memory whole.
+	// strip returns the parts of an object that the consumer needs. It is called while a list is decoded, so that the memory never holds all
+	// objects of the list.
 	strip(object any) (*stripped, error)
-	// replace takes all objects; those that it does not name are gone.
+	// replace replaces all objects.
 	replace(list []*stripped)
 	put(object *stripped)
 	remove(object *stripped)
-	// lose says that the source cannot be read, or is not served.
+	// lose removes all objects, because the source cannot be read or is not served.
 	lose(state facts.SourceState, reason string)
-	// close forgets the source.
+	// close is called when the source is not read anymore.
 	close()
 }
 
-// stripped is what is kept of an object: a fact, and the fields that rules read.
+// stripped is a stripped object: a fact, and the fields that rules read.
 type stripped struct {
 	namespace, name string
 	fact            facts.Fact
 	objects         []rule.Object // one for each of the rule consumers
 }
 
-// consumers take from the objects of one source what each of them keeps: facts, which may be nil, and the fields that rules read. Rules
-// may name one resource in two ways, with its version and without.
+// consumers are the consumers of one source. facts may be nil. There may be two rule consumers, because rules may name a resource with and
+// without its version.
 type consumers struct {
 	facts *factConsumer
 	rules []*ruleConsumer
 }
 
-// factConsumer hands facts to the inventory.
+// factConsumer adds facts to the inventory.
 type factConsumer struct {
 	feed *inventory.Source
-	// changed is called with each object that is listed, comes, changes or goes; it may be nil.
+	// changed is called for each object that is listed, added, updated or deleted; it may be nil.
 	changed func(e EventType, name string)
 }
 
@@ -54,7 +55,7 @@ func (f *factConsumer) notify(e EventType, name string) {
 	}
 }
 
-// ruleConsumer hands those fields of objects to the evaluator that rules read.
+// ruleConsumer adds the fields that rules read to the evaluator.
 type ruleConsumer struct {
 	resource rule.Resource
 	fields   *rule.Fields
@@ -97,7 +98,7 @@ func (r *ruleConsumer) keep(object any) (rule.Object, error) {
 	if err != nil {
 		return rule.Object{}, err
 	}
-	typed.GetObjectKind().SetGroupVersionKind(kinds[0]) // protobuf in a list goes without it
+	typed.GetObjectKind().SetGroupVersionKind(kinds[0]) // items of a protobuf list do not have it
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(typed)
 	if err != nil {
 		return rule.Object{}, err

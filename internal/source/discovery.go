@@ -14,11 +14,11 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// errNotServed says that the cluster serves no such resource, so that no object of it can exist.
+// errNotServed means that the cluster does not serve the resource, so that no object of it can exist.
 var errNotServed = errors.New("the cluster does not serve the resource")
 
-// discover finds the version in which a resource is served: the one asked for, or the one that the API server prefers. It
-// asks for one group, so that an aggregated API that does not answer hides no other.
+// discover returns the resource with the requested version, or with the preferred version of the API server. It reads a single group, so
+// that a failing aggregated API does not affect other groups.
 func discover(ctx context.Context, c Clients, resource rule.Resource) (schema.GroupVersionResource, error) {
 	if resource.Group == "" {
 		return schema.GroupVersionResource{Version: "v1", Resource: resource.Resource}, nil
@@ -61,7 +61,7 @@ func notServed(err error) error {
 	return err
 }
 
-// forbidden says which permission is missing for a source.
+// forbidden returns the message for a source that is Forbidden.
 func forbidden(resource rule.Resource, source string) string {
 	group := resource.Group
 	if group == "" {
@@ -70,9 +70,9 @@ func forbidden(resource rule.Resource, source string) string {
 	return fmt.Sprintf("cannot read %s: permission to list and watch is missing; grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
 }
 
-// unanswered says that a source cannot be read, since when, and what to look at.
+// unanswered returns the message for a source that is Failing.
 func unanswered(source string, since time.Time, cause string) string {
-	const enough = 200 // of a cause that nobody reads to its end
+	const enough = 200 // bytes of the cause
 	return fmt.Sprintf("cannot read %s: the API server has not answered since %s: %s; check that it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, that its APIService is Available (kubectl get apiservices)",
 		source, since.UTC().Format(time.RFC3339), text.Truncate(cause, enough))
 }

@@ -23,17 +23,17 @@ import (
 // kind is a resource that is read, and how.
 type kind struct {
 	resource rule.Resource
-	// version is the one that is read; empty where it is looked up, because the cluster may serve another one or none.
+	// version is empty if it must be discovered, because the cluster may serve another version or none.
 	version string
-	// metadataOnly says that the metadata of the objects is enough.
+	// metadataOnly is true if facts need only the metadata of the objects.
 	metadataOnly bool
-	// fields are those that rules read; nil where none do.
+	// fields are the fields that rules read; nil without rules.
 	fields *rule.Fields
-	// configMap is the only one that is read; empty for other kinds.
+	// configMap is the only ConfigMap that is read; empty for other resources.
 	configMap catalog.ConfigMap
 }
 
-// Resources returns the resources that facts are taken from. They are read whatever the catalog and the profiles ask for.
+// Resources returns the resources that facts are extracted from. They are read independently of the catalog and the profiles.
 func Resources() []rule.Resource {
 	var all []rule.Resource
 	for _, k := range facts.Kinds() {
@@ -42,7 +42,7 @@ func Resources() []rule.Resource {
 	return all
 }
 
-// kindOf returns how facts of a kind are read.
+// kindOf returns the kind for the facts of a facts.Kind.
 func kindOf(k facts.Kind) kind {
 	return kind{resource: rule.Resource{Group: k.Group, Resource: k.Resource}, version: k.Version, metadataOnly: k.IsMetadataOnly()}
 }
@@ -51,8 +51,8 @@ func kindOfConfigMap(c catalog.ConfigMap) kind {
 	return kind{resource: rule.Resource{Resource: "configmaps"}, version: "v1", configMap: c}
 }
 
-// kindOfResource returns how the objects of a resource are read, and the name of the source: that of the facts, where facts are taken from
-// the resource in this version.
+// kindOfResource returns the kind for a resource that rules read, and the name of its source. It is the source of the facts if facts are
+// extracted from the resource in this version.
 func kindOfResource(resource rule.Resource) (kind, string) {
 	for _, k := range facts.Kinds() {
 		if k.Group == resource.Group && k.Resource == resource.Resource && (resource.Version == "" || resource.Version == k.Version) {
@@ -62,7 +62,7 @@ func kindOfResource(resource rule.Resource) (kind, string) {
 	return kind{resource: resource}, strings.TrimSuffix(resource.String()+"/"+resource.Version, "/")
 }
 
-// name is that of the source in messages.
+// name returns the name of the source in messages.
 func (k kind) name() string {
 	if k.configMap != (catalog.ConfigMap{}) {
 		return catalog.ConfigMapSource(k.configMap.Namespace, k.configMap.Name)
@@ -70,7 +70,7 @@ func (k kind) name() string {
 	return k.resource.String()
 }
 
-// resolve returns the version of the resource that is read. It returns errNotServed where the cluster serves none.
+// resolve returns the resource with the version to read. It returns errNotServed if the cluster serves no version.
 func (k kind) resolve(ctx context.Context, c Clients) (schema.GroupVersionResource, error) {
 	if k.version != "" {
 		return schema.GroupVersionResource{Group: k.resource.Group, Version: k.version, Resource: k.resource.Resource}, nil
@@ -81,13 +81,13 @@ func (k kind) resolve(ctx context.Context, c Clients) (schema.GroupVersionResour
 	return gvr, cause(ctx, err)
 }
 
-// client returns what lists and watches the resource. What Kubernetes itself serves travels as protobuf, which costs the API server and
-// this program a fraction of JSON, where the Go type has all of the fields that rules read.
+// client returns the ListWatch of the resource. Built-in resources are encoded as protobuf, which costs a fraction of JSON, if their Go
+// types have all fields that rules read.
 func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch {
 	known, isBuiltin := builtins()[gvr]
 	switch {
 	case k.configMap != (catalog.ConfigMap{}):
-		// The selector makes a permission by name enough.
+		// With the selector, permission for this name is enough.
 		selector := fields.OneTermEqualSelector("metadata.name", k.configMap.Name).String()
 		client := c.Typed.CoreV1().ConfigMaps(k.configMap.Namespace)
 		return &cache.ListWatch{
@@ -108,7 +108,7 @@ func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatc
 	return listWatch(c.Dynamic.Resource(gvr))
 }
 
-// lister is what the clients of all kinds have in common.
+// lister is the interface that dynamic and metadata clients share.
 type lister[L runtime.Object] interface {
 	List(context.Context, metav1.ListOptions) (L, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
@@ -123,13 +123,13 @@ func listWatch[L runtime.Object](l lister[L]) *cache.ListWatch {
 	}
 }
 
-// builtin is a kind that Kubernetes itself serves: the Go types of one object, and of a list of them.
+// builtin is a built-in resource: the Go type of an object, and the kind of a list.
 type builtin struct {
 	object reflect.Type
 	list   schema.GroupVersionKind
 }
 
-// builtins are those that the program has Go types for, by the resource that serves them.
+// builtins returns the built-in resources.
 var builtins = sync.OnceValue(func() map[schema.GroupVersionResource]builtin {
 	found := map[schema.GroupVersionResource]builtin{}
 	for kind, object := range clientscheme.Scheme.AllKnownTypes() {

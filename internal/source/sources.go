@@ -17,7 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Sources feeds an inventory from an API server by watches, from Run until its context ends.
+// Sources are the watches that update an inventory from an API server.
 type Sources struct {
 	clients   Clients
 	inventory *inventory.Inventory
@@ -25,8 +25,8 @@ type Sources struct {
 
 	connection *connection
 
-	// reading is held while sources are started and stopped. A source that is being stopped may report a CRD at that moment, and
-	// that takes mu: mu is never held while one is stopped.
+	// reading is held while sources are started and stopped. mu must not be held then: a stopping source may still report a change of a CRD,
+	// for which it locks mu.
 	reading sync.Mutex
 
 	mu      sync.Mutex
@@ -35,7 +35,7 @@ type Sources struct {
 	wg      sync.WaitGroup
 }
 
-// New returns the sources of an inventory. They read nothing before Run.
+// New returns the sources of an inventory. They are not read before Run.
 func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
 	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*source{}}
 	s.connection = newConnection(s)
@@ -45,10 +45,10 @@ func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
 	return s
 }
 
-// NeedLeaderElection says that a standby watches too, so that it takes over with a full inventory.
+// NeedLeaderElection implements manager.LeaderElectionRunnable. A standby watches too, so that it takes over with a complete inventory.
 func (s *Sources) NeedLeaderElection() bool { return false }
 
-// Run watches until the context ends.
+// Run runs the sources until the context is done.
 func (s *Sources) Run(ctx context.Context) error {
 	s.reading.Lock()
 	s.mu.Lock()
@@ -66,15 +66,15 @@ func (s *Sources) Run(ctx context.Context) error {
 	return nil
 }
 
-// Start implements the manager's Runnable.
+// Start implements manager.Runnable.
 func (s *Sources) Start(ctx context.Context) error { return s.Run(ctx) }
 
-// Read has these instances of rules evaluated and these ConfigMaps read, and no others: watches that nobody needs any more end.
-// Where an instance reads fields that were not kept so far, the resource is listed again; until then its rules are Pending.
+// Read sets the rule instances to evaluate and the ConfigMaps to read. It stops watches that are no longer needed. If an instance reads
+// fields that are not cached, its resource is listed again, and its rules are Pending until then.
 func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	defer s.inventory.Rules.SetInstances(instances) // once none of them can see objects without their fields
+	defer s.inventory.Rules.SetInstances(instances) // last, so that no instance is evaluated on objects without its fields
 	wanted := map[string]bool{}
 	for name, source := range rulesBySource(instances, s.inventory.Rules) {
 		wanted[name] = true
@@ -98,7 +98,7 @@ func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap
 			w.stop()
 			taken.close()
 		case len(taken.rules) > 0:
-			// The facts are still wanted. The watch goes on without the rules.
+			// Facts still need the source: restart it without the rules.
 			w.stop()
 			for _, rules := range taken.rules {
 				rules.feed.Close()
@@ -112,11 +112,11 @@ func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap
 
 // ruledSource is a source that rules read.
 type ruledSource struct {
-	kind  kind // that reads the fields of all of them
+	kind  kind // with the fields of all rules
 	rules []*ruleConsumer
 }
 
-// rulesBySource returns what instances of rules read of which source, by the names of the sources.
+// rulesBySource returns the sources that instances read, by name.
 func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruledSource {
 	sources, fields := map[string]ruledSource{}, map[string]*rule.Fields{}
 	for resource, read := range rule.CollectFields(instances) {
@@ -134,7 +134,7 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 	return sources
 }
 
-// readFor has a source read for rules, beside the facts that are taken from it.
+// readFor starts a source for rules. If it is already read, for facts or other rules, it is restarted unless it has all fields.
 func (s *Sources) readFor(name string, source ruledSource) {
 	known := s.watched[name]
 	if known == nil {
@@ -164,7 +164,7 @@ func (s *Sources) readFor(name string, source ruledSource) {
 	s.restart(known, source.kind, &consumers{facts: taken.facts, rules: source.rules})
 }
 
-// restart reads a source, which was stopped, for other consumers. What was known of it stays until it is listed again.
+// restart starts a stopped source with other consumers. The facts stay cached until it is listed again.
 func (s *Sources) restart(before *source, k kind, taken *consumers) {
 	known := facts.Pending
 	if taken.facts != nil {
@@ -184,13 +184,13 @@ func (s *Sources) factConsumer(source string) *factConsumer {
 	return f
 }
 
-// The sources that say which resources are served.
+// The sources that determine which resources are served.
 const (
 	crdSource        = "customresourcedefinitions.apiextensions.k8s.io"
 	apiServiceSource = "apiservices.apiregistration.k8s.io"
 )
 
-// onCRD says to the sources of a resource that its CRD is there, came, changed or went.
+// onCRD sends an event of a CRD to the sources of its resource.
 func (s *Sources) onCRD(e EventType, crd string) {
 	for _, w := range s.all() {
 		if w.kind.version == "" && w.kind.resource.String() == crd {
@@ -199,8 +199,8 @@ func (s *Sources) onCRD(e EventType, crd string) {
 	}
 }
 
-// onAPIService says to the sources of an API group that an APIService of it came, changed or went. There is one for each version that is
-// served, and its name is that of the version and the group, for example "v1beta1.metrics.k8s.io".
+// onAPIService sends an event of an APIService to the sources of its group. The name of an APIService is VERSION.GROUP, for example
+// "v1beta1.metrics.k8s.io".
 func (s *Sources) onAPIService(e EventType, name string) {
 	_, group, _ := strings.Cut(name, ".")
 	for _, w := range s.all() {
@@ -218,7 +218,7 @@ func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) 
 	return w
 }
 
-// start runs a source, if the sources themselves run. The caller holds reading.
+// start runs a source if Run was called. The caller holds reading.
 func (s *Sources) start(w *source) {
 	s.mu.Lock()
 	run := s.run
@@ -231,7 +231,7 @@ func (s *Sources) start(w *source) {
 	s.wg.Go(func() { w.run(ctx) })
 }
 
-// all returns the sources of this moment.
+// all returns the current sources.
 func (s *Sources) all() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -239,17 +239,17 @@ func (s *Sources) all() []*source {
 }
 
 const (
-	// diagnoseSoon is how long after a change degraded workloads are diagnosed: their pods fail a moment after them.
+	// diagnoseSoon is the delay after a change of the degraded workloads, because the status of pods may follow a moment later.
 	diagnoseSoon = 500 * time.Millisecond
-	// diagnoseAgain is how often, while there are any: what is wrong with a pod changes without its workload.
+	// diagnoseAgain is the interval while there are degraded workloads, because pods change without their workloads.
 	diagnoseAgain = 20 * time.Second
 )
 
-// keepDiagnoses keeps what is wrong with the pods of degraded workloads. While none is degraded it asks for nothing. Every
-// replica does, so that a standby takes over with the same to say.
+// keepDiagnoses updates the diagnoses of degraded workloads, until the context is done. It sends no request while none is degraded. Every
+// replica does, so that a standby takes over with complete diagnoses.
 func (s *Sources) keepDiagnoses(ctx context.Context) {
 	changed := s.inventory.Changes()
-	var told []facts.Ref // the workloads that were diagnosed last
+	var told []facts.Ref // the workloads of the last diagnosis
 	for again := false; ; {
 		if again || !slices.Equal(told, s.inventory.Snapshot().DegradedWorkloads()) {
 			select {
@@ -277,8 +277,8 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 	}
 }
 
-// keepDeadlines has the inventory judge again when a rollout's deadline passes. It looks every minute, because a clock that
-// jumps brings a deadline nearer than any timer knows.
+// keepDeadlines rechecks the deadlines of the inventory when one passes, and at least once a minute while there is one, because the clock
+// may jump.
 func (s *Sources) keepDeadlines(ctx context.Context) {
 	const least, most = time.Second, time.Minute
 	timer := time.NewTimer(least)

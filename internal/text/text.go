@@ -16,12 +16,25 @@ const (
 // Printable returns a string in one line. It replaces control characters, characters that change the text direction, and invalid UTF-8 by
 // spaces.
 func Printable(s string) string {
+	if isPlain(s) {
+		return s
+	}
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == utf8.RuneError {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// isPlain reports whether a string is printable ASCII, as most are. Its runes need no lookup.
+func isPlain(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // Truncate cuts a string to at most limit bytes, at the boundary of a character. The limit must be enough for the ellipsis.

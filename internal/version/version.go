@@ -1,15 +1,15 @@
-// Package version holds the version that both programs are built from.
+// Package version provides the version of both programs.
 package version
 
 import "runtime/debug"
 
-// unreleased is the version of what was built from a checkout.
+// unreleased is the version of a build from a checkout.
 const unreleased = "devel"
 
-// Version is the version of a release: the linker sets it.
+// Version is the version of a release. The linker sets it.
 var Version = unreleased
 
-// Get returns the version: that of the release, or of the module as "go install" fetched it.
+// Get returns the version of the release, or of the module that "go install" built.
 func Get() string {
 	if Version != unreleased {
 		return Version

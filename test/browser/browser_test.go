@@ -205,7 +205,7 @@ func TestThePageShowsThePlatformFromTheGroundUp(t *testing.T) {
 		t.Errorf("what is missing has a border that is %s", dashed)
 	}
 	text := ask[string](p, `document.body.textContent`)
-	for _, want := range []string{"cilium 1.18.2", "only traces of velero", "Not conformant", "grafana"} {
+	for _, want := range []string{"cilium 1.18.2", "velero is not installed; leftover resources", "Not conformant", "grafana"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the page does not say %q", want)
 		}

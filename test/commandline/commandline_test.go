@@ -93,7 +93,7 @@ func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
 		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""), out, errOut)
 	}()
 	deadline := time.Now().Add(time.Minute)
-	for !strings.Contains(errOut.String(), "storage/class: CheckFailed: does not hold: the class is there") {
+	for !strings.Contains(errOut.String(), "storage/class: CheckFailed: the rule is not satisfied: the class is there") {
 		if time.Now().After(deadline) {
 			t.Fatalf("it does not say what it waits for:\n%s", errOut)
 		}
@@ -163,7 +163,7 @@ func TestWaitDoesNotWaitForAMistakeToMendItself(t *testing.T) {
 	}
 	started := time.Now()
 	code, out, errOut := command("check", "-f", path, "--wait", "--timeout", "2m")
-	if code != cli.ExitError || time.Since(started) > time.Minute || !strings.Contains(out.String(), "nobody defines this component") {
+	if code != cli.ExitError || time.Since(started) > time.Minute || !strings.Contains(out.String(), "no definition of this component") {
 		t.Errorf("exit code %d after %s\n%s%s", code, time.Since(started), out, errOut)
 	}
 }

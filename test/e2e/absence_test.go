@@ -32,9 +32,9 @@ func TestResidueIsNoInstallation(t *testing.T) {
 		v1alpha1.Layer{Name: "mesh", Requirements: []v1alpha1.Requirement{anyOf("istio", "istio", "")}},
 		v1alpha1.Layer{Name: "security", Requirements: []v1alpha1.Requirement{anyOf("vault", "vault", "")}},
 	)
-	profile.settles(t, 10*time.Second, "the traces are seen", func(p *v1alpha1.PlatformProfile) bool {
+	profile.settles(t, 10*time.Second, "the leftovers are reported", func(p *v1alpha1.PlatformProfile) bool {
 		istio, vault := find(p, "mesh", "istio"), find(p, "security", "vault")
-		return istio != nil && vault != nil && strings.Contains(istio.Message, "traces") && strings.Contains(vault.Message, "traces")
+		return istio != nil && vault != nil && strings.Contains(istio.Message, "leftover resources") && strings.Contains(vault.Message, "leftover resources")
 	})
 	time.Sleep(500 * time.Millisecond) // anything that would still turn the verdicts has arrived
 	for layer, component := range map[string]string{"mesh": "istio", "security": "vault"} {

@@ -33,7 +33,7 @@ func TestBadProfiles(t *testing.T) {
 		path, says  string
 		verdict     v1alpha1.Verdict
 	}{
-		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "nobody defines", v1alpha1.VerdictMissing},
+		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "no definition of this component", v1alpha1.VerdictMissing},
 		"unknown-capability": {v1alpha1.Requirement{Name: "bad", Capability: "cnii"}, "spec.layers[0].requirements[1].capability", "no definition provides", v1alpha1.VerdictMissing},
 		"bad-range":          {anyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
 		"bad-cel":            {check("object.metadata.name =="), "spec.layers[0].requirements[1].rule.expression", "Syntax error", v1alpha1.VerdictUnknown},
@@ -107,7 +107,7 @@ func TestBadDefinitions(t *testing.T) {
 		override.Name = "containerd"
 		must(t, env.Client.Create(ctx, override))
 		accepted := awaitAccepted(t, "containerd", metav1.ConditionFalse)
-		if !strings.Contains(accepted.Message, "built-in definition stays in use") {
+		if !strings.Contains(accepted.Message, "built-in definition remains in use") {
 			t.Errorf("got %s", accepted.Message)
 		}
 		if got := find(profile.last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {

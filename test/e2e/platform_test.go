@@ -62,12 +62,12 @@ func versions(t *testing.T, folder, variant, component string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(string(data), "\n") {
+	for line := range strings.SplitSeq(string(data), "\n") {
 		columns := strings.Split(line, "\t")
 		if columns[0] != variant || len(columns) < 2 {
 			continue
 		}
-		for _, must := range strings.Fields(columns[1]) {
+		for must := range strings.FieldsSeq(columns[1]) {
 			if name, version, _ := strings.Cut(must, "@"); name == component {
 				return version
 			}
@@ -96,8 +96,8 @@ func namespaceOf(t *testing.T, objects []*unstructured.Unstructured, evidence, o
 // TestPlatform installs a platform of real parts, and then does to it what happens to platforms.
 func TestPlatform(t *testing.T) {
 	ctx := context.Background()
-	folder, real := cluster.Corpus()
-	if !real {
+	folder, hasCorpus := cluster.Corpus()
+	if !hasCorpus {
 		folder = cluster.Fixtures()
 		t.Log("the folder of real installs is absent: the project's own fixtures stand in")
 	}
@@ -105,7 +105,7 @@ func TestPlatform(t *testing.T) {
 	applied := map[string]string{} // folders of installs, and the namespace for what names none
 	for _, i := range installs {
 		variant, namespace := i.fixture, i.component
-		if real {
+		if hasCorpus {
 			variant, namespace = i.corpus, i.inCorpus
 		}
 		objects, err := env.Apply(ctx, filepath.Join(folder, variant), namespace)
@@ -117,7 +117,7 @@ func TestPlatform(t *testing.T) {
 		p.namespace, p.name = namespaceOf(t, objects, i.evidence, namespace)
 		found[i.component] = p
 	}
-	if real {
+	if hasCorpus {
 		for _, variant := range neighbours {
 			if _, err := env.Apply(ctx, filepath.Join(folder, variant), "neighbours"); err != nil {
 				t.Fatalf("applying %s: %v", variant, err)
@@ -416,7 +416,6 @@ func commandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
 			}
 		}
 	}
-
 }
 
 // sameInventory asserts that the installs, read from their files one by one, come to what discover finds in the cluster

@@ -58,7 +58,7 @@ func TestCRDsComeChangeAndGo(t *testing.T) {
 		g.agrees(t)
 		t.Logf("%s: %s after %s", step, want, took.Round(time.Millisecond))
 	}
-	says("no CRD", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
+	says("no CRD", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	must(t, g.apply(ctx, object(gadgets("v1!"))))
 	says("the CRD comes", "ok", v1alpha1.VerdictSatisfied, "")
 	must(t, g.apply(ctx, object("{apiVersion: faults.example.com/v1, kind: Gadget, metadata: {name: one}, spec: {ok: true}}")))
@@ -73,11 +73,11 @@ func TestCRDsComeChangeAndGo(t *testing.T) {
 	must(t, g.apply(ctx, object(gadgets("-v1!", "v2"))))
 	says("the older version is withdrawn", "newest", v1alpha1.VerdictSatisfied, "")
 	must(t, g.apply(ctx, object(gadgets("-v1!", "-v2"))))
-	says("no version is served", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
+	says("no version is served", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	must(t, g.apply(ctx, object(gadgets("v1!", "v2"))))
 	says("both are served again", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
 	must(t, g.remove(ctx, object(gadgets("v1!"))))
-	says("the CRD goes", "ok", v1alpha1.VerdictMissing, "serves no gadgets")
+	says("the CRD goes", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	must(t, g.apply(ctx, object(gadgets("v1!"))))
 	says("it comes again, and is empty", "ok", v1alpha1.VerdictSatisfied, "")
 }
@@ -117,7 +117,7 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 			return is == want && strings.Contains(said, text), string(is) + ": " + said
 		})
 	}
-	says(v1alpha1.VerdictMissing, "serves no sprockets")
+	says(v1alpha1.VerdictMissing, "does not serve sprockets")
 	must(t, g.apply(ctx, object(sprocketService)))
 	must(t, g.apply(ctx, object(sprocketAPI)))
 	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
@@ -129,6 +129,6 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 		}
 	}
 	must(t, g.remove(ctx, object(sprocketAPI)))
-	t.Logf("Missing %s after it is registered no more", says(v1alpha1.VerdictMissing, "serves no sprockets").Round(time.Millisecond))
+	t.Logf("Missing %s after it is registered no more", says(v1alpha1.VerdictMissing, "does not serve sprockets").Round(time.Millisecond))
 	g.agrees(t)
 }

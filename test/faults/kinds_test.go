@@ -22,7 +22,9 @@ type failing struct {
 }
 
 // answers is how a message begins of a kind that is not answered for.
-func answers(kind string) string { return "cannot read " + kind + ": the API server has not answered since 20" }
+func answers(kind string) string {
+	return "cannot read " + kind + ": the API server has not answered since 20"
+}
 
 var failings = []failing{
 	{

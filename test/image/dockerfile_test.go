@@ -74,7 +74,7 @@ func parts(ctx context.Context, t *testing.T) []string {
 	found := []string{setting(ctx, t, "GOROOT"), "/bin/sh", "/etc/ssl/certs/ca-certificates.crt"}
 	linked, err := exec.CommandContext(ctx, "ldd", "/bin/sh").Output()
 	must(t, err)
-	for _, word := range strings.Fields(string(linked)) {
+	for word := range strings.FieldsSeq(string(linked)) {
 		if filepath.IsAbs(word) {
 			found = append(found, word)
 		}

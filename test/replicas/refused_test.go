@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	admissionv1 "k8s.io/api/admissionregistration/v1"
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -52,16 +52,16 @@ func TestNoEventWithoutAStatus(t *testing.T) {
 func refuse(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
 	t.Helper()
 	ctx := context.Background()
-	rule := admissionv1.NamedRuleWithOperations{}
-	rule.APIGroups, rule.APIVersions, rule.Operations = []string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionv1.OperationType{admissionv1.Update}
+	rule := admissionregistrationv1.NamedRuleWithOperations{}
+	rule.APIGroups, rule.APIVersions, rule.Operations = []string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionregistrationv1.OperationType{admissionregistrationv1.Update}
 	rule.Resources = []string{"platformprofiles/status", "platformcomponents/status"}
 	forbidden := metav1.StatusReasonForbidden
-	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionv1.ValidatingAdmissionPolicySpec{
-		MatchConstraints: &admissionv1.MatchResources{ResourceRules: []admissionv1.NamedRuleWithOperations{rule}},
-		Validations:      []admissionv1.Validation{{Expression: "false", Message: "not now", Reason: &forbidden}},
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{rule}},
+		Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "not now", Reason: &forbidden}},
 	}}
-	binding := &admissionv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-		PolicyName: policy.Name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 	}}
 	must(t, env.Client.Create(ctx, policy))
 	must(t, env.Client.Create(ctx, binding))

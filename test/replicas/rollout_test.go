@@ -96,8 +96,7 @@ func TestRollingUpgrade(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &scraper{profile: p.name, replicas: []*replica{leader, standby}}
 	var wg sync.WaitGroup
-	wg.Add(1)
-	go func() { defer wg.Done(); s.run(ctx) }()
+	wg.Go(func() { s.run(ctx) })
 	time.Sleep(time.Second)
 	began := time.Now()
 	// A new pod is ready before an old one is told to end. The one that leads goes first, then the one that took over:

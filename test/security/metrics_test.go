@@ -181,7 +181,7 @@ func TestACertificateThatIsNotThere(t *testing.T) {
 	eventually(t, "it says what is missing", func() string {
 		said, err := os.ReadFile(o.Log)
 		must(t, err)
-		if !strings.Contains(string(said), "the certificate of the metrics (--metrics-cert-dir): open ") {
+		if !strings.Contains(string(said), "loading the certificate of the metrics endpoint (--metrics-cert-dir): open ") {
 			return "it does not"
 		}
 		return ""

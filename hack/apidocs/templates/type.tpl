@@ -12,7 +12,7 @@ Used by {{ range $i, $type := .SortedReferences }}{{ if $i }}, {{ end }}{{ markd
 | value | means |
 | --- | --- |
 {{- range .EnumValues }}
-{{- $says := regexReplaceAll "^[A-Z][A-Za-z]+ (says that |is )?" (.Doc | trim | replace "\n" " ") "" | markdownRenderFieldDoc }}
+{{- $says := regexReplaceAll "^[A-Z][A-Za-z]+ (means that |is )?" (.Doc | trim | replace "\n" " ") "" | markdownRenderFieldDoc }}
 | `{{ .Name }}` | {{ substr 0 1 $says | upper }}{{ substr 1 -1 $says }} |
 {{- end }}
 {{- else if .IsAlias }}

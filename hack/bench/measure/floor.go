@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/restmapper"
@@ -147,7 +147,7 @@ func listerOf(config *rest.Config, resource schema.GroupVersionResource) (lister
 			return client.Resource(resource).List(ctx, options)
 		}, err
 	}
-	if !scheme.Scheme.IsVersionRegistered(resource.GroupVersion()) {
+	if !clientscheme.Scheme.IsVersionRegistered(resource.GroupVersion()) {
 		client, err := dynamic.NewForConfig(config)
 		return func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 			return client.Resource(resource).List(ctx, options)
@@ -155,13 +155,13 @@ func listerOf(config *rest.Config, resource schema.GroupVersionResource) (lister
 	}
 	version := resource.GroupVersion()
 	compact.GroupVersion = &version
-	compact.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	compact.NegotiatedSerializer = clientscheme.Codecs.WithoutConversion()
 	compact.APIPath = "/apis"
 	if resource.Group == "" {
 		compact.APIPath = "/api"
 	}
 	client, err := rest.RESTClientFor(compact)
 	return func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return client.Get().Resource(resource.Resource).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Get()
+		return client.Get().Resource(resource.Resource).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Get()
 	}, err
 }

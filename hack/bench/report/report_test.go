@@ -18,7 +18,7 @@ func TestGoalsAreJudgedAndShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := map[string]string{}
-	for _, line := range strings.Split(b.String(), "\n") {
+	for line := range strings.SplitSeq(b.String(), "\n") {
 		fields := strings.Fields(line)
 		if len(fields) > 1 {
 			got[strings.Join(fields[:3], " ")+"…"+fields[len(fields)-1]] = line

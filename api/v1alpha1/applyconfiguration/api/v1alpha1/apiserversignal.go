@@ -9,11 +9,11 @@ import (
 // APIServerSignalApplyConfiguration represents a declarative configuration of the APIServerSignal type for use
 // with apply.
 //
-// APIServerSignal recognises the API server of the cluster.
+// APIServerSignal matches the API server of the cluster.
 type APIServerSignalApplyConfiguration struct {
-	// Regular expression (RE2) that the version must match, for instance "[+]k3s".
+	// Regular expression (RE2) that the version must match, for example "[+]k3s".
 	Version *string `json:"version,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
 

@@ -9,16 +9,16 @@ import (
 // AttestationApplyConfiguration represents a declarative configuration of the Attestation type for use
 // with apply.
 //
-// Attestation is somebody's word for what cannot be seen in the cluster.
+// Attestation is a statement about something that the operator cannot evaluate in the cluster.
 type AttestationApplyConfiguration struct {
-	// Who vouches for it.
+	// The person or team that makes the statement.
 	By *string `json:"by,omitempty"`
-	// Why it cannot be seen, and what is true instead.
+	// Why the operator cannot evaluate it, and what is the case instead.
 	Reason *string `json:"reason,omitempty"`
-	// Where to read more.
+	// Address of further information.
 	URL *string `json:"url,omitempty"`
-	// When the word must be given again, for instance 2030-06-30T00:00:00Z. Past it the verdict is Expired. Without it the
-	// attestation never ends.
+	// When the attestation expires, for example 2030-06-30T00:00:00Z. Afterwards the verdict is Expired. If unset, the attestation does
+	// not expire.
 	Expires *v1.Time `json:"expires,omitempty"`
 }
 

@@ -13,11 +13,11 @@ import (
 type CheckParameterApplyConfiguration struct {
 	// Name of the parameter.
 	Name *string `json:"name,omitempty"`
-	// Its type in CEL.
+	// CEL type of the parameter.
 	Type *apiv1alpha1.ParameterType `json:"type,omitempty"`
-	// Its value where a requirement sets none. Without a default a requirement must set one.
+	// Default value. Without a default, a requirement must set the parameter.
 	Default *apiv1alpha1.ParameterValue `json:"default,omitempty"`
-	// What it means.
+	// Meaning of the parameter.
 	Description *string `json:"description,omitempty"`
 }
 

@@ -9,11 +9,11 @@ import (
 // CheckReferenceApplyConfiguration represents a declarative configuration of the CheckReference type for use
 // with apply.
 //
-// CheckReference asks for a named check of the component's definition.
+// CheckReference refers to a named check of the component's definition.
 type CheckReferenceApplyConfiguration struct {
 	// Name of the check in the component's definition.
 	Name *string `json:"name,omitempty"`
-	// Values for the check's parameters; those left out take the definition's defaults.
+	// Values of the check's parameters. Unset parameters have the defaults of the definition.
 	Parameters map[string]apiv1alpha1.ParameterValue `json:"parameters,omitempty"`
 }
 

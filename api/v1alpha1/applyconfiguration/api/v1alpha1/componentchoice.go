@@ -5,14 +5,14 @@ package v1alpha1
 // ComponentChoiceApplyConfiguration represents a declarative configuration of the ComponentChoice type for use
 // with apply.
 //
-// ComponentChoice is one component that would do, with the versions of it that would.
+// ComponentChoice is a component that satisfies the requirement, with a version range.
 type ComponentChoiceApplyConfiguration struct {
-	// Name of a PlatformComponent, built in or applied to the cluster, for instance cilium.
+	// Name of a PlatformComponent, built-in or in the cluster, for example cilium.
 	Component *string `json:"component,omitempty"`
-	// Version range, for instance ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
-	// that must all hold; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
+	// Version range, for example ">=1.16.0 <2" or "~3.28". A range is one or more comparisons, separated by spaces or commas,
+	// that must all be true; "||" separates alternatives. A comparison is =, !=, >, >=, < or <= with a version, ~1.2 (1.2.x),
 	// ^1.2 (1.2 and later below 2), "1.2 - 1.4" (both included), or a version with x or * for any number. A pre-release is
-	// compared by its order: 1.17.0-rc.1 is inside >=1.16. Where it is left out every version will do.
+	// compared by its precedence: 1.17.0-rc.1 is in the range >=1.16. If unset, every version satisfies the requirement.
 	Version *string `json:"version,omitempty"`
 }
 

@@ -9,15 +9,15 @@ import (
 // ConfigMapSignalApplyConfiguration represents a declarative configuration of the ConfigMapSignal type for use
 // with apply.
 //
-// ConfigMapSignal recognises a single ConfigMap.
+// ConfigMapSignal matches a single ConfigMap.
 type ConfigMapSignalApplyConfiguration struct {
 	// Namespace of the ConfigMap.
 	Namespace *string `json:"namespace,omitempty"`
 	// Name of the ConfigMap.
 	Name *string `json:"name,omitempty"`
-	// Text that one of the ConfigMap's values must contain; where it is left out, that the ConfigMap exists is enough.
+	// Text that one of the values of the ConfigMap must contain. If unset, it is sufficient that the ConfigMap exists.
 	Contains *string `json:"contains,omitempty"`
-	// Proof or Support; Support where it is left out.
+	// Proof or Support. Defaults to Support.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
 

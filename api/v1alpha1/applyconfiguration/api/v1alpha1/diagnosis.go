@@ -5,21 +5,21 @@ package v1alpha1
 // DiagnosisApplyConfiguration represents a declarative configuration of the Diagnosis type for use
 // with apply.
 //
-// Diagnosis is what is wrong with a pod of a workload.
+// Diagnosis describes what is wrong with a pod of a workload.
 type DiagnosisApplyConfiguration struct {
 	// The workload that the pod belongs to.
 	Workload *WorkloadReferenceApplyConfiguration `json:"workload,omitempty"`
 	// Name of the pod.
 	Pod *string `json:"pod,omitempty"`
-	// Name of the container, where the symptom is one of a container.
+	// Name of the container, if the symptom is that of a container.
 	Container *string `json:"container,omitempty"`
-	// The symptom, for instance CrashLoop or VolumeClaimUnbound.
+	// The symptom, for example CrashLoop or VolumeClaimUnbound.
 	Symptom *string `json:"symptom,omitempty"`
 	// What the symptom means.
 	Meaning *string `json:"meaning,omitempty"`
-	// What may cause it, the likeliest first.
+	// Likely causes, the likeliest first.
 	LikelyCauses []string `json:"likelyCauses,omitempty"`
-	// Commands that show it, with the names filled in.
+	// Commands for further investigation.
 	Commands []string `json:"commands,omitempty"`
 }
 

@@ -5,7 +5,7 @@ package v1alpha1
 // EvidenceApplyConfiguration represents a declarative configuration of the Evidence type for use
 // with apply.
 //
-// Evidence is a live object, with the signal of a definition that it matched or what is wrong with it.
+// Evidence is an object of the cluster that a verdict is based on.
 type EvidenceApplyConfiguration struct {
 	// API version of the object.
 	APIVersion *string `json:"apiVersion,omitempty"`
@@ -15,7 +15,7 @@ type EvidenceApplyConfiguration struct {
 	Namespace *string `json:"namespace,omitempty"`
 	// Name of the object.
 	Name *string `json:"name,omitempty"`
-	// What matched, for instance "image quay.io/cilium/cilium:v1.18.2", or why the object fails a rule.
+	// The signal that matched, for example "image quay.io/cilium/cilium:v1.18.2", or why the object fails a rule.
 	Signal *string `json:"signal,omitempty"`
 }
 

@@ -9,7 +9,7 @@ import (
 // HealthRuleApplyConfiguration represents a declarative configuration of the HealthRule type for use
 // with apply.
 //
-// HealthRule is one rule over the component's own resources.
+// HealthRule is a rule over the component's own resources.
 type HealthRuleApplyConfiguration struct {
 	// Name of the rule, unique within the definition.
 	Name                   *apiv1alpha1.Name `json:"name,omitempty"`

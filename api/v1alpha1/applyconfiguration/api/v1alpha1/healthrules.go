@@ -5,9 +5,9 @@ package v1alpha1
 // HealthRulesApplyConfiguration represents a declarative configuration of the HealthRules type for use
 // with apply.
 //
-// HealthRules decide the health beside the rollout of the workloads.
+// HealthRules determine the health of a component, in addition to the rollouts of its workloads.
 type HealthRulesApplyConfiguration struct {
-	// The rules; the component is Degraded when one does not hold. A rule whose resource the cluster does not serve says nothing.
+	// The rules. The component is Degraded if one is not satisfied. Rules over resources that the cluster does not serve are ignored.
 	Rules []HealthRuleApplyConfiguration `json:"rules,omitempty"`
 }
 

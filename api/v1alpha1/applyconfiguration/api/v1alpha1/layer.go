@@ -7,10 +7,10 @@ package v1alpha1
 //
 // Layer is a named group of requirements.
 type LayerApplyConfiguration struct {
-	// Name of the layer, for instance network or storage. It names the layer's condition: "network" is reported by the
-	// condition NetworkConformant.
+	// Name of the layer, for example network or storage. The condition of a layer is named after it: NetworkConformant is the condition
+	// of "network".
 	Name *string `json:"name,omitempty"`
-	// What the layer must have. Names are unique within the layer.
+	// Requirements of the layer. Names are unique within the layer.
 	Requirements []RequirementApplyConfiguration `json:"requirements,omitempty"`
 }
 

@@ -13,11 +13,11 @@ import (
 type LayerStatusApplyConfiguration struct {
 	// Name of the layer.
 	Name *string `json:"name,omitempty"`
-	// The worst verdict among the layer's Required requirements; Satisfied where none fails.
+	// The worst verdict of the Required requirements of the layer; Satisfied if none fails.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
-	// Requirements of the layer that hold.
+	// Number of requirements of the layer that are Satisfied or Attested.
 	Satisfied *int32 `json:"satisfied,omitempty"`
-	// Requirements of the layer.
+	// Number of requirements of the layer.
 	Total *int32 `json:"total,omitempty"`
 	// The requirements in the order of the spec.
 	Requirements []RequirementStatusApplyConfiguration `json:"requirements,omitempty"`

@@ -9,15 +9,15 @@ import (
 // NamedCheckApplyConfiguration represents a declarative configuration of the NamedCheck type for use
 // with apply.
 //
-// NamedCheck is a check over what the component manages, which a requirement can ask for by name.
+// NamedCheck is a rule over the resources that the component manages. A requirement refers to it by name.
 type NamedCheckApplyConfiguration struct {
 	// Name of the check, unique within the definition.
 	Name *apiv1alpha1.Name `json:"name,omitempty"`
-	// What the check asks for.
+	// What the check requires.
 	Description *string `json:"description,omitempty"`
 	// Parameters that a requirement can set.
 	Parameters []CheckParameterApplyConfiguration `json:"parameters,omitempty"`
-	// Name of the Integer parameter that holds the share of the objects, in percent, that must satisfy expression.
+	// Name of the Integer parameter with the percentage of objects that must satisfy expression.
 	MinPercentFrom         *string `json:"minPercentFrom,omitempty"`
 	RuleApplyConfiguration `json:""`
 }

@@ -9,11 +9,11 @@ import (
 // NameSignalApplyConfiguration represents a declarative configuration of the NameSignal type for use
 // with apply.
 //
-// NameSignal recognises an object by a name that belongs to the component alone.
+// NameSignal matches an object by a name that is specific to the component.
 type NameSignalApplyConfiguration struct {
-	// The name, as the signal's kind takes it.
+	// The name, in the form that the kind of signal requires.
 	Name *string `json:"name,omitempty"`
-	// Proof or Support; Support where it is left out.
+	// Proof or Support. Defaults to Support.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
 

@@ -9,21 +9,21 @@ import (
 // NodeSignalApplyConfiguration represents a declarative configuration of the NodeSignal type for use
 // with apply.
 //
-// NodeSignal recognises nodes. What it names must all hold.
+// NodeSignal matches nodes by all fields that are set.
 type NodeSignalApplyConfiguration struct {
-	// The runtime's name in status.nodeInfo.containerRuntimeVersion, before "://", for instance containerd.
+	// Name of the runtime, the part of status.nodeInfo.containerRuntimeVersion before "://", for example containerd.
 	ContainerRuntime *string `json:"containerRuntime,omitempty"`
-	// Regular expression (RE2) that status.nodeInfo.kubeletVersion must match, for instance "[+]k3s".
+	// Regular expression (RE2) that status.nodeInfo.kubeletVersion must match, for example "[+]k3s".
 	KubeletVersion *string `json:"kubeletVersion,omitempty"`
-	// Regular expression (RE2) that status.nodeInfo.osImage must match, for instance "^Talos".
+	// Regular expression (RE2) that status.nodeInfo.osImage must match, for example "^Talos".
 	OSImage *string `json:"osImage,omitempty"`
-	// Prefix of spec.providerID, for instance "kind://".
+	// Prefix of spec.providerID, for example "kind://".
 	ProviderID *string `json:"providerID,omitempty"`
-	// Labels of the node. The value "*" stands for any value.
+	// Labels of the node. The value "*" matches any value.
 	Labels map[string]apiv1alpha1.LabelValue `json:"labels,omitempty"`
-	// Names of annotations that the node carries, whatever their value.
+	// Names of annotations of the node, with any value.
 	Annotations []string `json:"annotations,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
 

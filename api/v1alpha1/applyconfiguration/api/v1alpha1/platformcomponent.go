@@ -14,13 +14,13 @@ import (
 // PlatformComponentApplyConfiguration represents a declarative configuration of the PlatformComponent type for use
 // with apply.
 //
-// PlatformComponent says how one product is recognised in a cluster, where its version comes from, what its health
-// is and which checks it offers. The built-in catalog consists of the same kind; one that is applied to the cluster
-// extends the catalog, or overrides the built-in one of the same name, without a restart.
+// PlatformComponent defines how one product is recognised in a cluster, where its version comes from, how its health is determined and
+// which checks it offers. The built-in catalog consists of the same kind. A PlatformComponent in the cluster extends the catalog, or
+// overrides the built-in definition of the same name, without a restart.
 type PlatformComponentApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
-	// How the component is recognised and judged.
+	// How the component is recognised and evaluated.
 	Spec *PlatformComponentSpecApplyConfiguration `json:"spec,omitempty"`
 	// Whether the definition is in use.
 	Status *PlatformComponentStatusApplyConfiguration `json:"status,omitempty"`

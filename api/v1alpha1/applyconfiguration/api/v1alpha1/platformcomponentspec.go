@@ -9,35 +9,35 @@ import (
 // PlatformComponentSpecApplyConfiguration represents a declarative configuration of the PlatformComponentSpec type for use
 // with apply.
 //
-// PlatformComponentSpec is how one product is recognised and judged.
+// PlatformComponentSpec defines how one product is recognised and evaluated.
 type PlatformComponentSpecApplyConfiguration struct {
-	// The product's name as people write it.
+	// Display name of the product.
 	DisplayName *string `json:"displayName,omitempty"`
-	// The layer of the ecosystem it belongs to: core, provisioning, runtime, network, storage, delivery, registry,
-	// observability, security, mesh, serverless, workloads, or one of your own.
+	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, delivery, registry,
+	// observability, security, mesh, serverless, workloads, or any other name.
 	Layer *apiv1alpha1.Name `json:"layer,omitempty"`
-	// The roles it fills, for instance cni. A requirement for a capability is satisfied by any component that provides it.
+	// Capabilities that the component provides, for example cni. Any of its providers satisfies a requirement for a capability.
 	Capabilities []apiv1alpha1.Name `json:"capabilities,omitempty"`
-	// Components that this one ships as parts of itself, for instance Harbor its Trivy. An installation of one of them in a
-	// namespace that this component is installed in is part of it.
+	// Components that the product includes, for example Trivy in Harbor. An installation of a bundled component in the same namespace is
+	// part of this component.
 	Bundles []apiv1alpha1.Name `json:"bundles,omitempty"`
-	// The product's home page.
+	// Home page of the product.
 	Homepage *string `json:"homepage,omitempty"`
-	// What shows that the component is there.
+	// Signals by which the component is recognised.
 	Signals *SignalsApplyConfiguration `json:"signals,omitempty"`
-	// Where the version comes from: the first source that yields one. Where it is left out: the image tag, then the label
+	// Sources of the version. The first one that yields a version is used. Defaults to the image tag, then the label
 	// app.kubernetes.io/version.
 	Version []VersionSourceApplyConfiguration `json:"version,omitempty"`
-	// Where it is told which of the product's editions this is, for instance the release channel of Gateway API's CRDs: the
-	// first source that yields a word. Left out for products that have but one.
+	// Sources of the variant, for products with several editions, for example the release channel of the Gateway API CRDs. The first one
+	// that yields a value is used.
 	Variant []VersionSourceApplyConfiguration `json:"variant,omitempty"`
-	// What decides the health beside the rollout of the workloads: rules over the component's own resources.
+	// Rules over the component's own resources that determine its health, in addition to the rollouts of its workloads.
 	Health *HealthRulesApplyConfiguration `json:"health,omitempty"`
-	// Named checks over what the component manages, which a requirement can ask for.
+	// Named checks over the resources that the component manages. A requirement can refer to them.
 	Checks []NamedCheckApplyConfiguration `json:"checks,omitempty"`
-	// What labels of the component's own pods tell of why one is not well, where the product sets them as it runs.
+	// Meanings of labels that the product sets on its own pods, for the diagnosis of an unhealthy pod.
 	PodHints []PodHintApplyConfiguration `json:"podHints,omitempty"`
-	// What to do when the component is missing or degraded.
+	// What to do if the component is missing or degraded.
 	Remediation *RemediationApplyConfiguration `json:"remediation,omitempty"`
 }
 

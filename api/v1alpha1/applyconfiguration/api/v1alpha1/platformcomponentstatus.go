@@ -9,13 +9,13 @@ import (
 // PlatformComponentStatusApplyConfiguration represents a declarative configuration of the PlatformComponentStatus type for use
 // with apply.
 //
-// PlatformComponentStatus says whether the definition is in use.
+// PlatformComponentStatus reports whether the definition is in use.
 type PlatformComponentStatusApplyConfiguration struct {
-	// The generation that this status is about.
+	// The generation that was last compiled.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// Installations found by it.
+	// Number of installations in the cluster.
 	Installations *int32 `json:"installations,omitempty"`
-	// Accepted says whether the definition is in use; Ready and Stalled follow kstatus.
+	// Accepted reports whether the definition is in use. Ready and Stalled follow kstatus.
 	Conditions []v1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -14,14 +14,14 @@ import (
 // PlatformProfileApplyConfiguration represents a declarative configuration of the PlatformProfile type for use
 // with apply.
 //
-// PlatformProfile declares which layers of the cloud-native ecosystem a cluster must have. Its status says what
-// holds and what does not, which component and version was found, in which health and on what evidence.
+// PlatformProfile declares which layers of the cloud-native ecosystem a cluster must have. Its status reports which requirements are
+// satisfied, and the component, version, health and evidence found for each.
 type PlatformProfileApplyConfiguration struct {
 	v1.TypeMetaApplyConfiguration    `json:""`
 	*v1.ObjectMetaApplyConfiguration `json:"metadata,omitempty"`
 	// What the cluster must have.
 	Spec *PlatformProfileSpecApplyConfiguration `json:"spec,omitempty"`
-	// What was found. Written by the operator alone.
+	// The result of the last evaluation. Only the operator writes it.
 	Status *PlatformProfileStatusApplyConfiguration `json:"status,omitempty"`
 }
 

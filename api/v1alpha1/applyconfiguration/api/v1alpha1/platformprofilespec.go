@@ -10,23 +10,22 @@ import (
 // PlatformProfileSpecApplyConfiguration represents a declarative configuration of the PlatformProfileSpec type for use
 // with apply.
 //
-// PlatformProfileSpec is the declaration: named layers of requirements, and how to judge them.
+// PlatformProfileSpec declares named layers of requirements, and how to evaluate them.
 //
-// The number of requirements is bounded so that the status, which says something of each, stays far below the size that
-// the API server stores.
+// The number of requirements is bounded, so that the status stays far below the size limit of the API server.
 type PlatformProfileSpecApplyConfiguration struct {
-	// Stops the evaluation. The status keeps what was found last, and the Ready condition says since when it is suspended.
+	// Suspends the evaluation. The status keeps the last verdicts, and the Ready condition has the reason Suspended.
 	Suspend *bool `json:"suspend,omitempty"`
-	// How often to evaluate even if nothing changed, for instance 10m or 1h30m. A safety net: changes in the cluster are
-	// evaluated when they happen.
+	// How often to evaluate even if nothing changed, for example 10m or 1h30m. This is a safety net: changes in the cluster are evaluated
+	// when they happen.
 	Interval *v1.Duration `json:"interval,omitempty"`
-	// How long a Required requirement may fail before Conformant turns from True to False, so that a rolling update pages
-	// nobody, for instance 5m. Verdicts change at once.
+	// How long a Required requirement may fail before Conformant changes from True to False, for example 5m. It avoids alerts during
+	// rolling updates. Verdicts change at once.
 	GracePeriod *v1.Duration `json:"gracePeriod,omitempty"`
-	// What to do about components that are installed and that no requirement mentions: Ignore them, Report them in
-	// status.undeclared, or Forbid them, which makes the profile non-conformant.
+	// What to do about components that are installed but not declared by any requirement: Ignore them, Report them in status.undeclared,
+	// or Forbid them, which makes the profile non-conformant.
 	Undeclared *apiv1alpha1.UndeclaredPolicy `json:"undeclared,omitempty"`
-	// The layers, each with its requirements. Layer names are unique; each gets a condition of its own.
+	// The layers, each with its requirements and its own condition. Layer names are unique.
 	Layers []LayerApplyConfiguration `json:"layers,omitempty"`
 }
 

@@ -10,29 +10,29 @@ import (
 // PlatformProfileStatusApplyConfiguration represents a declarative configuration of the PlatformProfileStatus type for use
 // with apply.
 //
-// PlatformProfileStatus is what was found.
+// PlatformProfileStatus is the result of the last evaluation.
 type PlatformProfileStatusApplyConfiguration struct {
-	// The generation of the spec that this status is about.
+	// The generation that was last evaluated.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// When an evaluation last found something different. It does not move while nothing changes.
+	// When an evaluation last changed the status.
 	LastChangeTime *v1.Time `json:"lastChangeTime,omitempty"`
 	// Counts over all requirements.
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
-	// Required requirements that hold, of all that are Required, for instance "17/18".
+	// Satisfied Required requirements out of all Required requirements, for example "17/18".
 	Score *string `json:"score,omitempty"`
-	// The layers that fail or cannot be judged, in words short enough for a table.
+	// The layers that fail or are Unknown, in a short text for a table column.
 	Reason *string `json:"reason,omitempty"`
 	// The layers in the order of the spec, each with its requirements.
 	Layers []LayerStatusApplyConfiguration `json:"layers,omitempty"`
-	// What is wrong with the pods of what is unhealthy: the worst few. What is Required comes before what is Recommended.
+	// The worst diagnoses of the pods of unhealthy components. Those of Required requirements come first.
 	Diagnoses []DiagnosisApplyConfiguration `json:"diagnoses,omitempty"`
-	// How many more diagnoses there are than the worst few; "platformprofile diagnose" tells of all.
+	// The number of diagnoses that are omitted. "platformprofile diagnose" lists all of them.
 	DiagnosesOmitted *int32 `json:"diagnosesOmitted,omitempty"`
-	// Components that are installed and that no requirement mentions; filled where spec.undeclared asks for it.
+	// Components that are installed but not declared by any requirement. Empty if spec.undeclared is Ignore.
 	Undeclared []UndeclaredComponentApplyConfiguration `json:"undeclared,omitempty"`
-	// Conformant says whether every Required requirement holds, Ready whether this generation was evaluated. Each layer has
-	// one of its own, named after it: NetworkConformant. Reconciling (a generation waits for its first evaluation), Stalled
-	// (the spec has a mistake that no retry can mend) are there only while True.
+	// Conformant reports whether every Required requirement is satisfied, and Ready whether the current generation has been evaluated.
+	// Each layer has a condition that is named after it, for example NetworkConformant. Reconciling (a generation waits for its first
+	// evaluation) and Stalled (the spec has errors) are present only while they are True.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 }
 

@@ -5,14 +5,13 @@ package v1alpha1
 // PodHintApplyConfiguration represents a declarative configuration of the PodHint type for use
 // with apply.
 //
-// PodHint is what the labels of a pod tell of it, for instance that a server of Vault is sealed. It is looked at where a pod
-// that is not well is diagnosed.
+// PodHint is the meaning of labels of a pod, for example that a Vault server is sealed. It is used in the diagnosis of an unhealthy pod.
 type PodHintApplyConfiguration struct {
-	// Labels that the pod has, each with this value.
+	// Labels of the pod. All of them must match.
 	Labels map[string]string `json:"labels,omitempty"`
-	// What they mean: a sentence that stands behind what the pod itself shows.
+	// Meaning of the labels, a sentence that is appended to the diagnosis.
 	Meaning *string `json:"meaning,omitempty"`
-	// Arguments of kubectl that show or mend it, in the pod's namespace. {pod} stands for the pod's name.
+	// Arguments of kubectl to investigate or repair the pod, in its namespace. {pod} is replaced by the name of the pod.
 	Command *string `json:"command,omitempty"`
 }
 

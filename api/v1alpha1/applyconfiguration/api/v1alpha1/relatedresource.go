@@ -5,10 +5,9 @@ package v1alpha1
 // RelatedResourceApplyConfiguration represents a declarative configuration of the RelatedResource type for use
 // with apply.
 //
-// RelatedResource is a further resource that a rule sees, beside those that it is about.
+// RelatedResource is a resource whose objects a rule uses in addition to the selected ones.
 type RelatedResourceApplyConfiguration struct {
-	// Name under which expressions see its objects: related.NAME, a list that is empty where the cluster does not serve the
-	// resource.
+	// Name of the list. Expressions use it as related.NAME. The list is empty if the cluster does not serve the resource.
 	Name *string `json:"name,omitempty"`
 	// The resource.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`

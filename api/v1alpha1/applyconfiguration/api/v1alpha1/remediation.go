@@ -5,13 +5,13 @@ package v1alpha1
 // RemediationApplyConfiguration represents a declarative configuration of the Remediation type for use
 // with apply.
 //
-// Remediation says what to do when the component is missing or degraded.
+// Remediation describes what to do if the component is missing or degraded.
 type RemediationApplyConfiguration struct {
-	// How it is installed, in a line.
+	// How to install the component, in one line.
 	Install *string `json:"install,omitempty"`
-	// Where its documentation is.
+	// Address of its documentation.
 	Docs *string `json:"docs,omitempty"`
-	// What to look at first when it is degraded.
+	// Command or hint to start with if the component is degraded.
 	Degraded *string `json:"degraded,omitempty"`
 }
 

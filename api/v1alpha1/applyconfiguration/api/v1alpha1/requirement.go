@@ -9,29 +9,28 @@ import (
 // RequirementApplyConfiguration represents a declarative configuration of the Requirement type for use
 // with apply.
 //
-// Requirement is one line of a profile; its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation
-// says what is asked for.
+// Requirement is one line of a profile. Its outcome is a verdict. Exactly one of capability, anyOf, rule and attestation must be set.
 type RequirementApplyConfiguration struct {
 	// Name of the requirement, unique within its layer.
 	Name *string `json:"name,omitempty"`
 	// Required or Recommended. A Recommended requirement never makes the profile non-conformant.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
-	// Asks for any component that provides this capability, for instance cni, ingress or backup.
+	// Requires any component that provides this capability, for example cni, ingress or backup.
 	Capability *string `json:"capability,omitempty"`
-	// Asks for one of these components, each with a version range of its own.
+	// Requires one of these components, each with its own version range.
 	AnyOf []ComponentChoiceApplyConfiguration `json:"anyOf,omitempty"`
-	// Asks that a rule holds over the objects of a resource.
+	// Requires that the objects of a resource satisfy a rule.
 	Rule *RuleApplyConfiguration `json:"rule,omitempty"`
-	// States that somebody vouches for what cannot be seen in the cluster.
+	// Attests something that the operator cannot evaluate in the cluster.
 	Attestation *AttestationApplyConfiguration `json:"attestation,omitempty"`
-	// Present asks for at least one installation, Absent for none. Present where it is left out.
+	// Present requires at least one installation, Absent requires none. Defaults to Present.
 	Presence *apiv1alpha1.Presence `json:"presence,omitempty"`
-	// Makes it a Conflict when more than one implementation is found: more than one of the components that are asked for,
-	// or of those that provide what all of them provide.
+	// Makes the verdict Conflict if more than one implementation is installed: more than one of the named components, or of the
+	// components that provide a capability which all named components share.
 	Exclusive *bool `json:"exclusive,omitempty"`
-	// The least health that satisfies: Healthy (a rollout in progress still counts) or Any. Healthy where it is left out.
+	// The minimum health: Healthy (which includes a rollout in progress) or Any. Defaults to Healthy.
 	Health *apiv1alpha1.HealthRequirement `json:"health,omitempty"`
-	// Named checks that the component's definition offers over what the component manages, for instance backup-recent.
+	// Named checks of the component's definition that must be satisfied, for example backup-recent.
 	Checks []CheckReferenceApplyConfiguration `json:"checks,omitempty"`
 }
 

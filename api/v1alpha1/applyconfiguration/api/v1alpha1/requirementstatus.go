@@ -14,29 +14,29 @@ import (
 type RequirementStatusApplyConfiguration struct {
 	// Name of the requirement.
 	Name *string `json:"name,omitempty"`
-	// The outcome. Satisfied and Attested hold, Unknown could not be judged, everything else fails.
+	// The outcome. The requirement is satisfied if the verdict is Satisfied or Attested, and fails if it is neither of them nor Unknown.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
-	// Severity of the requirement where it is Recommended; absent where it is Required.
+	// Recommended, or absent if the requirement is Required.
 	Severity *apiv1alpha1.Severity `json:"severity,omitempty"`
 	// The component that the verdict is about.
 	Component *string `json:"component,omitempty"`
-	// Its version, without a leading v; empty where nothing tells.
+	// Version of the component without a leading v; empty if it could not be determined.
 	Version *string `json:"version,omitempty"`
-	// Its health.
+	// Health of the component.
 	Health *apiv1alpha1.Health `json:"health,omitempty"`
-	// The namespace of the installation; empty for what belongs to nodes or to the whole cluster.
+	// Namespace of the installation; empty if it belongs to nodes or to the whole cluster.
 	Namespace *string `json:"namespace,omitempty"`
-	// What was found, where, since when, and what is wrong with it; absent where a healthy component satisfies the requirement, of
-	// which component, version and namespace say it all.
+	// What was found, where, and what is wrong with it. Absent if a healthy component satisfies the requirement, because the other
+	// fields describe it.
 	Message *string `json:"message,omitempty"`
-	// What to do about it; empty while the requirement holds.
+	// What to do if the requirement is not satisfied.
 	Remediation *string `json:"remediation,omitempty"`
-	// The live objects that the verdict follows from: one while the requirement holds, and the most telling few while it does not,
-	// for instance the objects that fail a rule.
+	// The objects that the verdict is based on: one if the requirement is satisfied, otherwise the most relevant few, for example the
+	// objects that fail a rule.
 	Evidence []EvidenceApplyConfiguration `json:"evidence,omitempty"`
-	// When the verdict last changed; absent while a requirement holds since it was first evaluated.
+	// When the verdict last changed. Absent if the requirement has been satisfied since its first evaluation.
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`
-	// Since when the requirement does not hold, whatever the verdict was in between.
+	// Since when the requirement has not been satisfied, even if the verdict changed in the meantime.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
 }
 

@@ -9,9 +9,9 @@ package v1alpha1
 type ResourceReferenceApplyConfiguration struct {
 	// API group; empty for the core group.
 	Group *string `json:"group,omitempty"`
-	// API version; where it is left out, the version that the API server prefers.
+	// API version. Defaults to the preferred version of the API server.
 	Version *string `json:"version,omitempty"`
-	// Plural, lower case name of the resource, for instance storageclasses.
+	// Plural, lower case name of the resource, for example storageclasses.
 	Resource *string `json:"resource,omitempty"`
 }
 

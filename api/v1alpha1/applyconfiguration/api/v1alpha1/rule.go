@@ -9,43 +9,41 @@ import (
 // RuleApplyConfiguration represents a declarative configuration of the Rule type for use
 // with apply.
 //
-// Rule is a predicate over the objects of a resource, in the Kubernetes dialect of CEL. It is evaluated on one object at a time,
-// when the object arrives or changes.
+// Rule is a predicate over the objects of a resource, in Kubernetes CEL. It is evaluated on each object when the object is added or
+// changes.
 //
-// Expressions see these variables: object, the object; related.NAME, the objects of a further resource; variables.NAME, a
-// variable of the rule; now, the time. The checks of a PlatformComponent see params.NAME, version and versionFrom as well.
+// Expressions can use these variables: object, the object; related.NAME, the objects of a related resource; variables.NAME, a variable
+// of the rule; now, the current time. Checks of a PlatformComponent can also use params.NAME, version and versionFrom.
 type RuleApplyConfiguration struct {
-	// The resource whose objects the rule is about. The operator needs permission to list and watch it.
+	// The resource that the rule is evaluated on. The operator needs permission to list and watch it.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// Several resources whose objects the rule is about, where the same is asked of several kinds. Those that the cluster does
-	// not serve are left out, as long as it serves one of them.
+	// The resources that the rule is evaluated on, if there are several. Resources that the cluster does not serve are ignored, as long
+	// as it serves one of them.
 	Resources []ResourceReferenceApplyConfiguration `json:"resources,omitempty"`
-	// Further resources whose objects the expressions see as related.NAME: short lists, such as classes or drivers.
+	// Other resources whose objects expressions can use as related.NAME. They are for short lists, for example of classes or drivers.
 	Related []RelatedResourceApplyConfiguration `json:"related,omitempty"`
-	// CEL expression that is true of the objects that the rule is about. It sees what expression sees, but for the variables of a
-	// rule with listExpression. Where it is left out the rule is about every object of the resource.
+	// CEL expression that selects objects: it is true for the objects that the rule applies to. It can use the same variables as
+	// expression, except variables.NAME in a rule with listExpression. If unset, the rule applies to every object.
 	Match *string `json:"match,omitempty"`
-	// Named expressions that the other ones see as variables.NAME. Each sees those before it. One that does not mention object is
-	// evaluated once for all objects.
+	// Named expressions that other expressions can use as variables.NAME. Each can use the ones before it. A variable that does not use
+	// object is evaluated once for all objects.
 	Variables []VariableApplyConfiguration `json:"variables,omitempty"`
-	// CEL expression that is true of an object that satisfies the rule.
+	// CEL expression that is true for an object that satisfies the rule.
 	Expression *string `json:"expression,omitempty"`
-	// CEL expression over objects, the list of all objects that the rule is about, sorted by namespace and name; it is true when the
-	// rule holds. It is for aggregates over short lists. The variables and messageExpression of such a rule see objects too.
+	// CEL expression that is true if the rule is satisfied. It uses objects, the list of all selected objects, sorted by namespace and
+	// name, and is for aggregates over short lists. variables and messageExpression of such a rule can use objects too.
 	ListExpression *string `json:"listExpression,omitempty"`
-	// How many of the objects must satisfy expression: All, Any (at least one) or ExactlyOne. All where it is left out.
+	// How many of the objects must satisfy expression: All, Any (at least one) or ExactlyOne. Defaults to All.
 	Require *apiv1alpha1.Quantifier `json:"require,omitempty"`
-	// The share of the objects, in percent, that must satisfy expression, where All is too much to ask.
+	// The percentage of objects that must satisfy expression, if not all of them must.
 	MinPercent *int32 `json:"minPercent,omitempty"`
-	// What the rule comes to when it is about no object: Satisfied or Failed. Where it is left out, Satisfied with require: All
-	// and Failed otherwise.
+	// The outcome if there is no object: Satisfied or Failed. Defaults to Satisfied with require: All, and to Failed otherwise.
 	WhenEmpty *apiv1alpha1.EmptyPolicy `json:"whenEmpty,omitempty"`
-	// In a profile: what the rule asks for, in words. In a PlatformComponent: what is wrong when the rule fails, in words that hold for
-	// any object.
+	// In a profile: what the rule requires. In a PlatformComponent: what is wrong if the rule fails, in words that apply to any object.
 	Message *string `json:"message,omitempty"`
-	// CEL expression that yields what is wrong with one failing object, for instance the reason that its status gives. The object's
-	// namespace and name are put in front, unless the text holds them already. Where it fails or yields an empty text, the object is
-	// named alone.
+	// CEL expression that yields what is wrong with one failing object, for example the reason in its status. The namespace and name of
+	// the object are prepended, unless the text contains them. If the expression fails or yields an empty string, the message contains
+	// only the namespace and name.
 	MessageExpression *string `json:"messageExpression,omitempty"`
 }
 

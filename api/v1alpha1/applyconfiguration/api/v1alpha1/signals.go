@@ -5,31 +5,31 @@ package v1alpha1
 // SignalsApplyConfiguration represents a declarative configuration of the Signals type for use
 // with apply.
 //
-// Signals are the rules by which a component is recognised. Workloads and nodes prove an installation unless they say
-// otherwise; everything else supports one unless it says otherwise.
+// Signals are the objects by which a component is recognised. By default, workloads, nodes and the API server prove an installation, and
+// everything else supports one.
 type SignalsApplyConfiguration struct {
 	// Workloads, by image, labels or name.
 	Workloads []WorkloadSignalApplyConfiguration `json:"workloads,omitempty"`
-	// CustomResourceDefinitions: a group ("metallb.io") for all of its CRDs, or a CRD's full name ("ipaddresspools.metallb.io").
+	// CustomResourceDefinitions, by group ("metallb.io") or by full name ("ipaddresspools.metallb.io").
 	CRDs []NameSignalApplyConfiguration `json:"crds,omitempty"`
 	// StorageClasses, by provisioner. A leading "*." matches any prefix that ends in a dot.
 	StorageProvisioners []NameSignalApplyConfiguration `json:"storageProvisioners,omitempty"`
 	// CSIDrivers, by name. A leading "*." matches any prefix that ends in a dot.
 	CSIDrivers []NameSignalApplyConfiguration `json:"csiDrivers,omitempty"`
-	// IngressClasses, by controller, for instance k8s.io/ingress-nginx.
+	// IngressClasses, by controller, for example k8s.io/ingress-nginx.
 	IngressControllers []NameSignalApplyConfiguration `json:"ingressControllers,omitempty"`
 	// GatewayClasses, by controller name.
 	GatewayControllers []NameSignalApplyConfiguration `json:"gatewayControllers,omitempty"`
-	// APIServices, by group ("metrics.k8s.io") or by full name. Only aggregated ones count, those that a Service backs.
+	// APIServices, by group ("metrics.k8s.io") or by full name. Only APIServices with a Service count.
 	APIServices []NameSignalApplyConfiguration `json:"apiServices,omitempty"`
 	// Validating and mutating webhook configurations, by the name of one of their webhooks
 	// ("rev.validation.istio.io") or a suffix of it on a dot.
 	Webhooks []NameSignalApplyConfiguration `json:"webhooks,omitempty"`
-	// RuntimeClasses, by handler, for instance runsc.
+	// RuntimeClasses, by handler, for example runsc.
 	RuntimeHandlers []NameSignalApplyConfiguration `json:"runtimeHandlers,omitempty"`
-	// Nodes, by what their kubelet reports and by what marks them.
+	// Nodes, by the information that the kubelet reports, by labels and by annotations.
 	Nodes []NodeSignalApplyConfiguration `json:"nodes,omitempty"`
-	// Single ConfigMaps, by namespace and name. Each is watched alone; the operator needs permission for it by name.
+	// ConfigMaps, by namespace and name. Each has its own watch, for which the operator needs permission by name.
 	ConfigMaps []ConfigMapSignalApplyConfiguration `json:"configMaps,omitempty"`
 	// The API server, by the version that it reports at /version.
 	APIServer *APIServerSignalApplyConfiguration `json:"apiServer,omitempty"`

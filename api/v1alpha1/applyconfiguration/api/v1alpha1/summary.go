@@ -7,17 +7,17 @@ package v1alpha1
 //
 // Summary counts requirements.
 type SummaryApplyConfiguration struct {
-	// Requirements whose severity is Required.
+	// Number of Required requirements.
 	Required *int32 `json:"required,omitempty"`
-	// Required ones that hold: Satisfied or Attested.
+	// Number of Required requirements that are Satisfied or Attested.
 	Satisfied *int32 `json:"satisfied,omitempty"`
-	// Required ones that fail.
+	// Number of Required requirements that fail.
 	Failed *int32 `json:"failed,omitempty"`
-	// Required ones that could not be judged.
+	// Number of Required requirements that are Unknown.
 	Unknown *int32 `json:"unknown,omitempty"`
-	// Requirements whose severity is Recommended.
+	// Number of Recommended requirements.
 	Recommended *int32 `json:"recommended,omitempty"`
-	// Recommended ones that hold.
+	// Number of Recommended requirements that are Satisfied or Attested.
 	RecommendedSatisfied *int32 `json:"recommendedSatisfied,omitempty"`
 }
 

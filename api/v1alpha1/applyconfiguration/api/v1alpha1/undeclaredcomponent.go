@@ -5,11 +5,11 @@ package v1alpha1
 // UndeclaredComponentApplyConfiguration represents a declarative configuration of the UndeclaredComponent type for use
 // with apply.
 //
-// UndeclaredComponent is a component that is installed and that no requirement mentions.
+// UndeclaredComponent is a component that is installed but not declared by any requirement.
 type UndeclaredComponentApplyConfiguration struct {
 	// Name of the component.
 	Component *string `json:"component,omitempty"`
-	// Version found; empty where nothing tells.
+	// Version of the component; empty if it could not be determined.
 	Version *string `json:"version,omitempty"`
 	// Namespace of the installation.
 	Namespace *string `json:"namespace,omitempty"`

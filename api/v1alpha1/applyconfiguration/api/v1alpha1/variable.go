@@ -7,9 +7,9 @@ package v1alpha1
 //
 // Variable is a named expression of a rule.
 type VariableApplyConfiguration struct {
-	// Name of the variable: expressions see it as variables.NAME.
+	// Name of the variable. Expressions use it as variables.NAME.
 	Name *string `json:"name,omitempty"`
-	// CEL expression for its value, of any type.
+	// CEL expression for the value, of any type.
 	Expression *string `json:"expression,omitempty"`
 }
 

@@ -9,23 +9,23 @@ import (
 // VersionSourceApplyConfiguration represents a declarative configuration of the VersionSource type for use
 // with apply.
 //
-// VersionSource is one place to look for the version.
+// VersionSource is one source of a version.
 type VersionSourceApplyConfiguration struct {
-	// The place.
+	// The origin of the version.
 	From *apiv1alpha1.VersionOrigin `json:"from,omitempty"`
-	// Regular expression (RE2) that picks the version out of what the place says: its first group, or all that it matches.
-	// Where it is left out, the first thing that looks like a version.
+	// Regular expression (RE2) that extracts the version: its first group, or the whole match. If unset, the first text that looks like
+	// a version is used.
 	Pattern *string `json:"pattern,omitempty"`
-	// Name of the node's or workload's label.
+	// Name of the label of the node or workload.
 	Label *string `json:"label,omitempty"`
-	// Name of the CustomResourceDefinition's annotation.
+	// Name of the annotation of the CustomResourceDefinition.
 	Annotation *string `json:"annotation,omitempty"`
-	// The resource whose objects the expression is about.
+	// The resource that the expression is evaluated on.
 	Resource *ResourceReferenceApplyConfiguration `json:"resource,omitempty"`
-	// CEL expression that is true of the objects to look at; all of them where it is left out.
+	// CEL expression that selects objects: it is true for the objects to evaluate. If unset, all objects are selected.
 	Match *string `json:"match,omitempty"`
-	// CEL expression over one object that yields the version as a string; an empty one says nothing. Where objects yield
-	// different versions, there is none.
+	// CEL expression that is evaluated on each object and yields the version as a string, or an empty string. If the objects yield
+	// different versions, the version could not be determined.
 	Expression *string `json:"expression,omitempty"`
 }
 

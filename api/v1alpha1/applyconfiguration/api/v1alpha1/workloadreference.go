@@ -7,7 +7,7 @@ package v1alpha1
 //
 // WorkloadReference names a workload.
 type WorkloadReferenceApplyConfiguration struct {
-	// Kind of the workload, for instance Deployment.
+	// Kind of the workload, for example Deployment.
 	Kind *string `json:"kind,omitempty"`
 	// Namespace of the workload.
 	Namespace *string `json:"namespace,omitempty"`

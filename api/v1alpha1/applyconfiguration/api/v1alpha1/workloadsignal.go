@@ -9,28 +9,27 @@ import (
 // WorkloadSignalApplyConfiguration represents a declarative configuration of the WorkloadSignal type for use
 // with apply.
 //
-// WorkloadSignal recognises a workload. What it names must all hold: one of the kinds, all of the labels, one of the names,
-// and of one and the same container one of the images, one of the container names, all of the arguments and all of the
-// environment variables.
+// WorkloadSignal matches a workload by all fields that are set: one of the kinds, all labels and one of the names must match. In
+// addition, a single container must match one of the images, one of the container names, all arguments and all environment variables.
 type WorkloadSignalApplyConfiguration struct {
-	// Kinds of workload; all of them where it is left out.
+	// Kinds of workload. Defaults to all kinds.
 	Kinds []apiv1alpha1.WorkloadKind `json:"kinds,omitempty"`
-	// Repository paths of container images. An image matches when its repository ends in the path on a path boundary, so
-	// that a mirror counts: "cilium/cilium" matches harbor.example/quay/cilium/cilium:v1.18.2 and not evil-cilium/cilium2.
-	// Init containers do not count.
+	// Repository paths of container images. An image matches if its repository ends in the path on a path boundary, so that images from
+	// a mirror match: "cilium/cilium" matches harbor.example/quay/cilium/cilium:v1.18.2, but not evil-cilium/cilium2. Images of init
+	// containers do not count.
 	Images []string `json:"images,omitempty"`
-	// Labels that the workload or its pod template carries. The value "*" stands for any value.
+	// Labels of the workload or its pod template. The value "*" matches any value.
 	Labels map[string]apiv1alpha1.LabelValue `json:"labels,omitempty"`
 	// Names of the workload.
 	Names []string `json:"names,omitempty"`
 	// Names of a container.
 	Containers []string `json:"containers,omitempty"`
-	// Words of the container's command and arguments: a flag by its name without the value ("--metrics-addr"), a program by
-	// its name without the path. All of them must be there.
+	// Words of the command and the arguments of the container: a flag by its name without the value ("--metrics-addr"), or a program by
+	// its name without the path. All of them must be present.
 	Arguments []string `json:"arguments,omitempty"`
-	// Names of environment variables of the container, whatever their value. All of them must be there.
+	// Names of environment variables of the container, with any value. All of them must be present.
 	Env []string `json:"env,omitempty"`
-	// Proof or Support; Proof where it is left out.
+	// Proof or Support. Defaults to Proof.
 	Role *apiv1alpha1.Role `json:"role,omitempty"`
 }
 

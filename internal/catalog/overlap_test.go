@@ -6,7 +6,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-func TestClashes(t *testing.T) {
+func TestFindOverlaps(t *testing.T) {
 	define := func(name string, signals v1alpha1.Signals, bundles ...v1alpha1.Name) *Component {
 		definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{Layer: "x", Signals: signals, Bundles: bundles}}
 		definition.Name = name
@@ -25,32 +25,31 @@ func TestClashes(t *testing.T) {
 		return signals
 	}
 	for name, test := range map[string]struct {
-		one, other *Component
-		want       int
+		first, second *Component
+		want          int
 	}{
 		"the same image":               {define("a", image(nil)), define("b", image(nil)), 1},
 		"one of them narrowed":         {define("a", image(nil)), define("b", image(map[string]v1alpha1.LabelValue{"app": "b"})), 1},
-		"labels that keep them apart":  {define("a", image(map[string]v1alpha1.LabelValue{"app": "a"})), define("b", image(map[string]v1alpha1.LabelValue{"app": "b"})), 0},
-		"kinds that keep them apart":   {define("a", image(nil, "Deployment")), define("b", image(nil, "DaemonSet")), 0},
+		"different labels":             {define("a", image(map[string]v1alpha1.LabelValue{"app": "a"})), define("b", image(map[string]v1alpha1.LabelValue{"app": "b"})), 0},
+		"different kinds":              {define("a", image(nil, "Deployment")), define("b", image(nil, "DaemonSet")), 0},
 		"an override of the same name": {define("a", image(nil)), define("a", image(nil)), 0},
 		"a bundle and its part":        {define("a", image(nil), "b"), define("b", image(nil)), 0},
 		"a CRD group that proves one":  {define("a", crd(v1alpha1.RoleProof)), define("b", crd(v1alpha1.RoleSupport)), 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := FindOverlaps(test.one, test.other); len(got) != test.want {
+			if got := FindOverlaps(test.first, test.second); len(got) != test.want {
 				t.Errorf("got %v, want %d", got, test.want)
 			}
 		})
 	}
 }
 
-// TestBuiltinDefinitionsDoNotClash holds the built-in catalog against the linter that users run on theirs.
-func TestBuiltinDefinitionsDoNotClash(t *testing.T) {
+func TestBuiltinDefinitionsDoNotOverlap(t *testing.T) {
 	components, err := Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, clash := range FindOverlaps(components...) {
-		t.Error(clash)
+	for _, overlap := range FindOverlaps(components...) {
+		t.Error(overlap)
 	}
 }

@@ -17,50 +17,49 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// ErrTooCostly is the error of an expression that was stopped because it exceeded its cost limit or its deadline.
+// ErrTooCostly means that the evaluation was stopped because it exceeded its cost limit or its deadline.
 var ErrTooCostly = errors.New("the expression costs too much to evaluate")
 
-// listDeadline is how long an expression over a list may take.
+// listDeadline limits the evaluation of an expression over a list.
 const listDeadline = time.Second
 
-// passBudget is the cost of one pass of a rule over all of its objects: about ten seconds. A rule that exceeds it is stopped.
+// passBudget limits the cost of evaluating a rule on all of its objects once. It is about ten seconds.
 const passBudget = 10 * celconfig.RuntimeCELCostBudget
 
-// Params are the values of a check's parameters, each of its type: string, int64 or time.Duration.
+// Params are the values of a check's parameters: string, int64 or time.Duration.
 type Params map[string]any
 
-// Input is what expressions see beside the objects.
+// Input holds the values of the variables other than the objects.
 type Input struct {
 	Params Params
-	// Related returns the objects of a related list. It is called when an expression first needs the list.
+	// Related returns the objects of a related list. It is called when an expression first reads the list.
 	Related func(name string) ([]any, error)
 	Now     time.Time
-	// Version is that of the component that the rule belongs to, and VersionFrom where it comes from: a VersionOrigin. Both are
-	// empty where it is not known.
+	// Version is the version of the component, and VersionFrom its VersionOrigin. Both are empty if the version is unknown.
 	Version, VersionFrom string
 }
 
-// run evaluates a rule for one input. It is for one goroutine at a time.
+// run evaluates a rule for one input. It is not safe for concurrent use.
 type run struct {
 	*programs
 	input   Input
 	related *lazy.MapValue
-	// shared are the values of the variables that are the same for all objects.
-	shared map[string]ref.Val
-	cost   uint64
+	// sharedValues are the values of the shared variables.
+	sharedValues map[string]ref.Val
+	cost         uint64
 }
 
 func (r *Rule) newRun(input Input) (*run, error) {
-	p, errs := r.compiled()
+	p, errs := r.loadPrograms()
 	if len(errs) > 0 {
 		return nil, errs.ToAggregate()
 	}
 	if input.Params == nil {
 		input.Params = Params{}
 	}
-	started := &run{programs: p, input: input, related: lazy.NewMapValue(types.MapType), shared: map[string]ref.Val{}}
+	newRun := &run{programs: p, input: input, related: lazy.NewMapValue(types.MapType), sharedValues: map[string]ref.Val{}}
 	for _, related := range r.Related {
-		started.related.Append(related.Name, func(*lazy.MapValue) ref.Val {
+		newRun.related.Append(related.Name, func(*lazy.MapValue) ref.Val {
 			objects, err := input.Related(related.Name)
 			if err != nil {
 				return types.WrapErr(err)
@@ -68,10 +67,10 @@ func (r *Rule) newRun(input Input) (*run, error) {
 			return types.DefaultTypeAdapter.NativeToValue(objects)
 		})
 	}
-	return started, nil
+	return newRun, nil
 }
 
-// activation is what one call of the rule's expressions sees.
+// activation resolves the variables for one object, or for one list of objects.
 type activation struct {
 	*run
 	object, objects any
@@ -120,20 +119,20 @@ func (r *run) bind(object, objects any) *activation {
 }
 
 func (a *activation) variableValue(v variable) ref.Val {
-	if value, ok := a.shared[v.name]; ok {
+	if value, ok := a.sharedValues[v.name]; ok {
 		return value
 	}
 	value, err := a.call(v.program)
 	if err != nil {
 		value = types.WrapErr(err)
 	}
-	if v.shared {
-		a.shared[v.name] = value
+	if v.isShared {
+		a.sharedValues[v.name] = value
 	}
 	return value
 }
 
-// call evaluates one expression.
+// call evaluates an expression.
 func (a *activation) call(p *program) (ref.Val, error) {
 	ctx := context.Background()
 	if a.objects != nil {
@@ -145,20 +144,21 @@ func (a *activation) call(p *program) (ref.Val, error) {
 	if details != nil && details.ActualCost() != nil {
 		a.cost += *details.ActualCost()
 	}
-	if stopped := (interpreter.EvalCancelledError{}); errors.As(err, &stopped) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooCostly) {
+	cancelled := interpreter.EvalCancelledError{}
+	if errors.As(err, &cancelled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrTooCostly) {
 		return nil, ErrTooCostly
 	}
 	if err != nil && strings.HasPrefix(err.Error(), "internal error:") {
-		// The cost tracker of the library's functions over lists panics when a list is an error, as that of a missing field.
-		return nil, errors.New("a function was called on a value of the wrong type, or on a field that is missing")
+		// The cost tracker of the library panics if a function gets an error instead of a list, for example for a missing field.
+		return nil, errors.New("function called on a value of the wrong type, or on a missing field")
 	}
 	if err != nil {
-		return nil, errors.New(text.Truncate(err.Error(), maxText)) // it may quote what objects hold
+		return nil, errors.New(text.Truncate(err.Error(), maxText)) // it may quote values of the object
 	}
 	return value, nil
 }
 
-// matches reports whether the rule is about the object.
+// matches reports whether the object matches the rule.
 func (a *activation) matches() (bool, error) {
 	if a.match == nil {
 		return true, nil
@@ -166,40 +166,40 @@ func (a *activation) matches() (bool, error) {
 	return toBool(a.call(a.match))
 }
 
-// evaluateText evaluates an expression that yields text.
+// evaluateText evaluates an expression that returns a string.
 func (a *activation) evaluateText(p *program) (string, error) {
 	value, err := a.call(p)
 	if err != nil {
 		return "", err
 	}
-	written, ok := value.Value().(string)
+	s, ok := value.Value().(string)
 	if !ok {
-		return "", fmt.Errorf("the expression yields %s, not a string", value.Type().TypeName())
+		return "", fmt.Errorf("the expression evaluated to %s, must evaluate to string", value.Type().TypeName())
 	}
-	return text.Truncate(written, maxText), nil
+	return text.Truncate(s, maxText), nil
 }
 
-// explainFailure returns what the rule's messageExpression yields; empty where there is none, and where it fails on what is there.
+// explainFailure returns the result of messageExpression; empty if the rule has none, or if it fails.
 func (a *activation) explainFailure() string {
 	if a.message == nil {
 		return ""
 	}
-	explained, err := a.evaluateText(a.message)
+	message, err := a.evaluateText(a.message)
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(explained)
+	return strings.TrimSpace(message)
 }
 
 func toBool(value ref.Val, err error) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	holds, ok := value.(types.Bool)
+	b, ok := value.(types.Bool)
 	if !ok {
-		return false, fmt.Errorf("the expression yields %s, not true or false", value.Type().TypeName())
+		return false, fmt.Errorf("the expression evaluated to %s, must evaluate to bool", value.Type().TypeName())
 	}
-	return bool(holds), nil
+	return bool(b), nil
 }
 
 var _ cel.Activation = (*activation)(nil)

@@ -9,11 +9,11 @@ import (
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
 
-// recorder keeps what an Evaluator records.
+// recorder stores what an Evaluator records.
 type recorder struct {
-	outcomes  map[string]*Outcome
-	recorded  int
-	resources map[Resource]facts.SourceState
+	outcomes    map[string]*Outcome
+	recordCount int
+	resources   map[Resource]facts.SourceState
 }
 
 func newRecorder() *recorder {
@@ -21,7 +21,7 @@ func newRecorder() *recorder {
 }
 
 func (r *recorder) RecordOutcome(key string, outcome *Outcome) {
-	r.recorded++
+	r.recordCount++
 	if outcome == nil {
 		delete(r.outcomes, key)
 		return
@@ -37,16 +37,16 @@ func (r *recorder) ForgetResource(resource Resource) { delete(r.resources, resou
 
 var noon = time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
 
-// cluster is an evaluator with what it records.
-type cluster struct {
+// testEvaluator is an Evaluator with its recorder and a clock that tests set.
+type testEvaluator struct {
 	*Evaluator
 	*recorder
 	t   testing.TB
 	now time.Time
 }
 
-func newCluster(t testing.TB) *cluster {
-	c := &cluster{recorder: newRecorder(), t: t, now: noon}
+func newTestEvaluator(t testing.TB) *testEvaluator {
+	c := &testEvaluator{recorder: newRecorder(), t: t, now: noon}
 	c.Evaluator = NewEvaluator(func() time.Time { return c.now }, c.recorder)
 	return c
 }
@@ -61,8 +61,8 @@ func reference(r Resource) *v1alpha1.ResourceReference {
 	return &v1alpha1.ResourceReference{Group: r.Group, Resource: r.Resource}
 }
 
-// named returns an object of a kind with a status.
-func named(kind, namespace, name string, status map[string]any) map[string]any {
+// newObject returns an unstructured object with a status.
+func newObject(kind, namespace, name string, status map[string]any) map[string]any {
 	metadata := map[string]any{"name": name}
 	if namespace != "" {
 		metadata["namespace"] = namespace
@@ -70,31 +70,31 @@ func named(kind, namespace, name string, status map[string]any) map[string]any {
 	return map[string]any{"apiVersion": "example.com/v1", "kind": kind, "metadata": metadata, "status": status}
 }
 
-func widget(name string, status map[string]any) map[string]any {
-	return named("Widget", "shop", name, status)
+func newWidget(name string, status map[string]any) map[string]any {
+	return newObject("Widget", "shop", name, status)
 }
 
-// has makes these objects all that the cluster has of a resource, with the fields that fields names.
-func (c *cluster) has(resource Resource, fields *Fields, objects ...map[string]any) {
+// setObjects replaces the objects of a resource, pruned to the fields.
+func (c *testEvaluator) setObjects(resource Resource, fields *Fields, objects ...map[string]any) {
 	c.t.Helper()
-	var all []Object
+	var pruned []Object
 	for _, object := range objects {
-		all = append(all, c.keep(fields, object))
+		pruned = append(pruned, c.prune(fields, object))
 	}
-	c.Source(resource).Replace(all)
+	c.Source(resource).Replace(pruned)
 }
 
-func (c *cluster) keep(fields *Fields, object map[string]any) Object {
+func (c *testEvaluator) prune(fields *Fields, object map[string]any) Object {
 	c.t.Helper()
-	kept, err := fields.Prune(object)
+	pruned, err := fields.Prune(object)
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	return kept
+	return pruned
 }
 
-// outcome evaluates an instance.
-func (c *cluster) outcome(instance Instance) *Outcome {
+// evaluateInstance evaluates an instance, and returns its outcome.
+func (c *testEvaluator) evaluateInstance(instance Instance) *Outcome {
 	c.t.Helper()
 	c.SetInstances([]Instance{instance})
 	c.Flush()
@@ -105,8 +105,8 @@ func (c *cluster) outcome(instance Instance) *Outcome {
 	return outcome
 }
 
-// compiled returns an instance of a rule that has no mistakes.
-func compiled(t testing.TB, spec v1alpha1.Rule) Instance {
+// compiledInstance returns an instance of a valid rule.
+func compiledInstance(t testing.TB, spec v1alpha1.Rule) Instance {
 	t.Helper()
 	if spec.Resource == nil && spec.Resources == nil {
 		spec.Resource = reference(widgets)
@@ -119,5 +119,5 @@ func compiled(t testing.TB, spec v1alpha1.Rule) Instance {
 }
 
 func (o *Outcome) String() string {
-	return fmt.Sprintf("%s %q holds=%t %d/%d %v %q %q %v", o.State, o.Reason, o.IsSatisfied, o.Satisfied, o.Matched, o.Objects, o.Message, o.Text, o.Err)
+	return fmt.Sprintf("%s %q satisfied=%t %d/%d %v %q %q %v", o.State, o.Reason, o.IsSatisfied, o.Satisfied, o.Matched, o.Objects, o.Message, o.Text, o.Err)
 }
