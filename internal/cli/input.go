@@ -53,7 +53,9 @@ func (in *input) evaluationTime() (time.Time, error) {
 
 // takeSnapshot reads the cluster or the files once, with the resources that the rules of profiles need. It returns the compiled profiles in
 // the same order.
-func (in *input) takeSnapshot(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+func (in *input) takeSnapshot(
+	ctx context.Context, profiles ...*v1alpha1.PlatformProfile,
+) (*inventory.Snapshot, []*conformance.Profile, error) {
 	if in.from != "" {
 		return in.takeFileSnapshot(profiles)
 	}
@@ -88,7 +90,7 @@ func (in *input) buildClusterCatalog(ctx context.Context, clients source.Clients
 // withConnectionHint adds what to do if a cluster does not respond.
 func withConnectionHint(err error) error {
 	if _, ok := errors.AsType[*url.Error](err); ok {
-		return fmt.Errorf("%w: check that the cluster is running, select another one with --kubeconfig or --context, or read files with --from", err)
+		return fmt.Errorf("%w: check that the cluster is running, select another with --kubeconfig or --context, or use --from", err)
 	}
 	return err
 }

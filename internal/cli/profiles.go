@@ -91,7 +91,8 @@ func (p *profileOptions) read(ctx context.Context) ([]*v1alpha1.PlatformProfile,
 	}
 	if len(profiles) == 0 {
 		if p.selector != "" {
-			return nil, fmt.Errorf("the cluster has no PlatformProfile with the labels %s: see 'kubectl get platformprofiles --show-labels'", p.selector)
+			return nil, fmt.Errorf(
+				"the cluster has no PlatformProfile with the labels %s: see 'kubectl get platformprofiles --show-labels'", p.selector)
 		}
 		return nil, errors.New("the cluster has no PlatformProfile: apply one, or name a file with -f")
 	}

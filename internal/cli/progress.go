@@ -65,7 +65,8 @@ func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 			waiting = append(waiting, profile.Status.Reason)
 		}
 	}
-	line := []rune(text.Printable(fmt.Sprintf("%s of %s  %s  %s", time.Since(p.started).Round(time.Second), p.timeout, score, strings.Join(waiting, "; "))))
+	elapsed := time.Since(p.started).Round(time.Second)
+	line := []rune(text.Printable(fmt.Sprintf("%s of %s  %s  %s", elapsed, p.timeout, score, strings.Join(waiting, "; "))))
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), max(p.width-1, 1))]))
 }
 

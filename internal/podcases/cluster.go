@@ -158,7 +158,8 @@ func (c *cluster) addPodsOf(ctx context.Context, kind string, workload runtime.O
 		return err // an empty selector would select every pod of the namespace
 	}
 	hasPods := false
-	err = c.addPods(ctx, reference.Namespace, metav1.ListOptions{LabelSelector: selector.String()}, func(owner v1alpha1.WorkloadReference) bool {
+	options := metav1.ListOptions{LabelSelector: selector.String()}
+	err = c.addPods(ctx, reference.Namespace, options, func(owner v1alpha1.WorkloadReference) bool {
 		isOwner := owner == reference // selectors of workloads may overlap
 		hasPods = hasPods || isOwner
 		return isOwner
@@ -173,7 +174,9 @@ func (c *cluster) addPodsOf(ctx context.Context, kind string, workload runtime.O
 }
 
 // addPods adds the failing pods of a list whose owner is wanted, at most maxPods of each owner.
-func (c *cluster) addPods(ctx context.Context, namespace string, options metav1.ListOptions, isWanted func(v1alpha1.WorkloadReference) bool) error {
+func (c *cluster) addPods(
+	ctx context.Context, namespace string, options metav1.ListOptions, isWanted func(v1alpha1.WorkloadReference) bool,
+) error {
 	counts := map[v1alpha1.WorkloadReference]int{}
 	return c.list(ctx, pods, namespace, options, func(object runtime.Object) error {
 		pod := object.(*corev1.Pod)
@@ -219,7 +222,9 @@ func (c *cluster) addWarned(ctx context.Context) error {
 }
 
 // list calls do for each object of a resource, page by page. A denied list is only recorded, unless it is that of pods.
-func (c *cluster) list(ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error) error {
+func (c *cluster) list(
+	ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error,
+) error {
 	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		return c.request(resource, namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Get()
 	})
@@ -244,7 +249,8 @@ func (r clusterReader) get(ctx context.Context, resource rule.Resource, name typ
 }
 
 func (r clusterReader) listEvents(ctx context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
-	options := metav1.ListOptions{FieldSelector: fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}.String(), Limit: pageSize}
+	selector := fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}
+	options := metav1.ListOptions{FieldSelector: selector.String(), Limit: pageSize}
 	list := &corev1.EventList{}
 	err := r.request(events, about.Namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Into(list)
 	return list.Items, err

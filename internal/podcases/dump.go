@@ -113,7 +113,8 @@ func (r *dumpReader) read(dump Dump, pods map[types.NamespacedName]*corev1.Pod) 
 	}
 	for _, object := range r.objects[events] {
 		event := object.(*corev1.Event)
-		about := corev1.ObjectReference{Kind: event.InvolvedObject.Kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
+		object := event.InvolvedObject
+		about := corev1.ObjectReference{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
 		r.events[about] = append(r.events[about], event)
 	}
 	return nil

@@ -175,7 +175,9 @@ func (c *collector) claim(ctx context.Context, name types.NamespacedName) diagno
 	if class := claim.Spec.StorageClassName; class != nil && *class != "" {
 		result.Class, _ = read[*storagev1.StorageClass](ctx, c, classes, nameOf("", *class))
 	}
-	result.Events = c.eventsOf(ctx, corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: name.Namespace, Name: name.Name, UID: claim.UID})
+	result.Events = c.eventsOf(ctx, corev1.ObjectReference{
+		Kind: "PersistentVolumeClaim", Namespace: name.Namespace, Name: name.Name, UID: claim.UID,
+	})
 	return result
 }
 

@@ -85,8 +85,8 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					name += " (part of " + i.PartOf + ")"
 				}
 				cells := []cell{
-					{text: layer}, {text: name}, {text: orDash(strings.TrimSpace(i.Version + " " + i.Variant))}, {string(i.Health), healthColour(i.Health)},
-					{text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
+					{text: layer}, {text: name}, {text: orDash(strings.TrimSpace(i.Version + " " + i.Variant))},
+					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
 					cells = append(cells, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
@@ -123,7 +123,8 @@ func summarizeEvidence(evidence []v1alpha1.Evidence) string {
 
 // layerOrder are the standard layers in the order in which a platform is built.
 var layerOrder = []string{
-	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh", "serverless", "workloads",
+	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh",
+	"serverless", "workloads",
 }
 
 // sortedLayers returns the layers of components: the standard ones in their order, then others in the order of the components.

@@ -65,7 +65,8 @@ func Definitions(ctx context.Context, clients source.Clients) ([]*v1alpha1.Platf
 
 // Profiles returns the PlatformProfiles of a cluster that match a label selector.
 func Profiles(ctx context.Context, clients source.Clients, selector string) ([]*v1alpha1.PlatformProfile, error) {
-	page, err := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles")).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles"))
+	page, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if apierrors.IsNotFound(err) {
 		return nil, errors.New("the kind PlatformProfile is not installed in the cluster: install the operator, or name a file with -f")
 	}
