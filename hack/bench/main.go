@@ -42,7 +42,7 @@ type options struct {
 }
 
 func main() {
-	// What client-go says of requests that are cut short, by Ctrl-C or by an error that is reported, helps nobody.
+	// client-go logs requests that are cancelled.
 	klog.SetLogger(logr.Discard())
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// A second Ctrl-C ends the program at once; what it started ends with it.
@@ -77,18 +77,18 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	o.scale.Flags(f)
-	f.StringVar(&o.out, "out", filepath.Join(bin, "bench.json"), "where to write the figures")
+	f.StringVar(&o.out, "out", filepath.Join(bin, "bench.json"), "file for the figures")
 	f.StringVar(&o.operatorProgram, "operator", filepath.Join(bin, "operator"), "the operator to measure")
 	f.StringVar(&o.program, "program", filepath.Join(bin, "platformprofile"), "the command line to measure")
 	f.StringVar(&o.preflight, "preflight", filepath.Join(bin, "preflight"), "troubleshoot's preflight")
 	f.BoolVar(&o.skipPreflight, "skip-preflight", false, "do not run preflight, which takes long")
 	f.BoolVar(&o.keep, "keep", false, "keep the cluster and the operator running after the figures, until Ctrl-C")
-	f.StringVar(&o.pprof, "pprof", "", "folder for profiles of the operator's CPU and heap, in the quiet and under load")
-	f.DurationVar(&o.quiet, "quiet", 0, "how long to watch the operator do nothing (default 60s, 10s below scale 0.5)")
+	f.StringVar(&o.pprof, "pprof", "", "folder for CPU and heap profiles of the operator, idle and under load")
+	f.DurationVar(&o.quiet, "quiet", 0, "how long to measure the idle operator (default 60s, 10s below scale 0.5)")
 	f.DurationVar(&o.changes, "changes", 0, "how long to make changes (default 30s, 10s below scale 0.5)")
 	f.Float64Var(&o.rate, "rate", 0, "changes a second (default 2.5 for each profile: 50 at scale 1)")
-	f.IntVar(&o.runs, "runs", 0, "how often to run the check and the list, of which the median counts (default 5, 3 below scale 0.5)")
-	f.DurationVar(&o.patience, "preflight-patience", 10*time.Minute, "when to give up on preflight: what it took until then counts, as the least that it takes")
+	f.IntVar(&o.runs, "runs", 0, "how often to run the check and the list; the median counts (default 5, 3 below scale 0.5)")
+	f.DurationVar(&o.patience, "preflight-patience", 10*time.Minute, "timeout of preflight, which then counts as its duration")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}

@@ -1,5 +1,5 @@
-// Command catalogrole writes the permissions that let the operator read what the built-in definitions look at: the
-// resources that health, versions and checks are read from, and single ConfigMaps by name, and nothing else.
+// Command catalogrole generates the RBAC rules that the operator needs for the built-in definitions: the resources of their rules, and
+// single ConfigMaps by name.
 package main
 
 import (
@@ -25,7 +25,7 @@ func main() {
 	}
 }
 
-// resourcesOf are the resources that the rules of a component see.
+// resourcesOf returns the resources that the rules of a component read.
 func resourcesOf(component *catalog.Component) []rule.Resource {
 	var resources []rule.Resource
 	for _, instance := range component.Instances() {
@@ -45,7 +45,7 @@ func write() error {
 	groups := map[string]map[string]bool{}
 	for _, component := range components {
 		for _, resource := range resourcesOf(component) {
-			// The operator's own role grants these. Granted twice, taking one away would take nothing away.
+			// The role of the operator grants these. With a second grant an administrator could not revoke them.
 			resource.Version = ""
 			if slices.Contains(source.Resources(), resource) {
 				continue
@@ -84,7 +84,7 @@ func write() error {
 	return nil
 }
 
-// configMapRoles let the operator read the single ConfigMaps that definitions name: a Role for each namespace, by name.
+// configMapRoles returns a Role and a RoleBinding for each namespace with ConfigMaps of definitions. They grant access by name.
 func configMapRoles(configMaps []catalog.ConfigMap) []any {
 	names := map[string][]string{}
 	for _, c := range configMaps {

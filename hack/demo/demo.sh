@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The demo: a local control plane, the operator installed as a user would, a small platform and a profile for it. Then
-# things break and are mended, and each verdict is shown when it turns. `make demo` and `make demo-down` call this.
+# components fail and are repaired, and each transition of a verdict is shown. `make demo` and `make demo-down` call this.
 #
-#   demo.sh         run the demo; at its end everything keeps running, to go on playing
-#   demo.sh down    stop it all and remove what it left
+#   demo.sh         run the demo; the cluster and the operator keep running
+#   demo.sh down    stop everything and remove its files
 #
-# DEMO_DIR is where the demo keeps its files (default: bin/demo). Ctrl-C, or any failure, stops all that was started.
+# DEMO_DIR is the folder of its files (default: bin/demo). Ctrl-C, or any failure, stops everything that was started.
 set -euo pipefail
 
 # Decimal points and sorting must not depend on who runs this.
@@ -197,7 +197,7 @@ on_exit() {
 		printf '\nThe last lines of %s:\n' "$OPERATOR_LOG" >&2
 		tail -n 5 "$OPERATOR_LOG" | cut -c 1-400 >&2
 	fi
-	printf '\n%sThe demo ended early (exit code %d): stopping the operator and the control plane.%s\n' "$bold" "$code" "$plain" >&2
+	printf '\n%sThe demo failed (exit code %d): stopping the operator and the control plane.%s\n' "$bold" "$code" "$plain" >&2
 	# Between its start and its first answer the number that was noted, or its command line, may not be there yet.
 	if [[ -n $STARTING && -n $! ]]; then
 		kill -TERM "$!" 2>/dev/null
@@ -218,7 +218,7 @@ free_port() {
 			return
 		fi
 	done
-	fail "no free port was found"
+	fail "cannot find a free port"
 }
 
 # answers_ok PORT PATH: whether a server on this machine answers 200. A fresh machine may have no curl.
@@ -278,9 +278,9 @@ expect() {
 	# An outcome counts only at the end of one whole status, which a dot marks.
 	while [[ $found != "$wanted" || ${name:-} != . ]]; do
 		if ! IFS='|' read -r -t 1 -u "$WATCH" at name verdict health message; then
-			running "$OPERATOR_PID" "$OPERATOR" || fail "the operator ended"
+			running "$OPERATOR_PID" "$OPERATOR" || fail "the operator exited"
 			now
-			((NOW < limit)) || fail "$requirement did not become $wanted within $PATIENCE s; it is ${found:-not known}"
+			((NOW < limit)) || fail "$requirement did not become $wanted within $PATIENCE s; it is ${found:-unknown}"
 			continue
 		fi
 		if [[ $name != */* ]]; then
@@ -314,7 +314,7 @@ change() {
 	CHANGED=$NOW
 	if ! "$@" >"$DIR/output" 2>&1; then
 		cat "$DIR/output" >&2
-		fail "that did not work"
+		fail "the command failed"
 	fi
 }
 
@@ -322,7 +322,7 @@ change() {
 
 check_prerequisites() {
 	local file
-	((BASH_VERSINFO[0] >= 5)) || fail "this needs bash 5 or later; this is $BASH_VERSION"
+	((BASH_VERSINFO[0] >= 5)) || fail "bash 5 or later is required; this is $BASH_VERSION"
 	for file in "$OPERATOR" "$PROGRAM" "$CONTROLPLANE"; do
 		[[ -x $file ]] || fail "$file is missing: run it as \`make demo\`, which builds what it needs"
 	done
@@ -396,9 +396,9 @@ write_operator_kubeconfig() {
 
 start_operator() {
 	local started tenths probes account
-	header "The operator starts, with its ServiceAccount's permissions and no others"
-	say "KWOK would only pretend to run the operator's pod. So its Deployment has no replicas, and the real program runs here \
-on the host, with a token of its ServiceAccount $ACCOUNT."
+	header "Start the operator with the permissions of its ServiceAccount"
+	say "KWOK only simulates pods. Therefore the Deployment of the operator has no replicas, and the program runs on this host, \
+with a token of its ServiceAccount $ACCOUNT."
 	write_operator_kubeconfig
 	free_port && probes=$REPLY
 	free_port && METRICS_PORT=$REPLY
@@ -413,7 +413,7 @@ on the host, with a token of its ServiceAccount $ACCOUNT."
 		>"$OPERATOR_LOG" 2>&1 </dev/null &
 	echo $! >"$OPERATOR_PID"
 	for ((tenths = 0; ; tenths++)); do
-		kill -0 "$(<"$OPERATOR_PID")" 2>/dev/null || fail "the operator ended; its log is $OPERATOR_LOG"
+		kill -0 "$(<"$OPERATOR_PID")" 2>/dev/null || fail "the operator exited; its log is $OPERATOR_LOG"
 		! answers_ok "$probes" /readyz || break
 		((tenths < PATIENCE * 10)) || fail "the operator was not ready within $PATIENCE s; its log is $OPERATOR_LOG"
 		sleep 0.1
@@ -430,14 +430,14 @@ on the host, with a token of its ServiceAccount $ACCOUNT."
 
 # may VERB RESOURCE: shows whether the operator has a permission. kubectl's exit code says no as well.
 may() {
-	printf '   May it %s %s? %s\n' "$1" "$2" \
+	printf '   can it %s %s? %s\n' "$1" "$2" \
 		"$(kubectl --kubeconfig "$OPERATOR_KUBECONFIG" auth can-i "$1" "$2" --all-namespaces || true)"
 }
 
 roll_out_platform() {
 	header "A small platform: Cilium, MetalLB, ingress-nginx, Velero, Argo CD, Prometheus, Falco, Vault..."
 	run_counting kubectl apply --server-side --force-conflicts -k "$PLATFORM"
-	say "Waiting until it has rolled out. Then, what is recognised in it, and on what evidence:"
+	say "Waiting for the rollout. Then the discovered components with their evidence:"
 	kubectl wait deployments --all-namespaces -l "$DEMO_LABEL" --for=condition=Available --timeout="${PATIENCE}s" >/dev/null
 	kubectl wait daemonsets --all-namespaces -l "$DEMO_LABEL" \
 		--for=jsonpath='{.status.numberReady}'="$NODES" --timeout="${PATIENCE}s" >/dev/null
@@ -447,7 +447,7 @@ roll_out_platform() {
 }
 
 apply_profile() {
-	header "A profile that says what this platform must have"
+	header "A profile with the requirements for this platform"
 	run kubectl apply -f "$PROFILE"
 	run kubectl wait --for=condition=Conformant platformprofile/demo --timeout="${PATIENCE}s"
 	run kubectl get platformprofile
@@ -459,43 +459,43 @@ apply_profile() {
 
 delete_falco() {
 	header "1. Falco's DaemonSet is deleted" \
-		"Expect Missing: nothing is left that provides runtime security."
+		"Expect Missing: no component provides runtime security."
 	change kubectl -n falco delete daemonset falco
 	expect security/runtime-security Missing
 	run kubectl get platformprofile
-	say "Mended by applying the platform again:"
+	say "Repair: apply the platform again."
 	change kubectl apply --server-side -k "$PLATFORM"
 	expect security/runtime-security Satisfied
 }
 
 break_rollout() {
-	header "2. Velero is updated so that no node will have its new pod" \
-		"Expect Progressing, which still satisfies; then Degraded, when the Deployment's progress deadline of 4 s is over."
+	header "2. Velero is updated with a nodeSelector that no node matches" \
+		"Expect Progressing, which satisfies the requirement, then Degraded after the progress deadline of 4 s."
 	change kubectl -n velero patch deployment velero -p '{"spec":{"template":{"spec":{"nodeSelector":{"disk":"nvme"}}}}}'
 	expect storage/backup Degraded
-	say "Mended by undoing the rollout:"
+	say "Repair: undo the rollout."
 	change kubectl -n velero rollout undo deployment/velero
 	expect storage/backup Satisfied
 }
 
 change_version() {
 	header "3. ingress-nginx is set back to a version that the profile does not allow" \
-		"Expect VersionMismatch: the profile asks for >=1.12.0."
+		"Expect VersionMismatch: the profile requires >=1.12.0."
 	change kubectl -n ingress-nginx set image deployment/ingress-nginx-controller \
 		controller=registry.k8s.io/ingress-nginx/controller:v1.9.6
 	expect network/ingress VersionMismatch
-	say "Mended by the right image:"
+	say "Repair: set the required version."
 	change kubectl -n ingress-nginx set image deployment/ingress-nginx-controller \
 		controller=registry.k8s.io/ingress-nginx/controller:v1.13.3
 	expect network/ingress Satisfied
 }
 
 add_second_cni() {
-	header "4. Somebody installs Calico beside Cilium" \
-		"Expect Conflict: the profile takes either of them, exclusively."
+	header "4. Calico is installed in addition to Cilium" \
+		"Expect Conflict: the profile allows only one of them."
 	change kubectl apply -f hack/demo/calico.yaml
 	expect network/cni Conflict
-	say "Mended by removing it:"
+	say "Repair: delete Calico."
 	change kubectl delete -f hack/demo/calico.yaml
 	expect network/cni Satisfied
 }
@@ -503,7 +503,7 @@ add_second_cni() {
 take_permission() {
 	local path
 	header "5. The operator loses the permission to read DaemonSets" \
-		"Expect Unknown, with the permission named, and not Missing: not being able to look proves nothing."
+		"Expect Unknown with the name of the permission, and not Missing: the operator cannot read whether Falco is installed."
 	# Where it is in the role: the role is generated, and its order is no promise.
 	# shellcheck disable=SC2016 # the dollars are the template's
 	path=$(kubectl get clusterrole "$ACCOUNT" -o go-template='{{range $i, $rule := .rules}}{{range $j, $name := .resources}}{{if eq $name "daemonsets"}}/rules/{{$i}}/resources/{{$j}}{{end}}{{end}}{{end}}')
@@ -511,16 +511,16 @@ take_permission() {
 	change kubectl patch clusterrole "$ACCOUNT" --type=json -p "[{\"op\":\"remove\",\"path\":\"$path\"}]"
 	expect security/runtime-security Unknown
 	run kubectl get platformprofile
-	say "Mended by installing the operator's permissions again:"
+	say "Repair: install the permissions again."
 	change kubectl apply --server-side --force-conflicts -k "$INSTALL"
 	expect security/runtime-security Satisfied
 }
 
 show_result() {
-	header "Where it ended"
+	header "Result"
 	run kubectl wait --for=condition=Conformant platformprofile/demo --timeout="${PATIENCE}s"
 	run kubectl get platformprofile
-	say "What happened, as events. Those of a cluster-wide kind are in the namespace default."
+	say "The events of the profile. Events of cluster-scoped objects are in the namespace default."
 	run kubectl -n default get events --field-selector "$DEMO_EVENTS" --sort-by=.metadata.creationTimestamp \
 		-o custom-columns=TYPE:.type,REASON:.reason,MESSAGE:.message
 }
@@ -528,7 +528,7 @@ show_result() {
 closing() {
 	now
 	seconds $((NOW - STARTED))
-	header "That took $REPLY in all. The cluster and the operator go on running. To go on playing:"
+	header "The demo took $REPLY. The cluster and the operator keep running. To continue:"
 	quoted "$KUBECONFIG"
 	printf '   export KUBECONFIG=%s\n' "$REPLY"
 	quoted "$KUBECTL_DIR"
@@ -537,9 +537,9 @@ closing() {
 	cat <<-EOF
 
 		   kubectl get pprofile -o wide --watch              # leave it running in a second terminal
-		   kubectl describe pprofile demo                    # every verdict, its evidence, what to do
-		   kubectl explain pprofile.spec.layers.requirements # what a profile may ask for
-		   kubectl events --for platformprofile/demo         # what turned, and when
+		   kubectl describe pprofile demo                    # every verdict, its evidence and remediation
+		   kubectl explain pprofile.spec.layers.requirements # the fields of a requirement
+		   kubectl events --for platformprofile/demo         # transitions of verdicts
 		   kubectl -n grafana scale deployment grafana --replicas=0
 		   kubectl annotate storageclass standard storageclass.kubernetes.io/is-default-class-
 		   kubectl delete namespace vault
@@ -551,7 +551,7 @@ closing() {
 
 		   The operator's log:     $OPERATOR_LOG
 		   The operator's metrics: http://127.0.0.1:$METRICS_PORT/metrics
-		   Once more, from the start:   make demo
+		   Start again:                 make demo
 		   Stop it and clean up:        make demo-down
 	EOF
 }
@@ -564,7 +564,7 @@ demo() {
 	STARTED=$NOW
 	mkdir -p "$DIR"
 	if running "$DEMO_PID" demo.sh; then
-		fail "a demo runs already in $DIR (process $REPLY)"
+		fail "a demo is already running in $DIR (process $REPLY)"
 	fi
 	trap on_exit EXIT
 	trap 'exit 130' INT
@@ -582,8 +582,8 @@ demo() {
 	start_operator
 	roll_out_platform
 	apply_profile
-	header "Now things break" \
-		"Times are from the start of the command, with kubectl's own start, until the API server has served the verdict."
+	header "Failures and repairs" \
+		"Times are from the start of the kubectl command until the API server has served the verdict."
 	delete_falco
 	break_rollout
 	change_version
@@ -611,5 +611,5 @@ case ${1:-} in
 '' | up) demo ;;
 down) down ;;
 -h | --help | help) sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" ;;
-*) fail "there is no command $1; try --help" ;;
+*) fail "unknown command $1: see --help" ;;
 esac

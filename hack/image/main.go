@@ -41,13 +41,13 @@ func parse(args []string) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("image", flag.ContinueOnError)
 	flags.StringVar(&o.source, "source", ".", "root of the source")
-	flags.StringVar(&o.out, "out", filepath.Join("dist", "image.tar"), "the archive to write; the programs lie beside it")
-	flags.StringVar(&o.name, "name", "ghcr.io/platformprofile/platformprofile", "the image's name, without its tag")
-	flags.StringVar(&o.ldflags, "ldflags", "-s -w", "how the program is linked")
+	flags.StringVar(&o.out, "out", filepath.Join("dist", "image.tar"), "the archive to write; the programs are in the same folder")
+	flags.StringVar(&o.name, "name", "ghcr.io/platformprofile/platformprofile", "name of the image without tag")
+	flags.StringVar(&o.ldflags, "ldflags", "-s -w", "linker flags of the program")
 	flags.StringVar(&o.tags, "tags", "grpcnotrace", "the build tags, separated by commas")
-	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "what to build it for")
-	flags.StringVar(&o.release.version, "version", "devel", "the version; also the tag, where devel is latest")
-	flags.StringVar(&o.release.revision, "revision", "", "the commit that the source is of")
+	platforms := flags.String("platforms", "linux/amd64,linux/arm64", "platforms of the image")
+	flags.StringVar(&o.release.version, "version", "devel", "the version, which is also the tag; the tag of devel is latest")
+	flags.StringVar(&o.release.revision, "revision", "", "commit of the source")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -18,26 +18,26 @@ func newCatalog(streams genericclioptions.IOStreams) *cobra.Command {
 	output := ""
 	command := &cobra.Command{
 		Use:   "catalog [NAME]",
-		Short: "Show what can be recognised, and how",
-		Long: `List the built-in catalog, or explain how one component of it is recognised: by which signals, where its version and
-health come from, which checks it offers, and what to do when it is missing.`,
-		Example: `  # everything that is recognised
+		Short: "List the components that can be recognised",
+		Long: `List the components of the built-in catalog, or describe one component: its signals, the sources of its version and
+health, its checks, and how to install it.`,
+		Example: `  # all components
   platformprofile catalog
 
   # how Cilium is recognised
   platformprofile catalog cilium
 
-  # its definition, to start an override from
+  # the definition of Cilium, for example to override it
   platformprofile catalog cilium -o yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return explain(streams.Out, args[0], output)
+				return writeDefinition(streams.Out, args[0], output)
 			}
 			return writeCatalog(streams.Out, output)
 		},
 	}
-	command.Flags().StringVarP(&output, "output", "o", "", "yaml with a NAME; markdown without one")
+	command.Flags().StringVarP(&output, "output", "o", "", "yaml with NAME, markdown without NAME")
 	completeFormats(command, []string{"yaml", "markdown"})
 	command.ValidArgsFunction = completeComponents
 	command.AddCommand(newLint(streams))
@@ -55,17 +55,17 @@ func writeCatalog(w io.Writer, output string) error {
 	case "markdown":
 		return report.WriteCatalogMarkdown(w, catalog.New(components...))
 	}
-	return fmt.Errorf("-o %s: without a NAME, write markdown or leave it out", output)
+	return fmt.Errorf("-o %s: unknown format: use markdown, or omit -o", output)
 }
 
-func explain(w io.Writer, name, output string) error {
+func writeDefinition(w io.Writer, name, output string) error {
 	definitions, err := catalog.Definitions()
 	if err != nil {
 		return err
 	}
 	definition := definitions[name]
 	if definition == nil {
-		return fmt.Errorf("the catalog has no component %q: 'platformprofile catalog' lists them", name)
+		return fmt.Errorf("the catalog has no component %q: see 'platformprofile catalog'", name)
 	}
 	switch output {
 	case "":
@@ -73,24 +73,24 @@ func explain(w io.Writer, name, output string) error {
 	case "yaml":
 		return writeYAML(w, definition)
 	}
-	return fmt.Errorf("-o %s: with a NAME, write yaml or leave it out", output)
+	return fmt.Errorf("-o %s: unknown format: use yaml, or omit -o", output)
 }
 
 func newLint(streams genericclioptions.IOStreams) *cobra.Command {
 	file := ""
 	command := &cobra.Command{
 		Use:   "lint -f DEFINITIONS",
-		Short: "Look for mistakes in PlatformComponents",
-		Long: `Look for mistakes in PlatformComponents before they are applied: unknown fields, expressions that do not compile,
-patterns that can never match or that match across products, and proofs that two definitions claim, the built-in ones
-included. The exit code is 0 where nothing is wrong, 1 where something is.`,
+		Short: "Validate PlatformComponents",
+		Long: `Validate PlatformComponents before they are applied: unknown fields, expressions that do not compile, patterns that
+never match or match several products, and proofs that other definitions also use, including the built-in ones.
+The exit code is 0 if there are no problems, 1 if there are problems, and 2 if the command fails.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			dump, err := files.Read(file, streams.In)
 			if err != nil {
 				return err
 			}
-			problems, err := lint(dump.Definitions)
+			problems, err := lintDefinitions(dump.Definitions)
 			if err != nil {
 				return err
 			}
@@ -100,31 +100,31 @@ included. The exit code is 0 where nothing is wrong, 1 where something is.`,
 				}
 			}
 			if len(problems) > 0 {
-				return outcome(ExitFound)
+				return exitCode(ExitFound)
 			}
-			_, err = fmt.Fprintf(streams.Out, "%d definitions, nothing wrong\n", len(dump.Definitions))
+			_, err = fmt.Fprintf(streams.Out, "%d definitions, no problems\n", len(dump.Definitions))
 			return err
 		},
 	}
-	command.Flags().StringVarP(&file, "filename", "f", "", `the definitions: a folder, a file, or "-" for standard input`)
+	command.Flags().StringVarP(&file, "filename", "f", "", `PlatformComponents: a folder, a file, or "-" for standard input`)
 	_ = command.MarkFlagRequired("filename")
 	return command
 }
 
-// lint compiles definitions and holds them against each other and against the built-in catalog.
-func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
+// lintDefinitions returns the problems of definitions by themselves, with each other, and with the built-in catalog.
+func lintDefinitions(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
 	}
 	var problems []string
-	given := map[string]bool{}
+	isDefined := map[string]bool{}
 	var components []*catalog.Component
 	for _, definition := range definitions {
-		if given[definition.Name] {
-			problems = append(problems, definition.Name+": defined twice: give one of them another name")
+		if isDefined[definition.Name] {
+			problems = append(problems, definition.Name+": defined twice: rename one of them")
 		}
-		given[definition.Name] = true
+		isDefined[definition.Name] = true
 		component, errs := catalog.Compile(definition)
 		for _, err := range errs {
 			problems = append(problems, definition.Name+": "+strings.ReplaceAll(err.Error(), "\n", " "))
@@ -134,12 +134,12 @@ func lint(definitions []*v1alpha1.PlatformComponent) ([]string, error) {
 		}
 	}
 	for _, component := range builtin {
-		if !given[component.Name] {
+		if !isDefined[component.Name] {
 			components = append(components, component)
 		}
 	}
 	for _, clash := range catalog.FindOverlaps(components...) {
-		if given[clash.First] || given[clash.Second] {
+		if isDefined[clash.First] || isDefined[clash.Second] {
 			problems = append(problems, clash.String())
 		}
 	}

@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,99 +14,123 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/internal/version"
 )
 
-// checkOptions are what check is asked.
 type checkOptions struct {
-	from    *input
-	pick    pick
-	write   conformanceWriter
-	wait    bool
-	timeout time.Duration
+	input    *input
+	profiles profileOptions
+	location report.Location // of the profiles, for reports
+	wait     bool
+	timeout  time.Duration
+}
+
+func (o *checkOptions) formats() formats[[]*v1alpha1.PlatformProfile] {
+	return formats[[]*v1alpha1.PlatformProfile]{
+		{"table", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return writeTables(w, profiles, report.TableOptions{Colour: useColours(w)})
+		}},
+		{"wide", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return writeTables(w, profiles, report.TableOptions{Colour: useColours(w), Wide: true})
+		}},
+		{"json", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return writeJSON(w, singleOrList(profiles))
+		}},
+		{"yaml", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return writeYAML(w, singleOrList(profiles))
+		}},
+		{"junit", report.WriteJUnit},
+		{"sarif", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return report.WriteSARIF(w, profiles, o.location, version.Get())
+		}},
+		{"html", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
+			return report.WriteHTML(w, profiles, time.Now())
+		}},
+	}
 }
 
 func newCheck(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &input{flags: flags, streams: streams}
-	o := &checkOptions{from: from, pick: pick{from: from}}
+	in := &input{flags: flags, streams: streams}
+	o := &checkOptions{input: in, profiles: profileOptions{input: in}}
 	output := ""
 	command := &cobra.Command{
 		Use:   "check [PROFILE...]",
-		Short: "Hold a cluster, or manifests, against a profile once",
-		Long: `Hold a cluster, or manifests, against a profile once, with the decisions that the operator makes. Without -f the
-profiles are those of the cluster.
+		Short: "Evaluate a cluster or manifests against a profile",
+		Long: `Evaluate a cluster or manifests against profiles once, like the operator does. Without -f the profiles are read from the
+cluster.
 
-The exit code is 0 when the profile is conformant, 1 when it is not, and 2 when that could not be told or the command
-failed. Manifests hold no status: the health of what they install is NotObserved, which satisfies a requirement.
+The exit code is 0 if the profiles are conformant, 1 if they are not, and 2 if conformance is unknown or the command
+fails. Manifests have no status, so the health of their components is NotObserved, which satisfies a requirement.
 
-With --wait the cluster is watched until the profile is conformant, or until the --timeout, with the exit code of what was
-found last. A mistake in the profile ends the wait, because time does not mend it.`,
+With --wait the command watches the cluster until the profiles are conformant or the --timeout expires. The exit code is
+that of the last evaluation. An error in the spec of a profile ends the wait.`,
 		Example: `  # the cluster of the current context
   platformprofile check -f profile.yaml
 
-  # rendered manifests, before anything is deployed
+  # rendered manifests, before they are deployed
   helm template my-release some/chart | platformprofile check -f profile.yaml --from -
 
-  # wait for a platform that is being installed
+  # wait until a platform is installed
   platformprofile check -f profile.yaml --wait --timeout 10m
 
   # a test report for a pipeline
   platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o.pick.names = args
-			if o.wait && from.from != "" {
-				return errors.New("--wait watches a cluster, and --from reads files, which do not change: leave one of them out")
+			o.profiles.names = args
+			if o.wait && in.from != "" {
+				return errors.New("--wait watches a cluster and cannot be used with --from: remove one of them")
 			}
 			if !o.wait && cmd.Flags().Changed("timeout") {
-				return errors.New("--timeout is how long to --wait: add --wait, or leave it out")
+				return errors.New("--timeout requires --wait: add --wait or remove --timeout")
 			}
-			if _, err := from.now(); err != nil {
-				return err
-			}
-			place, err := o.pick.place()
+			write, err := o.formats().writer(output)
 			if err != nil {
 				return err
 			}
-			if o.write, err = conformanceFormat(output, streams.Out, place); err != nil {
+			if _, err := in.evaluationTime(); err != nil {
 				return err
 			}
-			return o.run(cmd.Context())
+			if o.location, err = o.profiles.readFile(); err != nil {
+				return err
+			}
+			profiles, err := o.evaluate(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if err := write(streams.Out, profiles); err != nil {
+				return err
+			}
+			return exitError(profiles)
 		},
 	}
-	from.addFlags(command.Flags())
-	o.pick.addFlags(command.Flags())
+	in.addFlags(command.Flags())
+	o.profiles.addFlags(command.Flags())
 	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
-	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "how long to wait at most")
-	command.Flags().StringVarP(&output, "output", "o", "table", written(conformanceFormats))
-	completeFormats(command, conformanceFormats)
-	command.ValidArgsFunction = o.pick.completeProfiles
+	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "maximum duration of --wait")
+	o.formats().addFlag(command, &output)
+	command.ValidArgsFunction = o.profiles.completeProfiles
 	return command
 }
 
-func (o *checkOptions) run(ctx context.Context) error {
-	profiles, err := o.pick.read(ctx)
+// evaluate returns the profiles with their status.
+func (o *checkOptions) evaluate(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
+	profiles, err := o.profiles.read(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	evaluate := o.once
 	if o.wait {
-		evaluate = o.await
+		return profiles, o.evaluateUntilConformant(ctx, profiles)
 	}
-	if err := evaluate(ctx, profiles); err != nil {
-		return err
-	}
-	if err := o.write(o.from.streams.Out, profiles); err != nil {
-		return err
-	}
-	return exit(profiles)
+	return profiles, o.evaluateOnce(ctx, profiles)
 }
 
-// once evaluates profiles over what is there now.
-func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
-	now, err := o.from.now()
+func (o *checkOptions) evaluateOnce(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+	now, err := o.input.evaluationTime()
 	if err != nil {
 		return err
 	}
-	snapshot, compiled, err := o.from.look(ctx, profiles...)
+	snapshot, compiled, err := o.input.takeSnapshot(ctx, profiles...)
 	if err != nil {
 		return err
 	}
@@ -114,22 +140,45 @@ func (o *checkOptions) once(ctx context.Context, profiles []*v1alpha1.PlatformPr
 	return nil
 }
 
-// exit turns the profiles' conformance into an exit code: a failure before what could not be told. A mistake in a profile
-// is something that could not be told.
-func exit(profiles []*v1alpha1.PlatformProfile) error {
-	code := outcome(ExitOK)
+// exitError returns the exit code for the conformance of profiles; nil if all are conformant. ExitFound outweighs ExitError. A profile
+// with an error in its spec is ExitError.
+func exitError(profiles []*v1alpha1.PlatformProfile) error {
+	var err error
 	for _, profile := range profiles {
 		conformant := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
-		stalled := meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionStalled)
+		isStalled := meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionStalled)
 		switch {
-		case conformant != nil && conformant.Status == metav1.ConditionFalse && !stalled:
-			return outcome(ExitFound)
-		case stalled || conformant == nil || conformant.Status != metav1.ConditionTrue:
-			code = outcome(ExitError)
+		case conformant != nil && conformant.Status == metav1.ConditionFalse && !isStalled:
+			return exitCode(ExitFound)
+		case isStalled || conformant == nil || conformant.Status != metav1.ConditionTrue:
+			err = exitCode(ExitError)
 		}
 	}
-	if code == ExitOK {
-		return nil
+	return err
+}
+
+func writeTables(w io.Writer, profiles []*v1alpha1.PlatformProfile, options report.TableOptions) error {
+	for i, profile := range profiles {
+		if i > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return err
+			}
+		}
+		if err := report.WriteConformance(w, profile, options); err != nil {
+			return err
+		}
 	}
-	return code
+	return nil
+}
+
+// singleOrList returns the only profile, or a list of several, like kubectl get.
+func singleOrList(profiles []*v1alpha1.PlatformProfile) any {
+	if len(profiles) == 1 {
+		return profiles[0]
+	}
+	list := &v1alpha1.PlatformProfileList{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfileList"}}
+	for _, profile := range profiles {
+		list.Items = append(list.Items, *profile)
+	}
+	return list
 }

@@ -20,8 +20,8 @@ func run(stdin string, args ...string) (code int, out, errOut string) {
 	return code, stdout.String(), stderr.String()
 }
 
-// write writes files into a folder of the test's own, and returns the folder.
-func write(t *testing.T, files map[string]string) string {
+// writeFiles writes files into a temporary folder, and returns the folder.
+func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	folder := t.TempDir()
 	for name, content := range files {
@@ -36,7 +36,7 @@ func write(t *testing.T, files map[string]string) string {
 	return folder
 }
 
-const falco = `
+const falcoManifest = `
 apiVersion: apps/v1
 kind: DaemonSet
 metadata: {name: my-falco, namespace: guard}
@@ -46,19 +46,19 @@ spec:
     spec: {containers: [{name: falco, image: "mirror.corp/falcosecurity/falco:0.40.0"}]}
 `
 
-const veleroTraces = `
+const veleroLeftovers = `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: backups.velero.io}
 spec: {group: velero.io, names: {kind: Backup, plural: backups}}
 `
 
-func profile(layers string) string {
+func newProfile(layers string) string {
 	return "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: {layers: [{name: security, requirements: [" + layers + "]}]}\n"
 }
 
-func TestDiscoverJSONIsTheStableShape(t *testing.T) {
-	folder := write(t, map[string]string{"a.yaml": falco, "sub/b.yml": veleroTraces})
+func TestDiscoverJSON(t *testing.T) {
+	folder := writeFiles(t, map[string]string{"a.yaml": falcoManifest, "sub/b.yml": veleroLeftovers})
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
 	const want = `{
   "components": [
@@ -110,7 +110,7 @@ func TestDiscoverJSONIsTheStableShape(t *testing.T) {
     }
   ],
   "unseen": [
-    "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints"
+    "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'"
   ]
 }
 `
@@ -122,9 +122,9 @@ func TestDiscoverJSONIsTheStableShape(t *testing.T) {
 func TestDiscoverNothing(t *testing.T) {
 	code, out, _ := run("# nothing but a remark\n---\n", "discover", "--from", "-", "-o", "json")
 	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"residue": []`) {
-		t.Errorf("exit code %d: lists that hold nothing must still be lists: %s", code, out)
+		t.Errorf("exit code %d, and empty lists must not be omitted: %s", code, out)
 	}
-	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "Nothing that the catalog knows is installed.") {
+	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "No component of the catalog is installed.") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
 	if code, _, errOut := run("# nothing\n", "discover", "--from", "-", "-o", "profile"); code != ExitError || !strings.Contains(errOut, "there is no profile to write") {
@@ -133,27 +133,27 @@ func TestDiscoverNothing(t *testing.T) {
 }
 
 func TestDiscoverYAMLAndTable(t *testing.T) {
-	code, out, _ := run(falco, "discover", "--from", "-", "-o", "yaml")
+	code, out, _ := run(falcoManifest, "discover", "--from", "-", "-o", "yaml")
 	if code != ExitOK || !strings.Contains(out, "- capabilities:\n  - runtime-security\n") || !strings.Contains(out, "version: 0.40.0") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	code, out, _ = run(falco+"---"+veleroTraces, "discover", "--from", "-")
+	code, out, _ = run(falcoManifest+"---"+veleroLeftovers, "discover", "--from", "-")
 	lines := strings.Split(out, "\n")
 	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") || strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
-		t.Errorf("exit code %d, and columns that do not line up:\n%s", code, out)
+		t.Errorf("exit code %d, or columns are not aligned:\n%s", code, out)
 	}
-	if !strings.Contains(out, "Only traces, no installation: velero (CustomResourceDefinition backups.velero.io)") {
-		t.Errorf("the traces are not told:\n%s", out)
+	if !strings.Contains(out, "Leftovers of velero: CustomResourceDefinition backups.velero.io") {
+		t.Errorf("no leftovers in:\n%s", out)
 	}
 }
 
-// Every fixture, declared by what is found in it, conforms to the declaration.
-func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
+// Every fixture conforms to the profile that is discovered from it.
+func TestDiscoveredProfileIsConformant(t *testing.T) {
 	variants, err := filepath.Glob("../catalog/testdata/installs/*/*")
 	if err != nil || len(variants) == 0 {
 		t.Fatal("no fixtures", err)
 	}
-	declared := 0
+	profiles := 0
 	for _, variant := range variants {
 		t.Run(strings.TrimPrefix(variant, "../catalog/testdata/installs/"), func(t *testing.T) {
 			code, out, errOut := run("", "discover", "--from", variant, "-o", "profile")
@@ -163,52 +163,52 @@ func TestADiscoveredProfileIsAcceptedAndSatisfiedByTheSameFiles(t *testing.T) {
 			if code != ExitOK {
 				t.Fatal(errOut)
 			}
-			declared++
+			profiles++
 			if strings.Contains(out, "status") || strings.Contains(out, "exclusive") || strings.Contains(out, "creationTimestamp") {
-				t.Errorf("nobody would write this by hand:\n%s", out)
+				t.Errorf("unnecessary fields in:\n%s", out)
 			}
 			if _, err := manifest.Profiles(strings.NewReader(out)); err != nil {
-				t.Fatalf("it is refused: %v\n%s", err, out)
+				t.Fatalf("invalid profile: %v\n%s", err, out)
 			}
-			file := filepath.Join(write(t, map[string]string{"p.yaml": out}), "p.yaml")
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": out}), "p.yaml")
 			if code, table, errOut := run("", "check", "-f", file, "--from", variant); code != ExitOK {
 				t.Errorf("exit code %d for\n%s%s%s", code, out, table, errOut)
 			}
 		})
 	}
-	if declared < 30 {
-		t.Errorf("only %d fixtures were declared", declared)
+	if profiles < 30 {
+		t.Errorf("only %d profiles were discovered", profiles)
 	}
 }
 
 func TestCheckExitCodes(t *testing.T) {
 	for name, test := range map[string]struct {
 		requirements string
-		want         int
-		says         string
+		code         int
+		want         string
 	}{
 		"conformant":                {"{name: a, capability: runtime-security}", ExitOK, "conformant: True   score: 1/1"},
 		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: vault is not installed"},
 		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
 		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
-		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "the files hold no widgets.example.com"},
+		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "cannot read widgets.example.com: the files contain none"},
 		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
 		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
 		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "velero is not installed; leftover resources"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(write(t, map[string]string{"p.yaml": profile(test.requirements)}), "p.yaml")
-			code, out, errOut := run(falco+"---"+veleroTraces, "check", "-f", file, "--from", "-")
-			if code != test.want || !strings.Contains(out, test.says) {
-				t.Errorf("exit code %d, want %d, saying %q:\n%s%s", code, test.want, test.says, out, errOut)
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(test.requirements)}), "p.yaml")
+			code, out, errOut := run(falcoManifest+"---"+veleroLeftovers, "check", "-f", file, "--from", "-")
+			if code != test.code || !strings.Contains(out, test.want) {
+				t.Errorf("exit code %d, want %d and %q:\n%s%s", code, test.code, test.want, out, errOut)
 			}
 		})
 	}
 }
 
-func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
-	folder := write(t, map[string]string{"m.yaml": falco})
-	code, out, _ := run(profile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
+func TestCheckJSON(t *testing.T) {
+	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
+	code, out, _ := run(newProfile("{name: a, capability: runtime-security}"), "check", "-f", "-", "--from", folder, "-o", "json")
 	got := &v1alpha1.PlatformProfile{}
 	if err := json.Unmarshal([]byte(out), got); err != nil || code != ExitOK {
 		t.Fatal(code, err, out)
@@ -220,15 +220,15 @@ func TestCheckJSONIsTheProfileWithItsStatus(t *testing.T) {
 	if requirement.Verdict != v1alpha1.VerdictSatisfied || requirement.Version != "0.40.0" || requirement.Namespace != "guard" || requirement.Health != v1alpha1.HealthNotObserved {
 		t.Errorf("%+v", requirement)
 	}
-	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
 	code, out, _ = run(two, "check", "-f", "-", "--from", folder, "-o", "json")
 	list := &v1alpha1.PlatformProfileList{}
 	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 || list.Kind != "PlatformProfileList" {
-		t.Errorf("of two profiles, of which one fails: exit code %d, %v, %d items", code, err, len(list.Items))
+		t.Errorf("two profiles: exit code %d, %v, %d items", code, err, len(list.Items))
 	}
 }
 
-func TestCheckReadsNamedChecksAndDefinitionsFromTheSameFiles(t *testing.T) {
+func TestCheckWithDefinitionInFiles(t *testing.T) {
 	const product = `
 apiVersion: platformprofile.dev/v1alpha1
 kind: PlatformComponent
@@ -253,43 +253,43 @@ kind: GearSet
 metadata: {name: one, namespace: w}
 `
 	for least, want := range map[string]int{"1": ExitOK, "2": ExitFound} {
-		file := filepath.Join(write(t, map[string]string{"p.yaml": profile(`{name: a, anyOf: [{component: widget, version: "~2.1"}], checks: [{name: gears, parameters: {least: "` + least + `"}}]}`)}), "p.yaml")
+		file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(`{name: a, anyOf: [{component: widget, version: "~2.1"}], checks: [{name: gears, parameters: {least: "` + least + `"}}]}`)}), "p.yaml")
 		if code, out, errOut := run(product, "check", "-f", file, "--from", "-"); code != want {
 			t.Errorf("with at least %s gears: exit code %d\n%s%s", least, code, out, errOut)
 		}
 	}
 }
 
-func TestABrokenDefinitionInFilesIsWarnedOfAndTheRestIsFound(t *testing.T) {
+func TestInvalidDefinitionIsIgnored(t *testing.T) {
 	broken := "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: w}\nspec: {layer: x, signals: {workloads: [{images: ['a/b:v1']}]}}\n---\n"
-	code, out, errOut := run(broken+falco, "discover", "--from", "-")
-	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is not used: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
+	code, out, errOut := run(broken+falcoManifest, "discover", "--from", "-")
+	if code != ExitOK || !strings.Contains(errOut, "Warning: PlatformComponent w is invalid and ignored: spec.signals.workloads[0].images[0]") || !strings.Contains(out, "falco") {
 		t.Errorf("exit code %d: %s%s", code, errOut, out)
 	}
 }
 
-func TestErrorsNameWhatToChange(t *testing.T) {
-	folder := write(t, map[string]string{
-		"empty/readme.txt": "hello", "good.yaml": profile("{name: a, capability: cni}"), "none.yaml": falco,
-		"bad.yaml": profile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
+func TestErrors(t *testing.T) {
+	folder := writeFiles(t, map[string]string{
+		"empty/readme.txt": "hello", "good.yaml": newProfile("{name: a, capability: cni}"), "none.yaml": falcoManifest,
+		"bad.yaml": newProfile("{name: a, capability: cni, attestation: {by: me, reason: so}}"), "broken.yaml": "a: [",
 	})
 	in := func(name string) string { return filepath.Join(folder, name) }
 	for name, test := range map[string]struct {
 		args []string
-		says []string
+		want []string
 	}{
-		"another output":             {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
-		"another output of check":    {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
+		"an unknown format":          {[]string{"discover", "--from", folder, "-o", "xml"}, []string{"-o xml", "table, wide, json, yaml, html or profile"}},
+		"an unknown format of check": {[]string{"check", "-f", in("good.yaml"), "--from", "-", "-o", "xml"}, []string{"-o xml"}},
 		"no profile named":           {[]string{"check", "--from", "-"}, []string{"--from", "-f"}},
-		"a profile that is not":      {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
+		"a missing file":             {[]string{"check", "-f", in("no.yaml"), "--from", "-"}, []string{"no.yaml", "no such file"}},
 		"a file without a profile":   {[]string{"check", "-f", in("none.yaml"), "--from", "-"}, []string{"none.yaml", "no PlatformProfile"}},
-		"a profile that is refused":  {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
+		"an invalid profile":         {[]string{"check", "-f", in("bad.yaml"), "--from", "-"}, []string{"bad.yaml", `PlatformProfile "p"`, "spec.layers[0].requirements[0]", "exactly one of"}},
 		"both from standard input":   {[]string{"check", "-f", "-", "--from", "-"}, []string{"-f and --from"}},
-		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "holds no .yaml, .yml or .json file"}},
-		"a folder that is not":       {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
-		"a file that is no YAML":     {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
-		"a time of no files":         {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at goes with --from"}},
-		"a time that is none":        {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
+		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "contains no .yaml, .yml or .json file"}},
+		"a missing folder":           {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
+		"invalid YAML":               {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
+		"a time without files":       {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at requires --from"}},
+		"an invalid time":            {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
 		"an unknown flag":            {[]string{"discover", "--form", "x"}, []string{"--form"}},
 		"an unknown command":         {[]string{"discovre"}, []string{"discovre"}},
 		"an argument too many":       {[]string{"discover", "falco"}, []string{"falco"}},
@@ -299,16 +299,16 @@ func TestErrorsNameWhatToChange(t *testing.T) {
 			if code != ExitError || out != "" {
 				t.Errorf("exit code %d, and on standard output: %q", code, out)
 			}
-			for _, want := range test.says {
+			for _, want := range test.want {
 				if !strings.Contains(errOut, want) {
-					t.Errorf("%q does not say %q", errOut, want)
+					t.Errorf("no %q in %q", want, errOut)
 				}
 			}
 		})
 	}
 }
 
-func TestHelpNamesTheCommands(t *testing.T) {
+func TestHelp(t *testing.T) {
 	code, out, _ := run("", "--help")
 	if code != ExitOK {
 		t.Errorf("exit code %d", code)
@@ -323,8 +323,8 @@ func TestHelpNamesTheCommands(t *testing.T) {
 	}
 }
 
-// A dump grows older than what it shows: by when it was taken, a claim of five minutes is in order.
-func TestADumpIsJudgedByTheTimeItWasTaken(t *testing.T) {
+// Ages in a dump are evaluated as of --at.
+func TestEvaluationTime(t *testing.T) {
 	const dump = `
 apiVersion: v1
 kind: Node
@@ -347,7 +347,7 @@ metadata: {name: web, namespace: shop, creationTimestamp: "2026-11-20T12:00:00Z"
 spec: {nodeName: node, containers: [{name: web, image: web}]}
 status: {phase: Running}
 `
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
 	for at, want := range map[string]int{"2026-11-20T12:03:30Z": ExitOK, "2026-11-20T12:30:00Z": ExitFound} {
 		if code, out, errOut := run(dump, "check", "-f", file, "--from", "-", "--at", at); code != want {
 			t.Errorf("check at %s ends with %d, want %d:\n%s%s", at, code, want, out, errOut)

@@ -14,23 +14,23 @@ import (
 	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
-// completionPatience is how long a person who pressed the Tab key waits for a cluster.
-const completionPatience = 3 * time.Second
+// completionTimeout is how long the completion waits for a cluster.
+const completionTimeout = 3 * time.Second
 
-// completeFormats completes -o.
+// completeFormats completes --output.
 func completeFormats(command *cobra.Command, formats []string) {
 	_ = command.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp))
 }
 
-// profiles are those that the command is about; none where they cannot be read.
-func (p *pick) profiles(ctx context.Context) []*v1alpha1.PlatformProfile {
+// listForCompletion returns the profiles of the cluster or of the file; none if they cannot be read.
+func (p *profileOptions) listForCompletion(ctx context.Context) []*v1alpha1.PlatformProfile {
 	p.names = nil
-	ctx, cancel := context.WithTimeout(ctx, completionPatience)
+	ctx, cancel := context.WithTimeout(ctx, completionTimeout)
 	defer cancel()
 	if p.file == "-" {
-		return nil // it cannot be read twice
+		return nil // standard input can only be read once
 	}
-	if _, err := p.place(); err != nil {
+	if _, err := p.readFile(); err != nil {
 		return nil
 	}
 	profiles, err := p.read(ctx)
@@ -40,10 +40,10 @@ func (p *pick) profiles(ctx context.Context) []*v1alpha1.PlatformProfile {
 	return profiles
 }
 
-// completeProfiles completes the names of profiles, each once.
-func (p *pick) completeProfiles(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeProfiles completes the names of profiles that are not given yet.
+func (p *profileOptions) completeProfiles(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	for _, profile := range p.profiles(command.Context()) {
+	for _, profile := range p.listForCompletion(command.Context()) {
 		if !slices.Contains(args, profile.Name) {
 			names = append(names, profile.Name)
 		}
@@ -51,28 +51,27 @@ func (p *pick) completeProfiles(command *cobra.Command, args []string, _ string)
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeRequirements completes a profile, and then its requirements. Where there is one profile its requirements may
-// come at once.
-func (p *pick) completeRequirements(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-	profiles := p.profiles(command.Context())
-	var found []string
+// completeRequirements completes a profile and then its requirements. If there is only one profile, it completes both.
+func (p *profileOptions) completeRequirements(command *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	profiles := p.listForCompletion(command.Context())
+	var names []string
 	for _, profile := range profiles {
 		switch {
 		case len(args) == 0 && len(profiles) > 1:
-			found = append(found, profile.Name)
+			names = append(names, profile.Name)
 			continue
 		case len(args) == 0:
-			found = append(found, profile.Name)
+			names = append(names, profile.Name)
 		case len(args) > 1 || args[0] != profile.Name:
 			continue
 		}
-		found = append(found, conformance.Compile(&profile.Spec, catalog.New()).Names()...)
+		names = append(names, conformance.Compile(&profile.Spec, catalog.New()).Names()...)
 	}
-	return found, cobra.ShellCompDirectiveNoFileComp
+	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeComponents completes the names of the catalog's components.
-func completeComponents(_ *cobra.Command, args []string, begun string) ([]string, cobra.ShellCompDirective) {
+// completeComponents completes the names of the components in the catalog.
+func completeComponents(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -82,7 +81,7 @@ func completeComponents(_ *cobra.Command, args []string, begun string) ([]string
 	}
 	var names []string
 	for _, component := range components {
-		if strings.HasPrefix(component.Name, begun) {
+		if strings.HasPrefix(component.Name, prefix) {
 			names = append(names, component.Name+"\t"+component.DisplayName)
 		}
 	}

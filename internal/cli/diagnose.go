@@ -16,18 +16,24 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
+var diagnosesFormats = formats[report.Diagnoses]{
+	{"text", func(w io.Writer, d report.Diagnoses) error { return d.WriteText(w) }},
+	{"json", writeJSON[report.Diagnoses]},
+	{"yaml", writeYAML[report.Diagnoses]},
+}
+
 func newDiagnose(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &input{flags: flags, streams: streams}
+	in := &input{flags: flags, streams: streams}
 	output := ""
 	command := &cobra.Command{
 		Use:   "diagnose",
-		Short: "Say what is wrong with which pods, why, and which commands show it",
-		Long: `Say what is wrong with which pods: the symptom, what it means, its likely causes with the likeliest first, and the kubectl
-commands that show it. Pods that are starting, rolling out or done are not told of.
+		Short: "Diagnose failing pods",
+		Long: `Diagnose failing pods: their symptom, its meaning, likely causes starting with the most likely one, and kubectl commands
+to investigate it. Pods that are starting, rolling out or completed are not reported.
 
-Only pods of workloads that are not healthy are read, pods that do not run, and those that a warning names. Logs and
-Secrets are never read. The exit code is 0 where nothing is wrong, 1 where something is, and 2 when the command failed.`,
-		Example: `  # all namespaces of the current context's cluster
+The command reads the pods of unhealthy workloads, pods that are not running, and pods with warning events. It never reads
+logs or Secrets. The exit code is 0 if no pod fails, 1 if pods fail, and 2 if the command fails.`,
+		Example: `  # all namespaces of the cluster of the current context
   platformprofile diagnose
 
   # one namespace
@@ -38,81 +44,68 @@ Secrets are never read. The exit code is 0 where nothing is wrong, 1 where somet
   platformprofile diagnose --from dump.yaml --at 2026-11-25T12:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := diagnosesWriter(output)
+			write, err := diagnosesFormats.writer(output)
 			if err != nil {
 				return err
 			}
-			found, err := from.diagnose(cmd.Context())
+			diagnoses, err := in.diagnose(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := write(streams.Out, found); err != nil {
+			if err := write(streams.Out, diagnoses); err != nil {
 				return err
 			}
-			if len(found.Diagnoses) > 0 {
-				return outcome(ExitFound)
+			if len(diagnoses.Diagnoses) > 0 {
+				return exitCode(ExitFound)
 			}
 			return nil
 		},
 	}
-	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "text", "text, json or yaml")
-	completeFormats(command, []string{"text", "json", "yaml"})
+	in.addFlags(command.Flags())
+	diagnosesFormats.addFlag(command, &output)
 	return command
 }
 
-// diagnose says what is wrong with pods where the command looks.
-func (s *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
-	now, err := s.now()
+func (in *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
+	now, err := in.evaluationTime()
 	if err != nil {
 		return report.Diagnoses{}, err
 	}
-	troubled, c, err := s.trouble(ctx, now)
+	pods, c, err := in.collectPods(ctx, now)
 	if err != nil {
 		return report.Diagnoses{}, err
 	}
-	return report.Diagnoses{Diagnoses: append([]v1alpha1.Diagnosis{}, troubled.Diagnose(c.PodHints(), now)...), Unreadable: troubled.Unread}, nil
+	// A list that is empty, and not null in JSON.
+	diagnoses := append([]v1alpha1.Diagnosis{}, pods.Diagnose(c.PodHints(), now)...)
+	return report.Diagnoses{Diagnoses: diagnoses, Unreadable: pods.Unreadable}, nil
 }
 
-// trouble looks for troubled pods where the command looks: in the namespace of -n, or in all. The catalog is the one that
-// holds there.
-func (s *input) trouble(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
+// collectPods returns the failing pods of the namespace of -n, or of all namespaces, and the catalog of the cluster or of the files.
+func (in *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods, *catalog.Catalog, error) {
 	namespace := ""
-	if s.flags.Namespace != nil {
-		namespace = *s.flags.Namespace
+	if in.flags.Namespace != nil {
+		namespace = *in.flags.Namespace
 	}
-	if s.from != "" {
-		dump, err := files.Read(s.from, s.streams.In)
+	if in.from != "" {
+		dump, err := files.Read(in.from, in.streams.In)
 		if err != nil {
 			return nil, nil, fmt.Errorf("reading --from: %w", err)
 		}
-		c, err := s.catalog(dump.Definitions)
+		c, err := in.buildCatalog(dump.Definitions)
 		if err != nil {
 			return nil, nil, err
 		}
-		troubled, err := podcases.OfDump(dump, namespace)
-		return troubled, c, err
+		pods, err := podcases.OfDump(dump, namespace)
+		return pods, c, err
 	}
-	clients, err := s.connect()
+	clients, err := in.connect()
 	if err != nil {
 		return nil, nil, err
 	}
-	troubled, err := podcases.OfCluster(ctx, clients.Typed, namespace, now)
+	pods, err := podcases.OfCluster(ctx, clients.Typed, namespace, now)
 	if err != nil {
-		return nil, nil, unreachable(fmt.Errorf("looking for troubled pods: %w", err))
+		return nil, nil, withConnectionHint(fmt.Errorf("cannot read pods: %w", err))
 	}
-	c, err := s.clusterCatalog(ctx, clients)
-	return troubled, c, err
-}
-
-func diagnosesWriter(output string) (func(io.Writer, report.Diagnoses) error, error) {
-	switch output {
-	case "text":
-		return func(w io.Writer, d report.Diagnoses) error { return d.WriteText(w) }, nil
-	case "json":
-		return func(w io.Writer, d report.Diagnoses) error { return writeJSON(w, d) }, nil
-	case "yaml":
-		return func(w io.Writer, d report.Diagnoses) error { return writeYAML(w, d) }, nil
-	}
-	return nil, fmt.Errorf("-o %s: write text, json or yaml", output)
+	c, err := in.buildClusterCatalog(ctx, clients)
+	return pods, c, err
 }

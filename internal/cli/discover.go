@@ -2,98 +2,71 @@ package cli
 
 import (
 	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
-	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/report"
 )
 
+var discoveryFormats = formats[report.Discovery]{
+	{"table", func(w io.Writer, d report.Discovery) error {
+		return d.WriteTable(w, report.TableOptions{Colour: useColours(w)})
+	}},
+	{"wide", func(w io.Writer, d report.Discovery) error {
+		return d.WriteTable(w, report.TableOptions{Colour: useColours(w), Wide: true})
+	}},
+	{"json", writeJSON[report.Discovery]},
+	{"yaml", writeYAML[report.Discovery]},
+	{"html", func(w io.Writer, d report.Discovery) error { return d.WriteHTML(w, time.Now()) }},
+	{"profile", writeDiscoveredProfile},
+}
+
 func newDiscover(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &input{flags: flags, streams: streams}
+	in := &input{flags: flags, streams: streams}
 	output := ""
 	command := &cobra.Command{
 		Use:   "discover",
-		Short: "Show which components are installed, in which version and health",
-		Long: `Show which components are installed in a cluster or in manifests: their layer, version, health and namespace, and the
-objects that show it. What an uninstall left behind is listed apart from what is installed.`,
-		Example: `  # what is in the cluster of the current context
+		Short: "List the installed components with version and health",
+		Long: `List the components that are installed in a cluster or that manifests would install: layer, version, health, namespace
+and evidence. Leftovers of uninstalled components are listed separately.`,
+		Example: `  # the cluster of the current context
   platformprofile discover
 
-  # what manifests would install
+  # rendered manifests
   helm template my-release some/chart | platformprofile discover --from -
 
-  # a page to look at, or to send around
+  # an HTML page
   platformprofile discover -o html > platform.html
 
-  # a profile that declares what is there, to start from
+  # a profile that requires what is installed
   platformprofile discover -o profile > profile.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := discoveryWriter(output, streams.Out)
+			write, err := discoveryFormats.writer(output)
 			if err != nil {
 				return err
 			}
-			snapshot, _, err := from.look(cmd.Context())
+			snapshot, _, err := in.takeSnapshot(cmd.Context())
 			if err != nil {
 				return err
 			}
 			return write(streams.Out, report.NewDiscovery(snapshot))
 		},
 	}
-	from.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "table", written(discoveryFormats))
-	completeFormats(command, discoveryFormats)
+	in.addFlags(command.Flags())
+	discoveryFormats.addFlag(command, &output)
 	return command
 }
 
-// discoveryFormats are what discover writes.
-var discoveryFormats = []string{"table", "wide", "json", "yaml", "html", "profile"}
-
-func discoveryWriter(output string, out io.Writer) (func(io.Writer, report.Discovery) error, error) {
-	switch output {
-	case "table", "wide":
-		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
-		return func(w io.Writer, d report.Discovery) error { return d.WriteTable(w, look) }, nil
-	case "json":
-		return func(w io.Writer, d report.Discovery) error { return writeJSON(w, d) }, nil
-	case "yaml":
-		return func(w io.Writer, d report.Discovery) error { return writeYAML(w, d) }, nil
-	case "html":
-		return func(w io.Writer, d report.Discovery) error { return d.WriteHTML(w, time.Now()) }, nil
-	case "profile":
-		return func(w io.Writer, d report.Discovery) error {
-			if len(d.Components) == 0 {
-				return fmt.Errorf("nothing that the catalog knows is installed, so there is no profile to write")
-			}
-			return writeProfile(w, d)
-		}, nil
+// writeDiscoveredProfile writes a profile without its empty status and without fields that have their default.
+func writeDiscoveredProfile(w io.Writer, d report.Discovery) error {
+	if len(d.Components) == 0 {
+		return errors.New("no component of the catalog is installed, so there is no profile to write")
 	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(discoveryFormats))
-}
-
-func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	encoder.SetEscapeHTML(false)
-	return encoder.Encode(value)
-}
-
-func writeYAML(w io.Writer, value any) error {
-	data, err := yaml.Marshal(value)
-	if err != nil {
-		return err
-	}
-	_, err = w.Write(data)
-	return err
-}
-
-// writeProfile leaves out what a person would not write: an empty status and fields that say nothing.
-func writeProfile(w io.Writer, d report.Discovery) error {
 	profile := d.Profile("discovered")
 	data, err := json.Marshal(profile)
 	if err != nil {

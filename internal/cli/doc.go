@@ -1,3 +1,3 @@
-// Package cli is the command line: the operator's decisions, made once over a cluster or over files (discover, check). It parses
-// flags, reads and writes; what it decides it asks of the other packages.
+// Package cli implements the command line: discover, check, explain, diagnose and catalog. It evaluates a cluster or files once, with the
+// same packages as the operator. It only parses flags, reads input and selects the output format.
 package cli

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// blocks are the fenced blocks of a page in a language.
-func blocks(t *testing.T, page, language string) []string {
+// readBlocks returns the fenced code blocks of a page in a language.
+func readBlocks(t *testing.T, page, language string) []string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("../../docs", page))
 	if err != nil {
@@ -29,23 +29,23 @@ func blocks(t *testing.T, page, language string) []string {
 	return found
 }
 
-// rendered is a folder as the pages assume it, and the one that the commands run in.
-func rendered(t *testing.T) {
+// useRenderedFolder changes to a folder with the files that the pages assume.
+func useRenderedFolder(t *testing.T) {
 	t.Helper()
-	t.Chdir(write(t, map[string]string{
-		"profile.yaml": profile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falco, "rendered.yaml": falco,
+	t.Chdir(writeFiles(t, map[string]string{
+		"profile.yaml": newProfile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falcoManifest, "rendered.yaml": falcoManifest,
 	}))
 }
 
-// Every command of the pages that needs no cluster runs, where helm and kubectl would have written what they render.
-func TestCommandsOfTheDocsRun(t *testing.T) {
+// Every command of the pages that needs no cluster succeeds. A manifest replaces the output of helm and kubectl.
+func TestCommandsOfDocs(t *testing.T) {
 	var commands []string
 	for _, page := range []string{"pipelines.md", "command-line.md"} {
-		for _, block := range blocks(t, page, "console") {
+		for _, block := range readBlocks(t, page, "console") {
 			commands = append(commands, strings.Split(strings.TrimSpace(block), "\n")...)
 		}
 	}
-	rendered(t)
+	useRenderedFolder(t)
 	ran := 0
 	for _, line := range commands {
 		_, command, piped := strings.Cut(line, " | ")
@@ -54,14 +54,14 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 		}
 		args := strings.Fields(command)
 		if args[0] != "platformprofile" {
-			t.Errorf("%q is no command of this program", line)
+			t.Errorf("%q is not a command of this program", line)
 			continue
 		}
 		if strings.Contains(command, "--wait") {
 			continue // needs a cluster: test/commandline waits on a real one
 		}
 		ran++
-		if code, _, errOut := run(falco, args[1:]...); code != ExitOK {
+		if code, _, errOut := run(falcoManifest, args[1:]...); code != ExitOK {
 			t.Errorf("%s: exit code %d: %s", line, code, errOut)
 		}
 	}
@@ -70,10 +70,10 @@ func TestCommandsOfTheDocsRun(t *testing.T) {
 	}
 }
 
-// The commands of the examples run with what they redirect, and the reports that they hand over are such.
-func TestTheExamplesForPipelines(t *testing.T) {
-	pages := blocks(t, "pipelines.md", "yaml")
-	rendered(t)
+// The commands of the pipelines succeed and write valid reports.
+func TestPipelineExamples(t *testing.T) {
+	pages := readBlocks(t, "pipelines.md", "yaml")
+	useRenderedFolder(t)
 	written := map[string]string{}
 	for _, page := range pages {
 		var content map[string]any
@@ -87,7 +87,7 @@ func TestTheExamplesForPipelines(t *testing.T) {
 			}
 			written[match[2]] = out
 			if strings.Count(page, match[2]) < 2 {
-				t.Errorf("nobody takes %s", match[2])
+				t.Errorf("%s is not used", match[2])
 			}
 		}
 	}
@@ -99,6 +99,6 @@ func TestTheExamplesForPipelines(t *testing.T) {
 		t.Errorf("platform.xml: %v, %+v", err, tests)
 	}
 	if !strings.Contains(written["platform.html"], "<!DOCTYPE html>") {
-		t.Error("platform.html is no page")
+		t.Error("platform.html is not an HTML page")
 	}
 }

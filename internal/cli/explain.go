@@ -3,8 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 
 	"github.com/spf13/cobra"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -13,66 +11,67 @@ import (
 	"github.com/platformprofile/platformprofile/internal/report"
 )
 
-// explanationFormats are what explain writes.
-var explanationFormats = []string{"text", "json", "yaml"}
+var explanationFormats = formats[*conformance.Explanation]{
+	{"text", report.WriteExplanation},
+	{"json", writeJSON[*conformance.Explanation]},
+	{"yaml", writeYAML[*conformance.Explanation]},
+}
 
 func newExplain(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
-	from := &input{flags: flags, streams: streams}
-	picked := &pick{from: from}
+	options := &profileOptions{input: &input{flags: flags, streams: streams}}
 	output := ""
 	command := &cobra.Command{
 		Use:   "explain [PROFILE] REQUIREMENT",
-		Short: "Say why a requirement has its verdict",
-		Long: `Say why a requirement has its verdict, with the whole chain: what was asked, what was looked at and what could not be, what
-was found and on what evidence, which checks ran, why the verdict is what it is, and what to do.
+		Short: "Explain the verdict of a requirement",
+		Long: `Explain the verdict of a requirement: what it requires, which resources were read and which could not be read, which
+components were found and on what evidence, the results of its checks, the reason for the verdict, and what to do.
 
-A requirement is named LAYER/NAME, or NAME where one layer alone has it. Without -f the profile is one of the cluster's.
-The verdict is found anew; the exit code is 0 whatever it is, and 2 when the command failed.`,
-		Example: `  # why the cluster's profile says so
+Name a requirement LAYER/NAME, or NAME if it is unique in the profile. Without -f the profile is read from the cluster.
+The requirement is evaluated again. The exit code is 0 for any verdict, and 2 if the command fails.`,
+		Example: `  # a requirement of a profile in the cluster
   platformprofile explain production network/cni
 
-  # over rendered manifests
+  # a requirement of a file, evaluated against rendered manifests
   platformprofile explain cni -f profile.yaml --from manifests`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			write, err := explanationFormat(output)
+			write, err := explanationFormats.writer(output)
 			if err != nil {
 				return err
 			}
 			if len(args) == 2 {
-				picked.names = args[:1]
+				options.names = args[:1]
 			}
-			explanation, err := explained(cmd.Context(), picked, args[len(args)-1])
+			explanation, err := explainRequirement(cmd.Context(), options, args[len(args)-1])
 			if err != nil {
 				return err
 			}
 			return write(streams.Out, explanation)
 		},
 	}
-	from.addFlags(command.Flags())
-	picked.addFlags(command.Flags())
-	command.Flags().StringVarP(&output, "output", "o", "text", written(explanationFormats))
-	completeFormats(command, explanationFormats)
-	command.ValidArgsFunction = picked.completeRequirements
+	options.input.addFlags(command.Flags())
+	options.addFlags(command.Flags())
+	explanationFormats.addFlag(command, &output)
+	command.ValidArgsFunction = options.completeRequirements
 	return command
 }
 
-func explained(ctx context.Context, picked *pick, requirement string) (*conformance.Explanation, error) {
-	if _, err := picked.place(); err != nil {
+func explainRequirement(ctx context.Context, options *profileOptions, requirement string) (*conformance.Explanation, error) {
+	if _, err := options.readFile(); err != nil {
 		return nil, err
 	}
-	profiles, err := picked.read(ctx)
+	profiles, err := options.read(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if len(profiles) > 1 {
-		return nil, errors.New("there is more than one PlatformProfile: name the one that is meant, explain PROFILE REQUIREMENT")
+		return nil, errors.New("there is more than one PlatformProfile: name one with explain PROFILE REQUIREMENT")
 	}
-	now, err := picked.from.now()
+	now, err := options.input.evaluationTime()
 	if err != nil {
 		return nil, err
 	}
-	snapshot, compiled, err := picked.from.look(ctx, profiles...)
+	snapshot, compiled, err := options.input.takeSnapshot(ctx, profiles...)
 	if err != nil {
 		return nil, err
 	}
@@ -82,16 +81,4 @@ func explained(ctx context.Context, picked *pick, requirement string) (*conforma
 	}
 	explanation.Profile = profiles[0].Name
 	return explanation, nil
-}
-
-func explanationFormat(output string) (func(io.Writer, *conformance.Explanation) error, error) {
-	switch output {
-	case "text":
-		return report.WriteExplanation, nil
-	case "json":
-		return func(w io.Writer, e *conformance.Explanation) error { return writeJSON(w, e) }, nil
-	case "yaml":
-		return func(w io.Writer, e *conformance.Explanation) error { return writeYAML(w, e) }, nil
-	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(explanationFormats))
 }

@@ -1,77 +1,66 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/report"
-	"github.com/platformprofile/platformprofile/internal/version"
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
 )
 
-// conformanceFormats are what check writes.
-var conformanceFormats = []string{"table", "wide", "json", "yaml", "junit", "sarif", "html"}
-
-// conformanceWriter writes profiles with their status.
-type conformanceWriter func(io.Writer, []*v1alpha1.PlatformProfile) error
-
-// written lists formats in words.
-func written(formats []string) string {
-	last := len(formats) - 1
-	return strings.Join(formats[:last], ", ") + " or " + formats[last]
+// format is one value of --output.
+type format[T any] struct {
+	name  string
+	write func(io.Writer, T) error
 }
 
-func conformanceFormat(output string, out io.Writer, place report.Location) (conformanceWriter, error) {
-	switch output {
-	case "table", "wide":
-		look := report.TableOptions{Colour: colours(out), Wide: output == "wide"}
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			for i, profile := range profiles {
-				if i > 0 {
-					if _, err := fmt.Fprintln(w); err != nil {
-						return err
-					}
-				}
-				if err := report.WriteConformance(w, profile, look); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, nil
-	case "json":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeJSON(w, oneOrList(profiles))
-		}, nil
-	case "yaml":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return writeYAML(w, oneOrList(profiles))
-		}, nil
-	case "junit":
-		return report.WriteJUnit, nil
-	case "html":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return report.WriteHTML(w, profiles, time.Now())
-		}, nil
-	case "sarif":
-		return func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
-			return report.WriteSARIF(w, profiles, place, version.Get())
-		}, nil
-	}
-	return nil, fmt.Errorf("-o %s: write %s", output, written(conformanceFormats))
+// formats are the values of --output of a command. The first one is the default.
+type formats[T any] []format[T]
+
+// addFlag adds --output and its completion.
+func (f formats[T]) addFlag(command *cobra.Command, output *string) {
+	command.Flags().StringVarP(output, "output", "o", f[0].name, f.String())
+	completeFormats(command, f.names())
 }
 
-// oneOrList is the profile itself where there is one, as the API would return it, and a list where there are more.
-func oneOrList(profiles []*v1alpha1.PlatformProfile) any {
-	if len(profiles) == 1 {
-		return profiles[0]
+// writer returns what writes the format of a name.
+func (f formats[T]) writer(name string) (func(io.Writer, T) error, error) {
+	for _, known := range f {
+		if known.name == name {
+			return known.write, nil
+		}
 	}
-	list := &v1alpha1.PlatformProfileList{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfileList"}}
-	for _, profile := range profiles {
-		list.Items = append(list.Items, *profile)
+	return nil, fmt.Errorf("-o %s: unknown format: use %s", name, f)
+}
+
+func (f formats[T]) names() []string {
+	names := make([]string, 0, len(f))
+	for _, known := range f {
+		names = append(names, known.name)
 	}
-	return list
+	return names
+}
+
+// String lists the names, such as "text, json or yaml".
+func (f formats[T]) String() string {
+	names, last := f.names(), len(f)-1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
+func writeJSON[T any](w io.Writer, value T) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(value)
+}
+
+func writeYAML[T any](w io.Writer, value T) error {
+	data, err := yaml.Marshal(value)
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(data)
+	return err
 }

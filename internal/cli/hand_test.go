@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestAsAPluginItNamesWhatItsUserTyped(t *testing.T) {
+func TestPluginHelp(t *testing.T) {
 	for _, args := range [][]string{{"check", "--help"}, {"discover", "--help"}, {"explain", "--help"}} {
 		var out bytes.Buffer
 		if code := ExecuteAs("kubectl-platformprofile", args, strings.NewReader(""), &out, &out); code != ExitOK {
@@ -20,14 +20,14 @@ func TestAsAPluginItNamesWhatItsUserTyped(t *testing.T) {
 		}
 	}
 	if _, out, _ := run("", "check", "--help"); strings.Contains(out, "kubectl platformprofile") {
-		t.Errorf("under its own name it calls itself a plugin:\n%s", out)
+		t.Errorf("not a plugin:\n%s", out)
 	}
 }
 
 func TestCompletion(t *testing.T) {
-	two := profile("{name: a, capability: cni}") + "---\n" + strings.Replace(profile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
-	folder := write(t, map[string]string{
-		"pq.yaml": two, "p.yaml": profile("{name: a, capability: cni}"),
+	two := newProfile("{name: a, capability: cni}") + "---\n" + strings.Replace(newProfile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
+	folder := writeFiles(t, map[string]string{
+		"pq.yaml": two, "p.yaml": newProfile("{name: a, capability: cni}"),
 		"config": "apiVersion: v1\nkind: Config\ncontexts: [{name: staging, context: {cluster: a, user: a}}, {name: live, context: {cluster: a, user: a}}]\n",
 	})
 	both, one := filepath.Join(folder, "pq.yaml"), filepath.Join(folder, "p.yaml")
@@ -35,22 +35,22 @@ func TestCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		"formats of check":               {[]string{"check", "-o", ""}, "table wide json yaml junit sarif html"},
-		"formats of discover":            {[]string{"discover", "-o", ""}, "table wide json yaml html profile"},
-		"profiles of a file":             {[]string{"check", "-f", both, "--from", "x", ""}, "p q"},
-		"those not named yet":            {[]string{"check", "-f", both, "--from", "x", "p", ""}, "q"},
-		"profiles, then requirements":    {[]string{"explain", "-f", both, "--from", "x", "q", ""}, "security/a security/b"},
-		"both where there is one":        {[]string{"explain", "-f", one, "--from", "x", ""}, "p security/a"},
-		"nothing after a requirement":    {[]string{"explain", "-f", one, "--from", "x", "p", "security/a", ""}, ""},
-		"components":                     {[]string{"catalog", "cili"}, "cilium"},
-		"contexts of the kubeconfig":     {[]string{"check", "--kubeconfig", filepath.Join(folder, "config"), "--context", ""}, "live staging"},
-		"nothing from standard input":    {[]string{"check", "-f", "-", "--from", "x", ""}, ""},
-		"nothing where there is no file": {[]string{"check", "-f", "nowhere.yaml", "--from", "x", ""}, ""},
+		"formats of check":            {[]string{"check", "-o", ""}, "table wide json yaml junit sarif html"},
+		"formats of discover":         {[]string{"discover", "-o", ""}, "table wide json yaml html profile"},
+		"profiles of a file":          {[]string{"check", "-f", both, "--from", "x", ""}, "p q"},
+		"without given profiles":      {[]string{"check", "-f", both, "--from", "x", "p", ""}, "q"},
+		"profiles, then requirements": {[]string{"explain", "-f", both, "--from", "x", "q", ""}, "security/a security/b"},
+		"a single profile":            {[]string{"explain", "-f", one, "--from", "x", ""}, "p security/a"},
+		"nothing after a requirement": {[]string{"explain", "-f", one, "--from", "x", "p", "security/a", ""}, ""},
+		"components":                  {[]string{"catalog", "cili"}, "cilium"},
+		"contexts of the kubeconfig":  {[]string{"check", "--kubeconfig", filepath.Join(folder, "config"), "--context", ""}, "live staging"},
+		"nothing from standard input": {[]string{"check", "-f", "-", "--from", "x", ""}, ""},
+		"nothing from a missing file": {[]string{"check", "-f", "nowhere.yaml", "--from", "x", ""}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			code, out, errOut := run("", append([]string{"__complete"}, test.args...)...)
 			var got []string
-			for _, line := range strings.Split(out, "\n") {
+			for line := range strings.SplitSeq(out, "\n") {
 				word, _, _ := strings.Cut(line, "\t")
 				if word != "" && !strings.HasPrefix(word, ":") {
 					got = append(got, word)
@@ -68,16 +68,16 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-// What is no terminal gets no colours, whatever the environment says.
-func TestColoursAreForTerminals(t *testing.T) {
+// Colours are only written to terminals.
+func TestNoColoursInFiles(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
-	_, out, _ := run(falco, "discover", "--from", "-")
+	_, out, _ := run(falcoManifest, "discover", "--from", "-")
 	file, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close() //nolint:errcheck // it is thrown away
-	Execute([]string{"discover", "--from", "-"}, strings.NewReader(falco), file, file)
+	Execute([]string{"discover", "--from", "-"}, strings.NewReader(falcoManifest), file, file)
 	written, err := os.ReadFile(file.Name())
 	if err != nil || len(written) == 0 {
 		t.Fatal(err)
@@ -87,10 +87,10 @@ func TestColoursAreForTerminals(t *testing.T) {
 	}
 }
 
-func TestAClusterThatDoesNotAnswer(t *testing.T) {
-	folder := write(t, map[string]string{
+func TestUnreachableCluster(t *testing.T) {
+	folder := writeFiles(t, map[string]string{
 		"config": "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a}]\n",
-		"p.yaml": profile("{name: a, capability: cni}"),
+		"p.yaml": newProfile("{name: a, capability: cni}"),
 	})
 	for _, args := range [][]string{{"check"}, {"check", "-f", filepath.Join(folder, "p.yaml")}, {"discover"}, {"explain", "a"}, {"diagnose"}} {
 		code, out, errOut := run("", append(args, "--kubeconfig", filepath.Join(folder, "config"))...)

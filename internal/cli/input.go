@@ -23,7 +23,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// input is what a one-shot command reads: a cluster, or files.
+// input is what a command reads: a cluster, or files.
 type input struct {
 	flags   *genericclioptions.ConfigFlags
 	streams genericclioptions.IOStreams
@@ -31,94 +31,95 @@ type input struct {
 	at      string
 }
 
-func (s *input) addFlags(flags *pflag.FlagSet) {
-	flags.StringVar(&s.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
-	flags.StringVar(&s.at, "at", "", "when the files of --from were taken from the cluster, as 2026-11-25T12:00:00Z; what is old or late is judged by that time, and by the present one where it is left out")
+func (in *input) addFlags(flags *pflag.FlagSet) {
+	flags.StringVar(&in.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
+	flags.StringVar(&in.at, "at", "", "evaluate ages in the files of --from as of this time, such as 2026-11-25T12:00:00Z (default now)")
 }
 
-// now is the time by which the command judges.
-func (s *input) now() (time.Time, error) {
-	if s.at == "" {
+// evaluationTime returns the time of the evaluation.
+func (in *input) evaluationTime() (time.Time, error) {
+	if in.at == "" {
 		return time.Now(), nil
 	}
-	if s.from == "" {
-		return time.Time{}, errors.New("--at goes with --from: a cluster is judged by the present time")
+	if in.from == "" {
+		return time.Time{}, errors.New("--at requires --from: a cluster is evaluated as of now")
 	}
-	at, err := time.Parse(time.RFC3339, s.at)
+	at, err := time.Parse(time.RFC3339, in.at)
 	if err != nil {
-		return time.Time{}, fmt.Errorf("--at %s is no time such as 2026-11-25T12:00:00Z", s.at)
+		return time.Time{}, fmt.Errorf("--at %s is not a time such as 2026-11-25T12:00:00Z", in.at)
 	}
 	return at, nil
 }
 
-// look reads everything once. profiles says what their rules need read beside it; the compiled profiles come back in the
-// same order.
-func (s *input) look(ctx context.Context, profiles ...*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
-	if s.from != "" {
-		return s.lookAtFiles(profiles)
+// takeSnapshot reads the cluster or the files once, with the resources that the rules of profiles need. It returns the compiled profiles in
+// the same order.
+func (in *input) takeSnapshot(
+	ctx context.Context, profiles ...*v1alpha1.PlatformProfile,
+) (*inventory.Snapshot, []*conformance.Profile, error) {
+	if in.from != "" {
+		return in.takeFileSnapshot(profiles)
 	}
-	clients, err := s.connect()
+	clients, err := in.connect()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := s.clusterCatalog(ctx, clients)
+	c, err := in.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
 	}
 	compiled, instances := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	if err := list.Read(ctx, clients, i, instances); err != nil {
-		return nil, nil, unreachable(err)
+		return nil, nil, withConnectionHint(err)
 	}
 	if err := podcases.Diagnose(ctx, clients.Typed, i, time.Now()); err != nil {
-		s.warn("what is wrong with the pods of degraded workloads could not be found out: %v", err)
+		in.warn("cannot diagnose the pods of degraded workloads: %v", err)
 	}
 	return i.Snapshot(), compiled, nil
 }
 
-// clusterCatalog is the built-in catalog with the definitions that are applied to a cluster.
-func (s *input) clusterCatalog(ctx context.Context, clients source.Clients) (*catalog.Catalog, error) {
+// buildClusterCatalog returns the built-in catalog extended by the definitions of a cluster.
+func (in *input) buildClusterCatalog(ctx context.Context, clients source.Clients) (*catalog.Catalog, error) {
 	definitions, err := list.Definitions(ctx, clients)
 	if err != nil {
-		s.warn("%v; only the built-in definitions are used", err)
+		in.warn("%v: only the built-in definitions are used", err)
 	}
-	return s.catalog(definitions)
+	return in.buildCatalog(definitions)
 }
 
-// unreachable adds what to do where a cluster does not answer at all.
-func unreachable(err error) error {
-	var failed *url.Error
-	if errors.As(err, &failed) {
-		return fmt.Errorf("%w: see whether the cluster is up, choose another with --kubeconfig or --context, or read files with --from", err)
+// withConnectionHint adds what to do if a cluster does not respond.
+func withConnectionHint(err error) error {
+	if _, ok := errors.AsType[*url.Error](err); ok {
+		return fmt.Errorf("%w: check that the cluster is running, select another with --kubeconfig or --context, or use --from", err)
 	}
 	return err
 }
 
-// connect connects to the cluster that the flags choose.
-func (s *input) connect() (source.Clients, error) {
-	config, err := s.flags.ToRESTConfig()
+// connect returns clients for the cluster that the flags select.
+func (in *input) connect() (source.Clients, error) {
+	config, err := in.flags.ToRESTConfig()
 	if err != nil {
-		return source.Clients{}, fmt.Errorf("no cluster to look at (use --kubeconfig or --context, or --from for files): %w", err)
+		return source.Clients{}, fmt.Errorf("no cluster is configured (use --kubeconfig or --context, or --from for files): %w", err)
 	}
 	return source.NewClients(config)
 }
 
-func (s *input) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
-	dump, err := files.Read(s.from, s.streams.In)
+func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+	dump, err := files.Read(in.from, in.streams.In)
 	if err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
-	c, err := s.catalog(dump.Definitions)
+	c, err := in.buildCatalog(dump.Definitions)
 	if err != nil {
 		return nil, nil, err
 	}
 	compiled, instances := compile(c, profiles)
-	now, err := s.now()
+	now, err := in.evaluationTime()
 	if err != nil {
 		return nil, nil, err
 	}
 	i := inventory.New(c, func() time.Time { return now })
-	if err := dump.Feed(i, instances); err != nil {
+	if err := dump.Load(i, instances); err != nil {
 		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	if err := podcases.DiagnoseDump(dump, i, now); err != nil {
@@ -127,9 +128,8 @@ func (s *input) lookAtFiles(profiles []*v1alpha1.PlatformProfile) (*inventory.Sn
 	return i.Snapshot(), compiled, nil
 }
 
-// catalog is the built-in catalog with what definitions add to it. A definition that cannot be used is warned of and left
-// out, as the operator does.
-func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
+// buildCatalog returns the built-in catalog extended by definitions. It ignores invalid definitions with a warning, like the operator.
+func (in *input) buildCatalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Catalog, error) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
@@ -138,7 +138,7 @@ func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Cat
 	for _, definition := range definitions {
 		component, errs := catalog.Compile(definition)
 		if len(errs) > 0 {
-			s.warn("PlatformComponent %s is not used: %v", definition.Name, errs.ToAggregate())
+			in.warn("PlatformComponent %s is invalid and ignored: %v", definition.Name, errs.ToAggregate())
 			continue
 		}
 		components = append(components, component)
@@ -146,11 +146,11 @@ func (s *input) catalog(definitions []*v1alpha1.PlatformComponent) (*catalog.Cat
 	return catalog.New(components...), nil
 }
 
-func (s *input) warn(format string, args ...any) {
-	_, _ = fmt.Fprintln(s.streams.ErrOut, text.Printable(fmt.Sprintf("Warning: "+format, args...)))
+func (in *input) warn(format string, args ...any) {
+	_, _ = fmt.Fprintln(in.streams.ErrOut, text.Printable(fmt.Sprintf("Warning: "+format, args...)))
 }
 
-// compile compiles profiles, and says which rules they and the catalog need evaluated.
+// compile compiles profiles, and returns the instances of rules of the profiles and the catalog.
 func compile(c *catalog.Catalog, profiles []*v1alpha1.PlatformProfile) ([]*conformance.Profile, []rule.Instance) {
 	instances := slices.Clone(c.Instances())
 	compiled := make([]*conformance.Profile, 0, len(profiles))

@@ -15,26 +15,26 @@ import (
 	"github.com/platformprofile/platformprofile/internal/report"
 )
 
-// The fixtures say what must be found in each of them, and what may be. Anything else is a false alarm.
-func TestFixturesAreRecognised(t *testing.T) {
-	score(t, "../catalog/testdata/installs", func(string) bool { return true })
+// EXPECTED.tsv lists the components that must and may be discovered in each fixture.
+func TestFixtures(t *testing.T) {
+	scoreFolder(t, "../catalog/testdata/installs", func(string) bool { return true })
 }
 
-// Real installs, where they are at hand: as far as the built-in catalog reaches.
-func TestRealInstallsAreRecognised(t *testing.T) {
+// Real installations, if they are available: the components that the catalog defines.
+func TestRealInstallations(t *testing.T) {
 	const corpus = "../../../shared/corpus"
 	if _, err := os.Stat(filepath.Join(corpus, "EXPECTED.tsv")); errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the real installs of ../shared/corpus are not here")
+		t.Skip("../shared/corpus does not exist")
 	}
 	definitions, err := catalog.Definitions()
 	if err != nil {
 		t.Fatal(err)
 	}
-	score(t, corpus, func(name string) bool { return definitions[name] != nil })
+	scoreFolder(t, corpus, func(name string) bool { return definitions[name] != nil })
 }
 
-// score runs discover over each variant of a folder and holds what it finds against EXPECTED.tsv there.
-func score(t *testing.T, folder string, known func(component string) bool) {
+// scoreFolder compares the result of discover for each variant of a folder with EXPECTED.tsv.
+func scoreFolder(t *testing.T, folder string, isDefined func(component string) bool) {
 	t.Helper()
 	file, err := os.Open(filepath.Join(folder, "EXPECTED.tsv"))
 	if err != nil {
@@ -50,19 +50,19 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 		variant, must, may := columns[0], strings.Fields(columns[1]), strings.Fields(columns[2])
 		variants[variant] = true
 		t.Run(variant, func(t *testing.T) {
-			found := discovered(t, filepath.Join(folder, variant))
+			found := discoverVersions(t, filepath.Join(folder, variant))
 			var allowed []string
 			for _, expected := range append(slices.Clone(must), may...) {
 				name, _, _ := strings.Cut(expected, "@")
 				allowed = append(allowed, name)
 			}
 			for _, expected := range must {
-				name, version, told := strings.Cut(expected, "@")
+				name, version, hasVersion := strings.Cut(expected, "@")
 				switch versions, ok := found[name]; {
-				case !known(name):
+				case !isDefined(name):
 				case !ok:
 					t.Errorf("%s is not found", name)
-				case told && !slices.Contains(versions, version):
+				case hasVersion && !slices.Contains(versions, version):
 					t.Errorf("%s is found in version %q, want %s", name, versions, version)
 				}
 			}
@@ -70,13 +70,13 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 				if !slices.Contains(allowed, name) {
 					t.Errorf("%s %q is a false alarm", name, versions)
 				}
-				if n := copies(must, name); n > 1 && len(versions) != n {
+				if n := countCopies(must, name); n > 1 && len(versions) != n {
 					t.Errorf("%s is found %d times, want %d", name, len(versions), n)
 				}
 			}
 		})
 	}
-	// A fixture that nobody scores proves nothing.
+	// EXPECTED.tsv must contain every fixture.
 	folders, err := filepath.Glob(filepath.Join(folder, "*", "*", "manifests.yaml"))
 	if err != nil {
 		t.Fatal(err)
@@ -84,12 +84,12 @@ func score(t *testing.T, folder string, known func(component string) bool) {
 	for _, manifests := range folders {
 		variant, _ := filepath.Rel(folder, filepath.Dir(manifests))
 		if !variants[variant] {
-			t.Errorf("EXPECTED.tsv says nothing of %s", variant)
+			t.Errorf("EXPECTED.tsv does not contain %s", variant)
 		}
 	}
 }
 
-func copies(expected []string, component string) int {
+func countCopies(expected []string, component string) int {
 	n := 0
 	for _, text := range expected {
 		if name, _, _ := strings.Cut(text, "@"); name == component {
@@ -99,8 +99,8 @@ func copies(expected []string, component string) int {
 	return n
 }
 
-// discovered are the versions of each component that discover finds in a folder.
-func discovered(t *testing.T, folder string) map[string][]string {
+// discoverVersions returns the versions of each component that is discovered in a folder.
+func discoverVersions(t *testing.T, folder string) map[string][]string {
 	t.Helper()
 	code, out, errOut := run("", "discover", "--from", folder, "-o", "json")
 	if code != ExitOK || errOut != "" {
@@ -115,7 +115,7 @@ func discovered(t *testing.T, folder string) map[string][]string {
 		for _, installation := range component.Installations {
 			found[component.Name] = append(found[component.Name], installation.Version)
 			if len(installation.Evidence) == 0 {
-				t.Errorf("%s is found without evidence", component.Name)
+				t.Errorf("%s has no evidence", component.Name)
 			}
 		}
 	}

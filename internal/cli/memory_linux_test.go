@@ -34,11 +34,11 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// dumped writes a dump of pods, a line or more for each thing, with a DaemonSet after the last.
-func dumped(w io.Writer, pods int, form string) error {
+// writeDump writes a dump of pods and a DaemonSet.
+func writeDump(w io.Writer, pods int, form string) error {
 	out := bufio.NewWriter(w)
 	const daemonSet = `{"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"cilium","namespace":"kube-system","generation":1},"spec":{"template":{"spec":{"containers":[{"name":"a","image":"quay.io/cilium/cilium:v1.18.2"}]}}},"status":{"desiredNumberScheduled":3,"numberReady":3,"numberAvailable":3,"currentNumberScheduled":3,"observedGeneration":1,"updatedNumberScheduled":3}}`
-	put := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // an error stays with the writer
+	put := func(format string, args ...any) { _, _ = fmt.Fprintf(out, format, args...) } // Flush returns the error
 	switch form {
 	case "yaml":
 		put("apiVersion: v1\nitems:\n")
@@ -58,8 +58,8 @@ func dumped(w io.Writer, pods int, form string) error {
 
 var peak = regexp.MustCompile(`VmHWM:\s+(\d+) kB`)
 
-// most is what a check of a dump took of memory at most, in MiB.
-func most(t *testing.T, profile string, pods int, form string) int {
+// measurePeakMemory returns the peak memory of a check of a dump in MiB.
+func measurePeakMemory(t *testing.T, profile string, pods int, form string) int {
 	t.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -67,8 +67,8 @@ func most(t *testing.T, profile string, pods int, form string) int {
 	}
 	command := exec.Command(program, "check", "-f", profile, "--from", "-", "-o", "json")
 	command.Env = append(os.Environ(), asProgram+"=1")
-	var out, said bytes.Buffer
-	command.Stdout, command.Stderr = &out, &said
+	var out, errOut bytes.Buffer
+	command.Stdout, command.Stderr = &out, &errOut
 	input, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -77,36 +77,35 @@ func most(t *testing.T, profile string, pods int, form string) int {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
-	wrong := dumped(input, pods, form)
+	writeErr := writeDump(input, pods, form)
 	_ = input.Close()
 	err = command.Wait()
-	if wrong != nil || err != nil || !strings.Contains(out.String(), `"verdict": "`+string(v1alpha1.VerdictSatisfied)+`"`) {
-		t.Fatalf("%v, %v: %.2000s\n%.2000s", wrong, err, said.String(), out.String())
+	if writeErr != nil || err != nil || !strings.Contains(out.String(), `"verdict": "`+string(v1alpha1.VerdictSatisfied)+`"`) {
+		t.Fatalf("%v, %v: %.2000s\n%.2000s", writeErr, err, errOut.String(), out.String())
 	}
-	found := peak.FindStringSubmatch(said.String())
+	found := peak.FindStringSubmatch(errOut.String())
 	if found == nil {
-		t.Fatalf("nothing is said of memory: %s", said.String())
+		t.Fatalf("no memory usage in: %s", errOut.String())
 	}
 	kilobytes, err := strconv.Atoi(found[1])
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d pods in %s: %d MiB at most, %s", pods, form, kilobytes>>10, time.Since(began).Round(10*time.Millisecond))
+	t.Logf("%d pods in %s: peak %d MiB, %s", pods, form, kilobytes>>10, time.Since(began).Round(10*time.Millisecond))
 	return kilobytes >> 10
 }
 
-// TestADumpIsCheckedInBoundedMemory shows that a List in JSON takes a small multiple of its size, and that one in YAML, which is read
-// whole, takes what the documentation says.
-func TestADumpIsCheckedInBoundedMemory(t *testing.T) {
+// TestMemoryOfCheck bounds the memory for a JSON List, which is streamed, and for a YAML List, which is not.
+func TestMemoryOfCheck(t *testing.T) {
 	profile := filepath.Join(t.TempDir(), "profile.yaml")
 	text := "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: p}, spec: {layers: [{name: a, requirements: [{name: cni, anyOf: [{component: cilium}]}]}]}}"
 	if err := os.WriteFile(profile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	none := most(t, profile, 1, "json")
+	base := measurePeakMemory(t, profile, 1, "json")
 	for form, test := range map[string]struct{ pods, more int }{"json": {50000, 128}, "yaml": {10000, 256}} {
-		if took := most(t, profile, test.pods, form); took > none+test.more {
-			t.Errorf("%d pods in %s take %d MiB, and one takes %d", test.pods, form, took, none)
+		if took := measurePeakMemory(t, profile, test.pods, form); took > base+test.more {
+			t.Errorf("%d pods in %s take %d MiB, one takes %d", test.pods, form, took, base)
 		}
 	}
 }

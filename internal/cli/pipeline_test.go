@@ -11,7 +11,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 )
 
-// junit is what a pipeline reads of a test report.
+// junit is the part of a JUnit report that pipelines read.
 type junit struct {
 	Tests    int `xml:"tests,attr"`
 	Failures int `xml:"failures,attr"`
@@ -28,13 +28,13 @@ type junit struct {
 	} `xml:"testsuite"`
 }
 
-const ofEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
+const requirementsOfEachKind = `{name: a, capability: runtime-security}, {name: b, anyOf: [{component: vault}]},
   {name: c, severity: Recommended, anyOf: [{component: vault}]},
   {name: d, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}`
 
-func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(ofEachKind)}), "p.yaml")
-	code, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+func TestJUnit(t *testing.T) {
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirementsOfEachKind)}), "p.yaml")
+	code, out, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 	if code != ExitFound {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
@@ -51,36 +51,36 @@ func TestJUnitSaysOfEachRequirementWhatAPipelineMakesOfIt(t *testing.T) {
 		}
 	}
 	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "vault is not installed") || !strings.Contains(text, "Install HashiCorp Vault") {
-		t.Errorf("it does not say what to do: %q", text)
+		t.Errorf("no remediation in %q", text)
 	}
 }
 
-func TestJUnitOfSeveralProfilesHasTheSuitesOfAll(t *testing.T) {
-	two := profile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(profile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
-	folder := write(t, map[string]string{"m.yaml": falco})
+func TestJUnitOfSeveralProfiles(t *testing.T) {
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
 	code, out, _ := run(two, "check", "-f", "-", "--from", folder, "-o", "junit")
 	var got junit
 	if err := xml.Unmarshal([]byte(out), &got); err != nil || code != ExitFound || len(got.Suites) != 2 || got.Suites[0].Name != "p/security" || got.Suites[1].Name != "q/security" || got.Failures != 1 {
 		t.Errorf("exit code %d, %v, %+v", code, err, got)
 	}
 	if code, out, _ = run(two, "check", "p", "-f", "-", "--from", folder); code != ExitOK || strings.Contains(out, "PlatformProfile q") {
-		t.Errorf("one of them by name: exit code %d:\n%s", code, out)
+		t.Errorf("one profile: exit code %d:\n%s", code, out)
 	}
 	if code, _, errOut := run(two, "check", "r", "-f", "-", "--from", folder); code != ExitError || !strings.Contains(errOut, `no PlatformProfile "r"`) || !strings.Contains(errOut, "p, q") {
-		t.Errorf("one that is none: exit code %d: %s", code, errOut)
+		t.Errorf("an unknown profile: exit code %d: %s", code, errOut)
 	}
 }
 
-// What makes check fail must make a test fail too, or the pipeline's page looks green while the pipeline is red.
-func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
+// If the exit code is not 0, a report contains a failure or an error.
+func TestReportsMatchExitCode(t *testing.T) {
 	for name, spec := range map[string]string{
-		"a mistake":  "{layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: falcon}]}]}]}",
-		"undeclared": "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: vault}]}]}]}",
-		"unseen":     "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
+		"a spec error": "{layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: falcon}]}]}]}",
+		"undeclared":   "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, severity: Recommended, anyOf: [{component: vault}]}]}]}",
+		"unreadable":   "{undeclared: Forbid, layers: [{name: security, requirements: [{name: a, capability: runtime-security}]}]}",
 	} {
 		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(write(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
-			code, out, _ := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec: " + spec + "\n"}), "p.yaml")
+			code, out, _ := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 			var got junit
 			if err := xml.Unmarshal([]byte(out), &got); err != nil {
 				t.Fatal(err)
@@ -88,7 +88,7 @@ func TestAReportIsNeverGreenWhereTheExitCodeIsNot(t *testing.T) {
 			if code == ExitOK || got.Failures+got.Errors == 0 {
 				t.Errorf("exit code %d with %d failures and %d errors", code, got.Failures, got.Errors)
 			}
-			code, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+			code, out, _ = run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "sarif")
 			if levels := levelsOf(t, out); code == ExitOK || !slices.Contains(levels, "error") && !slices.Contains(levels, "warning") {
 				t.Errorf("exit code %d with results %q", code, levels)
 			}
@@ -109,10 +109,10 @@ func levelsOf(t *testing.T, out string) []string {
 	return levels
 }
 
-func TestSARIFPointsIntoTheProfile(t *testing.T) {
-	folder := write(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + profile("\n"+ofEachKind)})
+func TestSARIF(t *testing.T) {
+	folder := writeFiles(t, map[string]string{"sub dir/p.yaml": "# a remark\n---\n" + newProfile("\n"+requirementsOfEachKind)})
 	t.Chdir(folder)
-	code, out, errOut := run(falco, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
+	code, out, errOut := run(falcoManifest, "check", "-f", filepath.Join("sub dir", "p.yaml"), "--from", "-", "-o", "sarif")
 	if code != ExitFound {
 		t.Fatalf("exit code %d: %s", code, errOut)
 	}
@@ -121,15 +121,15 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := got.Validate(); err != nil {
-		t.Fatalf("the schema refuses it: %v", err)
+		t.Fatalf("invalid by the schema: %v", err)
 	}
 	if rules := got.Runs[0].Tool.Driver.Rules; len(rules) != 4 || *rules[1].ID != "p/security/b" {
-		t.Errorf("not a rule for each requirement: %d", len(rules))
+		t.Errorf("got %d rules, want one for each requirement", len(rules))
 	}
 	want := map[string]string{"p/security/b": "error", "p/security/c": "note", "p/security/d": "warning"}
 	lines := map[string]int{"p/security/b": 7, "p/security/c": 8, "p/security/d": 9}
 	if len(got.Runs[0].Results) != len(want) {
-		t.Fatalf("%d results, and what holds must have none", len(got.Runs[0].Results))
+		t.Fatalf("got %d results, want %d", len(got.Runs[0].Results), len(want))
 	}
 	for _, result := range got.Runs[0].Results {
 		at := result.Locations[0].PhysicalLocation
@@ -143,12 +143,12 @@ func TestSARIFPointsIntoTheProfile(t *testing.T) {
 	}
 }
 
-// Nothing that a cluster or a file calls its objects breaks out of a report.
-func TestReportsEscapeWhatTheyQuote(t *testing.T) {
+// Reports escape text from clusters and files.
+func TestReportsEscapeText(t *testing.T) {
 	const evil = `]]></failure><script>alert(1)</script>&\"'\u202e\u001b[31m`
 	requirements := `{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: 'false', message: "` + evil + `"}}`
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile(requirements)}), "p.yaml")
-	_, out, errOut := run(falco, "check", "-f", file, "--from", "-", "-o", "junit")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(requirements)}), "p.yaml")
+	_, out, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "junit")
 	var got junit
 	if err := xml.Unmarshal([]byte(out), &got); err != nil || got.Failures != 1 {
 		t.Fatalf("%v: %+v\n%s%s", err, got, out, errOut)
@@ -156,7 +156,7 @@ func TestReportsEscapeWhatTheyQuote(t *testing.T) {
 	if text := *got.Suites[0].Cases[0].Failure; !strings.Contains(text, `]]></failure><script>alert(1)</script>&"'`) || strings.ContainsAny(out, "\x1b\u202e") {
 		t.Errorf("%q", out)
 	}
-	_, out, _ = run(falco, "check", "-f", file, "--from", "-", "-o", "sarif")
+	_, out, _ = run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "sarif")
 	report, err := sarif.FromString(out)
 	if err != nil || strings.ContainsAny(out, "\x1b\u202e") || !strings.Contains(*report.Runs[0].Results[0].Message.Text, "<script>") {
 		t.Errorf("%v: %q", err, out)

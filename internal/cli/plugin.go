@@ -7,26 +7,26 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// pluginProgram is what the program is called where it is a plugin of kubectl.
+// pluginProgram is the name of the program as a plugin of kubectl.
 const pluginProgram = "kubectl-platformprofile"
 
-// isPlugin tells by its name whether the program runs as a plugin of kubectl.
+// isPlugin reports whether the program runs as a plugin of kubectl.
 func isPlugin(program string) bool {
 	return strings.TrimSuffix(program, ".exe") == pluginProgram
 }
 
-// invocation is the program's name where a text shows a command to type.
+// invocation matches commands in help texts.
 var invocation = regexp.MustCompile(`\bplatformprofile (check|discover|diagnose|explain|catalog)\b`)
 
-// asPlugin has all texts say "kubectl platformprofile", which is what its user typed.
-func asPlugin(root *cobra.Command) {
+// renameToPlugin replaces the name of the program by "kubectl platformprofile" in all help texts.
+func renameToPlugin(root *cobra.Command) {
 	root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl platformprofile"}
 	var walk func(*cobra.Command)
 	walk = func(command *cobra.Command) {
 		command.Example = invocation.ReplaceAllString(command.Example, "kubectl platformprofile $1")
 		command.Long = invocation.ReplaceAllString(command.Long, "kubectl platformprofile $1")
-		for _, below := range command.Commands() {
-			walk(below)
+		for _, subcommand := range command.Commands() {
+			walk(subcommand)
 		}
 	}
 	walk(root)

@@ -20,48 +20,47 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source/list"
 )
 
-// pick says which profiles a command is about: those of a file, or those of the cluster.
-type pick struct {
-	from     *input
+// profileOptions select the profiles of a command, from a file or from the cluster.
+type profileOptions struct {
+	input    *input
 	file     string
 	selector string
 	names    []string
 
-	data []byte // what the file holds
+	data []byte // content of the file
 }
 
-func (p *pick) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&p.file, "filename", "f", "", `the PlatformProfile to hold against; "-" for standard input; without it, those of the cluster`)
-	flags.StringVarP(&p.selector, "selector", "l", "", "of the cluster's profiles, those with these labels")
+func (p *profileOptions) addFlags(flags *pflag.FlagSet) {
+	flags.StringVarP(&p.file, "filename", "f", "", `file with PlatformProfiles; "-" for standard input (default: those of the cluster)`)
+	flags.StringVarP(&p.selector, "selector", "l", "", "label selector for the PlatformProfiles of the cluster")
 }
 
-// place reads the file, where there is one, and says where in it the profiles are.
-func (p *pick) place() (report.Location, error) {
+// readFile reads the file of -f, if it is set, and returns the location of its profiles.
+func (p *profileOptions) readFile() (report.Location, error) {
 	switch {
-	case p.file == "" && p.from.from != "":
-		return report.Location{}, errors.New("--from has no cluster to take profiles from: say with -f, --filename which profile to hold against")
+	case p.file == "" && p.input.from != "":
+		return report.Location{}, errors.New("--from requires a profile: name its file with -f")
 	case p.file != "" && p.selector != "":
-		return report.Location{}, errors.New("-l selects among the cluster's profiles, and -f names a file: leave one of them out")
+		return report.Location{}, errors.New("-l selects PlatformProfiles of the cluster and cannot be used with -f: remove one of them")
 	case p.file == "":
 		return report.Location{}, nil
-	case p.file == "-" && p.from.from == "-":
-		return report.Location{}, errors.New("-f and --from cannot both read standard input: give one of them a file")
+	case p.file == "-" && p.input.from == "-":
+		return report.Location{}, errors.New("-f and --from cannot both read standard input: name a file for one of them")
 	}
 	var err error
 	if p.file == "-" {
-		p.data, err = io.ReadAll(p.from.streams.In)
+		p.data, err = io.ReadAll(p.input.streams.In)
 		return report.Location{}, err
 	}
 	if p.data, err = os.ReadFile(p.file); err != nil {
 		return report.Location{}, err
 	}
 	lines := manifest.LineNumbers(p.data)
-	return report.Location{URI: uriOf(p.file), Line: func(name string) int { return lines[name] }}, nil
+	return report.Location{URI: fileURI(p.file), Line: func(name string) int { return lines[name] }}, nil
 }
 
-// uriOf names a file as reports do: relative to the working folder where it lies below it, because that is what the hosts
-// of repositories look for.
-func uriOf(file string) string {
+// fileURI returns the URI of a file, relative to the working folder if it contains the file, as code hosts expect it.
+func fileURI(file string) string {
 	if absolute, err := filepath.Abs(file); err == nil {
 		if folder, err := os.Getwd(); err == nil {
 			if relative, err := filepath.Rel(folder, absolute); err == nil && filepath.IsLocal(relative) {
@@ -73,45 +72,48 @@ func uriOf(file string) string {
 	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(file)}).String()
 }
 
-// read returns the profiles that the command is about; there is at least one. place comes first.
-func (p *pick) read(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
+// read returns the selected profiles, at least one. Call readFile first.
+func (p *profileOptions) read(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
 	if p.file != "" {
 		profiles, err := manifest.Profiles(bytes.NewReader(p.data))
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.file, err)
 		}
-		return p.named(profiles, p.file)
+		return p.selectNamed(profiles, p.file)
 	}
-	clients, err := p.from.connect()
+	clients, err := p.input.connect()
 	if err != nil {
 		return nil, err
 	}
 	profiles, err := list.Profiles(ctx, clients, p.selector)
 	if err != nil {
-		return nil, unreachable(err)
+		return nil, withConnectionHint(err)
 	}
 	if len(profiles) == 0 {
 		if p.selector != "" {
-			return nil, fmt.Errorf("the cluster has no PlatformProfile with the labels %s: 'kubectl get platformprofiles --show-labels' lists them", p.selector)
+			return nil, fmt.Errorf(
+				"the cluster has no PlatformProfile with the labels %s: see 'kubectl get platformprofiles --show-labels'", p.selector)
 		}
-		return nil, errors.New("the cluster has no PlatformProfile: apply one, or give a file with -f")
+		return nil, errors.New("the cluster has no PlatformProfile: apply one, or name a file with -f")
 	}
-	return p.named(profiles, "the cluster")
+	return p.selectNamed(profiles, "the cluster")
 }
 
-// named are the profiles that were asked for by name; all, where none was.
-func (p *pick) named(profiles []*v1alpha1.PlatformProfile, where string) ([]*v1alpha1.PlatformProfile, error) {
+// selectNamed returns the profiles with the given names, or all if there are none.
+func (p *profileOptions) selectNamed(profiles []*v1alpha1.PlatformProfile, where string) ([]*v1alpha1.PlatformProfile, error) {
 	if len(p.names) == 0 {
 		return profiles, nil
 	}
-	var there []string
+	var existing []string
 	for _, profile := range profiles {
-		there = append(there, profile.Name)
+		existing = append(existing, profile.Name)
 	}
 	for _, name := range p.names {
-		if !slices.Contains(there, name) {
-			return nil, fmt.Errorf("there is no PlatformProfile %q in %s; there is %s", name, where, strings.Join(there, ", "))
+		if !slices.Contains(existing, name) {
+			return nil, fmt.Errorf("no PlatformProfile %q in %s, which has %s", name, where, strings.Join(existing, ", "))
 		}
 	}
-	return slices.DeleteFunc(profiles, func(profile *v1alpha1.PlatformProfile) bool { return !slices.Contains(p.names, profile.Name) }), nil
+	return slices.DeleteFunc(profiles, func(profile *v1alpha1.PlatformProfile) bool {
+		return !slices.Contains(p.names, profile.Name)
+	}), nil
 }

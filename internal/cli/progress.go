@@ -11,50 +11,49 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// progress shows how a wait goes: in one line that is written over on a terminal, and elsewhere by a line for each verdict
-// that turned.
+// progress reports the progress of --wait: in one line on a terminal, which is redrawn, or else in a line for each transition of a verdict.
 type progress struct {
-	w       io.Writer
-	width   int // of the terminal; 0 where there is none
-	timeout time.Duration
-	started time.Time
-	begun   bool
+	w           io.Writer
+	width       int // of the terminal; 0 if there is none
+	timeout     time.Duration
+	started     time.Time
+	hasReported bool
 }
 
 func newProgress(w io.Writer, timeout time.Duration) *progress {
 	return &progress{w: w, width: terminalWidth(w), timeout: timeout, started: time.Now()}
 }
 
-// turned tells of verdicts that turned. At first all have, and only what does not hold is worth a line.
-func (p *progress) turned(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
+// reportTransitions reports transitions of verdicts. The first evaluation only reports failures.
+func (p *progress) reportTransitions(profiles []*v1alpha1.PlatformProfile, transitions []conformance.Transition) {
 	if p.width > 0 {
-		p.tick(profiles)
+		p.redraw(profiles)
 		return
 	}
 	for _, t := range transitions {
-		if !p.begun && !t.IsFailure() {
+		if !p.hasReported && !t.IsFailure() {
 			continue
 		}
-		text := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
+		line := fmt.Sprintf("%s/%s: ", t.Layer, t.Now.Name)
 		if t.From != "" {
-			text += string(t.From) + " -> "
+			line += string(t.From) + " -> "
 		}
-		p.say(text + string(t.Now.Verdict) + ": " + t.Now.Message)
+		p.printLine(line + string(t.Now.Verdict) + ": " + t.Now.Message)
 	}
-	p.begun = true
+	p.hasReported = true
 }
 
-func (p *progress) say(message string) {
+func (p *progress) printLine(message string) {
 	_, _ = fmt.Fprintf(p.w, "%s  %s\n", time.Now().UTC().Format("15:04:05"), text.Printable(message))
 }
 
-// tick writes the line on a terminal anew.
-func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
+// redraw redraws the line on a terminal.
+func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 	if p.width == 0 {
 		return
 	}
 	var waiting []string
-	score := "looking"
+	score := "reading the cluster"
 	for i, profile := range profiles {
 		if profile.Status.Score != "" {
 			if i == 0 {
@@ -66,12 +65,13 @@ func (p *progress) tick(profiles []*v1alpha1.PlatformProfile) {
 			waiting = append(waiting, profile.Status.Reason)
 		}
 	}
-	line := []rune(text.Printable(fmt.Sprintf("%s of %s  %s  %s", time.Since(p.started).Round(time.Second), p.timeout, score, strings.Join(waiting, "; "))))
+	elapsed := time.Since(p.started).Round(time.Second)
+	line := []rune(text.Printable(fmt.Sprintf("%s of %s  %s  %s", elapsed, p.timeout, score, strings.Join(waiting, "; "))))
 	_, _ = fmt.Fprintf(p.w, "\r\x1b[K%s", string(line[:min(len(line), max(p.width-1, 1))]))
 }
 
-// end clears the line on a terminal for what comes after it.
-func (p *progress) end() {
+// clear clears the line on a terminal.
+func (p *progress) clear() {
 	if p.width > 0 {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}

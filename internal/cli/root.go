@@ -13,42 +13,42 @@ import (
 	"github.com/platformprofile/platformprofile/internal/version"
 )
 
-// Exit codes, as pipelines read them.
+// Exit codes.
 const (
-	// ExitOK says that the command did what it was asked, and that a checked profile is conformant.
+	// ExitOK means success, and that all profiles are conformant.
 	ExitOK = 0
-	// ExitFound says that a checked profile is not conformant.
+	// ExitFound means that a profile is not conformant, or that problems were found.
 	ExitFound = 1
-	// ExitError says that the command failed, or that it could not tell.
+	// ExitError means that the command failed, or that conformance is unknown.
 	ExitError = 2
 )
 
-// outcome ends the program with an exit code and no message: what is to be said has been said.
-type outcome int
+// exitCode is an error that only sets the exit code, because the command has written its output.
+type exitCode int
 
-func (o outcome) Error() string { return fmt.Sprintf("exit code %d", int(o)) }
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
 
 // Execute runs the command line and returns its exit code.
 func Execute(args []string, in io.Reader, out, errOut io.Writer) int {
 	return ExecuteAs("platformprofile", args, in, out, errOut)
 }
 
-// ExecuteAs runs the command line of a program of this name: as a plugin of kubectl it says so in its texts.
+// ExecuteAs runs the command line under the name of a program. If it is a plugin of kubectl, the help texts say so.
 func ExecuteAs(program string, args []string, in io.Reader, out, errOut io.Writer) int {
 	root := newRoot(genericclioptions.IOStreams{In: in, Out: out, ErrOut: errOut})
 	if isPlugin(program) {
-		asPlugin(root)
+		renameToPlugin(root)
 	}
 	root.SetArgs(args)
 	err := root.Execute()
-	var code outcome
+	var code exitCode
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &code):
 		return int(code)
 	}
-	// An error may quote what a file or a cluster holds, which must not steer the terminal.
+	// An error may contain control characters from a file or a cluster.
 	for i, line := range strings.Split(err.Error(), "\n") {
 		if i == 0 {
 			line = "Error: " + line
@@ -62,11 +62,11 @@ func newRoot(streams genericclioptions.IOStreams) *cobra.Command {
 	flags := genericclioptions.NewConfigFlags(true)
 	root := &cobra.Command{
 		Use:   "platformprofile",
-		Short: "What a cluster's platform is made of, and whether it is what it should be",
-		Long: `platformprofile recognises what a Kubernetes cluster's platform is made of: which components, in which version and
-health. It holds that against a PlatformProfile, once, as the operator does all the time.
+		Short: "Discover the platform components of a cluster and check them against a profile",
+		Long: `platformprofile discovers the platform components of a Kubernetes cluster with their version and health, and evaluates
+the cluster against a PlatformProfile. The operator does the same continuously.
 
-It only reads: it never changes the cluster.`,
+The commands are read-only: they never change the cluster.`,
 		Version:       version.Get(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -77,8 +77,9 @@ It only reads: it never changes the cluster.`,
 	flags.AddFlags(root.PersistentFlags())
 	_ = root.RegisterFlagCompletionFunc("context", completeContexts(flags))
 	root.SetFlagErrorFunc(func(command *cobra.Command, err error) error {
-		return fmt.Errorf("%w: '%s --help' lists the flags", err, command.CommandPath())
+		return fmt.Errorf("%w: see '%s --help'", err, command.CommandPath())
 	})
-	root.AddCommand(newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
+	root.AddCommand(
+		newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newDiagnose(flags, streams), newCatalog(streams))
 	return root
 }

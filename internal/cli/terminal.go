@@ -7,7 +7,7 @@ import (
 	"golang.org/x/term"
 )
 
-// terminalWidth is the width of the terminal that is written to; 0 where it is none, or one that cannot move its cursor.
+// terminalWidth returns the width of a terminal, or 0 if w is not a terminal that can move its cursor.
 func terminalWidth(w io.Writer) int {
 	file, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(file.Fd())) {
@@ -19,7 +19,7 @@ func terminalWidth(w io.Writer) int {
 	return 80
 }
 
-// colours tells whether to colour what is written: to a terminal only, and not where NO_COLOR is set.
-func colours(w io.Writer) bool {
+// useColours reports whether to write colours: only to a terminal, and not if NO_COLOR is set.
+func useColours(w io.Writer) bool {
 	return os.Getenv("NO_COLOR") == "" && terminalWidth(w) > 0
 }

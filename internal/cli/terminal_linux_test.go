@@ -14,8 +14,8 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// terminal opens a pseudo terminal: what is written to the second is read from the first.
-func terminal(t *testing.T) (outside, inside *os.File) {
+// openTerminal opens a pseudo terminal. What is written to inside is read from outside.
+func openTerminal(t *testing.T) (outside, inside *os.File) {
 	t.Helper()
 	outside, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
@@ -38,12 +38,12 @@ func terminal(t *testing.T) (outside, inside *os.File) {
 	return outside, inside
 }
 
-// onTerminal is what check shows of a profile that holds, on a terminal.
-func onTerminal(t *testing.T) string {
+// runOnTerminal returns what check writes to a terminal.
+func runOnTerminal(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(write(t, map[string]string{"p.yaml": profile("{name: a, capability: runtime-security}")}), "p.yaml")
-	outside, inside := terminal(t)
-	if code := Execute([]string{"check", "-f", file, "--from", "-"}, strings.NewReader(falco), inside, io.Discard); code != ExitOK {
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile("{name: a, capability: runtime-security}")}), "p.yaml")
+	outside, inside := openTerminal(t)
+	if code := Execute([]string{"check", "-f", file, "--from", "-"}, strings.NewReader(falcoManifest), inside, io.Discard); code != ExitOK {
 		t.Fatalf("exit code %d", code)
 	}
 	buffer := make([]byte, 1<<16)
@@ -54,40 +54,40 @@ func onTerminal(t *testing.T) string {
 	return string(buffer[:n])
 }
 
-func failing(reason string) []*v1alpha1.PlatformProfile {
+func newFailingProfile(reason string) []*v1alpha1.PlatformProfile {
 	p := &v1alpha1.PlatformProfile{}
 	p.Status.Score, p.Status.Reason = "3/4", reason
 	return []*v1alpha1.PlatformProfile{p}
 }
 
-func TestATerminalHasColoursUnlessItIsToHaveNone(t *testing.T) {
+func TestColoursOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
 	t.Setenv("NO_COLOR", "")
-	if text := onTerminal(t); !strings.Contains(text, "\x1b[32m") {
+	if text := runOnTerminal(t); !strings.Contains(text, "\x1b[32m") {
 		t.Errorf("no colours on a terminal: %q", text)
 	}
 	t.Setenv("NO_COLOR", "1")
-	if text := onTerminal(t); strings.Contains(text, "\x1b") {
-		t.Errorf("colours although NO_COLOR is set: %q", text)
+	if text := runOnTerminal(t); strings.Contains(text, "\x1b") {
+		t.Errorf("colours with NO_COLOR: %q", text)
 	}
 	t.Setenv("NO_COLOR", "")
 	t.Setenv("TERM", "dumb")
-	if text := onTerminal(t); strings.Contains(text, "\x1b") {
-		t.Errorf("colours on a terminal that has none: %q", text)
+	if text := runOnTerminal(t); strings.Contains(text, "\x1b") {
+		t.Errorf("colours on a dumb terminal: %q", text)
 	}
 }
 
-func TestProgressOnATerminalStaysInOneLine(t *testing.T) {
+func TestProgressOnTerminal(t *testing.T) {
 	t.Setenv("TERM", "xterm-256color")
-	outside, inside := terminal(t)
+	outside, inside := openTerminal(t)
 	if err := unix.IoctlSetWinsize(int(inside.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Col: 40, Row: 20}); err != nil {
 		t.Fatal(err)
 	}
 	p := newProgress(inside, time.Minute)
-	waiting := failing("security: runtime-security Missing, another-one Missing")
-	p.turned(waiting, nil)
-	p.tick(waiting)
-	p.end()
+	waiting := newFailingProfile("security: runtime-security Missing, another-one Missing")
+	p.reportTransitions(waiting, nil)
+	p.redraw(waiting)
+	p.clear()
 	text := ""
 	for buffer := make([]byte, 4096); strings.Count(text, "\r") < 3; {
 		n, err := outside.Read(buffer)
@@ -99,9 +99,9 @@ func TestProgressOnATerminalStaysInOneLine(t *testing.T) {
 	if strings.Contains(text, "\n") || !strings.Contains(text, "0s of 1m0s  3/4  security") || !strings.HasSuffix(text, "\r\x1b[K") {
 		t.Errorf("%q", text)
 	}
-	for _, line := range strings.Split(text, "\r\x1b[K") {
+	for line := range strings.SplitSeq(text, "\r\x1b[K") {
 		if len([]rune(line)) >= 40 {
-			t.Errorf("longer than the terminal is wide: %q", line)
+			t.Errorf("wider than the terminal: %q", line)
 		}
 	}
 }

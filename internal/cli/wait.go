@@ -14,88 +14,91 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source"
 )
 
-// await watches the cluster and evaluates when it changes, until all profiles are conformant, one of them never can be, or
-// the time is over. The profiles then hold the status that was found last.
-func (o *checkOptions) await(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
-	klog.SetLogger(logr.Discard()) // what cannot be seen is said by the verdicts, and a log would run into the progress
-	clients, err := o.from.connect()
+// evaluateUntilConformant watches the cluster and evaluates the profiles when it changes, until all are conformant, one has an error in its
+// spec, or the timeout expires. The profiles have the status of the last evaluation.
+func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*v1alpha1.PlatformProfile) error {
+	klog.SetLogger(logr.Discard()) // the verdicts contain the errors, and a log would interfere with the progress
+	clients, err := o.input.connect()
 	if err != nil {
 		return err
 	}
-	c, err := o.from.clusterCatalog(ctx, clients)
+	c, err := o.input.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return err
 	}
 	compiled, instances := compile(c, profiles)
-	found := inventory.New(c, time.Now)
-	changed := found.Changes()
-	sources := source.New(clients, found, logr.Discard())
+	i := inventory.New(c, time.Now)
+	changed := i.Changes()
+	sources := source.New(clients, i, logr.Discard())
 	sources.Read(instances, c.ConfigMaps())
 
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
-	ended := make(chan struct{})
+	done := make(chan struct{})
 	go func() {
-		defer close(ended)
-		_ = sources.Run(ctx) // it ends with its context, and with no other error
+		defer close(done)
+		_ = sources.Run(ctx) // only returns the error of its context
 	}()
 	defer func() {
 		cancel()
 		select {
-		case <-ended:
-		case <-time.After(2 * time.Second): // a request that hangs must not hold the command up
+		case <-done:
+		case <-time.After(2 * time.Second): // a request may hang
 		}
 	}()
 
-	shown := newProgress(o.from.streams.ErrOut, o.timeout)
-	defer shown.end()
-	watch(ctx, profiles, compiled, found, changed, shown)
+	p := newProgress(o.input.streams.ErrOut, o.timeout)
+	defer p.clear()
+	evaluateChanges(ctx, profiles, compiled, i, changed, p)
 	return nil
 }
 
-// watch evaluates until it is decided or the time is over.
-func watch(ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile, found *inventory.Inventory, changed <-chan struct{}, shown *progress) {
+// evaluateChanges evaluates the profiles on each change until isDecided or the context is done.
+func evaluateChanges(
+	ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile,
+	i *inventory.Inventory, changed <-chan struct{}, p *progress,
+) {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	var again time.Time // when time alone changes an outcome; zero until everything has synced
+	var requeueAt time.Time // zero until all sources have synced
 	evaluate := func() bool {
 		now := time.Now()
 		var transitions []conformance.Transition
-		snapshot, wait := found.Snapshot(), time.Hour
-		for i, profile := range profiles {
-			result := conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now)
+		snapshot, wait := i.Snapshot(), time.Hour
+		for n, profile := range profiles {
+			result := conformance.Evaluate(compiled[n], snapshot, &profile.Status, profile.Generation, now)
 			profile.Status = result.Status
 			transitions = append(transitions, result.Transitions...)
 			wait = min(wait, result.RequeueAfter)
 		}
-		again = now.Add(wait)
-		shown.turned(profiles, transitions)
-		return decided(profiles)
+		requeueAt = now.Add(wait)
+		p.reportTransitions(profiles, transitions)
+		return isDecided(profiles)
 	}
 	for {
-		if found.HasSynced() && evaluate() {
+		if i.HasSynced() && evaluate() {
 			return
 		}
-		for waiting := true; waiting; {
+		for isWaiting := true; isWaiting; {
 			select {
 			case <-ctx.Done():
-				evaluate() // what was not looked at by now is Unknown
+				evaluate() // what was not read by now is Unknown
 				return
 			case <-changed:
-				waiting = false
+				isWaiting = false
 			case <-tick.C:
-				shown.tick(profiles)
-				waiting = again.IsZero() || time.Now().Before(again)
+				p.redraw(profiles)
+				isWaiting = requeueAt.IsZero() || time.Now().Before(requeueAt)
 			}
 		}
 	}
 }
 
-// decided tells whether waiting is over: all profiles are conformant, or one has a mistake that no waiting mends.
-func decided(profiles []*v1alpha1.PlatformProfile) bool {
+// isDecided reports whether all profiles are conformant, or one has an error in its spec.
+func isDecided(profiles []*v1alpha1.PlatformProfile) bool {
 	for _, profile := range profiles {
 		if meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionStalled) {
 			return true
 		}
 	}
-	return exit(profiles) == nil
+	return exitError(profiles) == nil
 }

@@ -86,7 +86,7 @@ func evaluateFixture(t *testing.T, c *catalog.Catalog, f *fixture, objects []byt
 		t.Fatal(profile.Errors.ToAggregate())
 	}
 	i := inventory.New(c, func() time.Time { return f.Now.Time })
-	if err := dump.Feed(i, slices.Concat(c.Instances(), profile.Instances())); err != nil {
+	if err := dump.Load(i, slices.Concat(c.Instances(), profile.Instances())); err != nil {
 		t.Fatal(err)
 	}
 	result := conformance.Evaluate(profile, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, f.Now.Time)
@@ -129,7 +129,7 @@ func TestReadyMadeProfiles(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := dump.Feed(i, slices.Concat(c.Instances(), compiled.Instances())); err != nil {
+			if err := dump.Load(i, slices.Concat(c.Instances(), compiled.Instances())); err != nil {
 				t.Fatal(err)
 			}
 			result := conformance.Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
@@ -180,7 +180,7 @@ func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 			}}}}}
 			profile := conformance.Compile(spec, c)
 			i := inventory.New(c, func() time.Time { return now })
-			if err := dump.Feed(i, slices.Concat(c.Instances(), profile.Instances())); err != nil {
+			if err := dump.Load(i, slices.Concat(c.Instances(), profile.Instances())); err != nil {
 				t.Fatal(err)
 			}
 			if test.server != "" {

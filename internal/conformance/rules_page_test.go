@@ -69,7 +69,7 @@ func TestTheFiveRulesOfTheRulesPage(t *testing.T) {
 			t.Fatal(err)
 		}
 		i := inventory.New(c, func() time.Time { return now })
-		if err := dump.Feed(i, slices.Concat(c.Instances(), compiled.Instances())); err != nil {
+		if err := dump.Load(i, slices.Concat(c.Instances(), compiled.Instances())); err != nil {
 			t.Fatal(err)
 		}
 		found := map[string]v1alpha1.RequirementStatus{}

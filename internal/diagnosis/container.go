@@ -10,30 +10,30 @@ import (
 )
 
 const (
-	// forgiven is how long a container must run until the kubelet forgets its failures, and this package with it.
-	forgiven = 10 * time.Minute
-	// proven is the least that a container must run, beyond twice its last run, to count as recovered.
-	proven = 30 * time.Second
-	// slack is granted to a probe beyond its own settings.
-	slack = 10 * time.Second
+	// backOffReset is how long a container must run before the kubelet resets its back-off.
+	backOffReset = 10 * time.Minute
+	// minRecovery is how long a container must run at least to count as recovered.
+	minRecovery = 30 * time.Second
+	// probeSlack is added to the time that the settings of a probe allow.
+	probeSlack = 10 * time.Second
 )
 
-// containers looks for symptoms of single containers, init containers first: nothing else runs before they are done.
-func (d *doctor) containers() []finding {
+// diagnoseContainers returns the findings of the init containers, or else those of the containers.
+func (d *diagnoser) diagnoseContainers() []finding {
 	var found []finding
 	for i := range d.Pod.Status.InitContainerStatuses {
 		status := &d.Pod.Status.InitContainerStatuses[i]
-		f, ok := d.container(status)
+		f, ok := d.diagnoseContainer(status)
 		if !ok {
 			continue
 		}
 		switch f.symptom {
 		case CrashLoop, Error, OOMKilled, CompletedUnexpectedly, LivenessRestarts, NotReady:
-			if !d.sidecar(status.Name) {
+			if !d.isSidecar(status.Name) {
 				if f.symptom == NotReady || f.symptom == CompletedUnexpectedly {
-					continue // it runs for as long as it needs, and ends
+					continue // an init container may run for long, and ends
 				}
-				f = d.initFailed(status)
+				f = d.newInitFailed(status)
 			}
 		}
 		found = append(found, f)
@@ -42,15 +42,15 @@ func (d *doctor) containers() []finding {
 		return found
 	}
 	for i := range d.Pod.Status.ContainerStatuses {
-		if f, ok := d.container(&d.Pod.Status.ContainerStatuses[i]); ok {
+		if f, ok := d.diagnoseContainer(&d.Pod.Status.ContainerStatuses[i]); ok {
 			found = append(found, f)
 		}
 	}
 	return found
 }
 
-// sidecar tells whether an init container is one that goes on running.
-func (d *doctor) sidecar(name string) bool {
+// isSidecar reports whether an init container is a sidecar.
+func (d *diagnoser) isSidecar(name string) bool {
 	for i := range d.Pod.Spec.InitContainers {
 		if c := &d.Pod.Spec.InitContainers[i]; c.Name == name {
 			return c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways
@@ -59,7 +59,8 @@ func (d *doctor) sidecar(name string) bool {
 	return false
 }
 
-func (d *doctor) spec(name string) *corev1.Container {
+// specOf returns the spec of a container; an empty one if the pod does not have it.
+func (d *diagnoser) specOf(name string) *corev1.Container {
 	for _, containers := range [][]corev1.Container{d.Pod.Spec.Containers, d.Pod.Spec.InitContainers} {
 		for i := range containers {
 			if containers[i].Name == name {
@@ -70,31 +71,28 @@ func (d *doctor) spec(name string) *corev1.Container {
 	return &corev1.Container{Name: name}
 }
 
-// container looks at one container.
-func (d *doctor) container(status *corev1.ContainerStatus) (finding, bool) {
+func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, bool) {
 	if waiting := status.State.Waiting; waiting != nil {
 		switch waiting.Reason {
-		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed", "ErrImageUnpack":
-			return d.imagePull(status), true
+		case "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull", "RegistryUnavailable", "ImageInspectError",
+			"SignatureValidationFailed", "ErrImageUnpack":
+			return d.newImagePullFailed(status), true
 		case "CreateContainerConfigError":
-			return d.config(status, waiting.Message), true
+			return d.newConfigMissing(status, waiting.Message), true
 		case "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError":
-			return d.create(status, waiting.Reason, waiting.Message), true
+			return d.newCreateFailed(status, waiting.Reason, waiting.Message), true
 		}
 	}
-	ended, looping := d.loop(status)
-	if looping {
-		return d.ended(status, ended), true
+	ended, isLooping := d.findRestartLoop(status)
+	if isLooping {
+		return d.newEnded(status, ended), true
 	}
-	if f, ok := d.unready(status); ok {
-		return f, true
-	}
-	return finding{}, false
+	return d.findNotReady(status)
 }
 
-// loop tells whether a container keeps ending, and how it ended last. It is seen waiting, terminated and running in turns
-// while it does: as long as it runs no longer than twice its last run, it has not recovered.
-func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, bool) {
+// findRestartLoop reports whether a container terminates repeatedly, and returns its last termination. The status of such a container
+// alternates between waiting, terminated and running. It has recovered when it has run twice as long as the last time.
+func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.ContainerStateTerminated, bool) {
 	last := status.LastTerminationState.Terminated
 	switch {
 	case status.State.Waiting != nil && status.State.Waiting.Reason == "CrashLoopBackOff":
@@ -103,137 +101,153 @@ func (d *doctor) loop(status *corev1.ContainerStatus) (*corev1.ContainerStateTer
 		}
 		return last, true
 	case status.State.Terminated != nil:
-		if d.final(status) {
-			// Others may still run beside it. That it ended with a failure is a symptom, that it is done is none.
+		if d.hasEndedForGood(status) {
+			// Other containers may still run. A failure is a symptom, a success is not.
 			return status.State.Terminated, status.State.Terminated.ExitCode != 0
 		}
-		if d.isInit(status.Name) && !d.sidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
+		if d.isInit(status.Name) && !d.isSidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
 			return nil, false
 		}
 		return status.State.Terminated, true
 	case last == nil || status.RestartCount == 0:
 		return nil, false
 	case status.State.Running == nil:
-		return last, d.now.Sub(last.FinishedAt.Time) < forgiven
+		return last, d.now.Sub(last.FinishedAt.Time) < backOffReset
 	}
-	ran := last.FinishedAt.Sub(last.StartedAt.Time)
-	runs := d.now.Sub(status.State.Running.StartedAt.Time)
-	return last, runs < min(forgiven, max(proven, 2*ran))
+	lastDuration := last.FinishedAt.Sub(last.StartedAt.Time)
+	duration := d.now.Sub(status.State.Running.StartedAt.Time)
+	return last, duration < min(backOffReset, max(minRecovery, 2*lastDuration))
 }
 
-// final tells whether a container has ended and nothing starts it again.
-func (d *doctor) final(status *corev1.ContainerStatus) bool {
+// hasEndedForGood reports whether a container has terminated and will not be restarted.
+func (d *diagnoser) hasEndedForGood(status *corev1.ContainerStatus) bool {
 	if status.State.Terminated == nil {
 		return false
 	}
 	policy := corev1.ContainerRestartPolicy(d.Pod.Spec.RestartPolicy)
-	if own := d.spec(status.Name).RestartPolicy; own != nil {
-		policy = *own
+	if containerPolicy := d.specOf(status.Name).RestartPolicy; containerPolicy != nil {
+		policy = *containerPolicy
 	}
 	switch policy {
 	case corev1.ContainerRestartPolicyNever:
 		return true
 	case corev1.ContainerRestartPolicyOnFailure:
 		return status.State.Terminated.ExitCode == 0
+	default:
+		return false
 	}
-	return false
 }
 
-func (d *doctor) isInit(name string) bool {
+func (d *diagnoser) isInit(name string) bool {
 	return slices.ContainsFunc(d.Pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == name })
 }
 
-// ended says what it means that a container ended as it did.
-func (d *doctor) ended(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
-	f := finding{container: status.Name, previous: !d.final(status) && d.Pod.Status.Phase != corev1.PodFailed}
-	if !f.previous {
-		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+// newEnded returns the finding of a container that terminated.
+func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) finding {
+	f := finding{container: status.Name, usePreviousLogs: !d.hasEndedForGood(status) && d.Pod.Status.Phase != corev1.PodFailed}
+	if !f.usePreviousLogs {
+		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
-	spec := d.spec(status.Name)
-	killed := d.killedByProbe(status.Name)
+	spec := d.specOf(status.Name)
+	failedProbe := d.findProbeFailure(status.Name)
 	switch {
 	case ended.Reason == "OOMKilled":
 		f.symptom = OOMKilled
 		limit := spec.Resources.Limits.Memory()
 		if limit.IsZero() {
-			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because memory ran out. It has no limit of its own, so it was the node's.", status.Name)
-			f.causes = []string{"the node ran out of memory: set requests so that the scheduler knows what it needs", "the program leaks memory"}
+			f.meaning = fmt.Sprintf(
+				"The kernel killed a process of the container %s because the node ran out of memory. The container has no memory limit.", status.Name)
+			f.causes = []string{"the pods on the node use more memory than they request: set memory requests", "the program leaks memory"}
 		} else {
-			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.", status.Name, limit.String())
-			f.causes = []string{"the limit of " + limit.String() + " is too low for its work", "the program leaks memory, or its heap is sized without regard to the limit"}
+			f.meaning = fmt.Sprintf("The kernel killed a process of the container %s because it used more memory than its limit of %s.",
+				status.Name, limit.String())
+			f.causes = []string{
+				"the limit of " + limit.String() + " is too low",
+				"the program leaks memory, or its heap size ignores the limit",
+			}
 		}
-		if f.previous {
-			f.also = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
+		if f.usePreviousLogs {
+			f.commands = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
 		}
 	case ended.Reason == "StartError" || ended.Reason == "ContainerCannotRun":
-		return d.create(status, ended.Reason, ended.Message)
-	case killed != nil:
+		return d.newCreateFailed(status, ended.Reason, ended.Message)
+	case failedProbe != nil:
 		f.symptom = LivenessRestarts
-		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.", status.Name, status.RestartCount, killed.probe)
-		f.causes = []string{"the probe says: " + quoted(killed.message), "the program hangs, or answers later than timeoutSeconds allows", "the probe begins before the program is up: give it a startupProbe"}
+		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.",
+			status.Name, status.RestartCount, failedProbe.kind)
+		f.causes = []string{
+			"the probe fails with: " + shorten(failedProbe.message),
+			"the program hangs, or responds later than timeoutSeconds allows",
+			"the probe starts before the program is up: add a startupProbe",
+		}
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
-		f.meaning = fmt.Sprintf("The container %s ends with success again and again, where it should run for as long as the pod is there.", status.Name)
-		f.causes = []string{"its command does its work and ends: it belongs into a Job, or needs a command that stays", "a shell was started without anything to do"}
-	case d.final(status) || d.Pod.Status.Phase == corev1.PodFailed:
+		f.meaning = fmt.Sprintf("The container %s exits with code 0 repeatedly. It is expected to keep running.", status.Name)
+		f.causes = []string{
+			"the command completes its work and exits: use a Job, or a command that keeps running",
+			"the command is a shell without a script",
+		}
+	case d.hasEndedForGood(status) || d.Pod.Status.Phase == corev1.PodFailed:
 		f.symptom = Error
-		f.meaning = fmt.Sprintf("The container %s ended with %s, and nothing starts it again.", status.Name, exit(ended))
+		f.meaning = fmt.Sprintf("The container %s terminated with %s and is not restarted.", status.Name, formatExit(ended))
 		f.causes = exitCauses(ended)
 	default:
 		f.symptom = CrashLoop
-		f.meaning = fmt.Sprintf("The container %s ends soon after its start, with %s; it was restarted %d times, ever later.", status.Name, exit(ended), status.RestartCount)
+		f.meaning = fmt.Sprintf(
+			"The container %s terminates soon after its start with %s. It was restarted %d times, with increasing back-off.",
+			status.Name, formatExit(ended), status.RestartCount)
 		f.causes = exitCauses(ended)
 	}
 	return f
 }
 
-func exit(ended *corev1.ContainerStateTerminated) string {
+func formatExit(ended *corev1.ContainerStateTerminated) string {
 	switch {
 	case ended.Signal != 0:
-		return fmt.Sprintf("the signal %d", ended.Signal)
+		return fmt.Sprintf("signal %d", ended.Signal)
 	case ended.ExitCode < 0:
-		return "an exit code that nobody recorded"
+		return "an unknown exit code"
 	}
 	return fmt.Sprintf("exit code %d", ended.ExitCode)
 }
 
-// exitCauses say what an exit code usually means, after what the container itself left as its last words.
+// exitCauses returns the termination message of the container and what its exit code usually means.
 func exitCauses(ended *corev1.ContainerStateTerminated) []string {
 	var causes []string
-	if message := quoted(ended.Message); message != "" {
-		causes = append(causes, "its last words: "+message)
+	if message := shorten(ended.Message); message != "" {
+		causes = append(causes, "its termination message: "+message)
 	}
 	switch ended.ExitCode {
 	case 1, 2:
-		causes = append(causes, "the program gives up at its start: a wrong flag or setting, or something that it needs does not answer; its log says which")
+		causes = append(causes, "the program fails at startup: a wrong flag or setting, or a dependency that does not respond; see its log")
 	case 126:
-		causes = append(causes, "the command is there and may not be executed")
+		causes = append(causes, "the command is not executable")
 	case 127:
 		causes = append(causes, "the command, or a program that it calls, is not in the image")
 	case 134, 139:
-		causes = append(causes, "the program crashed (abort or segmentation fault): a defect, or an image for another processor")
+		causes = append(causes, "the program crashed (abort or segmentation fault): a bug, or an image for another CPU architecture")
 	case 137:
-		causes = append(causes, "it was killed (SIGKILL): memory that ran out in a child process, or a kill after its grace period")
+		causes = append(causes, "it was killed (SIGKILL): a child process ran out of memory, or the grace period was over")
 	case 143:
-		causes = append(causes, "it was asked to end (SIGTERM), for instance by a probe or by somebody")
+		causes = append(causes, "it was terminated (SIGTERM), for example because of a failed probe")
 	case 255:
-		causes = append(causes, "the program gives up, or its image is built for another processor")
+		causes = append(causes, "the program fails, or the image is built for another CPU architecture")
 	default:
-		causes = append(causes, "the program says why in its log")
+		causes = append(causes, "the program fails; see its log")
 	}
 	return causes
 }
 
-// probeFailure is a probe whose failure had a container restarted.
-type probeFailure struct{ probe, message string }
+// probeFailure is a probe whose failure restarted a container.
+type probeFailure struct{ kind, message string }
 
-// killedByProbe tells whether the kubelet ended the container because a liveness or startup probe failed.
-func (d *doctor) killedByProbe(container string) *probeFailure {
+// findProbeFailure returns the liveness or startup probe because of which the kubelet restarted the container, or nil.
+func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 	var found *probeFailure
-	var from *corev1.Event
+	var source *corev1.Event
 	for i := range d.Events {
 		event := &d.Events[i]
-		if !about(event, container) || d.now.Sub(seen(event)) > time.Hour {
+		if !isAbout(event, container) || d.now.Sub(lastObserved(event)) > time.Hour {
 			continue
 		}
 		for _, probe := range []string{"liveness probe", "startup probe"} {
@@ -241,47 +255,47 @@ func (d *doctor) killedByProbe(container string) *probeFailure {
 			if !failed || event.Reason != "Killing" && event.Reason != "Unhealthy" {
 				continue
 			}
-			// What the probe said tells more than that the container is to be restarted, and what it said most often tells
-			// more than the refused connections of each start.
-			if from == nil || moreTelling(event, from) {
-				found, from = &probeFailure{probe, event.Message}, event
+			if source == nil || isMoreSpecific(event, source) {
+				found, source = &probeFailure{probe, event.Message}, event
 			}
 		}
 	}
 	if found == nil {
 		return nil
 	}
-	if spec := d.spec(container); spec.LivenessProbe == nil && spec.StartupProbe == nil {
+	if spec := d.specOf(container); spec.LivenessProbe == nil && spec.StartupProbe == nil {
 		return nil
 	}
 	return found
 }
 
-func moreTelling(a, b *corev1.Event) bool {
-	if said, other := a.Reason == "Unhealthy", b.Reason == "Unhealthy"; said != other {
-		return said
+// isMoreSpecific reports whether event a says more about a failing probe than b. Unhealthy events contain the probe's message. Frequent
+// events outweigh the refused connections of each start.
+func isMoreSpecific(a, b *corev1.Event) bool {
+	if isUnhealthy := a.Reason == "Unhealthy"; isUnhealthy != (b.Reason == "Unhealthy") {
+		return isUnhealthy
 	}
-	if a, b := times(a), times(b); a != b {
+	if a, b := countOf(a), countOf(b); a != b {
 		return a > b
 	}
-	return seen(a).After(seen(b))
+	return lastObserved(a).After(lastObserved(b))
 }
 
-// times is how often an event happened; its fields depend on which of the two APIs it was written by.
-func times(e *corev1.Event) int32 {
+// countOf returns how often an event occurred. Which fields are set depends on the API that it was written with.
+func countOf(e *corev1.Event) int32 {
 	if e.Series != nil {
 		return e.Series.Count
 	}
 	return max(e.Count, 1)
 }
 
-// about tells whether an event of the pod is about the container, or does not say about which.
-func about(event *corev1.Event, container string) bool {
+// isAbout reports whether an event of the pod is about the container. One that names no container is about all of them.
+func isAbout(event *corev1.Event, container string) bool {
 	path := event.InvolvedObject.FieldPath
 	return path == "" || strings.HasSuffix(path, "{"+container+"}")
 }
 
-func (d *doctor) initFailed(status *corev1.ContainerStatus) finding {
+func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 	ended := status.State.Terminated
 	if ended == nil {
 		ended = status.LastTerminationState.Terminated
@@ -290,168 +304,182 @@ func (d *doctor) initFailed(status *corev1.ContainerStatus) finding {
 		ended = &corev1.ContainerStateTerminated{ExitCode: -1}
 	}
 	f := finding{
-		symptom: InitFailed, container: status.Name, previous: status.State.Terminated == nil,
-		meaning: fmt.Sprintf("The init container %s fails with %s, so the pod's containers are never started.", status.Name, exit(ended)),
-		causes:  exitCauses(ended),
+		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil,
+		meaning: fmt.Sprintf("The init container %s fails with %s, so the containers of the pod do not start.",
+			status.Name, formatExit(ended)),
+		causes: exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
-		f.causes = append([]string{"it used more memory than its limit of " + d.spec(status.Name).Resources.Limits.Memory().String()}, f.causes...)
+		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()}, f.causes...)
 	}
-	if !f.previous {
-		f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	if !f.usePreviousLogs {
+		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
 	return f
 }
 
-func (d *doctor) imagePull(status *corev1.ContainerStatus) finding {
-	image := d.spec(status.Name).Image
+func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
+	image := d.specOf(status.Name).Image
 	if image == "" {
 		image = status.Image
 	}
 	message := status.State.Waiting.Message
-	// While it backs off the message says no more than that; the event before it says why.
+	// During the back-off only the event of the failure contains the reason.
 	for i := range d.Events {
-		if event := &d.Events[i]; event.Reason == "Failed" && about(event, status.Name) && strings.Contains(event.Message, "pull") && len(event.Message) > len(message) {
+		event := &d.Events[i]
+		isPullFailure := event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull")
+		if isPullFailure && len(event.Message) > len(message) {
 			message = event.Message
 		}
 	}
-	f := finding{symptom: ImagePullFailed, container: status.Name, meaning: fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(quoted(message)))}
+	f := finding{symptom: ImagePullFailed, container: status.Name}
+	f.meaning = fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(shorten(message)))
 	lower := strings.ToLower(message)
 	switch {
 	case status.State.Waiting.Reason == "InvalidImageName":
-		f.causes = []string{"the reference " + image + " is not one: look for capitals, spaces or a doubled tag"}
+		f.causes = []string{"the image reference " + image + " is invalid: check for capitals, spaces or two tags"}
 	case status.State.Waiting.Reason == "ErrImageNeverPull":
-		f.causes = []string{"imagePullPolicy is Never, and the image is not on the node " + d.Pod.Spec.NodeName}
-	case strings.Contains(lower, "toomanyrequests") || strings.Contains(lower, "rate limit"):
-		f.causes = []string{"the registry's rate limit is used up: pull through a mirror, or with an account"}
-	case strings.Contains(lower, "unauthorized") || strings.Contains(lower, "denied") || strings.Contains(lower, "authentication required"):
-		f.causes = []string{"the registry refuses: imagePullSecrets are missing or wrong, or the repository does not exist"}
-	case strings.Contains(lower, "not found") || strings.Contains(lower, "manifest unknown"):
-		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry does not say so"}
-	case strings.Contains(lower, "no such host") || strings.Contains(lower, "i/o timeout") || strings.Contains(lower, "connection refused") || strings.Contains(lower, "deadline exceeded"):
-		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": name resolution, proxy or firewall"}
-	case strings.Contains(lower, "x509") || strings.Contains(lower, "certificate"):
+		f.causes = []string{"imagePullPolicy is Never, and the image is not present on the node " + d.Pod.Spec.NodeName}
+	case containsAny(lower, "toomanyrequests", "rate limit"):
+		f.causes = []string{"the rate limit of the registry is exceeded: use a mirror, or authenticate"}
+	case containsAny(lower, "unauthorized", "denied", "authentication required"):
+		f.causes = []string{"the registry denies access: imagePullSecrets are missing or wrong, or the repository does not exist"}
+	case containsAny(lower, "not found", "manifest unknown"):
+		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry hides it"}
+	case containsAny(lower, "no such host", "i/o timeout", "connection refused", "deadline exceeded"):
+		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": check DNS, proxy and firewall"}
+	case containsAny(lower, "x509", "certificate"):
 		f.causes = []string{"the node does not trust the registry's certificate"}
-	case strings.Contains(lower, "no match for platform") || strings.Contains(lower, "no matching manifest"):
-		f.causes = []string{"the image is not built for the node's processor"}
+	case containsAny(lower, "no match for platform", "no matching manifest"):
+		f.causes = []string{"the image is not built for the CPU architecture of the node"}
 	default:
-		f.causes = []string{"the tag or the repository does not exist", "the registry refuses, or is not reachable from the node " + d.Pod.Spec.NodeName}
+		f.causes = []string{
+			"the tag or the repository does not exist",
+			"the registry denies access, or is not reachable from the node " + d.Pod.Spec.NodeName,
+		}
 	}
 	return f
 }
 
-func (d *doctor) config(status *corev1.ContainerStatus, message string) finding {
-	f := finding{symptom: ConfigMissing, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(quoted(message)))}
-	in := "kubectl -n " + d.Pod.Namespace + " get "
-	switch found := named.FindStringSubmatch(message); {
+func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message string) finding {
+	f := finding{symptom: ConfigMissing, container: status.Name}
+	f.meaning = fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))
+	get := "kubectl -n " + d.Pod.Namespace + " get "
+	switch found := notFoundPattern.FindStringSubmatch(message); {
 	case found != nil:
-		kind := kindWord(found[1])
-		f.causes = []string{"the " + kind + " " + found[2] + " that it takes variables from does not exist in " + d.Pod.Namespace}
-		f.also = []string{in + strings.ToLower(kind) + "s"}
+		kind := kindName(found[1])
+		f.causes = []string{"the " + kind + " " + found[2] + " that its environment refers to does not exist in " + d.Pod.Namespace}
+		f.commands = []string{get + strings.ToLower(kind) + "s"}
 	case strings.Contains(message, "couldn't find key"):
-		f.causes = []string{"the ConfigMap or Secret is there and lacks the key: " + quoted(message)}
-		f.also = []string{in + "configmaps"}
+		f.causes = []string{"the ConfigMap or Secret exists and lacks the key: " + shorten(message)}
+		f.commands = []string{get + "configmaps"}
 	case strings.Contains(message, "runAsNonRoot"):
-		f.causes = []string{"it must not run as root, and its image does: set runAsUser, or take an image with a numeric user"}
+		f.causes = []string{
+			"runAsNonRoot is set, and the image runs as root or as a named user: set runAsUser, or use an image with a numeric user",
+		}
 	default:
-		f.causes = []string{quoted(message)}
+		f.causes = []string{shorten(message)}
 	}
 	return f
 }
 
-func (d *doctor) create(status *corev1.ContainerStatus, reason, message string) finding {
-	f := finding{symptom: ContainerCreateFailed, container: status.Name, meaning: fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(quoted(message)))}
+func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, message string) finding {
+	f := finding{symptom: ContainerCreateFailed, container: status.Name}
+	f.meaning = fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(shorten(message)))
 	lower := strings.ToLower(message)
 	switch {
-	case strings.Contains(lower, "executable file not found") || strings.Contains(lower, "no such file or directory"):
-		f.causes = []string{"the command is not in the image, or its interpreter is not", "a volume is mounted over it"}
+	case containsAny(lower, "executable file not found", "no such file or directory"):
+		f.causes = []string{"the command or its interpreter is not in the image", "a volume is mounted over the command"}
 	case strings.Contains(lower, "permission denied"):
-		f.causes = []string{"the command may not be executed by the user that the container runs as"}
+		f.causes = []string{"the user of the container may not execute the command"}
 	case strings.Contains(lower, "exec format error"):
-		f.causes = []string{"the image is built for another processor"}
+		f.causes = []string{"the image is built for another CPU architecture"}
 	case strings.Contains(lower, "no command specified"):
-		f.causes = []string{"neither the image nor the pod says what to run"}
-	case strings.Contains(lower, "not a directory") || strings.Contains(lower, "mount"):
-		f.causes = []string{"a volume cannot be mounted at that path, for instance a file over a directory"}
+		f.causes = []string{"neither the image nor the pod specifies a command"}
+	case containsAny(lower, "not a directory", "mount"):
+		f.causes = []string{"a volume cannot be mounted at that path, for example a file over a directory"}
 	case strings.Contains(lower, "name") && strings.Contains(lower, "reserved"):
-		f.causes = []string{"the runtime still holds an earlier container of this name"}
+		f.causes = []string{"the container runtime still has an earlier container of this name"}
 	default:
-		f.causes = []string{orNone(quoted(message))}
+		f.causes = []string{orNone(shorten(message))}
 	}
 	return f
 }
 
-// unready tells whether a running container is not ready, and longer than its start may take.
-func (d *doctor) unready(status *corev1.ContainerStatus) (finding, bool) {
+// findNotReady returns a finding if a running container has not been ready for longer than its start may take.
+func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool) {
 	running := status.State.Running
 	if running == nil || status.Ready || d.isInit(status.Name) {
 		return finding{}, false
 	}
-	spec := d.spec(status.Name)
+	spec := d.specOf(status.Name)
 	probe, kind := spec.ReadinessProbe, "readiness probe"
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
 	}
-	var said *corev1.Event
+	var probeEvent *corev1.Event
 	failures := int32(0)
 	for i := range d.Events {
 		event := &d.Events[i]
-		if event.Reason == "Unhealthy" && about(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind) && seen(event).After(running.StartedAt.Time) {
-			if said == nil || moreTelling(event, said) {
-				said = event
+		isProbeFailure := event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind)
+		if isProbeFailure && lastObserved(event).After(running.StartedAt.Time) {
+			if probeEvent == nil || isMoreSpecific(event, probeEvent) {
+				probeEvent = event
 			}
-			failures = max(failures, times(event))
+			failures = max(failures, countOf(event))
 		}
 	}
 	since := d.unreadySince(running.StartedAt.Time)
-	allowed := allowance(probe)
-	if starting := since.Equal(running.StartedAt.Time); starting {
-		// Readiness is often asked for each second from the first on, and a start takes longer than three of them.
-		allowed = max(allowed, proven)
-	} else if probe != nil && failures >= threshold(probe) {
+	allowed := readyTimeout(probe)
+	if isStarting := since.Equal(running.StartedAt.Time); isStarting {
+		// Many probes run every second from the start, and a start takes longer than three failures.
+		allowed = max(allowed, minRecovery)
+	} else if probe != nil && failures >= failureThreshold(probe) {
 		allowed = 0
 	}
 	if d.now.Sub(since) < allowed {
 		return finding{}, false
 	}
 	f := finding{symptom: NotReady, container: status.Name}
-	f.meaning = fmt.Sprintf("The container %s runs since %s and is not ready, so no Service sends it requests.", status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
-	if said != nil {
-		f.causes = append(f.causes, "its "+kind+" says: "+quoted(said.Message))
+	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.",
+		status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
+	if probeEvent != nil {
+		f.causes = append(f.causes, "its "+kind+" fails with: "+shorten(probeEvent.Message))
 	}
 	if probe != nil {
-		f.causes = append(f.causes, "the program is up and waits for something that it needs, such as a database", "the "+kind+" asks the wrong port, path or command")
+		f.causes = append(f.causes,
+			"the program is waiting for a dependency, such as a database", "the "+kind+" uses the wrong port, path or command")
 	} else {
-		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod, or the kubelet, holds it back")
+		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod is not satisfied, or the kubelet does not respond")
 	}
-	f.also = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	return f, true
 }
 
-// unreadySince is when the container came into the state of not being ready: its start, or when the pod lost its
-// readiness after that.
-func (d *doctor) unreadySince(started time.Time) time.Time {
-	if condition := conditionOf(d.Pod, corev1.ContainersReady); condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
+// unreadySince returns when the container became not ready: its start, or the last transition of ContainersReady after it.
+func (d *diagnoser) unreadySince(started time.Time) time.Time {
+	condition := conditionOf(d.Pod, corev1.ContainersReady)
+	if condition != nil && condition.Status == corev1.ConditionFalse && condition.LastTransitionTime.After(started) {
 		return condition.LastTransitionTime.Time
 	}
 	return started
 }
 
-func threshold(probe *corev1.Probe) int32 {
+func failureThreshold(probe *corev1.Probe) int32 {
 	if probe.FailureThreshold > 0 {
 		return probe.FailureThreshold
 	}
 	return 3
 }
 
-// allowance is how long a container may take to become ready by its probe's settings.
-func allowance(probe *corev1.Probe) time.Duration {
+// readyTimeout returns how long a container may take to become ready according to the settings of its probe.
+func readyTimeout(probe *corev1.Probe) time.Duration {
 	if probe == nil {
-		return proven
+		return minRecovery
 	}
 	period := probe.PeriodSeconds
 	if period <= 0 {
 		period = 10
 	}
-	return time.Duration(probe.InitialDelaySeconds+period*threshold(probe))*time.Second + slack
+	return time.Duration(probe.InitialDelaySeconds+period*failureThreshold(probe))*time.Second + probeSlack
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// The symptoms, named as DESIGN's stable output shape names them.
+// The symptoms. Their names are part of the API.
 const (
 	Unschedulable         = "Unschedulable"
 	VolumeClaimUnbound    = "VolumeClaimUnbound"
@@ -38,44 +38,44 @@ const (
 	CompletedUnexpectedly = "CompletedUnexpectedly"
 )
 
-// Symptoms are all symptoms, the worst first: what keeps a pod from existing before what keeps it from serving.
+// Symptoms lists all symptoms, most severe first: those that prevent a pod from running before those that prevent it from serving.
 var Symptoms = []string{
 	NodeLost, Unschedulable, VolumeClaimUnbound, VolumeMountFailed, SandboxFailed, ImagePullFailed, ConfigMissing, ContainerCreateFailed,
 	InitFailed, OOMKilled, CrashLoop, CompletedUnexpectedly, Error, Evicted, LivenessRestarts, NotReady, StuckTerminating,
 }
 
-// Case is a pod with what lies behind it.
+// Case is a pod with the objects that it depends on.
 type Case struct {
 	Pod *corev1.Pod
-	// Job is the Job that the pod belongs to; nil where it belongs to none or the Job is gone.
+	// Job is the Job that owns the pod, if there is one and it exists.
 	Job *batchv1.Job
-	// Node is the one that the pod was put on; nil where it is on none or could not be read.
+	// Node is the node of the pod; nil if the pod is not scheduled or the node cannot be read.
 	Node *corev1.Node
-	// IsNodeGone says that the node does not exist any more.
+	// IsNodeGone is true if the node does not exist anymore.
 	IsNodeGone bool
-	// Claims are those that the pod mounts, in the order of its volumes.
+	// Claims are the claims that the pod mounts, in the order of its volumes.
 	Claims []Claim
-	// Events are those about the pod, in any order.
+	// Events are the events of the pod, in any order.
 	Events []corev1.Event
-	// Hints are what definitions say that labels of pods mean.
+	// Hints are the pod hints of all definitions.
 	Hints []v1alpha1.PodHint
 }
 
 // Claim is a PersistentVolumeClaim that a pod mounts.
 type Claim struct {
 	Name string
-	// Claim is nil where there is none of this name, or where Unread is true.
+	// Claim is nil if it does not exist or IsUnreadable is true.
 	Claim *corev1.PersistentVolumeClaim
-	// IsUnreadable says that it could not be looked at.
+	// IsUnreadable is true if the claim cannot be read.
 	IsUnreadable bool
-	// Class is its StorageClass; nil where there is none of that name.
+	// Class is the StorageClass of the claim; nil if it does not exist.
 	Class *storagev1.StorageClass
-	// Events are those about the claim.
+	// Events are the events of the claim.
 	Events []corev1.Event
 }
 
-// OwnerOf names the workload that a pod belongs to: the Deployment behind its ReplicaSet, its DaemonSet, StatefulSet or Job,
-// or the pod itself where nobody owns it.
+// OwnerOf returns the workload of a pod: its DaemonSet, StatefulSet or Job, the Deployment of its ReplicaSet, or the pod itself if it
+// has no controller.
 func OwnerOf(pod *corev1.Pod) v1alpha1.WorkloadReference {
 	controller := metav1.GetControllerOf(pod)
 	if controller == nil {
@@ -90,13 +90,13 @@ func OwnerOf(pod *corev1.Pod) v1alpha1.WorkloadReference {
 	return owner
 }
 
-// Diagnose says what is wrong with a pod: one symptom of the pod as a whole, or one for each container that has one. It
-// returns nothing for a pod that is well, starting or done.
+// Diagnose returns what is wrong with a pod: either one symptom of the whole pod, or one for each failing container. It returns
+// nothing for a pod that is healthy, starting or completed.
 func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
-	d := &doctor{Case: c, now: now}
-	found := d.whole()
+	d := &diagnoser{Case: c, now: now}
+	found := d.diagnosePod()
 	if found == nil {
-		found = d.containers()
+		found = d.diagnoseContainers()
 	}
 	diagnoses := make([]v1alpha1.Diagnosis, 0, len(found))
 	for _, f := range found {
@@ -104,14 +104,13 @@ func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
 			Workload: OwnerOf(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
 			Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
 		})
-		d.hint(&diagnoses[len(diagnoses)-1])
+		d.addHint(&diagnoses[len(diagnoses)-1])
 	}
 	return diagnoses
 }
 
-// hint adds what definitions know of the pod's labels. They are what the program in it says of itself, so that they matter
-// only while it runs.
-func (d *doctor) hint(diagnosis *v1alpha1.Diagnosis) {
+// addHint adds the hints that match the labels of the pod. The program sets these labels, so they count only while it runs.
+func (d *diagnoser) addHint(diagnosis *v1alpha1.Diagnosis) {
 	if !slices.Contains([]string{NotReady, LivenessRestarts}, diagnosis.Symptom) {
 		return
 	}
@@ -127,7 +126,7 @@ func (d *doctor) hint(diagnosis *v1alpha1.Diagnosis) {
 	}
 }
 
-// Sort orders diagnoses by how bad they are, then by name.
+// Sort sorts diagnoses by severity, then by name.
 func Sort(diagnoses []v1alpha1.Diagnosis) {
 	slices.SortStableFunc(diagnoses, func(a, b v1alpha1.Diagnosis) int {
 		return cmp.Or(slices.Index(Symptoms, a.Symptom)-slices.Index(Symptoms, b.Symptom),
@@ -136,7 +135,7 @@ func Sort(diagnoses []v1alpha1.Diagnosis) {
 	})
 }
 
-// NeedsDiagnosis tells whether a pod is worth a closer look, with its events and what lies behind it.
+// NeedsDiagnosis reports whether a pod may have a symptom, so that its events and dependencies must be read.
 func NeedsDiagnosis(pod *corev1.Pod) bool {
 	if pod.DeletionTimestamp != nil {
 		return true
@@ -159,8 +158,8 @@ func NeedsDiagnosis(pod *corev1.Pod) bool {
 	return false
 }
 
-// doctor looks at one pod.
-type doctor struct {
+// diagnoser diagnoses one pod.
+type diagnoser struct {
 	Case
 	now time.Time
 }
@@ -169,10 +168,10 @@ type doctor struct {
 type finding struct {
 	symptom, container, meaning string
 	causes                      []string
-	// previous says that the container's last run tells more than the present one.
-	previous bool
-	// also are further commands that show it, before the general ones.
-	also []string
+	// usePreviousLogs is true if the logs of the previous run of the container are needed.
+	usePreviousLogs bool
+	// commands come before the general ones.
+	commands []string
 }
 
 func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
@@ -184,25 +183,27 @@ func conditionOf(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondi
 	return nil
 }
 
-// event is the latest event with one of these reasons, nil where there is none.
-func (d *doctor) event(reasons ...string) *corev1.Event { return latest(d.Events, reasons...) }
+// latestEvent returns the latest event of the pod with one of the reasons, or nil.
+func (d *diagnoser) latestEvent(reasons ...string) *corev1.Event {
+	return latestEvent(d.Events, reasons...)
+}
 
-func latest(events []corev1.Event, reasons ...string) *corev1.Event {
+func latestEvent(events []corev1.Event, reasons ...string) *corev1.Event {
 	var found *corev1.Event
 	for i := range events {
-		if slices.Contains(reasons, events[i].Reason) && (found == nil || seen(&events[i]).After(seen(found))) {
+		if slices.Contains(reasons, events[i].Reason) && (found == nil || lastObserved(&events[i]).After(lastObserved(found))) {
 			found = &events[i]
 		}
 	}
 	return found
 }
 
-// seen is when an event was last seen; its fields depend on which of the two APIs it was written by.
-func seen(e *corev1.Event) time.Time {
+// lastObserved returns when an event last occurred. Which fields are set depends on the API that it was written with.
+func lastObserved(e *corev1.Event) time.Time {
 	at := e.CreationTimestamp.Time
-	for _, other := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
-		if other.After(at) {
-			at = other
+	for _, timestamp := range []time.Time{e.FirstTimestamp.Time, e.LastTimestamp.Time, e.EventTime.Time} {
+		if timestamp.After(at) {
+			at = timestamp
 		}
 	}
 	if e.Series != nil && e.Series.LastObservedTime.After(at) {
@@ -211,34 +212,34 @@ func seen(e *corev1.Event) time.Time {
 	return at
 }
 
-// commands are those that show a finding, with the names filled in.
-func (d *doctor) commands(f finding) []string {
-	in := fmt.Sprintf("kubectl -n %s ", d.Pod.Namespace)
-	if !d.plainNames(f.container) {
+// commands returns the commands to investigate a finding.
+func (d *diagnoser) commands(f finding) []string {
+	kubectl := "kubectl -n " + d.Pod.Namespace + " "
+	if !d.hasSafeNames(f.container) {
 		return nil
 	}
-	commands := slices.Clone(f.also)
-	if f.container != "" && f.previous {
-		commands = append(commands, in+fmt.Sprintf("logs %s -c %s --previous --tail=50", d.Pod.Name, f.container))
+	commands := slices.Clone(f.commands)
+	if f.container != "" && f.usePreviousLogs {
+		commands = append(commands, kubectl+fmt.Sprintf("logs %s -c %s --previous --tail=50", d.Pod.Name, f.container))
 	}
-	commands = append(commands, in+"describe pod "+d.Pod.Name)
-	if f.container == "" || !f.previous {
-		commands = append(commands, in+fmt.Sprintf("get events --field-selector involvedObject.name=%s --sort-by=.lastTimestamp", d.Pod.Name))
+	commands = append(commands, kubectl+"describe pod "+d.Pod.Name)
+	if f.container == "" || !f.usePreviousLogs {
+		commands = append(commands, kubectl+"get events --field-selector involvedObject.name="+d.Pod.Name+" --sort-by=.lastTimestamp")
 	}
 	return commands
 }
 
-// plainNames tells whether all names that stand in commands are such as the API server lets through. Files may hold any, and a
-// command that is shown to be copied must not do what a name says.
-func (d *doctor) plainNames(container string) bool {
+// hasSafeNames reports whether all names that commands contain are valid in Kubernetes. Files may contain any name, and a command that
+// users copy must not run code from it.
+func (d *diagnoser) hasSafeNames(container string) bool {
 	names := []string{d.Pod.Namespace, d.Pod.Name, d.Pod.Spec.NodeName, container}
 	for _, claim := range d.Claims {
 		names = append(names, claim.Name)
 	}
-	return plainNames(names...)
+	return areSafeNames(names...)
 }
 
-func plainNames(names ...string) bool {
+func areSafeNames(names ...string) bool {
 	return !slices.ContainsFunc(names, func(name string) bool {
 		return strings.HasPrefix(name, "-") || strings.ContainsFunc(name, func(r rune) bool {
 			return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '.'
@@ -246,8 +247,12 @@ func plainNames(names ...string) bool {
 	})
 }
 
-// quoted is a message of the cluster in one line, cut to what a person reads.
-func quoted(message string) string {
-	const longest = 240
-	return text.Truncate(strings.Join(strings.Fields(message), " "), longest)
+func containsAny(message string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(message, part) })
+}
+
+// shorten returns a message of the cluster in one line, truncated.
+func shorten(message string) string {
+	const maxSize = 240
+	return text.Truncate(strings.Join(strings.Fields(message), " "), maxSize)
 }

@@ -19,7 +19,7 @@ var now = time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
 
 func ago(d time.Duration) metav1.Time { return metav1.NewTime(now.Add(-d)) }
 
-// pod is one of a Deployment, on a node, made an hour ago, that runs and is ready.
+// pod returns a pod of a Deployment that was created an hour ago, runs and is ready.
 func pod(changes ...func(*corev1.Pod)) *corev1.Pod {
 	controller := true
 	p := &corev1.Pod{
@@ -49,7 +49,7 @@ func pod(changes ...func(*corev1.Pod)) *corev1.Pod {
 	return p
 }
 
-// hints are what a definition says of its product's labels.
+// hints are the pod hints of a definition.
 var hints = []v1alpha1.PodHint{{Labels: map[string]string{"vault-sealed": "true"}, Meaning: "It is sealed.", Command: "exec {pod} -- vault status"}}
 
 func labelled(name, value string) func(*corev1.Pod) {
@@ -83,7 +83,7 @@ func lastEnded(reason string, code int32, restarts int32) func(*corev1.Pod) {
 	})
 }
 
-// runningFor has the container run, and not be ready, since a while.
+// runningFor has the container run since a while.
 func runningFor(d time.Duration, ready bool) func(*corev1.Pod) {
 	return status(func(s *corev1.ContainerStatus) {
 		s.Ready = ready
@@ -107,7 +107,7 @@ func pending(message string) func(*corev1.Pod) {
 	}
 }
 
-// creating has the pod be on a node, where its containers are not made yet.
+// creating has the pod scheduled, and its containers not created yet.
 func creating(p *corev1.Pod) {
 	p.Status.Phase = corev1.PodPending
 	waiting("ContainerCreating", "")(p)
@@ -131,7 +131,7 @@ func counted(e corev1.Event, times int32) corev1.Event {
 	return e
 }
 
-// unreadyFor has the pod's containers lose their readiness a while ago.
+// unreadyFor has the containers not ready since a while.
 func unreadyFor(d time.Duration) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Status.Conditions = []corev1.PodCondition{{Type: corev1.ContainersReady, Status: corev1.ConditionFalse, LastTransitionTime: ago(d)}}
@@ -170,48 +170,48 @@ func TestSymptoms(t *testing.T) {
 	for name, test := range map[string]struct {
 		c       Case
 		symptom string
-		says    []string // in the meaning, the causes and the commands
+		want    []string // in the meaning, the causes and the commands
 	}{
 		"no node has room": {
 			Case{Pod: pod(pending("0/5 nodes are available: 2 node(s) had untolerated taint {gpu: true}, 3 Insufficient cpu. preemption: 0/5 nodes are available: 5 No preemption victims found for incoming pod."))},
-			Unschedulable, []string{"3 of the nodes: they have less free CPU", "2 of the nodes: they carry a taint", "kubectl -n shop describe pod web-7d9f-x2x4z"},
+			Unschedulable, []string{"3 of the nodes: less free CPU", "2 of the nodes: a taint", "kubectl -n shop describe pod web-7d9f-x2x4z"},
 		},
-		"no node at all": {Case{Pod: pod(pending("no nodes available to schedule pods"))}, Unschedulable, []string{"no nodes that pods may be put on"}},
+		"no nodes": {Case{Pod: pod(pending("no nodes available to schedule pods"))}, Unschedulable, []string{"no schedulable nodes"}},
 		"no scheduler": {Case{Pod: pod(func(p *corev1.Pod) {
 			p.Spec.NodeName = ""
 			p.Status = corev1.PodStatus{Phase: corev1.PodPending}
 			p.Spec.SchedulerName = "mine"
 		})}, Unschedulable, []string{"the scheduler mine"}},
-		"a claim's class is not there": {Case{Pod: pod(pending(unbound)), Claims: []Claim{unboundClaim}}, VolumeClaimUnbound, []string{"PersistentVolumeClaim data has no volume", "StorageClass fast does not exist", "describe pvc data"}},
-		"a claim is not there": {
+		"the class of a claim does not exist": {Case{Pod: pod(pending(unbound)), Claims: []Claim{unboundClaim}}, VolumeClaimUnbound, []string{"PersistentVolumeClaim data is not bound", "StorageClass fast does not exist", "describe pvc data"}},
+		"a claim does not exist": {
 			Case{Pod: pod(pending(`0/3 nodes are available: persistentvolumeclaim "data" not found. preemption: …`)), Claims: []Claim{{Name: "data"}}},
-			VolumeClaimUnbound, []string{"there is none of this name in shop"},
+			VolumeClaimUnbound, []string{"which does not exist in shop"},
 		},
-		"a claim's provisioner does not run": {
+		"the provisioner of a claim is not running": {
 			Case{Pod: pod(pending(unbound)), Claims: []Claim{{Name: "data", Claim: unboundClaim.Claim, Class: &storagev1.StorageClass{Provisioner: "csi.example"}}}},
-			VolumeClaimUnbound, []string{"the provisioner csi.example of the StorageClass fast does not run"},
+			VolumeClaimUnbound, []string{"the provisioner csi.example of the StorageClass fast is not running"},
 		},
-		"a volume is not there": {
+		"a volume source does not exist": {
 			Case{Pod: pod(creating), Events: []corev1.Event{event("FailedMount", `MountVolume.SetUp failed for volume "config" : configmap "web-config" not found`)}},
 			VolumeMountFailed, []string{"the ConfigMap web-config that it mounts does not exist"},
 		},
 		"no network": {
 			Case{Pod: pod(creating), Events: []corev1.Event{event("FailedCreatePodSandBox", `Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "ab": plugin type="calico" failed (add): stat /var/lib/calico/nodename: no such file`)}},
-			SandboxFailed, []string{"CNI plugin does not run on the node", "spec.nodeName=node-1"},
+			SandboxFailed, []string{"the CNI plugin is not running or not configured on the node", "spec.nodeName=node-1"},
 		},
-		"the image is not there": {
+		"the image does not exist": {
 			Case{Pod: pod(waiting("ImagePullBackOff", `Back-off pulling image "example/app:1.2.3"`)), Events: []corev1.Event{event("Failed", `Failed to pull image "example/app:1.2.3": rpc error: code = NotFound desc = failed to pull and unpack image: docker.io/example/app:1.2.3: not found`)}},
 			ImagePullFailed, []string{"example/app:1.2.3", "the tag or the repository does not exist"},
 		},
-		"the registry refuses":  {Case{Pod: pod(waiting("ErrImagePull", "failed to authorize: 401 Unauthorized"))}, ImagePullFailed, []string{"imagePullSecrets"}},
-		"a name that is none":   {Case{Pod: pod(waiting("InvalidImageName", `Failed to apply default image tag "App": couldn't parse image name`))}, ImagePullFailed, []string{"is not one"}},
-		"a Secret is not there": {Case{Pod: pod(waiting("CreateContainerConfigError", `secret "db-password" not found`))}, ConfigMissing, []string{"the Secret db-password", "kubectl -n shop get secrets"}},
-		"a command is not there": {
+		"the registry denies access": {Case{Pod: pod(waiting("ErrImagePull", "failed to authorize: 401 Unauthorized"))}, ImagePullFailed, []string{"imagePullSecrets"}},
+		"an invalid image name":      {Case{Pod: pod(waiting("InvalidImageName", `Failed to apply default image tag "App": couldn't parse image name`))}, ImagePullFailed, []string{"is invalid"}},
+		"a Secret does not exist":    {Case{Pod: pod(waiting("CreateContainerConfigError", `secret "db-password" not found`))}, ConfigMissing, []string{"the Secret db-password", "kubectl -n shop get secrets"}},
+		"the command does not exist": {
 			Case{Pod: pod(waiting("RunContainerError", `failed to create containerd task: OCI runtime create failed: exec: "/bin/nope": stat /bin/nope: no such file or directory`))},
-			ContainerCreateFailed, []string{"the command is not in the image"},
+			ContainerCreateFailed, []string{"the command or its interpreter is not in the image"},
 		},
 		"it cannot be created":                       {Case{Pod: pod(waiting("CreateContainerError", `failed to reserve container name`))}, ContainerCreateFailed, nil},
-		"a command is not there, while it backs off": {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("StartError", 128, 3))}, ContainerCreateFailed, nil},
+		"the command does not exist, in back-off":    {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("StartError", 128, 3))}, ContainerCreateFailed, nil},
 		"it crashes, waiting":                        {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("Error", 1, 5))}, CrashLoop, []string{"exit code 1", "restarted 5 times", "logs web-7d9f-x2x4z -c app --previous"}},
 		"it crashes, terminated":                     {Case{Pod: pod(lastEnded("Error", 1, 5), ended("Error", 1))}, CrashLoop, []string{"exit code 1"}},
 		"it crashes, running again":                  {Case{Pod: pod(lastEnded("Error", 1, 5), runningFor(time.Second, false))}, CrashLoop, []string{"exit code 1"}},
@@ -219,8 +219,8 @@ func TestSymptoms(t *testing.T) {
 		"out of memory, waiting":                     {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("OOMKilled", 137, 2))}, OOMKilled, []string{"its limit of 64Mi"}},
 		"out of memory, terminated":                  {Case{Pod: pod(ended("OOMKilled", 137))}, OOMKilled, []string{"its limit of 64Mi"}},
 		"out of memory, running again":               {Case{Pod: pod(lastEnded("OOMKilled", 137, 2), runningFor(2*time.Second, true))}, OOMKilled, []string{"its limit of 64Mi"}},
-		"it ends with success":                       {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("Completed", 0, 4))}, CompletedUnexpectedly, []string{"belongs into a Job"}},
-		"all of it ended with success":               {Case{Pod: pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded })}, CompletedUnexpectedly, nil},
+		"it exits with code 0":                       {Case{Pod: pod(waiting("CrashLoopBackOff", backOff), lastEnded("Completed", 0, 4))}, CompletedUnexpectedly, []string{"use a Job"}},
+		"the whole pod exited with code 0":           {Case{Pod: pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded })}, CompletedUnexpectedly, nil},
 		"an init container fails":                    {Case{Pod: pod(initContainer(terminated("Error", 3), corev1.ContainerState{}))}, InitFailed, []string{"init container setup", "exit code 3", "logs web-7d9f-x2x4z -c setup"}},
 		"an init container backs off": {
 			Case{Pod: pod(initContainer(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}}, terminated("Error", 1)))},
@@ -232,15 +232,15 @@ func TestSymptoms(t *testing.T) {
 		},
 		"not ready": {
 			Case{Pod: pod(runningFor(10*time.Minute, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")}},
-			NotReady, []string{"statuscode: 503", "no Service sends it requests"},
+			NotReady, []string{"statuscode: 503", "Services send it no traffic"},
 		},
-		"not ready, and its labels say why": {
+		"not ready, with a hint": {
 			Case{Pod: pod(runningFor(10*time.Minute, false), labelled("vault-sealed", "true")), Hints: hints, Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: sealed")}},
-			NotReady, []string{"no Service sends it requests. It is sealed.", "kubectl -n shop exec web-7d9f-x2x4z -- vault status"},
+			NotReady, []string{"Services send it no traffic. It is sealed.", "kubectl -n shop exec web-7d9f-x2x4z -- vault status"},
 		},
-		"not ready, and its labels say another thing": {
+		"not ready, and no hint matches": {
 			Case{Pod: pod(runningFor(10*time.Minute, false), labelled("vault-sealed", "false")), Hints: hints},
-			NotReady, []string{"no Service sends it requests.\n"},
+			NotReady, []string{"Services send it no traffic.\n"},
 		},
 		"killed by its liveness probe": {
 			Case{Pod: pod(lastEnded("Error", 137, 3), runningFor(5*time.Second, false)), Events: []corev1.Event{
@@ -262,13 +262,13 @@ func TestSymptoms(t *testing.T) {
 			LivenessRestarts, []string{"statuscode: 500"},
 		},
 		"evicted": {Case{Pod: pod(failedPhase("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 90Mi."))}, Evicted, []string{"the node ran out of memory", "describe node node-1"}},
-		// The kubelet writes the phase of a program that ends with success before it writes that it put the pod out.
-		"evicted, and it ended with success": {
+		// If the program exits with code 0, the kubelet writes phase Succeeded before reason Evicted.
+		"evicted, with exit code 0": {
 			Case{Pod: pod(func(p *corev1.Pod) { p.Status.Phase = corev1.PodSucceeded }), Events: []corev1.Event{event("Evicted", "Usage of EmptyDir volume \"data\" exceeds the limit \"4Mi\".")}},
-			Evicted, []string{"its emptyDir's sizeLimit"},
+			Evicted, []string{"the sizeLimit of its emptyDir"},
 		},
-		// The kubelet writes how a container ended before it writes that the pod failed with it.
-		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "nothing starts it again"}},
+		// The kubelet writes the termination of the container before the phase of the pod.
+		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "is not restarted"}},
 		"readiness lost a moment ago": {
 			Case{Pod: pod(runningFor(time.Hour, false), unreadyFor(4*time.Second)), Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 3)}},
 			NotReady, []string{"statuscode: 503"},
@@ -277,25 +277,25 @@ func TestSymptoms(t *testing.T) {
 			Case{Pod: pod(), Node: &corev1.Node{Status: corev1.NodeStatus{Conditions: []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionUnknown, Reason: "NodeStatusUnknown", Message: "Kubelet stopped posting node status.", LastHeartbeatTime: ago(5 * time.Minute)}}}}},
 			NodeLost, []string{"node-1 has not reported since 2027-01-02 11:55:00 UTC", "kubectl describe node node-1"},
 		},
-		"a node that is gone":       {Case{Pod: pod(), IsNodeGone: true}, NodeLost, []string{"does not exist any more"}},
-		"a bare pod that failed":    {Case{Pod: pod(func(p *corev1.Pod) { p.OwnerReferences = nil; p.Spec.RestartPolicy = corev1.RestartPolicyNever }, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })}, Error, []string{"exit code 2", "nothing starts it again"}},
-		"a Job's pod that failed":   {Case{Pod: pod(jobs, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
-		"refused by the kubelet":    {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Allocate failed"))}, Error, []string{"the kubelet refused it"}},
-		"a finalizer holds it":      {Case{Pod: pod(deletedSince(5*time.Minute, "example.com/hold"))}, StuckTerminating, []string{"the finalizer example.com/hold holds it"}},
-		"the kubelet cannot end it": {Case{Pod: pod(deletedSince(5 * time.Minute))}, StuckTerminating, []string{"the kubelet of the node node-1"}},
+		"a deleted node":                  {Case{Pod: pod(), IsNodeGone: true}, NodeLost, []string{"does not exist anymore"}},
+		"a bare pod that failed":          {Case{Pod: pod(func(p *corev1.Pod) { p.OwnerReferences = nil; p.Spec.RestartPolicy = corev1.RestartPolicyNever }, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })}, Error, []string{"exit code 2", "is not restarted"}},
+		"a Job's pod that failed":         {Case{Pod: pod(jobs, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
+		"rejected by the kubelet":         {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Allocate failed"))}, Error, []string{"the kubelet rejected the pod"}},
+		"a finalizer":                     {Case{Pod: pod(deletedSince(5*time.Minute, "example.com/hold"))}, StuckTerminating, []string{"the finalizer example.com/hold has not been removed"}},
+		"the kubelet cannot terminate it": {Case{Pod: pod(deletedSince(5 * time.Minute))}, StuckTerminating, []string{"the kubelet of the node node-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !NeedsDiagnosis(test.c.Pod) && test.c.Node == nil && !test.c.IsNodeGone {
-				t.Error("nobody would take a closer look at the pod")
+				t.Error("NeedsDiagnosis returns false")
 			}
 			found := Diagnose(test.c, now)
 			if len(found) != 1 || found[0].Symptom != test.symptom {
 				t.Fatalf("got %+v, want %s", found, test.symptom)
 			}
 			text := found[0].Meaning + "\n" + strings.Join(found[0].LikelyCauses, "\n") + "\n" + strings.Join(found[0].Commands, "\n")
-			for _, says := range test.says {
-				if !strings.Contains(text, says) {
-					t.Errorf("%q is not said in:\n%s", says, text)
+			for _, want := range test.want {
+				if !strings.Contains(text, want) {
+					t.Errorf("no %q in:\n%s", want, text)
 				}
 			}
 			if found[0].Meaning == "" || len(found[0].LikelyCauses) == 0 || len(found[0].Commands) == 0 {
@@ -303,18 +303,18 @@ func TestSymptoms(t *testing.T) {
 			}
 			for _, command := range found[0].Commands {
 				if !strings.HasPrefix(command, "kubectl ") {
-					t.Errorf("%q is no kubectl command", command)
+					t.Errorf("%q is not a kubectl command", command)
 				}
 			}
 		})
 	}
 }
 
-// What is well, starting, rolling out or done is no symptom.
-func TestHealthyLookAlikes(t *testing.T) {
+// A pod that is healthy, starting, rolling out or completed has no symptom.
+func TestNoSymptom(t *testing.T) {
 	for name, c := range map[string]Case{
 		"a pod that runs": {Pod: pod()},
-		"a Job's pod that is done": {Pod: pod(jobs, func(p *corev1.Pod) {
+		"a completed pod of a Job": {Pod: pod(jobs, func(p *corev1.Pod) {
 			p.Status.Phase = corev1.PodSucceeded
 			ended("Completed", 0)(p)
 		})},
@@ -322,20 +322,20 @@ func TestHealthyLookAlikes(t *testing.T) {
 			Pod: pod(jobs, ended("Error", 1), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
 			Job: &batchv1.Job{Status: batchv1.JobStatus{CompletionTime: &metav1.Time{Time: now}}},
 		},
-		"a pod that was just made":        {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
-		"a pod whose containers are made": {Pod: pod(creating)},
-		"a pod whose sandbox is made":     {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},
-		"a container that starts":         {Pod: pod(runningFor(5*time.Second, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: connection refused")}},
-		"a slow start, asked for each second": {
+		"a new pod": {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
+		"a pod whose containers are being created": {Pod: pod(creating)},
+		"a pod whose sandbox is being created":     {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},
+		"a container that starts":                  {Pod: pod(runningFor(5*time.Second, false)), Events: []corev1.Event{event("Unhealthy", "Readiness probe failed: connection refused")}},
+		"a slow start, probed every second": {
 			Pod:    pod(runningFor(20*time.Second, false), func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe.PeriodSeconds = 1 }),
 			Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: connection refused"), 15)},
 		},
-		"an init container that runs":           {Pod: pod(initContainer(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}, corev1.ContainerState{}))},
-		"an init container that is done":        {Pod: pod(initContainer(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}, corev1.ContainerState{}))},
-		"a pod that is ended":                   {Pod: pod(deletedSince(-20 * time.Second))},
-		"a crash that is long over":             {Pod: pod(lastEnded("Error", 1, 1), runningFor(50*time.Second, true))},
-		"a pod that somebody holds back":        {Pod: pod(pending("SchedulingGated"), func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "quota"}} })},
-		"a sidecar beside a Job's done program": {Pod: pod(jobs, ended("Completed", 0))},
+		"an init container that runs":            {Pod: pod(initContainer(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}, corev1.ContainerState{}))},
+		"a completed init container":             {Pod: pod(initContainer(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}, corev1.ContainerState{}))},
+		"a terminating pod":                      {Pod: pod(deletedSince(-20 * time.Second))},
+		"a crash in the past":                    {Pod: pod(lastEnded("Error", 1, 1), runningFor(50*time.Second, true))},
+		"a pod with a scheduling gate":           {Pod: pod(pending("SchedulingGated"), func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "quota"}} })},
+		"a completed container beside a sidecar": {Pod: pod(jobs, ended("Completed", 0))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if found := Diagnose(c, now); len(found) > 0 {
@@ -357,13 +357,13 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-// BenchmarkDiagnose diagnoses a pod in a crash loop, and one that is well.
+// BenchmarkDiagnose diagnoses a pod in a crash loop and a healthy one.
 func BenchmarkDiagnose(b *testing.B) {
 	looping := Case{Pod: pod(lastEnded("Error", 1, 7), waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container")), Events: []corev1.Event{event("BackOff", "Back-off restarting failed container")}}
 	for name, test := range map[string]struct {
 		c    Case
 		want int
-	}{"looping": {looping, 1}, "well": {Case{Pod: pod()}, 0}} {
+	}{"looping": {looping, 1}, "healthy": {Case{Pod: pod()}, 0}} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {

@@ -1,7 +1,6 @@
-// Package diagnosis says what is wrong with a pod, why, and which commands show it.
+// Package diagnosis determines what is wrong with a pod, the likely causes, and the kubectl commands to investigate it.
 //
-// It decides from values alone: the pod, what it belongs to, and what lies behind it (its node, its claims, its events).
-// It talks to no cluster, and never asks for logs or Secrets. The same pod looks different from one second to the next
-// while it fails, for instance waiting, terminated and running in turns; the diagnosis is the same throughout. What is
-// merely starting, rolling out or done is no symptom.
+// It is pure: its input is the pod with its owner, node, claims and events. It never reads from a cluster. While a pod fails, its
+// status alternates, for example between waiting, terminated and running; the diagnosis stays the same. A pod that is starting,
+// rolling out or completed has no symptom.
 package diagnosis

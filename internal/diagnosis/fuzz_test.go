@@ -11,15 +11,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// expanded finds what a shell would act on, outside of quotes, in a command that is shown to be copied. What the commands
-// themselves need is a pipe to grep.
+// expanded matches what a shell interprets outside of quotes, except the pipes that the commands contain.
 var (
 	quotedWords = regexp.MustCompile(`'[^']*'`)
 	expanded    = regexp.MustCompile("[;&$`<>()!*?#~\\\\\"\n\r\x00'{}\\[\\]]")
 )
 
-// FuzzPod diagnoses whatever pod, events, node and claim a cluster or a file may hold: each diagnosis has a symptom that is
-// known, words that can be read and are bounded, and commands that are safe to copy.
+// FuzzPod diagnoses arbitrary pods, events, nodes and claims. Each diagnosis has a known symptom, bounded valid texts, and commands that
+// are safe to copy.
 func FuzzPod(f *testing.F) {
 	add := func(c Case) {
 		data, err := json.Marshal(c)
@@ -53,17 +52,17 @@ func FuzzPod(f *testing.F) {
 		}
 		for _, d := range Diagnose(c, now) {
 			if !slices.Contains(Symptoms, d.Symptom) || d.Meaning == "" {
-				t.Fatalf("a diagnosis without a symptom or a meaning: %+v", d)
+				t.Fatalf("no known symptom, or no meaning: %+v", d)
 			}
 			for _, text := range append([]string{d.Meaning}, d.LikelyCauses...) {
-				const longest = 2048 // and what the names take, which files may hold in any length
-				if !utf8.ValidString(text) || len(text) > longest+3*len(data) {
-					t.Fatalf("%d bytes, or no text: %q", len(text), text)
+				const maxSize = 2048 // without the names, which files may contain in any length
+				if !utf8.ValidString(text) || len(text) > maxSize+3*len(data) {
+					t.Fatalf("%d bytes, or invalid UTF-8: %q", len(text), text)
 				}
 			}
 			for _, command := range d.Commands {
 				if found := expanded.FindString(quotedWords.ReplaceAllString(command, "")); found != "" {
-					t.Fatalf("a shell would act on the %q of %q", found, command)
+					t.Fatalf("a shell interprets %q in %q", found, command)
 				}
 			}
 		}

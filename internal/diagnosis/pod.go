@@ -13,25 +13,26 @@ import (
 )
 
 const (
-	// terminationSlack is how long after its grace period a pod may still be there: the kubelet and the API server take
-	// turns to take it away.
+	// terminationSlack is how long after its grace period a pod may still exist.
 	terminationSlack = time.Minute
-	// schedulingPatience is how long a new pod may wait for a node, and its claims for a volume: an autoscaler or a
-	// provisioner needs some seconds for what will be well.
+	// schedulingPatience is how long a new pod may wait for a node, and its claims for a volume. Autoscalers and provisioners take a few
+	// seconds.
 	schedulingPatience = 5 * time.Second
-	// leftover is how long a pod that failed and was replaced is still news.
-	leftover = time.Hour
+	// failureRelevance is how long a failed pod is reported after its workload has replaced it.
+	failureRelevance = time.Hour
 )
 
-// well is the finding that the pod as a whole is as it should be, whatever its containers show.
-var well = &finding{}
+// healthy is returned if the pod needs no further diagnosis, whatever the states of its containers are.
+var healthy = &finding{}
 
-// whole looks for a symptom of the pod as a whole; nil where only its containers can tell.
-func (d *doctor) whole() []finding {
-	for _, look := range []func() *finding{d.lost, d.terminating, d.failed, d.pending, d.creating, d.done} {
-		switch f := look(); f {
+// diagnosePod returns the finding of the whole pod; nil if its containers must be diagnosed.
+func (d *diagnoser) diagnosePod() []finding {
+	for _, find := range []func() *finding{
+		d.findNodeLost, d.findStuckTerminating, d.findFailed, d.findPending, d.findCreating, d.findCompleted,
+	} {
+		switch f := find(); f {
 		case nil:
-		case well:
+		case healthy:
 			return []finding{}
 		default:
 			return []finding{*f}
@@ -40,39 +41,41 @@ func (d *doctor) whole() []finding {
 	return nil
 }
 
-// lost tells whether the pod's node is gone or does not answer.
-func (d *doctor) lost() *finding {
+// findNodeLost returns a finding if the node of the pod is gone or does not report.
+func (d *diagnoser) findNodeLost() *finding {
 	pod := d.Pod
-	if pod.Spec.NodeName == "" || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "NodeLost" {
+	hasEnded := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "NodeLost"
+	if pod.Spec.NodeName == "" || hasEnded {
 		return nil
 	}
 	name := pod.Spec.NodeName
-	also := []string{"kubectl describe node " + name, "kubectl get nodes -o wide"}
-	f := &finding{symptom: NodeLost, also: also}
-	ready := nodeReady(d.Node)
+	commands := []string{"kubectl describe node " + name, "kubectl get nodes -o wide"}
+	f := &finding{symptom: NodeLost, commands: commands}
+	ready := readyCondition(d.Node)
 	switch {
 	case d.IsNodeGone:
-		f.meaning = fmt.Sprintf("The node %s does not exist any more, and nobody has taken the pod away yet.", name)
+		f.meaning = fmt.Sprintf("The node %s does not exist anymore, and the pod has not been deleted yet.", name)
 		f.causes = []string{
-			"the node was deleted or scaled away, and the pod is to be collected by the controller manager",
-			"the pod has a finalizer, or its StatefulSet waits until somebody deletes it",
+			"the node was deleted or scaled down, and the controller manager has not deleted the pod yet",
+			"the pod has a finalizer, or its StatefulSet waits until the pod is deleted",
 		}
 	case ready != nil && ready.Status == corev1.ConditionUnknown:
-		f.meaning = fmt.Sprintf("The node %s has not reported since %s: whether the pod still runs there, nobody knows.", name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
+		f.meaning = fmt.Sprintf("The node %s has not reported since %s. The state of the pod is unknown.",
+			name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
 		f.causes = []string{
-			"the machine is down or cut off from the API server: " + quoted(ready.Reason+": "+ready.Message),
+			"the machine is down or cannot reach the API server: " + shorten(ready.Reason+": "+ready.Message),
 			"the kubelet on it has stopped or hangs",
 		}
 	case pod.Status.Reason == "NodeLost" || pod.Status.Phase == corev1.PodUnknown:
-		f.meaning = fmt.Sprintf("The node %s was lost with the pod on it.", name)
-		f.causes = []string{"the machine is down or cut off from the API server", "the kubelet on it has stopped or hangs"}
+		f.meaning = fmt.Sprintf("The node %s of the pod is lost.", name)
+		f.causes = []string{"the machine is down or cannot reach the API server", "the kubelet on it has stopped or hangs"}
 	default:
 		return nil
 	}
 	return f
 }
 
-func nodeReady(node *corev1.Node) *corev1.NodeCondition {
+func readyCondition(node *corev1.Node) *corev1.NodeCondition {
 	if node == nil {
 		return nil
 	}
@@ -84,35 +87,35 @@ func nodeReady(node *corev1.Node) *corev1.NodeCondition {
 	return nil
 }
 
-// terminating tells whether the pod should long be gone. Its deletion timestamp is when its grace period ends.
-func (d *doctor) terminating() *finding {
+// findStuckTerminating returns a finding if the pod exists long after its deletion timestamp, which is the end of its grace period.
+func (d *diagnoser) findStuckTerminating() *finding {
 	pod := d.Pod
 	if pod.DeletionTimestamp == nil {
 		return nil
 	}
 	late := d.now.Sub(pod.DeletionTimestamp.Time)
 	if late <= terminationSlack {
-		return well // on its way out: nothing that it still shows means anything
+		return healthy // its status has no meaning while it is terminating
 	}
 	f := &finding{
 		symptom: StuckTerminating,
-		meaning: fmt.Sprintf("The pod was to be gone by %s, and is still there.", pod.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 UTC")),
+		meaning: fmt.Sprintf("The pod should have terminated by %s and still exists.",
+			pod.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 UTC")),
 	}
-	in := "kubectl -n " + pod.Namespace + " "
 	if len(pod.Finalizers) > 0 {
-		f.causes = append(f.causes, "the finalizer "+strings.Join(pod.Finalizers, ", ")+" holds it: what has set it has not taken it away")
-		f.also = append(f.also, in+"get pod "+pod.Name+" -o jsonpath='{.metadata.finalizers}'")
+		f.causes = append(f.causes, "the finalizer "+strings.Join(pod.Finalizers, ", ")+" has not been removed by its controller")
+		f.commands = append(f.commands, "kubectl -n "+pod.Namespace+" get pod "+pod.Name+" -o jsonpath='{.metadata.finalizers}'")
 	}
-	if event := d.event("FailedKillPod", "FailedUnmount", "FailedUnMount"); event != nil {
-		f.causes = append(f.causes, "the kubelet cannot end it: "+quoted(event.Message))
+	if event := d.latestEvent("FailedKillPod", "FailedUnmount", "FailedUnMount"); event != nil {
+		f.causes = append(f.causes, "the kubelet cannot terminate it: "+shorten(event.Message))
 	}
 	if len(f.causes) == 0 {
 		f.causes = append(f.causes,
-			"the kubelet of the node "+orNone(pod.Spec.NodeName)+" does not get it ended: a process that cannot be killed, a volume that cannot be unmounted",
-			"a container does not end on SIGTERM, and its grace period is long")
+			"the kubelet of the node "+orNone(pod.Spec.NodeName)+" cannot terminate it: a process cannot be killed, or a volume cannot be unmounted",
+			"a container ignores SIGTERM, and its grace period is long")
 	}
 	if pod.Spec.NodeName != "" {
-		f.also = append(f.also, "kubectl describe node "+pod.Spec.NodeName)
+		f.commands = append(f.commands, "kubectl describe node "+pod.Spec.NodeName)
 	}
 	return f
 }
@@ -124,21 +127,22 @@ func orNone(name string) string {
 	return name
 }
 
-// failed tells of a pod that ended for good without success.
-func (d *doctor) failed() *finding {
+// findFailed returns a finding if the pod has phase Failed.
+func (d *diagnoser) findFailed() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodFailed {
 		return nil
 	}
-	if d.replaced() {
-		return well
+	if d.isReplaced() {
+		return healthy
 	}
-	if d.putOut() {
-		return d.evicted()
+	if d.isEvicted() {
+		return d.newEvicted()
 	}
 	for i := range pod.Status.InitContainerStatuses {
-		if status := &pod.Status.InitContainerStatuses[i]; status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.sidecar(status.Name) {
-			f := d.initFailed(status)
+		status := &pod.Status.InitContainerStatuses[i]
+		if status.State.Terminated != nil && status.State.Terminated.ExitCode != 0 && !d.isSidecar(status.Name) {
+			f := d.newInitFailed(status)
 			return &f
 		}
 	}
@@ -148,39 +152,44 @@ func (d *doctor) failed() *finding {
 		if ended == nil || ended.ExitCode == 0 && ended.Reason != "OOMKilled" {
 			continue
 		}
-		f := d.ended(status, ended)
+		f := d.newEnded(status, ended)
 		return &f
 	}
-	f := &finding{symptom: Error, meaning: "The pod failed as a whole: " + orNone(quoted(strings.TrimSpace(pod.Status.Reason+" "+pod.Status.Message))) + "."}
+	message := strings.TrimSpace(pod.Status.Reason + " " + pod.Status.Message)
+	f := &finding{symptom: Error, meaning: "The pod failed: " + orNone(shorten(message)) + "."}
 	switch pod.Status.Reason {
 	case "DeadlineExceeded":
-		f.causes = []string{"it ran longer than its activeDeadlineSeconds allow"}
+		f.causes = []string{"it ran longer than its activeDeadlineSeconds"}
 	case "UnexpectedAdmissionError", "NodeAffinity", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodePorts":
-		f.causes = []string{"the kubelet refused it, because the node had changed after the scheduler chose it: " + quoted(pod.Status.Message)}
+		f.causes = []string{
+			"the kubelet rejected the pod, because the node changed after the scheduler chose it: " + shorten(pod.Status.Message),
+		}
 	default:
-		f.causes = []string{"what ended it stands in its events"}
+		f.causes = []string{"unknown; see its events"}
 	}
 	return f
 }
 
-// replaced tells whether the failure is over: its Job goes on or succeeded without the pod, or it is old news of a
-// workload that replaces its pods.
-func (d *doctor) replaced() bool {
+// isReplaced reports whether the failure does not matter anymore: the Job of the pod completed without it, or its workload replaced it
+// some time ago.
+func (d *diagnoser) isReplaced() bool {
 	if d.Job != nil {
-		return d.Job.Status.CompletionTime != nil || jobHas(d.Job, batchv1.JobComplete)
+		return d.Job.Status.CompletionTime != nil || hasJobCondition(d.Job, batchv1.JobComplete)
 	}
 	if owner := OwnerOf(d.Pod); owner.Kind == "Pod" || owner.Kind == "Job" {
 		return false
 	}
-	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > leftover
+	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > failureRelevance
 }
 
-func jobHas(job *batchv1.Job, kind batchv1.JobConditionType) bool {
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == kind && c.Status == corev1.ConditionTrue })
+func hasJobCondition(job *batchv1.Job, kind batchv1.JobConditionType) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == kind && c.Status == corev1.ConditionTrue
+	})
 }
 
-// failedAt is when the pod failed, as far as it tells.
-func (d *doctor) failedAt() time.Time {
+// failedAt returns when the pod failed, or the zero time.
+func (d *diagnoser) failedAt() time.Time {
 	var at time.Time
 	for _, condition := range d.Pod.Status.Conditions {
 		if condition.LastTransitionTime.After(at) {
@@ -193,75 +202,81 @@ func (d *doctor) failedAt() time.Time {
 	return at
 }
 
-// putOut tells whether the kubelet has evicted the pod. For a moment the pod of an evicted program that ends with success
-// has Succeeded and says nothing else: the event comes first.
-func (d *doctor) putOut() bool {
-	if d.Pod.Status.Reason == "Evicted" || d.event("Evicted") != nil {
+// isEvicted reports whether the kubelet evicted the pod. If its program exits with code 0, the phase is Succeeded at first, and only the
+// event says that it was evicted.
+func (d *diagnoser) isEvicted() bool {
+	if d.Pod.Status.Reason == "Evicted" || d.latestEvent("Evicted") != nil {
 		return true
 	}
 	condition := conditionOf(d.Pod, corev1.DisruptionTarget)
 	return condition != nil && condition.Status == corev1.ConditionTrue && condition.Reason == corev1.PodReasonTerminationByKubelet
 }
 
-func (d *doctor) evicted() *finding {
+func (d *diagnoser) newEvicted() *finding {
 	message := d.Pod.Status.Message
-	if event := d.event("Evicted"); message == "" && event != nil {
+	if event := d.latestEvent("Evicted"); message == "" && event != nil {
 		message = event.Message
 	}
 	f := &finding{
-		symptom: Evicted, meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " put the pod out: " + orNone(quoted(message)),
-		also: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
+		symptom:  Evicted,
+		meaning:  "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " evicted the pod: " + orNone(shorten(message)),
+		commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
 	}
 	switch lower := strings.ToLower(message); {
-	case strings.Contains(lower, "exceeds the limit") || strings.Contains(lower, "exceeds its local ephemeral") || strings.Contains(lower, "usage exceeds"):
-		f.causes = []string{"it wrote more to its disk than its ephemeral-storage limit or its emptyDir's sizeLimit allows"}
+	case containsAny(lower, "exceeds the limit", "exceeds its local ephemeral", "usage exceeds"):
+		f.causes = []string{"it wrote more than its ephemeral-storage limit or the sizeLimit of its emptyDir allows"}
 	case strings.Contains(lower, "memory"):
-		f.causes = []string{"the node ran out of memory, and the pod used more than it had requested", "requests are set too low for what runs on the node"}
-	case strings.Contains(lower, "ephemeral-storage") || strings.Contains(lower, "disk") || strings.Contains(lower, "inodes"):
-		f.causes = []string{"the node's disk ran full: images, logs or emptyDir volumes", "the pod has no ephemeral-storage request, so it is put out first"}
+		f.causes = []string{
+			"the node ran out of memory, and the pod used more than it requests",
+			"the memory requests of the pods on the node are too low",
+		}
+	case containsAny(lower, "ephemeral-storage", "disk", "inodes"):
+		f.causes = []string{
+			"the disk of the node is full: images, logs or emptyDir volumes",
+			"the pod has no ephemeral-storage request, so it is evicted first",
+		}
 	case strings.Contains(lower, "pid"):
 		f.causes = []string{"the node ran out of process IDs"}
 	default:
-		f.causes = []string{"the node ran short of a resource; its conditions and events tell which"}
+		f.causes = []string{"the node ran short of a resource; see its conditions and events"}
 	}
 	return f
 }
 
-// pending tells why a pod has no node.
-func (d *doctor) pending() *finding {
+// findPending returns a finding if the pod is not scheduled.
+func (d *diagnoser) findPending() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName != "" {
 		return nil
 	}
 	if len(pod.Spec.SchedulingGates) > 0 {
-		return well // somebody holds it back on purpose
+		return healthy // not scheduled on purpose
 	}
 	scheduled := conditionOf(pod, corev1.PodScheduled)
 	message := ""
 	switch {
 	case scheduled != nil && scheduled.Status == corev1.ConditionFalse:
 		message = scheduled.Message
-	case d.event("FailedScheduling") != nil:
-		message = d.event("FailedScheduling").Message
+	case d.latestEvent("FailedScheduling") != nil:
+		message = d.latestEvent("FailedScheduling").Message
 	case d.now.Sub(pod.CreationTimestamp.Time) < time.Minute:
-		return well // nobody has looked at it yet
+		return healthy // the scheduler has not handled it yet
 	default:
 		return &finding{
-			symptom: Unschedulable, meaning: "No scheduler has looked at the pod.",
-			causes: []string{"the scheduler " + schedulerOf(pod) + " that it asks for does not run", "the scheduler has no leader or hangs"},
-			also:   []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
+			symptom: Unschedulable, meaning: "No scheduler has handled the pod.",
+			causes:   []string{"the scheduler " + schedulerOf(pod) + " is not running", "the scheduler has no leader or hangs"},
+			commands: []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
 		}
 	}
 	if d.now.Sub(pod.CreationTimestamp.Time) < schedulingPatience {
-		return well
+		return healthy
 	}
-	if f := d.unbound(message); f != nil {
+	if f := d.findUnboundClaim(message); f != nil {
 		return f
 	}
-	causes := schedulingCauses(message)
 	return &finding{
-		symptom: Unschedulable, meaning: "No node takes the pod: " + orNone(quoted(message)), causes: causes,
-		also: []string{"kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'"},
+		symptom: Unschedulable, meaning: "No node fits the pod: " + orNone(shorten(message)), causes: schedulingCauses(message),
+		commands: []string{"kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'"},
 	}
 }
 
@@ -272,29 +287,29 @@ func schedulerOf(pod *corev1.Pod) string {
 	return pod.Spec.SchedulerName
 }
 
-// reasonsOf takes the scheduler's message apart: "0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had …".
-var reasonsOf = regexp.MustCompile(`(\d+) ([^,]+?)(?:,|\.(?: |$)|$)`)
+// schedulingReasons matches the reasons in the message of the scheduler: "0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had …".
+var schedulingReasons = regexp.MustCompile(`(\d+) ([^,]+?)(?:,|\.(?: |$)|$)`)
 
-// schedulingWords say in words what to do about what the scheduler says of nodes.
-var schedulingWords = []struct{ says, means string }{
-	{"Insufficient cpu", "they have less free CPU than it requests: lower the request, free some or add nodes"},
-	{"Insufficient memory", "they have less free memory than it requests: lower the request, free some or add nodes"},
-	{"Insufficient ephemeral-storage", "they have less free ephemeral storage than it requests"},
-	{"Insufficient", "they lack a resource that it requests, for instance a device whose plugin does not run"},
-	{"Too many pods", "they run as many pods as their kubelet allows"},
-	{"untolerated taint", "they carry a taint that it does not tolerate"},
-	{"didn't match Pod's node affinity/selector", "they do not have the labels that its nodeSelector or node affinity asks for"},
-	{"were unschedulable", "they are cordoned"},
-	{"didn't match pod anti-affinity", "they run pods that its anti-affinity keeps away from"},
-	{"didn't match pod affinity", "they do not run the pods that its affinity asks for"},
-	{"didn't match pod topology spread", "they would make the spread uneven that its topologySpreadConstraints ask for"},
-	{"free ports", "the host port that it asks for is taken there"},
-	{"volume node affinity conflict", "the volume that it is bound to is reachable from other nodes only, often of another zone"},
-	{"exceed max volume count", "they have as many volumes attached as they can"},
-	{"not match requested topology", "its volume cannot be made in their zone"},
+// schedulingMeanings maps the reasons of the scheduler to causes.
+var schedulingMeanings = []struct{ reason, meaning string }{
+	{"Insufficient cpu", "less free CPU than the pod requests: lower the request, free CPU or add nodes"},
+	{"Insufficient memory", "less free memory than the pod requests: lower the request, free memory or add nodes"},
+	{"Insufficient ephemeral-storage", "less free ephemeral storage than the pod requests"},
+	{"Insufficient", "not enough of a resource that the pod requests, for example because a device plugin is not running"},
+	{"Too many pods", "the kubelet runs its maximum number of pods"},
+	{"untolerated taint", "a taint that the pod does not tolerate"},
+	{"didn't match Pod's node affinity/selector", "no labels that match the nodeSelector or node affinity of the pod"},
+	{"were unschedulable", "cordoned"},
+	{"didn't match pod anti-affinity", "pods that the anti-affinity of the pod excludes"},
+	{"didn't match pod affinity", "no pods that match the affinity of the pod"},
+	{"didn't match pod topology spread", "the topologySpreadConstraints of the pod would be violated"},
+	{"free ports", "the host port of the pod is in use"},
+	{"volume node affinity conflict", "the volume of the pod is only reachable from other nodes, often in another zone"},
+	{"exceed max volume count", "the maximum number of volumes is attached"},
+	{"not match requested topology", "the volume of the pod cannot be provisioned in the zone of the node"},
 }
 
-// schedulingCauses ranks what the scheduler says by the number of nodes that it says it of.
+// schedulingCauses returns the causes in the message of the scheduler, sorted by the number of nodes.
 func schedulingCauses(message string) []string {
 	type cause struct {
 		nodes int
@@ -303,19 +318,19 @@ func schedulingCauses(message string) []string {
 	var found []cause
 	_, list, _ := strings.Cut(message, ": ")
 	list, _, _ = strings.Cut(list, " preemption:")
-	for _, match := range reasonsOf.FindAllStringSubmatch(list, -1) {
+	for _, match := range schedulingReasons.FindAllStringSubmatch(list, -1) {
 		nodes := 0
 		_, _ = fmt.Sscan(match[1], &nodes)
-		said := strings.TrimSuffix(strings.TrimSpace(match[2]), ".")
-		for _, word := range schedulingWords {
-			if strings.Contains(said, word.says) {
-				found = append(found, cause{nodes, fmt.Sprintf("%d of the nodes: %s (%s)", nodes, word.means, quoted(said))})
+		reason := strings.TrimSuffix(strings.TrimSpace(match[2]), ".")
+		for _, known := range schedulingMeanings {
+			if strings.Contains(reason, known.reason) {
+				found = append(found, cause{nodes, fmt.Sprintf("%d of the nodes: %s (%s)", nodes, known.meaning, shorten(reason))})
 				break
 			}
 		}
 	}
 	slices.SortStableFunc(found, func(a, b cause) int { return b.nodes - a.nodes })
-	var causes []string
+	causes := make([]string, 0, len(found))
 	for _, c := range found {
 		causes = append(causes, c.text)
 	}
@@ -323,97 +338,107 @@ func schedulingCauses(message string) []string {
 	case len(causes) > 0:
 		return causes
 	case strings.Contains(message, "no nodes available"):
-		return []string{"the cluster has no nodes that pods may be put on"}
+		return []string{"the cluster has no schedulable nodes"}
 	case strings.Contains(message, "quota"):
-		return []string{"a quota forbids it: " + quoted(message)}
+		return []string{"a quota is exceeded: " + shorten(message)}
 	}
-	return []string{"what the scheduler says: " + quoted(message)}
+	return []string{"the message of the scheduler: " + shorten(message)}
 }
 
-// unbound tells whether it is a claim that keeps the pod from a node.
-func (d *doctor) unbound(message string) *finding {
-	var bad *Claim
+// findUnboundClaim returns a finding if the pod cannot be scheduled because of a claim.
+func (d *diagnoser) findUnboundClaim(message string) *finding {
+	var unbound *Claim
 	for i := range d.Claims {
 		c := &d.Claims[i]
 		if !c.IsUnreadable && (c.Claim == nil || c.Claim.Status.Phase != corev1.ClaimBound) {
-			bad = c
+			unbound = c
 			break
 		}
 	}
-	spoken := strings.Contains(message, "PersistentVolumeClaim") || strings.Contains(message, "persistentvolumeclaim") || strings.Contains(message, "persistent volumes")
-	if !spoken {
-		return nil // an unbound claim whose volume is made once the pod has a node is not what keeps it from one
+	isAboutClaim := containsAny(message, "PersistentVolumeClaim", "persistentvolumeclaim", "persistent volumes")
+	if !isAboutClaim {
+		return nil // a volume may be provisioned after the pod is scheduled
 	}
-	if bad == nil {
-		return &finding{symptom: VolumeClaimUnbound, meaning: "A claim of the pod has no volume: " + quoted(message), causes: []string{quoted(message)}}
+	if unbound == nil {
+		message = shorten(message)
+		return &finding{symptom: VolumeClaimUnbound, meaning: "A PersistentVolumeClaim of the pod is not bound: " + message, causes: []string{message}}
 	}
-	f := &finding{symptom: VolumeClaimUnbound, also: []string{fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, bad.Name), "kubectl get storageclasses,csidrivers"}}
-	if bad.Claim == nil {
-		f.meaning = fmt.Sprintf("The pod mounts the PersistentVolumeClaim %s, and there is none of this name in %s.", bad.Name, d.Pod.Namespace)
-		f.causes = []string{"the claim was not made, was deleted, or is called differently"}
-		f.also = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
+	f := &finding{symptom: VolumeClaimUnbound, commands: []string{
+		fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, unbound.Name), "kubectl get storageclasses,csidrivers",
+	}}
+	if unbound.Claim == nil {
+		f.meaning = fmt.Sprintf("The pod mounts the PersistentVolumeClaim %s, which does not exist in %s.", unbound.Name, d.Pod.Namespace)
+		f.causes = []string{"the claim was not created, was deleted, or has another name"}
+		f.commands = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
 		return f
 	}
-	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s has no volume (%s), so the pod cannot start.", bad.Name, bad.Claim.Status.Phase)
-	f.causes = claimCauses(bad)
+	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.",
+		unbound.Name, unbound.Claim.Status.Phase)
+	f.causes = claimCauses(unbound)
 	return f
 }
 
 func claimCauses(c *Claim) []string {
 	var causes []string
-	if event := latest(c.Events, "ProvisioningFailed", "FailedBinding"); event != nil {
-		causes = append(causes, quoted(event.Message))
+	if event := latestEvent(c.Events, "ProvisioningFailed", "FailedBinding"); event != nil {
+		causes = append(causes, shorten(event.Message))
 	}
 	wanted := c.Claim.Spec.StorageClassName
 	switch {
 	case c.Claim.Status.Phase == corev1.ClaimLost:
-		causes = append(causes, "the volume that it was bound to, "+c.Claim.Spec.VolumeName+", does not exist any more")
+		causes = append(causes, "its volume "+c.Claim.Spec.VolumeName+" does not exist anymore")
 	case wanted == nil:
-		causes = append(causes, "it names no StorageClass, and when it was made none was the default")
+		causes = append(causes, "it has no storageClassName, and there was no default StorageClass when it was created")
 	case *wanted == "":
-		causes = append(causes, "it asks for a volume made by hand (storageClassName is empty), and none fits its size and access modes")
+		causes = append(causes, "it requires an existing volume (storageClassName is empty), and none matches its size and access modes")
 	case c.Class == nil:
 		causes = append(causes, "its StorageClass "+*wanted+" does not exist")
 	case c.Class.Provisioner == "kubernetes.io/no-provisioner":
-		causes = append(causes, "its StorageClass "+*wanted+" makes no volumes, and none made by hand fits its size, access modes and node")
+		causes = append(causes, "its StorageClass "+*wanted+" does not provision volumes, and no existing volume matches its size, access modes and node")
 	case c.Class.VolumeBindingMode != nil && *c.Class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer:
-		causes = append(causes, "the volume is made once the pod has a node, and the provisioner "+c.Class.Provisioner+" did not make it")
+		causes = append(causes, "the volume is provisioned after the pod is scheduled, and the provisioner "+c.Class.Provisioner+" has not provisioned it")
 	default:
-		causes = append(causes, "the provisioner "+c.Class.Provisioner+" of the StorageClass "+*wanted+" does not run, or cannot make the volume")
+		causes = append(causes, "the provisioner "+c.Class.Provisioner+" of the StorageClass "+*wanted+" is not running, or cannot provision the volume")
 	}
 	return causes
 }
 
-// creating tells what keeps the containers of a pod on a node from being made.
-func (d *doctor) creating() *finding {
+// findCreating returns a finding if the volumes or the sandbox of a scheduled pod cannot be created.
+func (d *diagnoser) findCreating() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName == "" {
 		return nil
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		if waiting := status.State.Waiting; waiting == nil || waiting.Reason != "ContainerCreating" && waiting.Reason != "PodInitializing" && waiting.Reason != "" {
-			return nil // past the sandbox and the volumes: the containers tell
+		waiting := status.State.Waiting
+		if waiting == nil || !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason) {
+			return nil // sandbox and volumes exist
 		}
 	}
-	volume := d.event("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-	sandbox := d.event("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
-	if volume != nil && (sandbox == nil || seen(volume).After(seen(sandbox))) {
+	volume := d.latestEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+	sandbox := d.latestEvent("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
+	if volume != nil && (sandbox == nil || lastObserved(volume).After(lastObserved(sandbox))) {
 		return &finding{
-			symptom: VolumeMountFailed, meaning: "A volume of the pod cannot be mounted on " + pod.Spec.NodeName + ": " + quoted(volume.Message),
-			causes: mountCauses(volume.Message), also: d.claimCommands(),
+			symptom: VolumeMountFailed,
+			meaning: "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + ": " + shorten(volume.Message),
+			causes:  mountCauses(volume.Message), commands: d.claimCommands(),
 		}
 	}
 	if sandbox != nil {
 		return &finding{
-			symptom: SandboxFailed, meaning: "The pod's sandbox with its network cannot be made on " + pod.Spec.NodeName + ": " + quoted(sandbox.Message),
-			causes: sandboxCauses(sandbox.Message),
-			also:   []string{"kubectl describe node " + pod.Spec.NodeName, "kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName},
+			symptom: SandboxFailed,
+			meaning: "The network sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + ": " + shorten(sandbox.Message),
+			causes:  sandboxCauses(sandbox.Message),
+			commands: []string{
+				"kubectl describe node " + pod.Spec.NodeName,
+				"kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName,
+			},
 		}
 	}
 	return nil
 }
 
-func (d *doctor) claimCommands() []string {
+func (d *diagnoser) claimCommands() []string {
 	var commands []string
 	for _, c := range d.Claims {
 		commands = append(commands, fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, c.Name))
@@ -424,32 +449,37 @@ func (d *doctor) claimCommands() []string {
 	return commands
 }
 
-// named finds what a message of the kubelet says is not there.
-var named = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "([^"]+)" not found`)
+// notFoundPattern matches the object that the kubelet does not find.
+var notFoundPattern = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "([^"]+)" not found`)
 
 func mountCauses(message string) []string {
-	if found := named.FindStringSubmatch(message); found != nil {
-		return []string{"the " + kindWord(found[1]) + " " + found[2] + " that it mounts does not exist in its namespace"}
+	if found := notFoundPattern.FindStringSubmatch(message); found != nil {
+		return []string{"the " + kindName(found[1]) + " " + found[2] + " that it mounts does not exist in its namespace"}
 	}
 	lower := strings.ToLower(message)
 	switch {
 	case strings.Contains(lower, "multi-attach"):
-		return []string{"the volume is still attached to another node, where a pod holds it or the node is lost", "a volume for one node (ReadWriteOnce) is asked for on two"}
+		return []string{
+			"the volume is still attached to another node, where a pod uses it or the node is lost",
+			"pods on two nodes use a volume for one node (ReadWriteOnce)",
+		}
 	case strings.Contains(lower, "references non-existent") && strings.Contains(lower, "key"):
 		return []string{"a key that it mounts is not in the ConfigMap or Secret"}
 	case strings.Contains(lower, "driver name") && strings.Contains(lower, "not found"):
-		return []string{"the CSI driver's node plugin does not run on the node"}
+		return []string{"the node plugin of the CSI driver is not running on the node"}
 	case strings.Contains(lower, "hostpath type check failed"):
-		return []string{"the path on the node is not there, or is not what the hostPath's type asks for"}
-	case strings.Contains(lower, "permission denied") || strings.Contains(lower, "access denied"):
-		return []string{"the storage refuses the node: export rules, credentials or keys"}
+		return []string{"the path does not exist on the node, or does not have the type of the hostPath"}
+	case containsAny(lower, "permission denied", "access denied"):
+		return []string{"the storage denies access to the node: check export rules, credentials and keys"}
 	case strings.Contains(lower, "timed out"):
-		return []string{"the storage does not answer from the node: network, the CSI driver's node plugin, or a volume still attached elsewhere"}
+		return []string{
+			"the storage does not respond: check the network, the node plugin of the CSI driver, and whether the volume is attached to another node",
+		}
 	}
-	return []string{quoted(message)}
+	return []string{shorten(message)}
 }
 
-func kindWord(kind string) string {
+func kindName(kind string) string {
 	switch strings.ToLower(kind) {
 	case "configmap":
 		return "ConfigMap"
@@ -462,32 +492,35 @@ func kindWord(kind string) string {
 func sandboxCauses(message string) []string {
 	lower := strings.ToLower(message)
 	switch {
-	case strings.Contains(lower, "no ip") || strings.Contains(lower, "ip addresses available") || strings.Contains(lower, "failed to allocate for range"):
-		return []string{"the address range of the node or subnet is used up"}
-	case strings.Contains(lower, "cni") || strings.Contains(lower, "network"):
-		return []string{"the CNI plugin does not run on the node or is not configured there: look at its DaemonSet", "the plugin fails: " + quoted(message)}
-	case strings.Contains(lower, "runtimeclass") || strings.Contains(lower, "no runtime for") || strings.Contains(lower, "runtime handler"):
-		return []string{"the runtime that its RuntimeClass names is not set up on the node"}
-	case strings.Contains(lower, "sandbox image") || strings.Contains(lower, "pause"):
+	case containsAny(lower, "no ip", "ip addresses available", "failed to allocate for range"):
+		return []string{"the address range of the node or subnet is exhausted"}
+	case containsAny(lower, "cni", "network"):
+		return []string{
+			"the CNI plugin is not running or not configured on the node: check its DaemonSet",
+			"the plugin fails: " + shorten(message),
+		}
+	case containsAny(lower, "runtimeclass", "no runtime for", "runtime handler"):
+		return []string{"the handler of its RuntimeClass is not configured on the node"}
+	case containsAny(lower, "sandbox image", "pause"):
 		return []string{"the sandbox image (pause) cannot be pulled on the node"}
 	}
-	return []string{"the container runtime on the node fails: " + quoted(message)}
+	return []string{"the container runtime on the node fails: " + shorten(message)}
 }
 
-// done tells of a pod that ended well and should run.
-func (d *doctor) done() *finding {
+// findCompleted returns a finding if the pod has phase Succeeded and should be running.
+func (d *diagnoser) findCompleted() *finding {
 	pod := d.Pod
 	if pod.Status.Phase != corev1.PodSucceeded {
 		return nil
 	}
 	if owner := OwnerOf(pod); pod.Spec.RestartPolicy != corev1.RestartPolicyAlways || owner.Kind == "Job" {
-		return well
+		return healthy
 	}
-	if d.putOut() {
-		return d.evicted()
+	if d.isEvicted() {
+		return d.newEvicted()
 	}
 	return &finding{
-		symptom: CompletedUnexpectedly, meaning: "Every container of the pod ended with success, where they should run for as long as the pod is there.",
-		causes: []string{"the node shut down, or the pod was ended with it", "the program does its work and ends: it belongs into a Job"},
+		symptom: CompletedUnexpectedly, meaning: "All containers of the pod exited with code 0. They are expected to keep running.",
+		causes: []string{"the node was shut down", "the program completes its work and exits: use a Job"},
 	}
 }

@@ -11,8 +11,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// FuzzProfiles reads whatever anybody may give to -f. What is refused is refused by a readable error that names the
-// document; what is taken reads the same when it is written down and read again.
+// FuzzProfiles decodes arbitrary input. An error is valid UTF-8 and names the document. Profiles are the same after they are encoded and
+// decoded again.
 func FuzzProfiles(f *testing.F) {
 	const head = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: x}\nspec:\n"
 	for _, text := range []string{
@@ -38,22 +38,22 @@ func FuzzProfiles(f *testing.F) {
 		}
 		if err != nil {
 			text := err.Error()
-			if !utf8.ValidString(text) || !strings.HasPrefix(text, "document ") && !strings.HasPrefix(text, "there is no PlatformProfile") {
-				t.Fatalf("the error does not name the document, or cannot be read: %q", text)
+			if !utf8.ValidString(text) || !strings.HasPrefix(text, "document ") && !strings.HasPrefix(text, "no PlatformProfile") {
+				t.Fatalf("the error does not name the document, or is not valid UTF-8: %q", text)
 			}
 			return
 		}
 		var written []byte
 		for _, profile := range profiles {
-			one, err := yaml.Marshal(profile)
+			encoded, err := yaml.Marshal(profile)
 			if err != nil {
 				t.Fatal(err)
 			}
-			written = append(append(written, "---\n"...), one...)
+			written = append(append(written, "---\n"...), encoded...)
 		}
 		again, err := Profiles(bytes.NewReader(written))
 		if err != nil || !reflect.DeepEqual(again, profiles) {
-			t.Fatalf("%+v written down and read again are %+v, %v", profiles, again, err)
+			t.Fatalf("%+v decoded again are %+v, %v", profiles, again, err)
 		}
 	})
 }

@@ -6,8 +6,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// LineNumbers finds where in a stream of YAML documents PlatformProfiles and their requirements begin: the line of a profile's
-// name by that name, and the line of a requirement's by PROFILE/LAYER/NAME. What it cannot read it passes over.
+// LineNumbers returns the lines of PlatformProfiles and their requirements in a stream of YAML documents: those of the names of profiles by
+// PROFILE, and those of requirements by PROFILE/LAYER/NAME. It ignores what it cannot parse.
 func LineNumbers(data []byte) map[string]int {
 	lines := map[string]int{}
 	decoder := yaml.NewDecoder(bytes.NewReader(data))
@@ -16,23 +16,23 @@ func LineNumbers(data []byte) map[string]int {
 		if err := decoder.Decode(&document); err != nil {
 			return lines
 		}
-		if len(document.Content) == 0 || scalar(document.Content[0], "kind") != "PlatformProfile" {
+		if len(document.Content) == 0 || scalarOf(document.Content[0], "kind") != "PlatformProfile" {
 			continue
 		}
 		root := document.Content[0]
-		profile := scalar(child(root, "metadata"), "name")
-		lines[profile] = child(child(root, "metadata"), "name").Line
-		for _, layer := range child(child(root, "spec"), "layers").Content {
-			for _, requirement := range child(layer, "requirements").Content {
-				name := child(requirement, "name")
-				lines[profile+"/"+scalar(layer, "name")+"/"+name.Value] = name.Line
+		profile := scalarOf(fieldOf(root, "metadata"), "name")
+		lines[profile] = fieldOf(fieldOf(root, "metadata"), "name").Line
+		for _, layer := range fieldOf(fieldOf(root, "spec"), "layers").Content {
+			for _, requirement := range fieldOf(layer, "requirements").Content {
+				name := fieldOf(requirement, "name")
+				lines[profile+"/"+scalarOf(layer, "name")+"/"+name.Value] = name.Line
 			}
 		}
 	}
 }
 
-// child is a field of a mapping; an empty node where there is none.
-func child(node *yaml.Node, field string) *yaml.Node {
+// fieldOf returns a field of a mapping, or an empty node.
+func fieldOf(node *yaml.Node, field string) *yaml.Node {
 	if node.Kind == yaml.MappingNode {
 		for i := 0; i+1 < len(node.Content); i += 2 {
 			if node.Content[i].Value == field {
@@ -43,4 +43,4 @@ func child(node *yaml.Node, field string) *yaml.Node {
 	return &yaml.Node{}
 }
 
-func scalar(node *yaml.Node, field string) string { return child(node, field).Value }
+func scalarOf(node *yaml.Node, field string) string { return fieldOf(node, field).Value }

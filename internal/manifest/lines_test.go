@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestLinesOfRequirements(t *testing.T) {
+func TestLineNumbers(t *testing.T) {
 	const stream = `kind: Deployment
 metadata: {name: d}
 ---
@@ -32,6 +32,6 @@ spec: 3
 		t.Errorf("%v", got)
 	}
 	if got := LineNumbers([]byte("a: [")); len(got) != 0 {
-		t.Errorf("of what is no YAML: %v", got)
+		t.Errorf("of invalid YAML: %v", got)
 	}
 }

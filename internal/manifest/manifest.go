@@ -1,5 +1,5 @@
-// Package manifest reads PlatformProfiles and PlatformComponents from YAML as the API server would: with the schema's
-// defaults, its bounds and its CEL rules, and with unknown fields refused. What it accepts the API server accepts too.
+// Package manifest decodes and validates PlatformProfiles and PlatformComponents like the API server: it sets the defaults of the schema,
+// rejects unknown fields, and runs the validations of the schema with its CEL rules. The API server accepts what this package accepts.
 package manifest
 
 import (
@@ -33,8 +33,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Profiles reads the PlatformProfiles of a stream of YAML documents; other kinds are passed over. An error names the
-// document and the fields. A stream without a profile is an error.
+// Profiles returns the PlatformProfiles of a stream of YAML documents and ignores other kinds. It returns an error if there are none. An
+// error names the document and the fields.
 func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 	var profiles []*v1alpha1.PlatformProfile
 	reader := NewDocumentReader(input)
@@ -66,12 +66,12 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 		profiles = append(profiles, profile)
 	}
 	if len(profiles) == 0 {
-		return nil, fmt.Errorf("there is no PlatformProfile of %s in it", v1alpha1.GroupVersion)
+		return nil, fmt.Errorf("no PlatformProfile of %s found", v1alpha1.GroupVersion)
 	}
 	return profiles, nil
 }
 
-// NewDocumentReader reads a stream document by document.
+// NewDocumentReader returns a reader of the documents of a stream.
 func NewDocumentReader(input io.Reader) *DocumentReader {
 	return &DocumentReader{yamlutil.NewYAMLReader(withLineEnd(input))}
 }
@@ -88,20 +88,20 @@ func (d *DocumentReader) Read() ([]byte, error) {
 	return document, err
 }
 
-// Decode reads one YAML or JSON document as the API server does: whole numbers stay whole.
+// Decode decodes a YAML or JSON document like the API server: integers stay integers.
 func Decode(document []byte, into *map[string]any) error {
 	if at := bytes.IndexByte(document, 0); at >= 0 {
-		// To YAML it ends the stream: what comes after it would silently be missing.
-		return fmt.Errorf("it is no UTF-8 text: byte %d is NUL: write it as UTF-8", at)
+		// The YAML library would silently ignore the rest of the stream.
+		return fmt.Errorf("not UTF-8 text: byte %d is NUL: save the file as UTF-8", at)
 	}
 	data, err := yaml.YAMLToJSON(document)
 	if err != nil {
-		return errors.New(text.Printable(err.Error())) // the YAML library quotes its input byte by byte
+		return errors.New(text.Printable(err.Error())) // the YAML library quotes any bytes
 	}
 	return json.Unmarshal(data, into)
 }
 
-// CheckDuplicateKeys refuses a document in which a field stands twice, as kubectl does: one of the two values would be lost.
+// CheckDuplicateKeys returns an error if a field occurs twice, like kubectl: one of its values would be lost.
 func CheckDuplicateKeys(document []byte) error {
 	if _, err := yaml.YAMLToJSONStrict(document); err != nil {
 		return fmt.Errorf("%s: keep one of them", strings.Join(strings.Fields(err.Error()), " "))
@@ -109,13 +109,13 @@ func CheckDuplicateKeys(document []byte) error {
 	return nil
 }
 
-// Validate validates an object of one of the two kinds and fills in its defaults, in place. Its status is not looked at.
+// Validate sets the defaults of an object of one of the two kinds, in place, and validates it. It removes the status.
 func Validate(object *unstructured.Unstructured) error {
-	all, err := schemas()
+	schemas, err := schemasByKind()
 	if err != nil {
 		return err
 	}
-	s, ok := all[object.GetKind()]
+	s, ok := schemas[object.GetKind()]
 	if !ok {
 		return fmt.Errorf("%s is not a kind of %s", object.GetKind(), v1alpha1.GroupVersion)
 	}
@@ -131,7 +131,7 @@ func Validate(object *unstructured.Unstructured) error {
 		errs = append(errs, field.Required(field.NewPath("metadata", "name"), "give the object a name"))
 	}
 	if len(errs) == 0 {
-		// The rules may rely on what the schema says, so they come after it.
+		// CEL rules require an object that is valid by the schema.
 		errs, _ = s.rules.Validate(context.Background(), nil, s.structural, object.Object, nil, celconfig.RuntimeCELCostBudget)
 	}
 	return errs.ToAggregate()
@@ -143,13 +143,13 @@ type kindSchema struct {
 	rules      *schemacel.Validator
 }
 
-// schemas are the embedded schemas by kind.
-var schemas = sync.OnceValues(func() (map[string]*kindSchema, error) {
+// schemasByKind returns the embedded schemas by kind.
+var schemasByKind = sync.OnceValues(func() (map[string]*kindSchema, error) {
 	files, err := fs.Glob(crd.Bases, "bases/*.yaml")
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]*kindSchema{}
+	schemas := map[string]*kindSchema{}
 	for _, file := range files {
 		data, err := crd.Bases.ReadFile(file)
 		if err != nil {
@@ -171,7 +171,7 @@ var schemas = sync.OnceValues(func() (map[string]*kindSchema, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		all[definition.Spec.Names.Kind] = &kindSchema{structural, validator, schemacel.NewValidator(structural, true, celconfig.PerCallLimit)}
+		schemas[definition.Spec.Names.Kind] = &kindSchema{structural, validator, schemacel.NewValidator(structural, true, celconfig.PerCallLimit)}
 	}
-	return all, nil
+	return schemas, nil
 })

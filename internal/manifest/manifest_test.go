@@ -12,14 +12,14 @@ import (
 
 const head = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: p}\nspec:\n"
 
-// asks is a profile of one requirement.
-func asks(requirement string) string {
+// newProfileText returns a profile with one requirement.
+func newProfileText(requirement string) string {
 	return head + "  layers: [{name: network, requirements: [{name: it, " + requirement + "}]}]\n"
 }
 
-func TestAGoodProfileGetsItsDefaults(t *testing.T) {
+func TestProfileDefaults(t *testing.T) {
 	profiles, err := Profiles(strings.NewReader("# a remark\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n" +
-		asks("capability: cni") + "status: {score: lies}\n---\n" + strings.Replace(asks("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
+		newProfileText("capability: cni") + "status: {score: lies}\n---\n" + strings.Replace(newProfileText("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
 	if err != nil || len(profiles) != 2 || profiles[1].Name != "q" {
 		t.Fatal(profiles, err)
 	}
@@ -32,78 +32,78 @@ func TestAGoodProfileGetsItsDefaults(t *testing.T) {
 		t.Errorf("%+v", r)
 	}
 	if got := profiles[1].Spec.Layers[0].Requirements[0].Severity; got != v1alpha1.SeverityRecommended {
-		t.Errorf("a default overrode what was written: %s", got)
+		t.Errorf("the default replaces a value: %s", got)
 	}
 	if profiles[0].Status.Score != "" {
-		t.Error("the status of a file was believed")
+		t.Error("the status is not removed")
 	}
 }
 
-func TestABadProfileIsRefusedWithWhatToChange(t *testing.T) {
+func TestInvalidProfiles(t *testing.T) {
 	const check = "rule: {resource: {group: %, resource: #}, expression: 'true', message: m}"
 	resource := func(group, name string) string {
 		return strings.NewReplacer("%", "'"+group+"'", "#", name).Replace(check)
 	}
 	for name, test := range map[string]struct{ text, path, says string }{
-		"two of capability, anyOf, check, attested": {asks("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
-		"none of them":                      {asks("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
-		"exclusive with an attestation":     {asks("exclusive: true, attestation: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
-		"exclusive and absent":              {asks("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "cannot be combined with 'presence: Absent'"},
-		"checks of a capability":            {asks("capability: cni, checks: [{name: x}]"), "spec.layers[0].requirements[0]", "name the component under 'anyOf'"},
-		"a check over Secrets":              {asks(resource("", "secrets")), "spec.layers[0].requirements[0].rule.resource", "Secrets are never read"},
-		"a check over pods":                 {asks(resource("", "pods")), "spec.layers[0].requirements[0].rule.resource", "check the workload that owns the pods instead"},
-		"a check over events":               {asks(resource("events.k8s.io", "events")), "spec.layers[0].requirements[0].rule.resource", "never watched"},
-		"a check over a kind":               {asks(resource("apps", "Deployment")), "spec.layers[0].requirements[0].rule.resource.resource", "plural, lower case name"},
-		"a check over a subresource":        {asks(resource("", "nodes/proxy")), "spec.layers[0].requirements[0].rule.resource.resource", "without a subresource"},
-		"a check without its message":       {asks("rule: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].rule.message", "Required"},
-		"a rule of no resource":             {asks("rule: {expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
-		"a rule of two forms of resource":   {asks("rule: {resource: {resource: nodes}, resources: [{resource: nodes}, {resource: services}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
-		"a rule without an expression":      {asks("rule: {resource: {resource: nodes}, message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression', which is evaluated on each object, and 'listExpression'"},
-		"a rule with both expressions":      {asks("rule: {resource: {resource: nodes}, expression: 'true', listExpression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression'"},
-		"a list rule that counts":           {asks("rule: {resource: {resource: nodes}, listExpression: 'true', require: Any, message: m}"), "spec.layers[0].requirements[0].rule", "'require', 'minPercent' and 'whenEmpty' apply to 'expression'"},
-		"a share of any":                    {asks("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "spec.layers[0].requirements[0].rule", "'minPercent' can only be combined with 'require: All'"},
-		"a share of more than all":          {asks("rule: {resource: {resource: nodes}, expression: 'true', minPercent: 101, message: m}"), "spec.layers[0].requirements[0].rule.minPercent", "less than or equal to 100"},
-		"a quantifier that there is not":    {asks("rule: {resource: {resource: nodes}, expression: 'true', require: None, message: m}"), "spec.layers[0].requirements[0].rule.require", `"All", "Any", "ExactlyOne"`},
-		"a variable with an odd name":       {asks("rule: {resource: {resource: nodes}, variables: [{name: Ready-1, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[0].name", "must begin with a lower case letter"},
-		"two variables of one name":         {asks("rule: {resource: {resource: nodes}, variables: [{name: a, expression: 'true'}, {name: a, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[1]", "Duplicate value"},
-		"a share from a parameter":          {asks("rule: {resource: {resource: nodes}, expression: 'true', minPercentFrom: x, message: m}"), "spec.layers[0].requirements[0].rule.minPercentFrom", "correct the spelling, or remove it"},
-		"an attestation without its reason": {asks("attestation: {by: me}"), "spec.layers[0].requirements[0].attestation.reason", "Required"},
-		"an attestation with an odd url":    {asks("attestation: {by: me, reason: so, url: 'javascript:x'}"), "spec.layers[0].requirements[0].attestation.url", "url must begin with https://"},
-		"an attestation with an odd date":   {asks("attestation: {by: me, reason: so, expires: tomorrow}"), "spec.layers[0].requirements[0].attestation.expires", "date-time"},
-		"a severity that there is not":      {asks("capability: cni, severity: Urgent"), "spec.layers[0].requirements[0].severity", `"Required", "Recommended"`},
-		"a component named twice":           {asks("anyOf: [{component: cilium}, {component: cilium}]"), "spec.layers[0].requirements[0].anyOf[1]", "Duplicate value"},
-		"an empty list of components":       {asks("anyOf: []"), "spec.layers[0].requirements[0].anyOf", "at least 1"},
-		"a layer's name in upper case":      {strings.Replace(asks("capability: cni"), "name: network", "name: Network", 1), "spec.layers[0].name", "for example 'service-mesh'"},
-		"a requirement's name with a space": {strings.Replace(asks("capability: cni"), "name: it", "name: it is", 1), "spec.layers[0].requirements[0].name", "for example 'runtime-security'"},
+		"two of capability, anyOf, check, attested": {newProfileText("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
+		"none of them":                      {newProfileText("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
+		"exclusive with an attestation":     {newProfileText("exclusive: true, attestation: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
+		"exclusive and absent":              {newProfileText("exclusive: true, presence: Absent, capability: cni"), "spec.layers[0].requirements[0]", "cannot be combined with 'presence: Absent'"},
+		"checks of a capability":            {newProfileText("capability: cni, checks: [{name: x}]"), "spec.layers[0].requirements[0]", "name the component under 'anyOf'"},
+		"a check over Secrets":              {newProfileText(resource("", "secrets")), "spec.layers[0].requirements[0].rule.resource", "Secrets are never read"},
+		"a check over pods":                 {newProfileText(resource("", "pods")), "spec.layers[0].requirements[0].rule.resource", "check the workload that owns the pods instead"},
+		"a check over events":               {newProfileText(resource("events.k8s.io", "events")), "spec.layers[0].requirements[0].rule.resource", "never watched"},
+		"a check over a kind":               {newProfileText(resource("apps", "Deployment")), "spec.layers[0].requirements[0].rule.resource.resource", "plural, lower case name"},
+		"a check over a subresource":        {newProfileText(resource("", "nodes/proxy")), "spec.layers[0].requirements[0].rule.resource.resource", "without a subresource"},
+		"a check without its message":       {newProfileText("rule: {resource: {resource: nodes}, expression: 'true'}"), "spec.layers[0].requirements[0].rule.message", "Required"},
+		"a rule of no resource":             {newProfileText("rule: {expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
+		"a rule of two forms of resource":   {newProfileText("rule: {resource: {resource: nodes}, resources: [{resource: nodes}, {resource: services}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'resource' and 'resources'"},
+		"a rule without an expression":      {newProfileText("rule: {resource: {resource: nodes}, message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression', which is evaluated on each object, and 'listExpression'"},
+		"a rule with both expressions":      {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', listExpression: 'true', message: m}"), "spec.layers[0].requirements[0].rule", "exactly one of 'expression'"},
+		"a list rule that counts":           {newProfileText("rule: {resource: {resource: nodes}, listExpression: 'true', require: Any, message: m}"), "spec.layers[0].requirements[0].rule", "'require', 'minPercent' and 'whenEmpty' apply to 'expression'"},
+		"a share of any":                    {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', require: Any, minPercent: 50, message: m}"), "spec.layers[0].requirements[0].rule", "'minPercent' can only be combined with 'require: All'"},
+		"a share of more than all":          {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', minPercent: 101, message: m}"), "spec.layers[0].requirements[0].rule.minPercent", "less than or equal to 100"},
+		"a quantifier that there is not":    {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', require: None, message: m}"), "spec.layers[0].requirements[0].rule.require", `"All", "Any", "ExactlyOne"`},
+		"a variable with an odd name":       {newProfileText("rule: {resource: {resource: nodes}, variables: [{name: Ready-1, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[0].name", "must begin with a lower case letter"},
+		"two variables of one name":         {newProfileText("rule: {resource: {resource: nodes}, variables: [{name: a, expression: 'true'}, {name: a, expression: 'true'}], expression: 'true', message: m}"), "spec.layers[0].requirements[0].rule.variables[1]", "Duplicate value"},
+		"a share from a parameter":          {newProfileText("rule: {resource: {resource: nodes}, expression: 'true', minPercentFrom: x, message: m}"), "spec.layers[0].requirements[0].rule.minPercentFrom", "correct the spelling, or remove it"},
+		"an attestation without its reason": {newProfileText("attestation: {by: me}"), "spec.layers[0].requirements[0].attestation.reason", "Required"},
+		"an attestation with an odd url":    {newProfileText("attestation: {by: me, reason: so, url: 'javascript:x'}"), "spec.layers[0].requirements[0].attestation.url", "url must begin with https://"},
+		"an attestation with an odd date":   {newProfileText("attestation: {by: me, reason: so, expires: tomorrow}"), "spec.layers[0].requirements[0].attestation.expires", "date-time"},
+		"a severity that there is not":      {newProfileText("capability: cni, severity: Urgent"), "spec.layers[0].requirements[0].severity", `"Required", "Recommended"`},
+		"a component named twice":           {newProfileText("anyOf: [{component: cilium}, {component: cilium}]"), "spec.layers[0].requirements[0].anyOf[1]", "Duplicate value"},
+		"an empty list of components":       {newProfileText("anyOf: []"), "spec.layers[0].requirements[0].anyOf", "at least 1"},
+		"a layer's name in upper case":      {strings.Replace(newProfileText("capability: cni"), "name: network", "name: Network", 1), "spec.layers[0].name", "for example 'service-mesh'"},
+		"a requirement's name with a space": {strings.Replace(newProfileText("capability: cni"), "name: it", "name: it is", 1), "spec.layers[0].requirements[0].name", "for example 'runtime-security'"},
 		"two layers of one name":            {head + "  layers: [{name: a, requirements: [{name: x, capability: cni}]}, {name: a, requirements: [{name: x, capability: cni}]}]", "spec.layers[1]", "Duplicate value"},
 		"two requirements of one name":      {head + "  layers: [{name: a, requirements: [{name: x, capability: cni}, {name: x, capability: dns}]}]", "spec.layers[0].requirements[1]", "Duplicate value"},
 		"a layer without requirements":      {head + "  layers: [{name: a, requirements: []}]", "spec.layers[0].requirements", "at least 1"},
 		"no layers":                         {head + "  suspend: false", "spec.layers", "Required"},
-		"an interval that is too small":     {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  interval: 1s\n", 1), "spec.interval", "between 10s and 24h"},
-		"a grace period that never ends":    {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  gracePeriod: 48h\n", 1), "spec.gracePeriod", "between 0s and 24h"},
-		"an unknown policy":                 {strings.Replace(asks("capability: cni"), "spec:\n", "spec:\n  undeclared: Delete\n", 1), "spec.undeclared", `"Ignore", "Report", "Forbid"`},
-		"a field that there is not":         {asks("capability: cni, rangee: x"), "spec.layers[0].requirements[0].rangee", "correct the spelling, or remove it"},
-		"a number where text belongs":       {asks("capability: 7"), "spec.layers[0].requirements[0].capability", "must be of type string"},
-		"no name":                           {strings.Replace(asks("capability: cni"), "{name: p}", "{}", 1), "metadata.name", "give the object a name"},
+		"an interval that is too small":     {strings.Replace(newProfileText("capability: cni"), "spec:\n", "spec:\n  interval: 1s\n", 1), "spec.interval", "between 10s and 24h"},
+		"a grace period that never ends":    {strings.Replace(newProfileText("capability: cni"), "spec:\n", "spec:\n  gracePeriod: 48h\n", 1), "spec.gracePeriod", "between 0s and 24h"},
+		"an unknown policy":                 {strings.Replace(newProfileText("capability: cni"), "spec:\n", "spec:\n  undeclared: Delete\n", 1), "spec.undeclared", `"Ignore", "Report", "Forbid"`},
+		"a field that there is not":         {newProfileText("capability: cni, rangee: x"), "spec.layers[0].requirements[0].rangee", "correct the spelling, or remove it"},
+		"a number where text belongs":       {newProfileText("capability: 7"), "spec.layers[0].requirements[0].capability", "must be of type string"},
+		"no name":                           {strings.Replace(newProfileText("capability: cni"), "{name: p}", "{}", 1), "metadata.name", "give the object a name"},
 		"text that is no YAML":              {"a: [", "document 1", ""},
-		"another kind":                      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\n", "", "there is no PlatformProfile of platformprofile.dev/v1alpha1"},
-		"another version":                   {strings.Replace(asks("capability: cni"), "v1alpha1", "v9", 1), "", "there is no PlatformProfile"},
-		"nothing":                           {"", "", "there is no PlatformProfile"},
+		"another kind":                      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: p}\n", "", "no PlatformProfile of platformprofile.dev/v1alpha1"},
+		"another version":                   {strings.Replace(newProfileText("capability: cni"), "v1alpha1", "v9", 1), "", "no PlatformProfile"},
+		"nothing":                           {"", "", "no PlatformProfile"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			profiles, err := Profiles(strings.NewReader(test.text))
 			if err == nil {
-				t.Fatalf("it was accepted: %+v", profiles[0].Spec)
+				t.Fatalf("no error for %+v", profiles[0].Spec)
 			}
 			if !strings.Contains(err.Error(), test.path) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%q does not name %q and say %q", err, test.path, test.says)
+				t.Errorf("got %q, want %q and %q", err, test.path, test.says)
 			}
 		})
 	}
 }
 
-func TestAnErrorNamesTheDocumentAndTheProfile(t *testing.T) {
-	_, err := Profiles(strings.NewReader(asks("capability: cni") + "---\n" + strings.Replace(asks("presence: Absent"), "name: p", "name: q", 1)))
+func TestErrorNamesDocumentAndProfile(t *testing.T) {
+	_, err := Profiles(strings.NewReader(newProfileText("capability: cni") + "---\n" + strings.Replace(newProfileText("presence: Absent"), "name: p", "name: q", 1)))
 	if err == nil || !strings.HasPrefix(err.Error(), `document 2, PlatformProfile "q": `) {
 		t.Errorf("got %v", err)
 	}
@@ -124,7 +124,7 @@ func TestDefinitions(t *testing.T) {
 	for path, want := range map[string]string{"workloads": "Proof", "crds": "Support", "nodes": "Proof"} {
 		signals, _, _ := unstructured.NestedSlice(good.Object, "spec", "signals", path)
 		if got := signals[0].(map[string]any)["role"]; got != want {
-			t.Errorf("signals of %s are %v, want %s where nothing is said", path, got, want)
+			t.Errorf("signals of %s are %v, want %s by default", path, got, want)
 		}
 	}
 	for name, test := range map[string]struct {
@@ -148,11 +148,11 @@ func TestDefinitions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			err := Validate(test.object)
 			if err == nil {
-				t.Fatal("it was accepted")
+				t.Fatal("no error")
 			}
-			for _, want := range strings.Split(test.says, "|") {
+			for want := range strings.SplitSeq(test.says, "|") {
 				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not say %q", err, want)
+					t.Errorf("got %q, want %q", err, want)
 				}
 			}
 		})

@@ -15,22 +15,21 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Object is a document of a stream, or an item of a List in JSON.
+// Object is a document of a stream, or an item of a JSON List.
 type Object struct {
-	// Content is what it holds.
 	Content map[string]any
-	// Text is what it was written as; nil for a List in JSON whose items were read.
+	// Text is the encoded object; nil for a JSON List whose items were read one by one.
 	Text []byte
 }
 
-// jsonList is how a List in JSON begins. Its items are read one by one: a dump of a whole cluster is one document.
+// jsonList matches the begin of a JSON List. Its items are read one by one, because a dump of a cluster is one large document.
 var jsonList = regexp.MustCompile(`^\s*\{\s*("(kind|apiVersion)"\s*:\s*"[^"]*"\s*,\s*|"metadata"\s*:\s*\{[^{}]*\}\s*,\s*)*"items"\s*:\s*\[`)
 
-// listHead is within how many bytes a List shows that it is one.
+// listHead is how many bytes are matched with jsonList.
 const listHead = 1 << 10
 
-// EachObject calls a function with the objects of a stream of documents, one after the other. Lists in YAML come whole. An
-// error names the document.
+// EachObject calls do with each object of a stream of documents. A YAML List is one object, a JSON List is one object for each item and
+// one without items at the end. An error names the document.
 func EachObject(input io.Reader, do func(Object) error) error {
 	stream := withLineEnd(input)
 	if mark, _ := stream.Peek(3); string(mark) == "\xef\xbb\xbf" {
@@ -46,7 +45,7 @@ func EachObject(input io.Reader, do func(Object) error) error {
 			stream = bufio.NewReader(io.MultiReader(decoder.Buffered(), stream))
 			rest, err := (&DocumentReader{yamlutil.NewYAMLReader(stream)}).Read()
 			if err == nil && !isEmpty(rest) {
-				err = errors.New("something follows the end of its List: separate documents by a line of ---")
+				err = errors.New("unexpected data after the List: separate documents by a line with ---")
 			}
 			if err != nil && !errors.Is(err, io.EOF) {
 				return fmt.Errorf("%s: %w", where, err)
@@ -62,10 +61,10 @@ func EachObject(input io.Reader, do func(Object) error) error {
 		}
 		object := Object{Text: text}
 		if err := Decode(text, &object.Content); err != nil {
-			return notAnObject(where, err)
+			return notAnObjectError(where, err)
 		}
 		if len(object.Content) == 0 {
-			continue // comments alone
+			continue // only comments
 		}
 		if err := do(object); err != nil {
 			return fmt.Errorf("%s: %w", where, err)
@@ -73,8 +72,8 @@ func EachObject(input io.Reader, do func(Object) error) error {
 	}
 }
 
-func notAnObject(where string, err error) error {
-	return fmt.Errorf("%s is no Kubernetes object: %w", where, err)
+func notAnObjectError(where string, err error) error {
+	return fmt.Errorf("%s is not a Kubernetes object: %w", where, err)
 }
 
 func isEmpty(document []byte) bool {
@@ -82,62 +81,62 @@ func isEmpty(document []byte) bool {
 	return Decode(document, &content) == nil && len(content) == 0
 }
 
-// eachItem reads a List in JSON to its end. The List itself, without its items, comes last.
+// eachItem reads a JSON List to its end.
 func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) error {
 	where, items, list := document, 0, map[string]any{}
-	failed := func(err error) error {
+	wrap := func(err error) error {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = errors.New("it ends before its end: take the dump again")
+			err = errors.New("unexpected end of input: create the dump again")
 		}
-		return notAnObject(where, errors.New(text.Printable(err.Error())))
+		return notAnObjectError(where, errors.New(text.Printable(err.Error())))
 	}
 	if _, err := decoder.Token(); err != nil {
-		return failed(err)
+		return wrap(err)
 	}
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
-			return failed(err)
+			return wrap(err)
 		}
 		if key != "items" {
 			var field any
 			if err := decoder.Decode(&field); err != nil {
-				return failed(err)
+				return wrap(err)
 			}
 			list[fmt.Sprint(key)] = field
 			continue
 		}
 		if list["items"] != nil {
-			return failed(errors.New("it has its items twice: keep one of them"))
+			return wrap(errors.New("duplicate field items: keep one of them"))
 		}
 		list["items"] = []any{}
 		if begin, err := decoder.Token(); err != nil {
-			return failed(err)
+			return wrap(err)
 		} else if begin != stdjson.Delim('[') {
-			return failed(errors.New("its items are no list"))
+			return wrap(errors.New("items is not a list"))
 		}
 		for decoder.More() {
 			items++
 			where = fmt.Sprintf("%s, item %d", document, items)
 			var text stdjson.RawMessage
 			if err := decoder.Decode(&text); err != nil {
-				return failed(err)
+				return wrap(err)
 			}
 			item := Object{Text: text}
 			if err := json.Unmarshal(text, &item.Content); err != nil {
-				return failed(err)
+				return wrap(err)
 			}
 			if err := do(item); err != nil {
 				return fmt.Errorf("%s: %w", where, err)
 			}
 		}
 		if _, err := decoder.Token(); err != nil {
-			return failed(err)
+			return wrap(err)
 		}
 		where = document
 	}
 	if _, err := decoder.Token(); err != nil {
-		return failed(err)
+		return wrap(err)
 	}
 	if err := do(Object{Content: list}); err != nil {
 		return fmt.Errorf("%s: %w", where, err)
@@ -145,8 +144,8 @@ func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) 
 	return nil
 }
 
-// withLineEnd ends a stream by a line break. The library loses a last line without one where its length is a multiple of its
-// buffer's, and with it all of a JSON file that is one line.
+// withLineEnd appends a line break to a stream. Without it the YAML reader loses the last line if its length is a multiple of the buffer
+// size, which is all of a JSON file in one line.
 func withLineEnd(input io.Reader) *bufio.Reader {
 	return bufio.NewReader(io.MultiReader(input, strings.NewReader("\n")))
 }

@@ -14,26 +14,26 @@ func podList(n int) (items []any, compact, indented string) {
 		items = append(items, map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": fmt.Sprint("p", i)}, "number": int64(i)})
 	}
 	list := map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "7"}, "items": items}
-	one, _ := json.Marshal(list)
+	line, _ := json.Marshal(list)
 	lines, _ := json.MarshalIndent(list, "", "    ")
-	return items, string(one), string(lines)
+	return items, string(line), string(lines)
 }
 
-// endless is a dump that never ends: what reads it whole does not come back.
-type endless struct{}
+// endlessItems is a List that never ends.
+type endlessItems struct{}
 
-func (endless) Read(into []byte) (int, error) {
+func (endlessItems) Read(into []byte) (int, error) {
 	return copy(into, strings.Repeat(`{"kind":"Pod","apiVersion":"v1"},`, len(into)/33+1)[:len(into)/33*33]), nil
 }
 
-func TestAListInJSONIsStreamed(t *testing.T) {
+func TestJSONListIsStreamed(t *testing.T) {
 	const before, after = "apiVersion: v1\nkind: Namespace\nmetadata: {name: before}\n---\n", "\n---\n# nothing\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: after}\n"
 	want, compact, indented := podList(30)
 	items := compact[strings.Index(compact, `"items"`):strings.Index(compact, `,"kind":"List"`)]
 	for name, text := range map[string]string{
-		"on one line":            compact,
-		"on many lines":          indented,
-		"as the API server does": `{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"7"},` + items + "}",
+		"on one line":                    compact,
+		"on many lines":                  indented,
+		"in the order of the API server": `{"kind":"List","apiVersion":"v1","metadata":{"resourceVersion":"7"},` + items + "}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			var found []any
@@ -52,31 +52,31 @@ func TestAListInJSONIsStreamed(t *testing.T) {
 		})
 	}
 	n := 0
-	err := EachObject(io.MultiReader(strings.NewReader(`{"apiVersion":"v1","items":[`), endless{}), func(Object) error {
+	err := EachObject(io.MultiReader(strings.NewReader(`{"apiVersion":"v1","items":[`), endlessItems{}), func(Object) error {
 		if n++; n == 1000 {
 			return io.ErrClosedPipe
 		}
 		return nil
 	})
 	if err == nil || !strings.HasPrefix(err.Error(), "document 1, item 1000: ") {
-		t.Errorf("of a List without an end: %v", err)
+		t.Errorf("an endless List: %v", err)
 	}
 }
 
-func TestAListInJSONThatIsBroken(t *testing.T) {
+func TestInvalidJSONList(t *testing.T) {
 	_, compact, _ := podList(30)
-	for name, test := range map[string]struct{ text, says string }{
-		"an item is a number":  {strings.Replace(compact, `],"kind"`, `,1],"kind"`, 1), "document 1, item 31 is no Kubernetes object"},
-		"a bracket too many":   {strings.Replace(compact, `"number":20`, `"number":[`, 1), "document 1, item 21 is no Kubernetes object"},
-		"it is cut off":        {compact[:strings.LastIndex(compact, `"number"`)], "ends before its end"},
-		"something follows it": {compact + "{\"a\": 1}", "something follows"},
-		"text separates":       {compact + "\n--- x\n", "separator"},
-		"items twice":          {strings.Replace(compact, `],"kind"`, `],"items":[],"kind"`, 1), "items twice"},
+	for name, test := range map[string]struct{ text, want string }{
+		"an item is a number": {strings.Replace(compact, `],"kind"`, `,1],"kind"`, 1), "document 1, item 31 is not a Kubernetes object"},
+		"a bracket too many":  {strings.Replace(compact, `"number":20`, `"number":[`, 1), "document 1, item 21 is not a Kubernetes object"},
+		"truncated":           {compact[:strings.LastIndex(compact, `"number"`)], "unexpected end of input"},
+		"data after the List": {compact + "{\"a\": 1}", "unexpected data after the List"},
+		"text separates":      {compact + "\n--- x\n", "separator"},
+		"duplicate items":     {strings.Replace(compact, `],"kind"`, `],"items":[],"kind"`, 1), "duplicate field items"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := EachObject(strings.NewReader(test.text), func(Object) error { return nil })
-			if err == nil || !strings.HasPrefix(err.Error(), "document 1") || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("the error does not say %q: %v", test.says, err)
+			if err == nil || !strings.HasPrefix(err.Error(), "document 1") || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/kubernetes/scheme"
+	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/pager"
 
@@ -30,26 +30,24 @@ import (
 const (
 	// pageSize is how many objects a page of a list holds.
 	pageSize = 500
-	// maxPods bounds how many pods of one workload are read: what ails fifty of them ails the others.
+	// maxPods is the maximum number of pods that are read of a workload. More would not add symptoms.
 	maxPods = 50
-	// maxStrays bounds how many pods without an unhealthy workload are read because an event names them.
-	maxStrays = 500
+	// maxUnownedPods is the maximum number of pods of healthy workloads that are read because of an event.
+	maxUnownedPods = 500
 )
 
-// workloads are the kinds of which pods are looked for.
+// workloads are the kinds whose pods are diagnosed.
 var workloads = map[string]rule.Resource{"Deployment": deployments, "DaemonSet": daemonSets, "StatefulSet": statefulSets, "Job": jobs}
 
-// OfCluster collects pods of a namespace, or of all for "". Of a cluster of healthy pods it reads none: it lists the pods of
-// workloads that are unhealthy, by selector and page by page, pods that do not run, and single pods that a warning names. Logs
-// and Secrets are never read.
+// OfCluster collects the failing pods of a namespace, or of all namespaces for "". It lists the pods of unhealthy workloads by selector,
+// the pods that are not running, and gets the pods that have warning events. It reads no logs and no Secrets.
 func OfCluster(ctx context.Context, client kubernetes.Interface, namespace string, now time.Time) (*Pods, error) {
 	c := newCluster(client, namespace, now)
 	if err := c.addOfWorkloads(ctx); err != nil {
 		return nil, err
 	}
-	// Those that neither run nor are done, whosever they are. The API server picks them out.
-	idle := metav1.ListOptions{FieldSelector: "status.phase!=Running,status.phase!=Succeeded"}
-	if err := c.addPods(ctx, namespace, idle, func(v1alpha1.WorkloadReference) bool { return true }); err != nil {
+	notRunning := metav1.ListOptions{FieldSelector: "status.phase!=Running,status.phase!=Succeeded"}
+	if err := c.addPods(ctx, namespace, notRunning, func(v1alpha1.WorkloadReference) bool { return true }); err != nil {
 		return nil, err
 	}
 	if err := c.addWarned(ctx); err != nil {
@@ -58,8 +56,8 @@ func OfCluster(ctx context.Context, client kubernetes.Interface, namespace strin
 	return c.collect(ctx)
 }
 
-// Diagnose records in an inventory what is wrong with the pods of its degraded workloads, and with no others. Of a cluster
-// whose components are healthy it reads nothing.
+// Diagnose updates the diagnoses of an inventory: those of the pods of its degraded workloads, and no others. It reads nothing from the
+// cluster if no workload is degraded.
 func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
 	degraded := snapshot.DegradedWorkloads()
@@ -87,7 +85,7 @@ func Diagnose(ctx context.Context, client kubernetes.Interface, i *inventory.Inv
 	return errors.Join(errs...)
 }
 
-// cluster chooses pods of a cluster.
+// cluster selects the pods of a cluster to diagnose.
 type cluster struct {
 	*collector
 	clusterReader
@@ -96,11 +94,14 @@ type cluster struct {
 }
 
 func newCluster(client kubernetes.Interface, namespace string, now time.Time) *cluster {
-	r := clusterReader{"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(), "batch": client.BatchV1().RESTClient(), "storage.k8s.io": client.StorageV1().RESTClient()}
+	r := clusterReader{
+		"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(),
+		"batch": client.BatchV1().RESTClient(), "storage.k8s.io": client.StorageV1().RESTClient(),
+	}
 	return &cluster{newCollector(r), r, namespace, now}
 }
 
-// addOfWorkloads adds the pods of workloads that are not healthy.
+// addOfWorkloads adds the pods of unhealthy workloads.
 func (c *cluster) addOfWorkloads(ctx context.Context) error {
 	for kind, resource := range workloads {
 		err := c.list(ctx, resource, c.namespace, metav1.ListOptions{}, func(workload runtime.Object) error {
@@ -116,20 +117,20 @@ func (c *cluster) addOfWorkloads(ctx context.Context) error {
 	return nil
 }
 
-// isHealthy reports whether no pod of a workload is missing, fails or is being ended.
+// isHealthy reports whether no pod of a workload is missing, failing or terminating.
 func isHealthy(workload runtime.Object, now time.Time) bool {
 	switch w := workload.(type) {
 	case *batchv1.Job:
-		areReady := w.Status.Active == 0 || w.Status.Ready != nil && *w.Status.Ready >= w.Status.Active
-		return w.Status.CompletionTime != nil || w.Status.Failed == 0 && areReady
+		isReady := w.Status.Active == 0 || w.Status.Ready != nil && *w.Status.Ready >= w.Status.Active
+		return w.Status.CompletionTime != nil || w.Status.Failed == 0 && isReady
 	case *appsv1.Deployment:
 		if w.Status.TerminatingReplicas != nil && *w.Status.TerminatingReplicas > 0 {
 			return false
 		}
 	}
-	fact, _ := facts.Extract(workload, true) // it keeps those of all other workloads
+	fact, _ := facts.Extract(workload, true) // never fails for the other kinds
 	w := fact.(*facts.Workload)
-	// Scaled to zero on purpose, or wanted by no node: there are no pods to diagnose.
+	// Scaled to zero, or no node matches: there are no pods to diagnose.
 	isIdle := w.Rollout.Desired == 0 && replicaFailure(workload) == ""
 	return isIdle || w.AssessHealth(now, false).Health == v1alpha1.HealthHealthy
 }
@@ -148,17 +149,18 @@ func selectorOf(workload runtime.Object) *metav1.LabelSelector {
 	return nil
 }
 
-// addPodsOf adds the pods of a workload. Where there are none, its controller says why.
+// addPodsOf adds the pods of a workload, or the reason why they cannot be created.
 func (c *cluster) addPodsOf(ctx context.Context, kind string, workload runtime.Object) error {
 	object := workload.(metav1.Object)
 	reference := v1alpha1.WorkloadReference{Kind: kind, Namespace: object.GetNamespace(), Name: object.GetName()}
 	selector, err := metav1.LabelSelectorAsSelector(selectorOf(workload))
 	if err != nil || selector.String() == "" {
-		return err // an empty one would choose every pod of the namespace
+		return err // an empty selector would select every pod of the namespace
 	}
 	hasPods := false
-	err = c.addPods(ctx, reference.Namespace, metav1.ListOptions{LabelSelector: selector.String()}, func(owner v1alpha1.WorkloadReference) bool {
-		isOwner := owner == reference // not another whose labels are alike
+	options := metav1.ListOptions{LabelSelector: selector.String()}
+	err = c.addPods(ctx, reference.Namespace, options, func(owner v1alpha1.WorkloadReference) bool {
+		isOwner := owner == reference // selectors of workloads may overlap
 		hasPods = hasPods || isOwner
 		return isOwner
 	})
@@ -171,32 +173,34 @@ func (c *cluster) addPodsOf(ctx context.Context, kind string, workload runtime.O
 	return nil
 }
 
-// addPods adds the pods of a list that are in trouble and whose owner is wanted, of each owner the first few.
-func (c *cluster) addPods(ctx context.Context, namespace string, options metav1.ListOptions, isWanted func(v1alpha1.WorkloadReference) bool) error {
-	suspects := map[v1alpha1.WorkloadReference]int{}
+// addPods adds the failing pods of a list whose owner is wanted, at most maxPods of each owner.
+func (c *cluster) addPods(
+	ctx context.Context, namespace string, options metav1.ListOptions, isWanted func(v1alpha1.WorkloadReference) bool,
+) error {
+	counts := map[v1alpha1.WorkloadReference]int{}
 	return c.list(ctx, pods, namespace, options, func(object runtime.Object) error {
 		pod := object.(*corev1.Pod)
 		owner := diagnosis.OwnerOf(pod)
 		if !isWanted(owner) || !diagnosis.NeedsDiagnosis(pod) {
 			return nil
 		}
-		if suspects[owner]++; suspects[owner] <= maxPods {
+		if counts[owner]++; counts[owner] <= maxPods {
 			c.add(pod)
 		} else {
-			c.noteUnread(fmt.Sprintf("all pods of %s %s/%s", owner.Kind, owner.Namespace, owner.Name), fmt.Errorf("%d of them are enough", maxPods))
+			c.noteUnreadable(fmt.Sprintf("all pods of %s %s/%s", owner.Kind, owner.Namespace, owner.Name), fmt.Errorf("limited to %d", maxPods))
 		}
 		return nil
 	})
 }
 
-// addWarned adds single pods that run and that a warning names, or that are being ended.
+// addWarned adds failing pods that have warning events or are being killed.
 func (c *cluster) addWarned(ctx context.Context) error {
 	healthy := map[types.NamespacedName]bool{}
 	for _, selector := range []string{"involvedObject.kind=Pod,type=Warning", "involvedObject.kind=Pod,reason=Killing"} {
 		err := c.list(ctx, events, c.namespace, metav1.ListOptions{FieldSelector: selector}, func(event runtime.Object) error {
 			about := event.(*corev1.Event).InvolvedObject
 			name := nameOf(about.Namespace, about.Name)
-			if c.pods[name] != nil || healthy[name] || len(healthy) > maxStrays {
+			if c.pods[name] != nil || healthy[name] || len(healthy) > maxUnownedPods {
 				return nil
 			}
 			object, err := c.get(ctx, pods, name)
@@ -217,21 +221,23 @@ func (c *cluster) addWarned(ctx context.Context) error {
 	return nil
 }
 
-// list calls a function for each object of a resource, page by page. Where it is refused, that is noted: only pods must be listed.
-func (c *cluster) list(ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error) error {
+// list calls do for each object of a resource, page by page. A denied list is only recorded, unless it is that of pods.
+func (c *cluster) list(
+	ctx context.Context, resource rule.Resource, namespace string, options metav1.ListOptions, do func(runtime.Object) error,
+) error {
 	p := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-		return c.request(resource, namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Get()
+		return c.request(resource, namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Get()
 	})
 	p.PageSize = pageSize
 	err := p.EachListItem(ctx, options, do)
 	if apierrors.IsForbidden(err) && resource != pods {
-		c.noteUnread(resource.Resource, err)
+		c.noteUnreadable(resource.Resource, err)
 		return nil
 	}
 	return err
 }
 
-// clusterReader reads from an API server, by the client of each group.
+// clusterReader reads from an API server. It maps API groups to clients.
 type clusterReader map[string]rest.Interface
 
 func (r clusterReader) request(resource rule.Resource, namespace string) *rest.Request {
@@ -243,8 +249,9 @@ func (r clusterReader) get(ctx context.Context, resource rule.Resource, name typ
 }
 
 func (r clusterReader) listEvents(ctx context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
-	options := metav1.ListOptions{FieldSelector: fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}.String(), Limit: pageSize}
+	selector := fields.Set{"involvedObject.kind": about.Kind, "involvedObject.name": about.Name}
+	options := metav1.ListOptions{FieldSelector: selector.String(), Limit: pageSize}
 	list := &corev1.EventList{}
-	err := r.request(events, about.Namespace).VersionedParams(&options, scheme.ParameterCodec).Do(ctx).Into(list)
+	err := r.request(events, about.Namespace).VersionedParams(&options, clientscheme.ParameterCodec).Do(ctx).Into(list)
 	return list.Items, err
 }

@@ -20,12 +20,12 @@ import (
 	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
-// serve answers as an API server that holds some lists: what it does not hold is refused, but that nodes do not exist.
+// serve starts an API server with some lists. It denies everything else, except nodes, which do not exist.
 func serve(t *testing.T, lists map[string]any) kubernetes.Interface {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		answer, exists := lists[r.URL.Path]
+		response, exists := lists[r.URL.Path]
 		if !exists {
 			status := apierrors.NewForbidden(schema.GroupResource{Resource: r.URL.Path}, "", fmt.Errorf("not granted"))
 			if strings.HasPrefix(r.URL.Path, "/api/v1/nodes/") {
@@ -33,9 +33,9 @@ func serve(t *testing.T, lists map[string]any) kubernetes.Interface {
 			}
 			status.ErrStatus.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 			w.WriteHeader(int(status.ErrStatus.Code))
-			answer = status.ErrStatus
+			response = status.ErrStatus
 		}
-		if err := json.NewEncoder(w).Encode(answer); err != nil {
+		if err := json.NewEncoder(w).Encode(response); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -47,8 +47,8 @@ func serve(t *testing.T, lists map[string]any) kubernetes.Interface {
 	return client
 }
 
-// What may not be read is named, and the rest is diagnosed; of the pods of a workload fifty are enough.
-func TestPodsInTroubleOfACluster(t *testing.T) {
+// TestPodsOfCluster checks that unreadable resources are listed, the rest is diagnosed, and the pods of a workload are limited to 50.
+func TestPodsOfCluster(t *testing.T) {
 	isController := true
 	podList := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
 	for n := range 60 {
@@ -74,13 +74,13 @@ func TestPodsInTroubleOfACluster(t *testing.T) {
 	if len(found.Cases) != 50 || !found.Cases[0].IsNodeGone {
 		t.Errorf("%d pods, the first %+v", len(found.Cases), found.Cases[0])
 	}
-	unread := strings.Join(found.Unread, "\n")
-	for _, what := range []string{"deployments", "statefulsets", "jobs", "events", "all pods of DaemonSet a/agent: 50 of them are enough"} {
-		if !strings.Contains(unread, "could not look at "+what) {
-			t.Errorf("that %s are unread is not named in\n%s", what, unread)
+	unreadable := strings.Join(found.Unreadable, "\n")
+	for _, what := range []string{"deployments", "statefulsets", "jobs", "events", "all pods of DaemonSet a/agent: limited to 50"} {
+		if !strings.Contains(unreadable, "cannot read "+what) {
+			t.Errorf("no %q in:\n%s", what, unreadable)
 		}
 	}
 	if _, err := podcases.OfCluster(t.Context(), serve(t, nil), "", time.Now()); !apierrors.IsForbidden(err) {
-		t.Errorf("a cluster whose pods may not be listed: %v", err)
+		t.Errorf("without the permission to list pods: %v", err)
 	}
 }

@@ -23,23 +23,23 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Dump holds what was read from files.
+// Dump contains the objects of files.
 type Dump interface {
-	// Each calls a function with the objects of a resource, in the order in which they were read.
-	Each(rule.Resource, func(*unstructured.Unstructured) error) error
+	// Each calls do with each object of a resource, in the order of the files.
+	Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error
 }
 
-// OfDump collects pods of a namespace of a dump, or of all for "".
+// OfDump collects the failing pods of a namespace of a dump, or of all namespaces for "".
 func OfDump(dump Dump, namespace string) (*Pods, error) {
 	r := &dumpReader{map[rule.Resource]map[types.NamespacedName]runtime.Object{}, map[corev1.ObjectReference][]*corev1.Event{}}
 	c := newCollector(r)
-	isWanted := func(other string) bool { return namespace == "" || other == namespace }
+	isWanted := func(objectNamespace string) bool { return namespace == "" || objectNamespace == namespace }
 	hasPods := map[v1alpha1.WorkloadReference]bool{}
-	// Most pods are well: they are not kept.
 	err := eachObject(dump, pods, &corev1.Pod{}, func(name types.NamespacedName, object runtime.Object) {
 		pod := object.(*corev1.Pod)
 		hasPods[diagnosis.OwnerOf(pod)] = true
-		if delete(c.pods, name); isWanted(pod.Namespace) && diagnosis.NeedsDiagnosis(pod) {
+		delete(c.pods, name) // a later copy replaces an earlier one
+		if isWanted(pod.Namespace) && diagnosis.NeedsDiagnosis(pod) {
 			c.add(pod)
 		}
 	})
@@ -64,7 +64,7 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 	return c.collect(ctx)
 }
 
-// DiagnoseDump records in an inventory what is wrong with the pods of its degraded workloads, as far as a dump holds them.
+// DiagnoseDump sets the diagnoses of the degraded workloads of an inventory, as far as a dump contains their pods.
 func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	snapshot := i.Snapshot()
 	degraded := snapshot.DegradedWorkloads()
@@ -75,10 +75,10 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	all := pods.Diagnose(snapshot.Catalog.PodHints(), now)
+	diagnoses := pods.Diagnose(snapshot.Catalog.PodHints(), now)
 	for _, ref := range degraded {
 		workload := v1alpha1.WorkloadReference{Kind: ref.Kind, Namespace: ref.Namespace, Name: ref.Name}
-		i.SetDiagnoses(ref, slices.DeleteFunc(slices.Clone(all), func(one v1alpha1.Diagnosis) bool { return one.Workload != workload }))
+		i.SetDiagnoses(ref, slices.DeleteFunc(slices.Clone(diagnoses), func(d v1alpha1.Diagnosis) bool { return d.Workload != workload }))
 	}
 	return nil
 }
@@ -89,8 +89,8 @@ type dumpReader struct {
 	events  map[corev1.ObjectReference][]*corev1.Event
 }
 
-// read reads what the suspects depend on. Of events, which are many, it keeps those about them, about claims and about workloads.
-func (r *dumpReader) read(dump Dump, suspects map[types.NamespacedName]*corev1.Pod) error {
+// read reads the objects that pods depend on. Of events, which are many, it keeps those of these pods, of claims and of workloads.
+func (r *dumpReader) read(dump Dump, pods map[types.NamespacedName]*corev1.Pod) error {
 	for resource, prototype := range map[rule.Resource]runtime.Object{
 		nodes: &corev1.Node{}, classes: &storagev1.StorageClass{}, jobs: &batchv1.Job{}, claims: &corev1.PersistentVolumeClaim{},
 		deployments: &appsv1.Deployment{}, events: &corev1.Event{},
@@ -101,7 +101,7 @@ func (r *dumpReader) read(dump Dump, suspects map[types.NamespacedName]*corev1.P
 			if event, isEvent := object.(*corev1.Event); isEvent {
 				about := event.InvolvedObject
 				_, isWorkload := workloads[about.Kind]
-				if !isWorkload && about.Kind != "PersistentVolumeClaim" && (about.Kind != "Pod" || suspects[nameOf(about.Namespace, about.Name)] == nil) {
+				if !isWorkload && about.Kind != "PersistentVolumeClaim" && (about.Kind != "Pod" || pods[nameOf(about.Namespace, about.Name)] == nil) {
 					return
 				}
 			}
@@ -113,27 +113,28 @@ func (r *dumpReader) read(dump Dump, suspects map[types.NamespacedName]*corev1.P
 	}
 	for _, object := range r.objects[events] {
 		event := object.(*corev1.Event)
-		about := corev1.ObjectReference{Kind: event.InvolvedObject.Kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
+		object := event.InvolvedObject
+		about := corev1.ObjectReference{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
 		r.events[about] = append(r.events[about], event)
 	}
 	return nil
 }
 
-// get returns an object. A dump without any object of the kind says nothing of the absence of one.
+// get returns an object. If the dump contains no object of the kind, it is unknown whether the object exists.
 func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.NamespacedName) (runtime.Object, error) {
 	switch object := r.objects[resource][name]; {
 	case object != nil:
 		return object, nil
 	case len(r.objects[resource]) == 0:
-		return nil, errNotHeld
+		return nil, errNotInDump
 	}
 	return nil, apierrors.NewNotFound(schema.GroupResource{}, name.String())
 }
 
-// listEvents returns them in the order of their names, as an API server does.
+// listEvents returns the events sorted by name, like an API server.
 func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
 	about.UID = ""
-	var found []corev1.Event
+	found := make([]corev1.Event, 0, len(r.events[about]))
 	for _, event := range r.events[about] {
 		found = append(found, *event)
 	}
@@ -141,7 +142,7 @@ func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference)
 	return found, nil
 }
 
-// eachObject calls a function with the objects of a resource in the Go type of a prototype.
+// eachObject calls do with each object of a resource, converted to the type of a prototype.
 func eachObject(dump Dump, resource rule.Resource, prototype runtime.Object, do func(types.NamespacedName, runtime.Object)) error {
 	return dump.Each(resource, func(content *unstructured.Unstructured) error {
 		object, name := prototype.DeepCopyObject(), nameOf(content.GetNamespace(), content.GetName())

@@ -58,7 +58,7 @@ metadata: {name: stuck, namespace: a}
 status: {conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: exceeded quota}]}
 `
 
-func inDump(t *testing.T, text, namespace string) *podcases.Pods {
+func collectFromDump(t *testing.T, text, namespace string) *podcases.Pods {
 	t.Helper()
 	dump, err := files.Read("-", strings.NewReader(text))
 	if err != nil {
@@ -71,25 +71,25 @@ func inDump(t *testing.T, text, namespace string) *podcases.Pods {
 	return pods
 }
 
-func TestPodsInTroubleOfADump(t *testing.T) {
-	pods := inDump(t, objects, "")
-	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unread) > 0 {
-		t.Fatalf("%d pods in trouble, %d workloads without pods, unread %v", len(pods.Cases), len(pods.Uncreated), pods.Unread)
+func TestPodsOfDump(t *testing.T) {
+	pods := collectFromDump(t, objects, "")
+	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unreadable) > 0 {
+		t.Fatalf("%d failing pods, %d workloads without pods, unreadable %v", len(pods.Cases), len(pods.Uncreated), pods.Unreadable)
 	}
 	c := pods.Cases[0]
 	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
 		t.Errorf("the case is %+v", c)
 	}
-	if pods := inDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
-		t.Errorf("in another namespace there are %+v", pods)
+	if pods := collectFromDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
+		t.Errorf("in another namespace: %+v", pods)
 	}
 }
 
-// A dump without nodes and claims does not say that those of a pod are gone.
-func TestADumpOfPodsAlone(t *testing.T) {
+// A dump without nodes and claims does not mean that those of a pod are gone.
+func TestDumpOfPodsOnly(t *testing.T) {
 	pod, _, _ := strings.Cut(objects, "---")
-	pods := inDump(t, pod, "")
-	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unread) > 0 {
+	pods := collectFromDump(t, pod, "")
+	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unreadable) > 0 {
 		t.Errorf("%+v", pods)
 	}
 }

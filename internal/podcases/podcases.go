@@ -1,4 +1,4 @@
-// Package podcases collects the pods in trouble of a cluster or of a dump, with what diagnosis needs to know of each.
+// Package podcases collects the failing pods of a cluster or of a dump, with the objects that package diagnosis needs for each.
 package podcases
 
 import (
@@ -22,26 +22,26 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// Pods are the pods in trouble, and the workloads of which no pod can be created.
+// Pods are the failing pods, and the diagnoses of workloads whose pods cannot be created.
 type Pods struct {
 	Cases     []diagnosis.Case
 	Uncreated []v1alpha1.Diagnosis
-	// Unread says what could not be read, or was left out, each thing once.
-	Unread []string
+	// Unreadable lists what cannot be read or was left out, without duplicates.
+	Unreadable []string
 }
 
-// Diagnose diagnoses all of them, the worst first. hints are what definitions say that labels of pods mean.
+// Diagnose returns all diagnoses, most severe first. hints are the pod hints of all definitions.
 func (p *Pods) Diagnose(hints []v1alpha1.PodHint, now time.Time) []v1alpha1.Diagnosis {
-	found := slices.Clone(p.Uncreated)
+	diagnoses := slices.Clone(p.Uncreated)
 	for _, c := range p.Cases {
 		c.Hints = hints
-		found = append(found, diagnosis.Diagnose(c, now)...)
+		diagnoses = append(diagnoses, diagnosis.Diagnose(c, now)...)
 	}
-	diagnosis.Sort(found)
-	return found
+	diagnosis.Sort(diagnoses)
+	return diagnoses
 }
 
-// The resources that pods depend on, and those that pods are found by.
+// The resources that are read.
 var (
 	pods         = rule.Resource{Resource: "pods"}
 	nodes        = rule.Resource{Resource: "nodes"}
@@ -54,23 +54,23 @@ var (
 	statefulSets = rule.Resource{Group: "apps", Resource: "statefulsets"}
 )
 
-// reader reads what pods depend on, from a cluster or from a dump.
+// reader reads the objects that pods depend on, from a cluster or from a dump.
 type reader interface {
-	// get returns an object. What does not exist is an error of NotFound.
+	// get returns an object, or a NotFound error if it does not exist.
 	get(context.Context, rule.Resource, types.NamespacedName) (runtime.Object, error)
-	// listEvents returns the events about objects of a kind, namespace and name.
+	// listEvents returns the events of objects with a kind, namespace and name.
 	listEvents(context.Context, corev1.ObjectReference) ([]corev1.Event, error)
 }
 
-// errNotHeld says that a dump holds nothing of a kind, so that nobody can say whether an object exists.
-var errNotHeld = errors.New("the files hold none")
+// errNotInDump means that a dump contains no object of a kind, so that it is unknown whether an object exists.
+var errNotInDump = errors.New("not in the files")
 
-// collector makes cases of pods.
+// collector builds the cases of pods.
 type collector struct {
 	reader reader
 	pods   map[types.NamespacedName]*corev1.Pod
 
-	// reads are the objects that were read, as functions: several pods may wait for one.
+	// reads caches the functions that read an object, because several pods may need the same one.
 	reads sync.Map
 
 	mu    sync.Mutex
@@ -87,20 +87,20 @@ func nameOf(namespace, name string) types.NamespacedName {
 	return types.NamespacedName{Namespace: namespace, Name: name}
 }
 
-// noteUnread notes what could not be read. An API server that refuses is no error: what can be read is diagnosed.
-func (c *collector) noteUnread(what string, err error) {
-	if err == nil || apierrors.IsNotFound(err) || errors.Is(err, errNotHeld) {
+// noteUnreadable records what cannot be read. A denied request is no error: what can be read is diagnosed.
+func (c *collector) noteUnreadable(what string, err error) {
+	if err == nil || apierrors.IsNotFound(err) || errors.Is(err, errNotInDump) {
 		return
 	}
-	text := "could not look at " + what + ": " + err.Error()
+	text := "cannot read " + what + ": " + err.Error()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !slices.Contains(c.found.Unread, text) {
-		c.found.Unread = append(c.found.Unread, text)
+	if !slices.Contains(c.found.Unreadable, text) {
+		c.found.Unreadable = append(c.found.Unreadable, text)
 	}
 }
 
-// addUncreated adds a workload of which no pod can be created. Where failure is empty, its events say why.
+// addUncreated adds a workload whose pods cannot be created. If failure is empty, it is taken from the events of the workload.
 func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.WorkloadReference, failure string) {
 	if failure == "" {
 		for _, event := range c.eventsOf(ctx, corev1.ObjectReference{Kind: workload.Kind, Namespace: workload.Namespace, Name: workload.Name}) {
@@ -114,7 +114,7 @@ func (c *collector) addUncreated(ctx context.Context, workload v1alpha1.Workload
 	}
 }
 
-// replicaFailure is why the pods of a Deployment cannot be created; empty where they can, and for other workloads.
+// replicaFailure returns why the pods of a Deployment cannot be created; empty if they can, and for other workloads.
 func replicaFailure(workload runtime.Object) string {
 	if d, isDeployment := workload.(*appsv1.Deployment); isDeployment {
 		for _, condition := range d.Status.Conditions {
@@ -126,7 +126,7 @@ func replicaFailure(workload runtime.Object) string {
 	return ""
 }
 
-// collect reads what each pod depends on: its events, its claims, its node, its Job.
+// collect reads the events, claims, node and Job of each pod.
 func (c *collector) collect(ctx context.Context) (*Pods, error) {
 	for _, pod := range c.pods {
 		c.found.Cases = append(c.found.Cases, diagnosis.Case{Pod: pod})
@@ -175,26 +175,28 @@ func (c *collector) claim(ctx context.Context, name types.NamespacedName) diagno
 	if class := claim.Spec.StorageClassName; class != nil && *class != "" {
 		result.Class, _ = read[*storagev1.StorageClass](ctx, c, classes, nameOf("", *class))
 	}
-	result.Events = c.eventsOf(ctx, corev1.ObjectReference{Kind: "PersistentVolumeClaim", Namespace: name.Namespace, Name: name.Name, UID: claim.UID})
+	result.Events = c.eventsOf(ctx, corev1.ObjectReference{
+		Kind: "PersistentVolumeClaim", Namespace: name.Namespace, Name: name.Name, UID: claim.UID,
+	})
 	return result
 }
 
-// eventsOf returns the events about this very object, not about an earlier one of the same name.
+// eventsOf returns the events of an object, without those of an earlier object with the same name.
 func (c *collector) eventsOf(ctx context.Context, object corev1.ObjectReference) []corev1.Event {
 	found, err := c.reader.listEvents(ctx, object)
-	c.noteUnread(events.Resource, err)
+	c.noteUnreadable(events.Resource, err)
 	return slices.DeleteFunc(found, func(e corev1.Event) bool {
 		return object.UID != "" && e.InvolvedObject.UID != "" && e.InvolvedObject.UID != object.UID
 	})
 }
 
-// read reads an object once, for however many pods depend on it. On an error it is nil.
+// read returns an object, which is read only once, or nil and an error.
 func read[T runtime.Object](ctx context.Context, c *collector, resource rule.Resource, name types.NamespacedName) (T, error) {
 	get, _ := c.reads.LoadOrStore(resource.String()+" "+name.String(), sync.OnceValues(func() (runtime.Object, error) {
 		return c.reader.get(ctx, resource, name)
 	}))
 	object, err := get.(func() (runtime.Object, error))()
-	c.noteUnread(resource.Resource, err)
+	c.noteUnreadable(resource.Resource, err)
 	result, _ := object.(T)
 	return result, err
 }

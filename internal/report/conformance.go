@@ -10,21 +10,22 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// WriteConformance writes the status of a profile for people.
-func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look TableOptions) error {
+// WriteConformance writes the status of a profile as a table and text.
+func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options TableOptions) error {
 	status := &profile.Status
 	conformant := "Unknown"
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		conformant = string(c.Status)
 	}
-	if _, err := fmt.Fprintf(w, "PlatformProfile %s   conformant: %s   score: %s\n\n", text.Printable(profile.Name), look.paint(tintOfCondition(conformant), conformant), text.Printable(status.Score)); err != nil {
-		return err
-	}
+	p := &lineWriter{w: w}
+	p.writeLine(fmt.Sprintf("PlatformProfile %s   conformant: %s   score: %s",
+		text.Printable(profile.Name), options.paint(conditionColour(conformant), conformant), text.Printable(status.Score)))
+	p.line("")
 	columns := []string{"LAYER", "REQUIREMENT", "VERDICT", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE"}
-	if look.Wide {
+	if options.Wide {
 		columns = append(columns, "SINCE", "EVIDENCE", "MESSAGE")
 	}
-	t := newTable(w, look, columns...)
+	t := newTable(options, columns...)
 	for _, layer := range status.Layers {
 		for i := range layer.Requirements {
 			r := &layer.Requirements[i]
@@ -33,59 +34,55 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, look Table
 				verdict += " (recommended)"
 			}
 			cells := []cell{
-				{text: layer.Name}, {text: r.Name}, {verdict, tintOf(r)}, {text: dash(r.Component)}, {text: dash(r.Version)},
-				{dash(string(r.Health)), tintOfHealth(r.Health)}, {text: dash(r.Namespace)},
+				{text: layer.Name}, {text: r.Name}, {verdict, verdictColour(r)}, {text: orDash(r.Component)}, {text: orDash(r.Version)},
+				{orDash(string(r.Health)), healthColour(r.Health)}, {text: orDash(r.Namespace)},
 			}
-			if look.Wide {
+			if options.Wide {
 				since := ""
 				if r.LastTransitionTime != nil {
 					since = r.LastTransitionTime.UTC().Format("2006-01-02 15:04")
 				}
-				cells = append(cells, cell{text: dash(since)}, cell{text: evidenceOf(r.Evidence)}, cell{text: dash(r.Message)})
+				cells = append(cells, cell{text: orDash(since)}, cell{text: summarizeEvidence(r.Evidence)}, cell{text: orDash(r.Message)})
 			}
-			t.cells(cells...)
+			t.addCells(cells...)
 		}
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
+	t.write(p)
 	for _, layer := range status.Layers {
 		for _, r := range layer.Requirements {
-			if holds(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
-				continue // of what holds only a rollout is worth a word
+			if isGood(r.Verdict) && r.Health != v1alpha1.HealthProgressing {
+				continue // a rollout is reported although its requirement is satisfied
 			}
-			if _, err := fmt.Fprintf(w, "\n%s/%s is %s: %s\n", text.Printable(layer.Name), text.Printable(r.Name), look.paint(tintOf(&r), string(r.Verdict)), text.Printable(r.Message)); err != nil {
-				return err
-			}
+			p.line("")
+			p.writeLine(fmt.Sprintf("%s/%s is %s: %s", text.Printable(layer.Name), text.Printable(r.Name),
+				options.paint(verdictColour(&r), string(r.Verdict)), text.Printable(r.Message)))
 			if r.Remediation != "" {
-				if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(r.Remediation)); err != nil {
-					return err
-				}
+				p.line("  %s", r.Remediation)
 			}
 		}
 	}
-	if err := diagnosed(w, status); err != nil {
-		return err
+	if len(status.Diagnoses) > 0 {
+		p.heading("Failing pods, most severe first:")
+	}
+	for _, d := range status.Diagnoses {
+		p.line("  %s  %s %s/%s%s: %s", d.Symptom, d.Workload.Kind, d.Workload.Namespace, d.Workload.Name, formatPod(d, 1), d.Meaning)
+	}
+	if status.DiagnosesOmitted > 0 {
+		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)
 	}
 	if len(status.Undeclared) > 0 {
-		if _, err := fmt.Fprintln(w, "\nInstalled and mentioned by no requirement:"); err != nil {
-			return err
-		}
-		for _, u := range status.Undeclared {
-			if _, err := fmt.Fprintf(w, "  %s\n", text.Printable(u.Component+" "+dash(u.Version)+" "+u.Namespace)); err != nil {
-				return err
-			}
-		}
+		p.heading("Undeclared components:")
 	}
-	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionStalled); c != nil {
-		if _, err := fmt.Fprintf(w, "\nMistakes in the profile: %s\n", text.Printable(c.Message)); err != nil {
-			return err
-		}
+	for _, u := range status.Undeclared {
+		p.line("  %s %s %s", u.Component, orDash(u.Version), u.Namespace)
 	}
-	return nil
+	if message := specErrors(profile); message != "" {
+		p.heading("Errors in the profile: " + message)
+	}
+	return p.err
 }
 
-func tintOfCondition(status string) tint {
+func conditionColour(status string) colour {
 	switch status {
 	case "True":
 		return green
@@ -95,17 +92,18 @@ func tintOfCondition(status string) tint {
 	return yellow
 }
 
-func tintOf(r *v1alpha1.RequirementStatus) tint {
-	switch weigh(r) {
-	case fine:
+func verdictColour(r *v1alpha1.RequirementStatus) colour {
+	switch levelOf(r) {
+	case levelNone:
 		return green
-	case failure:
+	case levelError:
 		return red
+	default:
+		return yellow
 	}
-	return yellow
 }
 
-func tintOfHealth(h v1alpha1.Health) tint {
+func healthColour(h v1alpha1.Health) colour {
 	switch h {
 	case v1alpha1.HealthHealthy:
 		return green
@@ -115,22 +113,7 @@ func tintOfHealth(h v1alpha1.Health) tint {
 		return cyan
 	case v1alpha1.HealthUnknown:
 		return yellow
+	default:
+		return 0
 	}
-	return 0
-}
-
-// diagnosed writes what is wrong with pods, a line for each thing.
-func diagnosed(w io.Writer, status *v1alpha1.PlatformProfileStatus) error {
-	if len(status.Diagnoses) == 0 {
-		return nil
-	}
-	p := &page{w: w}
-	p.line("\nWhat is wrong with pods, the worst first:")
-	for _, one := range status.Diagnoses {
-		p.line("  %s", text.Printable(fmt.Sprintf("%s  %s %s/%s%s: %s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one, 1), one.Meaning)))
-	}
-	if status.DiagnosesOmitted > 0 {
-		p.line("  and %d more: platformprofile diagnose", status.DiagnosesOmitted)
-	}
-	return p.err
 }

@@ -7,103 +7,100 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
-	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Diagnoses is the stable shape of diagnose -o json.
+// Diagnoses is the output of diagnose. Its JSON fields are stable.
 type Diagnoses struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses"`
-	// Unreadable says what could not be looked at; empty where all was.
+	// Unreadable lists what cannot be read.
 	Unreadable []string `json:"unread,omitempty"`
 }
 
-// WriteText writes diagnoses for people. Pods of one workload that ail alike are told of once.
+// WriteText writes diagnoses as text. It groups the pods of a workload that have the same symptom.
 func (d Diagnoses) WriteText(w io.Writer) error {
-	p := &page{w: w}
-	// Messages come from the cluster, and must not steer the terminal.
-	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
+	p := &lineWriter{w: w}
 	if len(d.Diagnoses) == 0 {
-		say("Nothing is wrong with any pod that could be looked at.")
+		p.line("No failing pods found.")
 	}
-	for i, one := range ailmentsOf(d.Diagnoses) {
+	for i, group := range groupByWorkload(d.Diagnoses) {
 		if i > 0 {
-			say("")
+			p.line("")
 		}
-		say("%s  %s %s/%s%s", one.Symptom, one.Workload.Kind, one.Workload.Namespace, one.Workload.Name, where(one.Diagnosis, one.pods))
-		say("  %s", one.Meaning)
-		for n, cause := range one.LikelyCauses {
+		workload := group.Workload
+		p.line("%s  %s %s/%s%s", group.Symptom, workload.Kind, workload.Namespace, workload.Name, formatPod(group.Diagnosis, group.pods))
+		p.line("  %s", group.Meaning)
+		for n, cause := range group.LikelyCauses {
 			if n == 0 {
-				say("  Likely causes:")
+				p.line("  Likely causes:")
 			}
-			say("    %d. %s", n+1, cause)
+			p.line("    %d. %s", n+1, cause)
 		}
-		for n, command := range one.Commands {
+		for n, command := range group.Commands {
 			if n == 0 {
-				say("  See it:")
+				p.line("  Commands:")
 			}
-			say("    %s", command)
+			p.line("    %s", command)
 		}
 	}
 	for _, reason := range d.Unreadable {
-		say("%s", reason)
+		p.line("%s", reason)
 	}
 	return p.err
 }
 
-// ailment is a diagnosis that pods of one workload share.
-type ailment struct {
+// podDiagnoses is a diagnosis that several pods of a workload have in common.
+type podDiagnoses struct {
 	v1alpha1.Diagnosis // of the first of them
 	pods               int
 }
 
-// ailmentsOf puts diagnoses together that differ in the pod only, in the order in which they come.
-func ailmentsOf(diagnoses []v1alpha1.Diagnosis) []ailment {
+// groupByWorkload merges diagnoses that only differ in the pod. It keeps their order.
+func groupByWorkload(diagnoses []v1alpha1.Diagnosis) []podDiagnoses {
 	type key struct {
 		workload           v1alpha1.WorkloadReference
 		container, symptom string
 	}
-	var all []ailment
-	at := map[key]int{}
-	for _, one := range diagnoses {
-		k := key{one.Workload, one.Container, one.Symptom}
-		if n, told := at[k]; told {
-			all[n].pods++
+	var groups []podDiagnoses
+	index := map[key]int{}
+	for _, d := range diagnoses {
+		k := key{d.Workload, d.Container, d.Symptom}
+		if n, exists := index[k]; exists {
+			groups[n].pods++
 			continue
 		}
-		at[k] = len(all)
-		all = append(all, ailment{one, 1})
+		index[k] = len(groups)
+		groups = append(groups, podDiagnoses{d, 1})
 	}
-	return all
+	return groups
 }
 
-// ailments are what is wrong with pods of what was discovered, the worst first. A workload that proves two components is
-// told of once.
-func (d Discovery) ailments() []ailment {
-	var all []v1alpha1.Diagnosis
-	seen := map[v1alpha1.WorkloadReference]bool{}
+// podDiagnoses returns the diagnoses of all components, most severe first. A workload of several components is included once.
+func (d Discovery) podDiagnoses() []podDiagnoses {
+	var diagnoses []v1alpha1.Diagnosis
+	isIncluded := map[v1alpha1.WorkloadReference]bool{}
 	for _, c := range d.Components {
 		for i := range c.Installations {
-			mine := map[v1alpha1.WorkloadReference]bool{}
-			for _, one := range c.Installations[i].Diagnoses {
-				if !seen[one.Workload] {
-					mine[one.Workload] = true
-					all = append(all, one)
+			added := map[v1alpha1.WorkloadReference]bool{}
+			for _, diagnosed := range c.Installations[i].Diagnoses {
+				if !isIncluded[diagnosed.Workload] {
+					added[diagnosed.Workload] = true
+					diagnoses = append(diagnoses, diagnosed)
 				}
 			}
-			maps.Copy(seen, mine)
+			maps.Copy(isIncluded, added)
 		}
 	}
-	diagnosis.Sort(all)
-	return ailmentsOf(all)
+	diagnosis.Sort(diagnoses)
+	return groupByWorkload(diagnoses)
 }
 
-// where names the pod and the container, unless the workload's name says it already.
-func where(d v1alpha1.Diagnosis, alike int) string {
+// formatPod returns the pod, how many more there are, and the container.
+func formatPod(d v1alpha1.Diagnosis, podCount int) string {
 	text := ""
 	if d.Pod != "" && d.Workload.Kind != "Pod" {
 		text += ", pod " + d.Pod
-		if alike > 1 {
-			text += fmt.Sprintf(" and %d more", alike-1)
+		if podCount > 1 {
+			text += fmt.Sprintf(" and %d more", podCount-1)
 		}
 	}
 	if d.Container != "" {

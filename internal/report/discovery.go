@@ -7,20 +7,19 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/inventory"
-	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// Discovery is what is in a cluster, in the stable shape of discover -o json.
+// Discovery is the output of discover. Its JSON fields are stable.
 type Discovery struct {
-	// Components are those with at least one installation, sorted by name.
+	// Components are the installed components, sorted by name.
 	Components []Component `json:"components"`
-	// Leftovers are those of which only traces are there, in the same shape.
+	// Leftovers are components that are not installed and have leftovers. Their evidence is that of the only element of Installations.
 	Leftovers []Component `json:"residue"`
-	// Unreadable says what could not be looked at; empty where all was.
+	// Unreadable lists what cannot be read.
 	Unreadable []string `json:"unseen,omitempty"`
 }
 
-// Component is one component of a Discovery.
+// Component is a component of a Discovery.
 type Component struct {
 	Name          string         `json:"name"`
 	Layer         string         `json:"layer"`
@@ -28,52 +27,54 @@ type Component struct {
 	Installations []Installation `json:"installations"`
 }
 
-// Installation is one copy of a component.
+// Installation is an installation of a component.
 type Installation struct {
 	Namespace string          `json:"namespace"`
 	Version   string          `json:"version"`
 	Variant   string          `json:"variant,omitempty"`
 	Health    v1alpha1.Health `json:"health,omitempty"`
 	Message   string          `json:"message,omitempty"`
-	// PartOf names the component that ships this copy as a part of itself; empty for one that stands for itself.
+	// PartOf is the component that bundles this installation, if there is one.
 	PartOf   string              `json:"partOf,omitempty"`
 	Evidence []v1alpha1.Evidence `json:"evidence"`
-	// Diagnoses are what is wrong with its pods, the worst first; empty where it is healthy.
+	// Diagnoses are those of its pods, most severe first.
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
-// NewDiscovery takes a Discovery out of a snapshot.
+// NewDiscovery returns the components of a snapshot.
 func NewDiscovery(s *inventory.Snapshot) Discovery {
 	d := Discovery{Components: []Component{}, Leftovers: []Component{}}
-	for _, found := range s.InstalledComponents() {
-		component := componentOf(found)
-		for n := range found.Installations {
-			i := &found.Installations[n]
-			component.Installations = append(component.Installations, Installation{i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(found, i), i.Evidence, i.Diagnoses})
+	for _, installed := range s.InstalledComponents() {
+		component := newComponent(installed)
+		for n := range installed.Installations {
+			i := &installed.Installations[n]
+			component.Installations = append(component.Installations, Installation{
+				i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(installed, i), i.Evidence, i.Diagnoses,
+			})
 		}
 		d.Components = append(d.Components, component)
 	}
-	for _, left := range s.LeftoverComponents() {
-		component := componentOf(left)
-		component.Installations = append(component.Installations, Installation{Evidence: left.Leftovers})
+	for _, uninstalled := range s.LeftoverComponents() {
+		component := newComponent(uninstalled)
+		component.Installations = append(component.Installations, Installation{Evidence: uninstalled.Leftovers})
 		d.Leftovers = append(d.Leftovers, component)
 	}
 	d.Unreadable = s.UnreadableSources()
 	return d
 }
 
-func componentOf(c *inventory.Component) Component {
+func newComponent(c *inventory.Component) Component {
 	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
 }
 
-// WriteTable writes a Discovery for people.
-func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
+// WriteTable writes a Discovery as a table and text.
+func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
-	if look.Wide {
+	if options.Wide {
 		columns = append(columns, "CAPABILITIES", "MESSAGE")
 	}
-	t := newTable(w, look, columns...)
-	for _, layer := range layersOf(d.Components) {
+	t := newTable(options, columns...)
+	for _, layer := range sortedLayers(d.Components) {
 		for _, component := range d.Components {
 			if component.Layer != layer {
 				continue
@@ -84,67 +85,56 @@ func (d Discovery) WriteTable(w io.Writer, look TableOptions) error {
 					name += " (part of " + i.PartOf + ")"
 				}
 				cells := []cell{
-					{text: layer}, {text: name}, {text: dash(strings.TrimSpace(i.Version + " " + i.Variant))}, {string(i.Health), tintOfHealth(i.Health)},
-					{text: dash(i.Namespace)}, {text: evidenceOf(i.Evidence)},
+					{text: layer}, {text: name}, {text: orDash(strings.TrimSpace(i.Version + " " + i.Variant))},
+					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
-				if look.Wide {
-					cells = append(cells, cell{text: dash(strings.Join(component.Capabilities, ", "))}, cell{text: dash(i.Message)})
+				if options.Wide {
+					cells = append(cells, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
 				}
-				t.cells(cells...)
+				t.addCells(cells...)
 			}
 		}
 	}
-	if err := t.flush(); err != nil {
-		return err
-	}
+	p := &lineWriter{w: w}
+	t.write(p)
 	if len(d.Components) == 0 {
-		if _, err := fmt.Fprintln(w, "Nothing that the catalog knows is installed."); err != nil {
-			return err
-		}
+		p.line("No component of the catalog is installed.")
 	}
-	for _, left := range d.Leftovers {
-		if _, err := fmt.Fprintf(w, "Only traces, no installation: %s\n", text.Printable(fmt.Sprintf("%s (%s)", left.Name, evidenceOf(left.Installations[0].Evidence)))); err != nil {
-			return err
-		}
+	for _, component := range d.Leftovers {
+		p.line("Leftovers of %s: %s", component.Name, summarizeEvidence(component.Installations[0].Evidence))
 	}
 	for _, reason := range d.Unreadable {
-		if _, err := fmt.Fprintf(w, "Could not look: %s\n", text.Printable(reason)); err != nil {
-			return err
-		}
+		p.line("Warning: %s", reason)
 	}
-	return nil
+	return p.err
 }
 
-// evidenceOf is the most telling piece of evidence, and how much more there is.
-func evidenceOf(evidence []v1alpha1.Evidence) string {
+// summarizeEvidence returns the first piece of evidence, and how many more there are.
+func summarizeEvidence(evidence []v1alpha1.Evidence) string {
 	if len(evidence) == 0 {
 		return "-"
 	}
-	first := evidence[0]
-	name := first.Name
-	if first.Namespace != "" {
-		name = first.Namespace + "/" + name
-	}
-	text := first.Kind + " " + name
+	text := formatObject(evidence[0])
 	if len(evidence) > 1 {
 		text += fmt.Sprintf(" and %d more", len(evidence)-1)
 	}
 	return text
 }
 
-// standardLayers are the layers in the order in which a platform is built up.
-var standardLayers = []string{
-	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh", "serverless", "workloads",
+// layerOrder are the standard layers in the order in which a platform is built.
+var layerOrder = []string{
+	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh",
+	"serverless", "workloads",
 }
 
-// layersOf are the layers that components belong to: the standard ones in their order, then others as they come.
-func layersOf(components []Component) []string {
+// sortedLayers returns the layers of components: the standard ones in their order, then others in the order of the components.
+func sortedLayers(components []Component) []string {
 	has := map[string]bool{}
 	for _, component := range components {
 		has[component.Layer] = true
 	}
 	var layers []string
-	for _, layer := range standardLayers {
+	for _, layer := range layerOrder {
 		if has[layer] {
 			layers = append(layers, layer)
 			delete(has, layer)
@@ -159,7 +149,7 @@ func layersOf(components []Component) []string {
 	return layers
 }
 
-func dash(text string) string {
+func orDash(text string) string {
 	if strings.TrimSpace(text) == "" {
 		return "-"
 	}

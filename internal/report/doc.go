@@ -1,3 +1,3 @@
-// Package report turns what was found into what people and programs read: tables, JSON, YAML, and a profile that declares
-// what a cluster has. The shapes of JSON and YAML are stable; scripts build on them. The package decides nothing.
+// Package report writes the results of the commands: tables and text, JSON and YAML, JUnit, SARIF, HTML, and a profile that requires what
+// is installed. The JSON and YAML fields are stable.
 package report

@@ -9,51 +9,44 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
-	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// WriteExplanation writes for people why a requirement has its verdict, from what was asked to what to do.
+// WriteExplanation writes the explanation of a verdict as text.
 func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
-	p := &page{w: w}
-	// Names and messages come from the cluster, and must not steer the terminal.
-	say := func(format string, args ...any) { p.line("%s", text.Printable(fmt.Sprintf(format, args...))) }
-	head := func(text string) {
-		p.line("")
-		say("%s", text)
-	}
-	say("%s/%s of PlatformProfile %s: %s (%s)", e.Layer, e.Requirement, e.Profile, e.Verdict, e.Severity)
+	p := &lineWriter{w: w}
+	p.line("%s/%s of PlatformProfile %s: %s (%s)", e.Layer, e.Requirement, e.Profile, e.Verdict, e.Severity)
 
-	head("What was asked:")
+	p.heading("Requirement:")
 	for _, text := range e.Request {
-		say("  - %s", text)
+		p.line("  - %s", text)
 	}
 	if len(e.Sources) > 0 {
-		head("What was looked at:")
+		p.heading("Resources:")
 		for _, source := range e.Sources {
-			say("  %s", sourceText(source))
+			p.line("  %s", formatSource(source))
 		}
 	}
 	if len(e.Components) > 0 {
-		head("What was found:")
-		explainComponents(say, e)
+		p.heading("Components:")
+		writeExplainedComponents(p, e)
 	}
 	if len(e.Rules) > 0 {
-		head("Which checks ran:")
+		p.heading("Checks:")
 		for _, rule := range e.Rules {
-			explainRule(say, rule)
+			writeExplainedRule(p, rule)
 		}
 	}
-	head("Why it is " + string(e.Verdict) + ":")
-	say("  %s", e.Message)
-	say("  For the profile: %s.", e.Conformant)
+	p.heading("Reason for " + string(e.Verdict) + ":")
+	p.line("  %s", e.Message)
+	p.line("  Effect on the profile: %s.", e.Conformant)
 	if e.Remediation != "" {
-		head("What to do:")
-		say("  %s", e.Remediation)
+		p.heading("Remediation:")
+		p.line("  %s", e.Remediation)
 	}
 	return p.err
 }
 
-func sourceText(s conformance.ExplainedSource) string {
+func formatSource(s conformance.ExplainedSource) string {
 	switch s.State {
 	case "Synced":
 		if s.Objects == 1 {
@@ -61,108 +54,110 @@ func sourceText(s conformance.ExplainedSource) string {
 		}
 		return fmt.Sprintf("%s: %d objects", s.Name, s.Objects)
 	case "NotServed":
-		return s.Name + ": the cluster does not serve it, so there can be none"
+		return s.Name + ": not served by the cluster"
 	}
-	reason := s.Reason
-	if reason == "" {
-		reason = "it was not read yet"
+	if s.Reason == "" {
+		return s.Name + ": not read yet"
 	}
-	return s.Name + ": cannot be read: " + reason
+	return s.Reason
 }
 
-// explainComponents tells of what is there first, and of all that is not in one line: a capability may have many providers.
-func explainComponents(say func(string, ...any), e *conformance.Explanation) {
-	var absent []string
+// writeExplainedComponents writes the components that are installed or may be, and the names of all others in one line.
+func writeExplainedComponents(p *lineWriter, e *conformance.Explanation) {
+	var notInstalled []string
 	for _, c := range e.Components {
 		switch {
 		case !c.IsDefined:
-			say("  %s: nobody defines it", c.Name)
+			p.line("  %s: not defined", c.Name)
 		case len(c.Installations) == 0 && len(c.Leftovers) == 0 && len(c.UnreadableSources) == 0:
-			absent = append(absent, c.Name)
+			notInstalled = append(notInstalled, c.Name)
 		default:
-			explainComponent(say, c, e.Message)
+			writeExplainedComponent(p, c, e.Message)
 		}
 	}
-	if len(absent) > 0 {
-		say("  nothing of %s", strings.Join(absent, ", "))
+	if len(notInstalled) > 0 {
+		p.line("  not installed: %s", strings.Join(notInstalled, ", "))
 	}
 }
 
-func explainComponent(say func(string, ...any), c conformance.ExplainedComponent, told string) {
+func writeExplainedComponent(p *lineWriter, c conformance.ExplainedComponent, verdictMessage string) {
 	role := ""
 	if c.IsRival {
-		role = ", which is not asked for"
+		role = " (not allowed by the requirement)"
 	}
-	for _, one := range c.Installations {
-		say("  %s %s%s: %s%s", c.Name, dash(strings.TrimSpace(one.Version+" "+one.Variant)), within(one.Namespace), one.Health, role)
-		if one.Reason != "" {
-			say("    because %s", one.Reason)
+	for _, i := range c.Installations {
+		p.line("  %s %s%s: %s%s", c.Name, orDash(strings.TrimSpace(i.Version+" "+i.Variant)), inNamespace(i.Namespace), i.Health, role)
+		if i.Reason != "" {
+			p.line("    reason: %s", i.Reason)
 		}
-		if one.Verdict != "" && !holds(one.Verdict) && one.Message != told {
-			say("    by itself %s: %s", one.Verdict, one.Message)
+		if i.Verdict != "" && !isGood(i.Verdict) && i.Message != verdictMessage {
+			p.line("    %s: %s", i.Verdict, i.Message)
 		}
-		for _, evidence := range one.Evidence {
-			say("    shown by %s", evidenceText(evidence))
+		for _, evidence := range i.Evidence {
+			p.line("    evidence: %s", formatEvidence(evidence))
 		}
-		for _, d := range one.Diagnoses {
-			say("    %s: %s", conformance.SymptomText(&d), d.Meaning)
+		for _, d := range i.Diagnoses {
+			p.line("    %s: %s", conformance.SymptomText(&d), d.Meaning)
 			for _, command := range d.Commands {
-				say("      %s", command)
+				p.line("      %s", command)
 			}
 		}
 	}
 	if len(c.Installations) == 0 && len(c.Leftovers) > 0 {
-		say("  %s: no installation, only what an uninstall leaves behind", c.Name)
+		p.line("  %s: not installed, only leftovers", c.Name)
 		for _, evidence := range c.Leftovers {
-			say("    left: %s", evidenceText(evidence))
+			p.line("    leftover: %s", formatEvidence(evidence))
 		}
 	}
 	for _, reason := range c.UnreadableSources {
-		say("  %s: cannot be told: %s", c.Name, reason)
+		p.line("  %s: unknown: %s", c.Name, reason)
 	}
 }
 
-func explainRule(say func(string, ...any), r conformance.ExplainedRule) {
+func writeExplainedRule(p *lineWriter, r conformance.ExplainedRule) {
 	name := r.Name
 	if r.Component != "" {
 		name = r.Component + "'s " + name
 	}
 	outcome := string(r.Verdict)
 	if r.Skipped != "" {
-		outcome = "not judged, because " + r.Skipped
+		outcome = "not evaluated: " + r.Skipped
 	}
-	say("  %s over %s: %s", name, r.Resource, outcome)
+	p.line("  %s over %s: %s", name, r.Resource, outcome)
 	for _, parameter := range slices.Sorted(maps.Keys(r.Parameters)) {
-		say("    %s = %v", parameter, r.Parameters[parameter])
+		p.line("    %s = %v", parameter, r.Parameters[parameter])
 	}
 	if r.Expression != "" {
-		say("    %s", r.Expression)
+		p.line("    %s", r.Expression)
 	}
 	if r.Skipped != "" {
 		return
 	}
 	if r.Matched > 0 {
-		say("    %d of %d objects satisfy it", r.Satisfied, r.Matched)
+		p.line("    satisfied by %d of %d objects", r.Satisfied, r.Matched)
 	}
-	say("    %s", r.Message)
+	p.line("    %s", r.Message)
 	for _, object := range r.Objects {
-		say("    object: %s", evidenceText(object))
+		p.line("    object: %s", formatEvidence(object))
 	}
 }
 
-func within(namespace string) string {
+func inNamespace(namespace string) string {
 	if namespace == "" {
 		return ""
 	}
 	return " in " + namespace
 }
 
-func evidenceText(e v1alpha1.Evidence) string {
-	name := e.Name
-	if e.Namespace != "" {
-		name = e.Namespace + "/" + name
+func formatObject(e v1alpha1.Evidence) string {
+	if e.Namespace == "" {
+		return e.Kind + " " + e.Name
 	}
-	text := e.Kind + " " + name
+	return e.Kind + " " + e.Namespace + "/" + e.Name
+}
+
+func formatEvidence(e v1alpha1.Evidence) string {
+	text := formatObject(e)
 	if e.Signal != "" {
 		text += " (" + e.Signal + ")"
 	}

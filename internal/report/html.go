@@ -15,7 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// htmlPage is what the page shows: a stack for each profile, or one for what was discovered.
+// htmlPage is the content of the page: a stack for each profile, or one for a discovery.
 type htmlPage struct {
 	Title  string
 	Stacks []htmlStack
@@ -24,10 +24,10 @@ type htmlPage struct {
 type htmlStack struct {
 	Title  string
 	Lead   string
-	State  state
+	Badge  badge
 	Score  string
 	Notes  []htmlNote
-	Layers []htmlLayer // from the top of the stack to its bottom
+	Layers []htmlLayer // from top to bottom
 }
 
 type htmlNote struct {
@@ -38,30 +38,30 @@ type htmlNote struct {
 type htmlLayer struct {
 	Title string
 	Count string
-	State state
+	Badge badge
 	Tiles []htmlTile
-	Gap   string // what is missing as a whole; empty where something is there
+	Gap   string // in place of tiles if the layer is empty
 }
 
 type htmlTile struct {
-	Title   string
-	State   state
-	Sub     string // component and version
-	Where   string
-	Tags    []string
-	Facts   []htmlFact
-	Causes  []string
-	Command []string
-	Shown   []string // evidence
+	Title    string
+	Badge    badge
+	Sub      string // component and version
+	Where    string
+	Tags     []string
+	Facts    []htmlFact
+	Causes   []string
+	Commands []string
+	Evidence []string
 }
 
 type htmlFact struct{ Name, Value string }
 
-// WriteHTML writes profiles as one page that needs nothing beside itself.
+// WriteHTML writes profiles as a self-contained HTML page.
 func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) error {
 	page := htmlPage{Title: "Platform profiles"}
 	for _, profile := range profiles {
-		page.Stacks = append(page.Stacks, stackOf(profile))
+		page.Stacks = append(page.Stacks, newProfileStack(profile))
 	}
 	if len(profiles) == 1 {
 		page.Title = "Platform profile " + text.Printable(profiles[0].Name)
@@ -69,60 +69,64 @@ func WriteHTML(w io.Writer, profiles []*v1alpha1.PlatformProfile, at time.Time) 
 	return page.write(w, at)
 }
 
-// WriteHTML writes what was discovered as one page that needs nothing beside itself.
+// WriteHTML writes a Discovery as a self-contained HTML page.
 func (d Discovery) WriteHTML(w io.Writer, at time.Time) error {
-	page := htmlPage{Title: "What this platform is made of", Stacks: []htmlStack{d.stack()}}
+	page := htmlPage{Title: "Platform components", Stacks: []htmlStack{d.newStack()}}
 	return page.write(w, at)
 }
 
-func stackOf(profile *v1alpha1.PlatformProfile) htmlStack {
+func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 	status := &profile.Status
-	s := htmlStack{Title: text.Printable(profile.Name), Lead: "What the cluster must have, and what of it is there.", State: state{"doubt", "?", "Cannot tell whether it is conformant"}}
+	s := htmlStack{
+		Title: text.Printable(profile.Name), Lead: "The requirements of the profile and their verdicts.",
+		Badge: badge{"doubt", "?", "Conformance unknown"},
+	}
 	if c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant); c != nil {
 		switch c.Status {
 		case metav1.ConditionTrue:
-			s.State = state{"good", "✓", "Conformant"}
+			s.Badge = badge{"good", "✓", "Conformant"}
 		case metav1.ConditionFalse:
-			s.State = state{"bad", "✕", "Not conformant"}
+			s.Badge = badge{"bad", "✕", "Not conformant"}
+		default:
 		}
 	}
 	if status.Score != "" {
-		s.Score = text.Printable(status.Score) + " of what is required"
+		s.Score = text.Printable(status.Score) + " required satisfied"
 	}
-	if text := mistakes(profile); text != "" {
-		s.note("Mistakes in the profile", text)
+	if text := specErrors(profile); text != "" {
+		s.addNote("Errors in the profile", text)
 	}
-	s.note("Installed and mentioned by no requirement", undeclared(profile)...)
+	s.addNote("Undeclared components", undeclaredComponents(profile)...)
 	layers := slices.Clone(status.Layers)
-	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return placeOf(a.Name) - placeOf(b.Name) })
-	asked := map[int]bool{}
+	slices.SortStableFunc(layers, func(a, b v1alpha1.LayerStatus) int { return stackIndex(a.Name) - stackIndex(b.Name) })
+	isRequired := map[int]bool{}
 	for i := range layers {
-		asked[placeOf(layers[i].Name)] = true
-		s.Layers = append(s.Layers, layerOf(&layers[i], asks(&profile.Spec, layers[i].Name)))
+		isRequired[stackIndex(layers[i].Name)] = true
+		s.Layers = append(s.Layers, newLayer(&layers[i], describeRequests(&profile.Spec, layers[i].Name)))
 	}
-	s.Layers = append(s.Layers, troubleOf(status))
+	s.Layers = append(s.Layers, newTroubleshootingLayer(status))
 	slices.Reverse(s.Layers)
-	var unasked []string
+	var withoutRequirements []string
 	for i, layer := range stackLayers {
-		if !asked[i] && layer.name != troubleshooting {
-			unasked = append(unasked, layer.title)
+		if !isRequired[i] && layer.name != troubleshooting {
+			withoutRequirements = append(withoutRequirements, layer.title)
 		}
 	}
-	if len(unasked) > 0 {
-		s.note("Layers that the profile asks nothing of", strings.Join(unasked, ", "))
+	if len(withoutRequirements) > 0 {
+		s.addNote("Layers without requirements", strings.Join(withoutRequirements, ", "))
 	}
 	return s
 }
 
-func (s *htmlStack) note(title string, lines ...string) {
+func (s *htmlStack) addNote(title string, lines ...string) {
 	if len(lines) > 0 {
 		s.Notes = append(s.Notes, htmlNote{title, lines})
 	}
 }
 
-// asks says of each requirement of a layer in few words what it asks for.
-func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
-	asked := map[string]string{}
+// describeRequests returns short descriptions of the requirements of a layer by name.
+func describeRequests(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
+	requests := map[string]string{}
 	for _, l := range spec.Layers {
 		for _, r := range l.Requirements {
 			if l.Name != layer {
@@ -134,36 +138,42 @@ func asks(spec *v1alpha1.PlatformProfileSpec, layer string) map[string]string {
 			}
 			switch {
 			case r.Capability != "":
-				asked[r.Name] = "any " + r.Capability
+				requests[r.Name] = "any " + r.Capability
 			case r.Rule != nil:
-				asked[r.Name] = r.Rule.Message
+				requests[r.Name] = r.Rule.Message
 			case r.Attestation != nil:
-				asked[r.Name] = "by " + r.Attestation.By
+				requests[r.Name] = "by " + r.Attestation.By
 			default:
-				asked[r.Name] = strings.Join(choices, " or ")
+				requests[r.Name] = strings.Join(choices, " or ")
 			}
 			if r.Presence == v1alpha1.PresenceAbsent {
-				asked[r.Name] = "no " + strings.TrimPrefix(asked[r.Name], "any ")
+				requests[r.Name] = "no " + strings.TrimPrefix(requests[r.Name], "any ")
 			}
 		}
 	}
-	return asked
+	return requests
 }
 
-func layerOf(l *v1alpha1.LayerStatus, asked map[string]string) htmlLayer {
-	layer := htmlLayer{Title: text.Printable(titleOf(l.Name)), Count: fmt.Sprintf("%d of %d hold", l.Satisfied, l.Total), State: stateOfVerdict(&v1alpha1.RequirementStatus{Verdict: l.Verdict})}
+func newLayer(l *v1alpha1.LayerStatus, requests map[string]string) htmlLayer {
+	layer := htmlLayer{
+		Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d satisfied", l.Satisfied, l.Total),
+		Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict}),
+	}
 	for i := range l.Requirements {
-		layer.Tiles = append(layer.Tiles, requirementTile(&l.Requirements[i], asked[l.Requirements[i].Name]))
+		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], requests[l.Requirements[i].Name]))
 	}
 	return layer
 }
 
-func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
-	t := htmlTile{Title: text.Printable(r.Name), State: stateOfVerdict(r), Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace)}
+func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile {
+	t := htmlTile{
+		Title: text.Printable(r.Name), Badge: verdictBadge(r),
+		Sub: text.Printable(strings.TrimSpace(r.Component + " " + r.Version)), Where: text.Printable(r.Namespace),
+	}
 	if t.Sub == "" {
-		t.Sub = text.Printable(asked)
+		t.Sub = text.Printable(request)
 	} else {
-		t.fact("Asked for", asked)
+		t.addFact("Required", request)
 	}
 	if r.Severity == v1alpha1.SeverityRecommended {
 		t.Tags = append(t.Tags, "recommended")
@@ -171,140 +181,143 @@ func requirementTile(r *v1alpha1.RequirementStatus, asked string) htmlTile {
 	if r.Health != "" && string(r.Health) != string(r.Verdict) {
 		t.Tags = append(t.Tags, string(r.Health))
 	}
-	t.fact("Why", r.Message)
-	t.fact("What to do", r.Remediation)
+	t.addFact("Message", r.Message)
+	t.addFact("Remediation", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
-		t.fact("Failing since", minute(r.FailingSince.Time))
+		t.addFact("Failing since", formatMinute(r.FailingSince.Time))
 	}
-	t.evidence(r.Evidence)
+	t.addEvidence(r.Evidence)
 	return t
 }
 
-func (t *htmlTile) fact(name, value string) {
+func (t *htmlTile) addFact(name, value string) {
 	if value != "" {
 		t.Facts = append(t.Facts, htmlFact{name, text.Printable(value)})
 	}
 }
 
-func (t *htmlTile) evidence(all []v1alpha1.Evidence) {
-	for _, one := range all {
-		t.Shown = append(t.Shown, text.Printable(evidenceText(one)))
+func (t *htmlTile) addEvidence(evidence []v1alpha1.Evidence) {
+	for _, e := range evidence {
+		t.Evidence = append(t.Evidence, text.Printable(formatEvidence(e)))
 	}
 }
 
-// troubleOf is the top of the stack: what is wrong with pods.
-func troubleOf(status *v1alpha1.PlatformProfileStatus) htmlLayer {
-	layer := htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing wrong with any pod of what is asked for"}
+// newTroubleshootingLayer returns the top layer with the diagnoses of pods.
+func newTroubleshootingLayer(status *v1alpha1.PlatformProfileStatus) htmlLayer {
+	layer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "no failing pods"}
 	for i := range status.Diagnoses {
-		layer.Tiles = append(layer.Tiles, diagnosisTile(&status.Diagnoses[i], 1))
+		layer.Tiles = append(layer.Tiles, newDiagnosisTile(&status.Diagnoses[i], 1))
 	}
 	if n := len(status.Diagnoses); n > 0 {
-		layer.State, layer.Count = state{"bad", "✕", ""}, wrongs(n+int(status.DiagnosesOmitted))
+		layer.Badge, layer.Count = badge{"bad", "✕", ""}, formatDiagnosisCount(n+int(status.DiagnosesOmitted))
 	}
 	return layer
 }
 
-// wrongs counts diagnoses.
-func wrongs(n int) string {
+func formatDiagnosisCount(n int) string {
 	if n == 1 {
-		return "1 thing wrong with pods"
+		return "1 diagnosis"
 	}
-	return fmt.Sprintf("%d things wrong with pods", n)
+	return fmt.Sprintf("%d diagnoses", n)
 }
 
-// diagnosisTile tells of a diagnosis that so many pods of the workload share.
-func diagnosisTile(d *v1alpha1.Diagnosis, alike int) htmlTile {
-	t := htmlTile{Title: text.Printable(d.Symptom), State: state{"bad", "✕", "Pods fail"}, Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace)}
-	t.fact("Pod", strings.TrimPrefix(where(*d, alike), ", pod "))
-	t.fact("Meaning", d.Meaning)
+// newDiagnosisTile returns a tile for a diagnosis that podCount pods of the workload have in common.
+func newDiagnosisTile(d *v1alpha1.Diagnosis, podCount int) htmlTile {
+	t := htmlTile{
+		Title: text.Printable(d.Symptom), Badge: badge{"bad", "✕", "Failing"},
+		Sub: text.Printable(d.Workload.Kind + " " + d.Workload.Name), Where: text.Printable(d.Workload.Namespace),
+	}
+	t.addFact("Pod", strings.TrimPrefix(formatPod(*d, podCount), ", pod "))
+	t.addFact("Meaning", d.Meaning)
 	for _, cause := range d.LikelyCauses {
 		t.Causes = append(t.Causes, text.Printable(cause))
 	}
 	for _, command := range d.Commands {
-		t.Command = append(t.Command, text.Printable(command))
+		t.Commands = append(t.Commands, text.Printable(command))
 	}
 	return t
 }
 
-// stack puts what was found into its layers. A standard layer of which nothing was found is a gap.
-func (d Discovery) stack() htmlStack {
-	s := htmlStack{Title: "Platform", Lead: "The components that were recognised, each in its layer. Gaps are layers of which nothing was found.", State: state{"good", "✓", "Nothing is degraded"}}
-	byPlace := map[int]*htmlLayer{}
+// newStack sorts components into layers. A standard layer without components is a gap.
+func (d Discovery) newStack() htmlStack {
+	s := htmlStack{Title: "Platform", Lead: "The installed components by layer.", Badge: badge{"good", "✓", "Nothing is degraded"}}
+	layers := map[int]*htmlLayer{} // by index in the stack
 	layer := func(name string) *htmlLayer {
-		at := placeOf(name)
-		if byPlace[at] == nil {
-			byPlace[at] = &htmlLayer{Title: text.Printable(titleOf(name))}
+		index := stackIndex(name)
+		if layers[index] == nil {
+			layers[index] = &htmlLayer{Title: text.Printable(layerTitle(name))}
 		}
-		return byPlace[at]
+		return layers[index]
 	}
 	for _, l := range stackLayers[:len(stackLayers)-1] {
 		layer(l.name)
 	}
-	installations, degraded, trouble := 0, 0, htmlLayer{Title: titleOf(troubleshooting), State: state{"good", "✓", ""}, Count: "nothing is degraded"}
+	installations, degraded := 0, 0
+	troubleshootingLayer := htmlLayer{Title: layerTitle(troubleshooting), Badge: badge{"good", "✓", ""}, Count: "nothing is degraded"}
 	for _, c := range d.Components {
-		l := layer(layerIn(c))
+		l := layer(stackLayerName(c))
 		for i := range c.Installations {
-			t := installationTile(c, &c.Installations[i])
+			t := newInstallationTile(c, &c.Installations[i])
 			installations++
-			if t.State.Class == "bad" {
-				l.State = state{"bad", "✕", ""}
+			if t.Badge.Class == "bad" {
+				l.Badge = badge{"bad", "✕", ""}
 				degraded++
 				if len(c.Installations[i].Diagnoses) == 0 {
-					trouble.Tiles = append(trouble.Tiles, t) // what is known of it is all that there is to say
+					troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, t) // without a diagnosis
 				}
 			}
-			if l.State.Class == "" {
-				l.State = state{Class: "good"}
+			if l.Badge.Class == "" {
+				l.Badge = badge{Class: "good"}
 			}
 			l.Tiles = append(l.Tiles, t)
 		}
 	}
 	for _, c := range d.Leftovers {
-		t := htmlTile{Title: text.Printable(c.Name), State: state{"gap hollow", "–", "Only traces"}}
-		t.fact("Why", "What an uninstall leaves behind is there, and nothing of it runs.")
-		t.evidence(c.Installations[0].Evidence)
-		l := layer(layerIn(c))
+		t := htmlTile{Title: text.Printable(c.Name), Badge: badge{"gap hollow", "–", "Leftovers"}}
+		t.addFact("Message", "The component is not installed, but some of its resources are left over.")
+		t.addEvidence(c.Installations[0].Evidence)
+		l := layer(stackLayerName(c))
 		l.Tiles = append(l.Tiles, t)
 	}
 	s.Score = fmt.Sprintf("%d installations", installations)
-	ailments := d.ailments()
-	for i := range ailments {
-		trouble.Tiles = append(trouble.Tiles, diagnosisTile(&ailments[i].Diagnosis, ailments[i].pods))
+	diagnoses := d.podDiagnoses()
+	for i := range diagnoses {
+		troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, newDiagnosisTile(&diagnoses[i].Diagnosis, diagnoses[i].pods))
 	}
 	if degraded > 0 {
-		trouble.Count = fmt.Sprintf("%d degraded", degraded)
-		s.State = state{"bad", "✕", trouble.Count}
+		troubleshootingLayer.Count = fmt.Sprintf("%d degraded", degraded)
+		s.Badge = badge{"bad", "✕", troubleshootingLayer.Count}
 	}
-	if n := len(ailments); n > 0 {
-		trouble.Count = strings.TrimPrefix(trouble.Count+", "+wrongs(n), "nothing is degraded, ")
+	if n := len(diagnoses); n > 0 {
+		troubleshootingLayer.Count = strings.TrimPrefix(troubleshootingLayer.Count+", "+formatDiagnosisCount(n), "nothing is degraded, ")
 	}
-	if len(trouble.Tiles) > 0 {
-		trouble.State = state{"bad", "✕", ""}
+	if len(troubleshootingLayer.Tiles) > 0 {
+		troubleshootingLayer.Badge = badge{"bad", "✕", ""}
 	}
-	s.Layers = append(s.Layers, trouble)
-	for at := len(stackLayers); at >= 0; at-- {
-		l := byPlace[at]
+	s.Layers = append(s.Layers, troubleshootingLayer)
+	for index := len(stackLayers); index >= 0; index-- {
+		l := layers[index]
 		if l == nil {
 			continue
 		}
-		l.Count = counted(len(l.Tiles))
-		if l.State.Class == "" {
-			l.State, l.Count = state{Class: "hollow"}, ""
+		l.Count = formatFoundCount(len(l.Tiles))
+		if l.Badge.Class == "" {
+			l.Badge, l.Count = badge{Class: "hollow"}, ""
 		}
 		if len(l.Tiles) == 0 {
-			l.Gap = "Nothing of it was found"
+			l.Gap = "Nothing found"
 		}
 		s.Layers = append(s.Layers, *l)
 	}
-	var unseen []string
+	reasons := make([]string, 0, len(d.Unreadable))
 	for _, reason := range d.Unreadable {
-		unseen = append(unseen, text.Printable(reason))
+		reasons = append(reasons, text.Printable(reason))
 	}
-	s.note("What could not be looked at", unseen...)
+	s.addNote("Unreadable resources", reasons...)
 	return s
 }
 
-func counted(n int) string {
+func formatFoundCount(n int) string {
 	switch n {
 	case 0:
 		return ""
@@ -314,16 +327,19 @@ func counted(n int) string {
 	return fmt.Sprintf("%d found", n)
 }
 
-func installationTile(c Component, i *Installation) htmlTile {
-	t := htmlTile{Title: text.Printable(c.Name), State: stateOfHealth(i.Health), Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace)}
+func newInstallationTile(c Component, i *Installation) htmlTile {
+	t := htmlTile{
+		Title: text.Printable(c.Name), Badge: healthBadge(i.Health),
+		Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace),
+	}
 	if i.PartOf != "" {
 		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
 	}
-	t.fact("Why", i.Message)
+	t.addFact("Message", i.Message)
 	if len(i.Diagnoses) > 0 {
-		t.fact("Wrong with its pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
+		t.addFact("Failing pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
-	t.fact("Capabilities", strings.Join(c.Capabilities, ", "))
-	t.evidence(i.Evidence)
+	t.addFact("Capabilities", strings.Join(c.Capabilities, ", "))
+	t.addEvidence(i.Evidence)
 	return t
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// The shape of JUnit's XML, as far as CI systems read it.
+// The JUnit XML format, as far as CI systems read it.
 type (
 	junitReport struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -30,22 +30,22 @@ type (
 		Cases    []junitCase `xml:"testcase"`
 	}
 	junitCase struct {
-		Class   string      `xml:"classname,attr"`
-		Name    string      `xml:"name,attr"`
-		Failure *junitWords `xml:"failure"`
-		Error   *junitWords `xml:"error"`
-		Skipped *junitWords `xml:"skipped"`
-		Out     string      `xml:"system-out,omitempty"`
+		Class   string       `xml:"classname,attr"`
+		Name    string       `xml:"name,attr"`
+		Failure *junitResult `xml:"failure"`
+		Error   *junitResult `xml:"error"`
+		Skipped *junitResult `xml:"skipped"`
+		Out     string       `xml:"system-out,omitempty"`
 	}
-	junitWords struct {
+	junitResult struct {
 		Message string `xml:"message,attr"`
 		Type    string `xml:"type,attr,omitempty"`
 		Text    string `xml:",chardata"`
 	}
 )
 
-// WriteJUnit writes profiles as a test report: a suite for each layer, a case for each requirement. What is Required and fails
-// is a failure, what could not be judged an error. What is only Recommended counts as skipped, because it fails nothing.
+// WriteJUnit writes profiles as a JUnit report: a suite for each layer, a case for each requirement. A Required requirement with a bad
+// verdict is a failure, with verdict Unknown an error. A Recommended requirement that is not satisfied is skipped.
 func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	report := junitReport{Name: "platformprofile"}
 	for _, profile := range profiles {
@@ -53,18 +53,19 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			layer := &profile.Status.Layers[i]
 			suite := junitSuite{Name: text.Printable(profile.Name + "/" + layer.Name)}
 			for j := range layer.Requirements {
-				suite.add(junitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
+				suite.add(newJUnitRequirement(profile.Name+"."+layer.Name, &layer.Requirements[j]))
 			}
 			report.add(suite)
 		}
-		if message := mistakes(profile); message != "" {
+		if message := specErrors(profile); message != "" {
 			suite := junitSuite{Name: text.Printable(profile.Name + "/spec")}
-			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: &junitWords{Message: message, Type: "InvalidSpec"}})
+			result := &junitResult{Message: message, Type: "InvalidSpec"}
+			suite.add(junitCase{Class: text.Printable(profile.Name + ".spec"), Name: "profile", Error: result})
 			report.add(suite)
 		}
 		if profile.Spec.Undeclared == v1alpha1.UndeclaredForbid {
 			suite := junitSuite{Name: text.Printable(profile.Name + "/undeclared")}
-			suite.add(junitUndeclared(profile))
+			suite.add(newJUnitUndeclared(profile))
 			report.add(suite)
 		}
 	}
@@ -80,29 +81,31 @@ func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	return err
 }
 
-func junitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
+func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase {
 	c := junitCase{Class: text.Printable(class), Name: text.Printable(r.Name)}
-	words := &junitWords{Message: string(r.Verdict) + ": " + text.Printable(r.Message), Type: string(r.Verdict), Text: advised(r)}
-	switch weigh(r) {
-	case failure:
-		c.Failure = words
-	case doubt:
-		c.Error = words
-	case advice:
-		c.Skipped = &junitWords{Message: "recommended, and " + words.Message}
-		c.Out = words.Text
-	case fine:
-		c.Out = words.Message
+	verdict := string(r.Verdict)
+	result := &junitResult{Message: verdict + ": " + text.Printable(r.Message), Type: verdict, Text: messageWithRemediation(r)}
+	switch levelOf(r) {
+	case levelError:
+		c.Failure = result
+	case levelWarning:
+		c.Error = result
+	case levelNote:
+		c.Skipped = &junitResult{Message: "recommended: " + result.Message}
+		c.Out = result.Text
+	case levelNone:
+		c.Out = result.Message
 	}
 	return c
 }
 
-func junitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
-	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "nothing undeclared is installed"}
+func newJUnitUndeclared(profile *v1alpha1.PlatformProfile) junitCase {
+	c := junitCase{Class: text.Printable(profile.Name + ".undeclared"), Name: "no undeclared components"}
 	if len(profile.Status.Undeclared) > 0 {
-		c.Failure = &junitWords{Message: "installed and mentioned by no requirement", Type: "Undeclared", Text: strings.Join(undeclared(profile), "\n")}
-	} else if unsure := unseenUndeclared(profile); unsure != "" {
-		c.Error = &junitWords{Message: unsure, Type: "Unknown"}
+		components := strings.Join(undeclaredComponents(profile), "\n")
+		c.Failure = &junitResult{Message: "undeclared components are installed", Type: "Undeclared", Text: components}
+	} else if reason := undeclaredUnknownReason(profile); reason != "" {
+		c.Error = &junitResult{Message: reason, Type: "Unknown"}
 	}
 	return c
 }

@@ -9,35 +9,35 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 )
 
-// Profile declares what was found: one requirement for each component, layer by layer, with a version range from the
-// oldest copy found up to the next major version.
+// Profile returns a profile with a requirement for each component, whose version range is from the oldest installation to the next major
+// version.
 func (d Discovery) Profile(name string) *v1alpha1.PlatformProfile {
 	profile := &v1alpha1.PlatformProfile{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfile"},
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 	}
-	for _, layer := range layersOf(d.Components) {
-		declared := v1alpha1.Layer{Name: layer}
+	for _, layer := range sortedLayers(d.Components) {
+		profileLayer := v1alpha1.Layer{Name: layer}
 		for _, component := range d.Components {
 			if component.Layer != layer {
 				continue
 			}
 			requirement := v1alpha1.Requirement{
 				Name:  component.Name,
-				AnyOf: []v1alpha1.ComponentChoice{{Component: component.Name, Version: rangeFor(component.Installations)}},
+				AnyOf: []v1alpha1.ComponentChoice{{Component: component.Name, Version: versionRange(component.Installations)}},
 			}
-			if !works(component.Installations) {
+			if !hasHealthyInstallation(component.Installations) {
 				requirement.Health = v1alpha1.RequireAnyHealth
 			}
-			declared.Requirements = append(declared.Requirements, requirement)
+			profileLayer.Requirements = append(profileLayer.Requirements, requirement)
 		}
-		profile.Spec.Layers = append(profile.Spec.Layers, declared)
+		profile.Spec.Layers = append(profile.Spec.Layers, profileLayer)
 	}
 	return profile
 }
 
-// works tells whether one copy at least is in a health that satisfies a requirement.
-func works(installations []Installation) bool {
+// hasHealthyInstallation reports whether the health of an installation satisfies a requirement.
+func hasHealthyInstallation(installations []Installation) bool {
 	for _, i := range installations {
 		if i.Health != v1alpha1.HealthDegraded && i.Health != v1alpha1.HealthUnknown {
 			return true
@@ -46,14 +46,13 @@ func works(installations []Installation) bool {
 	return false
 }
 
-// rangeFor is the range that one would choose by hand: from the oldest version found, to before the next major one. A
-// version before 1.0 has no major one to wait for.
-func rangeFor(installations []Installation) string {
+// versionRange returns the range from the oldest version to the next major version. It has no upper bound for versions before 1.0.
+func versionRange(installations []Installation) string {
 	lowest := ""
 	for _, i := range installations {
 		version, ok := catalog.ParseVersion(i.Version)
 		if !ok {
-			return "" // a copy whose version nobody can tell would fail any range
+			return "" // an unknown version is outside of any range
 		}
 		if low, ok := catalog.ParseVersion(lowest); !ok || version.LessThan(low) {
 			lowest = i.Version

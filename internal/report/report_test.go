@@ -10,11 +10,11 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-func component(name, layer string, installations ...Installation) Component {
+func newTestComponent(name, layer string, installations ...Installation) Component {
 	return Component{Name: name, Layer: layer, Capabilities: []string{}, Installations: installations}
 }
 
-func at(namespace, version string, health v1alpha1.Health) Installation {
+func newInstallation(namespace, version string, health v1alpha1.Health) Installation {
 	return Installation{Namespace: namespace, Version: version, Health: health, Evidence: []v1alpha1.Evidence{
 		{Kind: "DaemonSet", Namespace: namespace, Name: "x"}, {Kind: "CustomResourceDefinition", Name: "y"},
 	}}
@@ -23,11 +23,11 @@ func at(namespace, version string, health v1alpha1.Health) Installation {
 func TestTable(t *testing.T) {
 	d := Discovery{
 		Components: []Component{
-			component("a-own", "zz-own"), component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded)),
-			component("own", "zz-own", at("", "1.0.0", v1alpha1.HealthHealthy)), component("kubernetes", "core", at("", "1.34.1", v1alpha1.HealthHealthy)),
+			newTestComponent("a-own", "zz-own"), newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded)),
+			newTestComponent("own", "zz-own", newInstallation("", "1.0.0", v1alpha1.HealthHealthy)), newTestComponent("kubernetes", "core", newInstallation("", "1.34.1", v1alpha1.HealthHealthy)),
 		},
-		Leftovers:  []Component{component("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
-		Unreadable: []string{"no permission to list nodes"},
+		Leftovers:  []Component{newTestComponent("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
+		Unreadable: []string{"cannot read nodes"},
 	}
 	var out bytes.Buffer
 	if err := d.WriteTable(&out, TableOptions{}); err != nil {
@@ -38,18 +38,18 @@ core      kubernetes   1.34.1    Healthy    -             DaemonSet x and 1 more
 network   cilium       1.18.2    Healthy    kube-system   DaemonSet kube-system/x and 1 more
 network   cilium       -         Degraded   other         DaemonSet other/x and 1 more
 zz-own    own          1.0.0     Healthy    -             DaemonSet x and 1 more
-Only traces, no installation: velero (CustomResourceDefinition backups.velero.io)
-Could not look: no permission to list nodes
+Leftovers of velero: CustomResourceDefinition backups.velero.io
+Warning: cannot read nodes
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
 }
 
-func TestNothingSteersTheTerminal(t *testing.T) {
+func TestReportsArePrintable(t *testing.T) {
 	const evil = "x\x1b[31m\tred\r\n\u202e"
 	var out bytes.Buffer
-	if err := (Discovery{Components: []Component{component(evil, "network", at(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
+	if err := (Discovery{Components: []Component{newTestComponent(evil, "network", newInstallation(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	status := v1alpha1.PlatformProfileStatus{
@@ -59,7 +59,7 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(out.String(), "\x1b\t\r\u202e") || strings.Contains(out.String(), "\nred") {
-		t.Errorf("control characters come through: %q", out.String())
+		t.Errorf("control characters in %q", out.String())
 	}
 }
 
@@ -72,7 +72,7 @@ func TestConformance(t *testing.T) {
 		Layers: []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 			{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Component: "cilium", Version: "1.18.2", Health: v1alpha1.HealthHealthy, Namespace: "kube-system", Message: "fine"},
 			{Name: "ingress", Verdict: v1alpha1.VerdictMissing, Message: "not installed: traefik", Remediation: "Install it."},
-			{Name: "dns", Verdict: v1alpha1.VerdictUnknown, Severity: v1alpha1.SeverityRecommended, Message: "cannot look"},
+			{Name: "dns", Verdict: v1alpha1.VerdictUnknown, Severity: v1alpha1.SeverityRecommended, Message: "cannot read nodes"},
 		}}},
 	}
 	var out bytes.Buffer
@@ -89,40 +89,40 @@ network   dns           Unknown (recommended)   -           -         -         
 network/ingress is Missing: not installed: traefik
   Install it.
 
-network/dns is Unknown: cannot look
+network/dns is Unknown: cannot read nodes
 
-Installed and mentioned by no requirement:
+Undeclared components:
   vault - v
 
-Mistakes in the profile: spec.x: wrong
+Errors in the profile: spec.x: wrong
 `
 	if out.String() != want {
 		t.Errorf("got:\n%s\nwant:\n%s", out.String(), want)
 	}
 }
 
-func TestDiagnosesThatTheStatusLeavesOutAreCounted(t *testing.T) {
+func TestOmittedDiagnoses(t *testing.T) {
 	profile := &v1alpha1.PlatformProfile{}
 	web := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
 	profile.Status.Diagnoses = []v1alpha1.Diagnosis{{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"}}
-	told := func() string {
+	write := func() string {
 		var out bytes.Buffer
 		if err := WriteConformance(&out, profile, TableOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		return out.String()
 	}
-	const one = "\nWhat is wrong with pods, the worst first:\n  CrashLoop  Deployment shop/web, pod web-1, container app: it ends  [31msoon\n"
-	if got := told(); !strings.HasSuffix(got, one) {
-		t.Errorf("got:\n%s\nwant at its end:\n%s", got, one)
+	const want = "\nFailing pods, most severe first:\n  CrashLoop  Deployment shop/web, pod web-1, container app: it ends  [31msoon\n"
+	if got := write(); !strings.HasSuffix(got, want) {
+		t.Errorf("got:\n%s\nwant at its end:\n%s", got, want)
 	}
 	profile.Status.DiagnosesOmitted = 7
-	if got := told(); !strings.HasSuffix(got, one+"  and 7 more: platformprofile diagnose\n") {
+	if got := write(); !strings.HasSuffix(got, want+"  and 7 more: platformprofile diagnose\n") {
 		t.Errorf("got:\n%s", got)
 	}
 }
 
-func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
+func TestRolloutIsReported(t *testing.T) {
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthProgressing, Message: "cilium is Progressing: DaemonSet kube-system/cilium: is rolling out since 2027-01-02T03:04:05Z"},
@@ -137,11 +137,11 @@ func TestARolloutIsToldOfAlthoughItHolds(t *testing.T) {
 	}
 }
 
-func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
+func TestProfileRequiresHealth(t *testing.T) {
 	d := Discovery{Components: []Component{
-		component("down", "network", at("a", "1.0.0", v1alpha1.HealthDegraded)),
-		component("half", "network", at("a", "1.0.0", v1alpha1.HealthDegraded), at("b", "1.0.0", v1alpha1.HealthHealthy)),
-		component("filed", "core", at("a", "1.0.0", v1alpha1.HealthNotObserved)),
+		newTestComponent("down", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded)),
+		newTestComponent("half", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded), newInstallation("b", "1.0.0", v1alpha1.HealthHealthy)),
+		newTestComponent("filed", "core", newInstallation("a", "1.0.0", v1alpha1.HealthNotObserved)),
 	}}
 	profile := d.Profile("found")
 	if profile.Name != "found" || profile.Kind != "PlatformProfile" || len(profile.Spec.Layers) != 2 || profile.Spec.Layers[0].Name != "core" {
@@ -156,44 +156,44 @@ func TestAProfileAsksForWhatWorksOnly(t *testing.T) {
 	}
 }
 
-func TestAProfileAsksForVersionsFromTheOldestCopyOn(t *testing.T) {
+func TestProfileVersionRange(t *testing.T) {
 	for name, test := range map[string]struct {
 		versions []string
 		want     string
 	}{
-		"up to the next major version":             {[]string{"1.18.2"}, ">=1.18 <2"},
-		"before 1.0 there is none to wait for":     {[]string{"0.40.0"}, ">=0.40"},
-		"a pre-release is below its release":       {[]string{"1.17.0-rc.1"}, ">=1.17.0-rc.1"},
-		"a calendar version":                       {[]string{"2024.06.1"}, ">=2024.6 <2025"},
-		"of two copies the older one":              {[]string{"1.18.2", "1.9.3"}, ">=1.9 <2"},
-		"of two copies the older one, found first": {[]string{"1.9.3", "1.18.2"}, ">=1.9 <2"},
-		"nothing tells the version":                {[]string{""}, ""},
-		"nothing tells that of one of two copies":  {[]string{"1.18.2", ""}, ""},
-		"nothing tells that of the first of two":   {[]string{"", "1.18.2"}, ""},
+		"up to the next major version":          {[]string{"1.18.2"}, ">=1.18 <2"},
+		"before 1.0 without an upper bound":     {[]string{"0.40.0"}, ">=0.40"},
+		"a pre-release is below its release":    {[]string{"1.17.0-rc.1"}, ">=1.17.0-rc.1"},
+		"a calendar version":                    {[]string{"2024.06.1"}, ">=2024.6 <2025"},
+		"the older of two installations":        {[]string{"1.18.2", "1.9.3"}, ">=1.9 <2"},
+		"the older of two installations, first": {[]string{"1.9.3", "1.18.2"}, ">=1.9 <2"},
+		"an unknown version":                    {[]string{""}, ""},
+		"one unknown version":                   {[]string{"1.18.2", ""}, ""},
+		"one unknown version, first":            {[]string{"", "1.18.2"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var copies []Installation
+			var installations []Installation
 			for _, version := range test.versions {
-				copies = append(copies, at("a", version, v1alpha1.HealthHealthy))
+				installations = append(installations, newInstallation("a", version, v1alpha1.HealthHealthy))
 			}
-			profile := Discovery{Components: []Component{component("x", "network", copies...)}}.Profile("found")
+			profile := Discovery{Components: []Component{newTestComponent("x", "network", installations...)}}.Profile("found")
 			if got := profile.Spec.Layers[0].Requirements[0].AnyOf[0].Version; got != test.want {
-				t.Errorf("copies of the versions %q are declared as %q, want %q", test.versions, got, test.want)
+				t.Errorf("versions %q: got range %q, want %q", test.versions, got, test.want)
 			}
 		})
 	}
 }
 
-func TestColoursTakeNoRoom(t *testing.T) {
-	d := Discovery{Components: []Component{component("cilium", "network", at("kube-system", "1.18.2", v1alpha1.HealthHealthy), at("other", "", v1alpha1.HealthDegraded))}}
+func TestColoursHaveNoWidth(t *testing.T) {
+	d := Discovery{Components: []Component{newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded))}}
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Namespace: "kube-system"},
 		{Name: "ingress", Verdict: v1alpha1.VerdictMissing, Namespace: "x"}, {Name: "dns", Verdict: v1alpha1.VerdictUnknown, Namespace: "y"},
 	}}}
 	for name, write := range map[string]func(*bytes.Buffer, TableOptions) error{
-		"discover": func(w *bytes.Buffer, look TableOptions) error { return d.WriteTable(w, look) },
-		"check":    func(w *bytes.Buffer, look TableOptions) error { return WriteConformance(w, profile, look) },
+		"discover": func(w *bytes.Buffer, options TableOptions) error { return d.WriteTable(w, options) },
+		"check":    func(w *bytes.Buffer, options TableOptions) error { return WriteConformance(w, profile, options) },
 	} {
 		var plain, coloured bytes.Buffer
 		if err := write(&plain, TableOptions{}); err != nil {
@@ -205,19 +205,19 @@ func TestColoursTakeNoRoom(t *testing.T) {
 		text := coloured.String()
 		for _, code := range []string{"\x1b[31m", "\x1b[32m"} {
 			if !strings.Contains(text, code) {
-				t.Errorf("%s: what fails and what works have no colours of their own: %q", name, text)
+				t.Errorf("%s: no red or no green: %q", name, text)
 			}
 		}
 		for _, code := range []string{"\x1b[0m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[36m"} {
 			text = strings.ReplaceAll(text, code, "")
 		}
 		if text != plain.String() {
-			t.Errorf("%s: colours move columns:\n%s\n%s", name, text, plain.String())
+			t.Errorf("%s: colours change the columns:\n%s\n%s", name, text, plain.String())
 		}
 	}
 }
 
-func TestWideTablesSayWhy(t *testing.T) {
+func TestWideTable(t *testing.T) {
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Message: "cilium is Healthy", Evidence: []v1alpha1.Evidence{{Kind: "DaemonSet", Namespace: "a", Name: "b"}}},

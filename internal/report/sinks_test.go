@@ -20,8 +20,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// everywhere is a profile, and what was discovered, with one text in every place that a cluster or an author fills.
-func everywhere(text string) (*v1alpha1.PlatformProfile, Discovery) {
+// newHostileReports returns a profile and a discovery with a text in every field that comes from a cluster or a user.
+func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	evidence := []v1alpha1.Evidence{{APIVersion: text, Kind: text, Namespace: text, Name: text, Signal: text}}
 	at := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC))
 	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: text}}
@@ -48,22 +48,22 @@ func everywhere(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	return profile, Discovery{Components: []Component{component}, Leftovers: []Component{component}, Unreadable: []string{text}}
 }
 
-// hostile are texts that each format has its own reasons to fear.
-var hostile = []string{
+// hostileTexts contain control characters and markup of the formats.
+var hostileTexts = []string{
 	"x\x1b[31mred\x1b]0;title\x07", "a\u202eb\u2066c\u200f", "line\nbreak\r\nand\ttab", "nul\x00\x01\x7f", "\xff\xfe\xed\xa0\x80 no text", "]]> <![CDATA[ x ]]>", "<script>alert(1)</script>",
 	"\"><img src=x onerror=alert(1)>", "</style><style>*{}", "' onmouseover='x", "javascript:alert(1)", "{{.}} ${x} %s %n", "&lt;&amp;&#x3c;", "| a | b |\n|---|", "::error::x", "\u2028\u2029\u0085\ufeff",
 	"<!-- -->", "]]>]]>", strings.Repeat("<&>\"'", 500),
 }
 
-// FuzzReports writes one text in every place of every report, and reads the reports as their readers do: the text stays
-// text. It is never markup, never a line or a column of its own, and never anything that a terminal acts on.
+// FuzzReports writes a text into every field of every report and parses the reports. The text must not become markup, another line, or a
+// control character.
 func FuzzReports(f *testing.F) {
-	for _, text := range hostile {
+	for _, text := range hostileTexts {
 		f.Add(text)
 	}
-	plainPage := elements(f, "x")
+	plainPage := listElements(f, "x")
 	f.Fuzz(func(t *testing.T, text string) {
-		profile, discovery := everywhere(text)
+		profile, discovery := newHostileReports(text)
 		profiles := []*v1alpha1.PlatformProfile{profile}
 		var out bytes.Buffer
 		write := func(err error) []byte {
@@ -74,17 +74,17 @@ func FuzzReports(f *testing.F) {
 			written := bytes.Clone(out.Bytes())
 			out.Reset()
 			if !utf8.Valid(written) {
-				t.Fatalf("no UTF-8: %q", written)
+				t.Fatalf("invalid UTF-8: %q", written)
 			}
 			return written
 		}
 
-		for _, look := range []TableOptions{{}, {Wide: true}} {
-			calm(t, write(WriteConformance(&out, profile, look)))
-			calm(t, write(discovery.WriteTable(&out, look)))
+		for _, options := range []TableOptions{{}, {Wide: true}} {
+			checkPrintable(t, write(WriteConformance(&out, profile, options)))
+			checkPrintable(t, write(discovery.WriteTable(&out, options)))
 		}
-		calm(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unreadable: []string{text}}.WriteText(&out)))
-		calm(t, write(WriteExplanation(&out, &conformance.Explanation{
+		checkPrintable(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unreadable: []string{text}}.WriteText(&out)))
+		checkPrintable(t, write(WriteExplanation(&out, &conformance.Explanation{
 			Profile: text, Layer: text, Requirement: text, Request: []string{text}, Message: text, Remediation: text, Conformant: text,
 			Sources: []conformance.ExplainedSource{{Name: text, Reason: text}}, Rules: []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
 		})))
@@ -97,7 +97,7 @@ func FuzzReports(f *testing.F) {
 				break
 			}
 			if err != nil {
-				t.Fatalf("JUnit is no XML: %v", err)
+				t.Fatalf("invalid XML: %v", err)
 			}
 			switch token := token.(type) {
 			case xml.StartElement:
@@ -111,7 +111,7 @@ func FuzzReports(f *testing.F) {
 
 		results := 6
 		if text == "" {
-			results = 5 // nothing is stalled without a message
+			results = 5 // no spec error without a message
 		}
 		log := struct {
 			Runs []struct {
@@ -121,27 +121,27 @@ func FuzzReports(f *testing.F) {
 			}
 		}{}
 		if err := json.Unmarshal(write(WriteSARIF(&out, profiles, Location{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != results {
-			t.Fatalf("SARIF is no JSON, or not of the same results: %v: %+v", err, log)
+			t.Fatalf("invalid SARIF, or other results: %v: %+v", err, log)
 		}
 		for _, result := range log.Runs[0].Results {
-			calm(t, []byte(result.Message.Text+"\n"))
+			checkPrintable(t, []byte(result.Message.Text+"\n"))
 		}
 
-		if got := elements(t, text); got != plainPage && !alike(got, plainPage, text) {
+		if got := listElements(t, text); got != plainPage && !differsByEmptyPartsOnly(got, plainPage, text) {
 			t.Fatalf("the text changes the page:\n%s\nand with a plain text:\n%s", got, plainPage)
 		}
 	})
 }
 
-// alike allows for parts of a page that are left out where a text is empty.
-func alike(got, plain, s string) bool {
+// differsByEmptyPartsOnly reports whether a page only lacks elements because the text is empty.
+func differsByEmptyPartsOnly(got, plain, s string) bool {
 	return strings.TrimFunc(text.Printable(s), unicode.IsSpace) == "" && len(got) <= len(plain)
 }
 
-// elements are the elements of both pages with the names of their attributes, and the scripts and styles whole.
-func elements(t testing.TB, text string) string {
+// listElements returns the elements of both pages with the names of their attributes, and the content of scripts and styles.
+func listElements(t testing.TB, text string) string {
 	t.Helper()
-	profile, discovery := everywhere(text)
+	profile, discovery := newHostileReports(text)
 	var out bytes.Buffer
 	if err := errors.Join(WriteHTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}), discovery.WriteHTML(&out, time.Time{})); err != nil {
 		t.Fatal(err)
@@ -173,26 +173,27 @@ func elements(t testing.TB, text string) string {
 		case html.CommentToken:
 			b.WriteString("<!-- -->")
 		case html.TextToken:
-			said := tokens.Token().Data
+			content := tokens.Token().Data
 			if inside == "script" || inside == "style" {
-				b.WriteString(said)
-			} else if strings.ContainsFunc(said, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
-				t.Fatalf("the page shows %q", said)
+				b.WriteString(content)
+			} else if strings.ContainsFunc(content, func(r rune) bool { return !unicode.IsPrint(r) && !unicode.IsSpace(r) }) {
+				t.Fatalf("the page contains %q", content)
 			}
+		default:
 		}
 	}
 }
 
-// calm sees to it that nothing but lines of characters that can be seen is written.
-func calm(t *testing.T, written []byte) {
+// checkPrintable fails the test if a report contains anything but lines of printable characters.
+func checkPrintable(t *testing.T, written []byte) {
 	t.Helper()
 	for _, r := range string(written) {
 		if r != '\n' && !unicode.IsPrint(r) {
-			t.Fatalf("%q comes through in %q", r, written)
+			t.Fatalf("%q in %q", r, written)
 		}
 	}
-	const most = 200 // a text with line breaks makes no lines
-	if lines := bytes.Count(written, []byte("\n")); lines > most {
+	const maxLines = 200 // more than the reports have without line breaks in the text
+	if lines := bytes.Count(written, []byte("\n")); lines > maxLines {
 		t.Fatalf("%d lines: %q", lines, written)
 	}
 }

@@ -7,14 +7,14 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
-// stackLayer is one layer of a platform as people draw it.
+// stackLayer is a layer of the HTML page.
 type stackLayer struct {
-	name  string
-	title string   // as docs/layers.md calls it
-	also  []string // what profiles call it too
+	name    string
+	title   string   // as in docs/layers.md
+	aliases []string // other names of the layer in profiles
 }
 
-// stackLayers are the layers in the order of docs/layers.md: what a platform stands on first.
+// stackLayers are the layers in the order of docs/layers.md, from the bottom of the stack to its top.
 var stackLayers = []stackLayer{
 	{"provisioning", "Provisioning", []string{"infrastructure"}},
 	{"core", "Cluster and nodes", []string{"cluster", "nodes", "foundations", "kubernetes"}},
@@ -34,21 +34,20 @@ var stackLayers = []stackLayer{
 
 const troubleshooting = "troubleshooting"
 
-// placeOf is where in the stack a layer of this name belongs. What is none of the standard layers lies on top of them, and
-// below troubleshooting.
-func placeOf(layer string) int {
-	at := slices.IndexFunc(stackLayers, func(l stackLayer) bool { return l.name == layer || slices.Contains(l.also, layer) })
+// stackIndex returns the position of a layer in the stack. Other layers are above the standard ones and below troubleshooting.
+func stackIndex(layer string) int {
+	index := slices.IndexFunc(stackLayers, func(l stackLayer) bool { return l.name == layer || slices.Contains(l.aliases, layer) })
 	switch {
-	case at < 0:
+	case index < 0:
 		return len(stackLayers) - 1
-	case stackLayers[at].name == troubleshooting:
+	case stackLayers[index].name == troubleshooting:
 		return len(stackLayers)
 	}
-	return at
+	return index
 }
 
-// titleOf is what people call a layer.
-func titleOf(layer string) string {
+// layerTitle returns the title of a layer.
+func layerTitle(layer string) string {
 	for _, l := range stackLayers {
 		if l.name == layer {
 			return l.title
@@ -60,50 +59,51 @@ func titleOf(layer string) string {
 	return strings.ToUpper(layer[:1]) + strings.ReplaceAll(layer[1:], "-", " ")
 }
 
-// layerIn is the layer of the stack that a component lies in: virtualization is one of its own there.
-func layerIn(c Component) string {
+// stackLayerName returns the layer of a component in the stack, where virtualization has a layer.
+func stackLayerName(c Component) string {
 	if slices.Contains(c.Capabilities, "virtualization") {
 		return "virtualization"
 	}
 	return c.Layer
 }
 
-// state is how something looks on the page.
-type state struct {
+// badge is a state on the page.
+type badge struct {
 	Class string // of CSS
-	Mark  string // so that colour is not all that tells
-	Word  string
+	Mark  string // for readers who cannot distinguish the colours
+	Text  string
 }
 
-func stateOfHealth(h v1alpha1.Health) state {
+func healthBadge(h v1alpha1.Health) badge {
 	switch h {
 	case v1alpha1.HealthHealthy:
-		return state{"good", "✓", string(h)}
+		return badge{"good", "✓", string(h)}
 	case v1alpha1.HealthProgressing:
-		return state{"busy", "↻", string(h)}
+		return badge{"busy", "↻", string(h)}
 	case v1alpha1.HealthDegraded:
-		return state{"bad", "✕", string(h)}
+		return badge{"bad", "✕", string(h)}
 	case v1alpha1.HealthNotObserved:
-		return state{"plain", "·", "Not observed"}
+		return badge{"plain", "·", "Not observed"}
+	default:
+		return badge{"doubt", "?", orDash(string(h))}
 	}
-	return state{"doubt", "?", dash(string(h))}
 }
 
-func stateOfVerdict(r *v1alpha1.RequirementStatus) state {
-	s := state{"bad", "✕", string(r.Verdict)}
+func verdictBadge(r *v1alpha1.RequirementStatus) badge {
+	s := badge{"bad", "✕", string(r.Verdict)}
 	switch {
 	case r.Verdict == v1alpha1.VerdictAttested:
 		s.Class, s.Mark = "good", "✎"
-	case holds(r.Verdict) && r.Health == v1alpha1.HealthProgressing:
+	case isGood(r.Verdict) && r.Health == v1alpha1.HealthProgressing:
 		s.Class, s.Mark = "busy", "↻"
-	case holds(r.Verdict):
+	case isGood(r.Verdict):
 		s.Class, s.Mark = "good", "✓"
 	case r.Verdict == v1alpha1.VerdictUnknown:
 		s.Class, s.Mark = "doubt", "?"
 	case r.Verdict == v1alpha1.VerdictMissing:
 		s.Class, s.Mark = "gap", "+"
 	}
-	if weigh(r) == advice {
+	if levelOf(r) == levelNote {
 		s.Class += " advice"
 	}
 	return s

@@ -9,44 +9,44 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 )
 
-// The page draws the layers that docs/layers.md tells of, in its order.
-func TestTheStackIsThatOfTheDocs(t *testing.T) {
+// The layers of the page are those of docs/layers.md, in the same order.
+func TestStackLayersOfDocs(t *testing.T) {
 	docs, err := os.ReadFile("../../docs/layers.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var told []string
-	for _, line := range strings.Split(string(docs), "\n") {
+	var want []string
+	for line := range strings.SplitSeq(string(docs), "\n") {
 		if title, ok := strings.CutPrefix(line, "## "); ok && title != "Rules for every layer" {
-			told = append(told, title)
+			want = append(want, title)
 		}
 	}
-	var drawn []string
+	var got []string
 	for _, l := range stackLayers {
-		drawn = append(drawn, l.title)
+		got = append(got, l.title)
 	}
-	if !slices.Equal(told, drawn) {
-		t.Errorf("the page draws\n%q\nand docs/layers.md tells of\n%q", drawn, told)
+	if !slices.Equal(got, want) {
+		t.Errorf("the layers are\n%q\nand those of docs/layers.md\n%q", got, want)
 	}
 }
 
-func TestEveryComponentHasAPlaceInTheStack(t *testing.T) {
+func TestStackHasLayerOfEveryComponent(t *testing.T) {
 	components, err := catalog.Builtin()
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range components {
-		if layer := layerIn(Component{Layer: c.Layer, Capabilities: c.Capabilities}); placeOf(layer) >= len(stackLayers)-1 {
-			t.Errorf("%s of the layer %s lies in none", c.Name, layer)
+		if layer := stackLayerName(Component{Layer: c.Layer, Capabilities: c.Capabilities}); stackIndex(layer) >= len(stackLayers)-1 {
+			t.Errorf("%s: the stack has no layer %s", c.Name, layer)
 		}
 	}
 }
 
-func TestALayerOfAnotherNameLiesOnTopAndBelowTroubleshooting(t *testing.T) {
-	if own, mesh, trouble := placeOf("our-own"), placeOf("service-mesh"), placeOf("troubleshooting"); own <= placeOf("workloads") || own >= trouble || mesh != placeOf("mesh") {
-		t.Errorf("our-own %d, service-mesh %d, troubleshooting %d", own, mesh, trouble)
+func TestStackIndexOfOtherLayers(t *testing.T) {
+	if custom, mesh, troubleshooting := stackIndex("our-own"), stackIndex("service-mesh"), stackIndex("troubleshooting"); custom <= stackIndex("workloads") || custom >= troubleshooting || mesh != stackIndex("mesh") {
+		t.Errorf("our-own %d, service-mesh %d, troubleshooting %d", custom, mesh, troubleshooting)
 	}
-	if got := titleOf("our-own"); got != "Our own" {
+	if got := layerTitle("our-own"); got != "Our own" {
 		t.Errorf("%q", got)
 	}
 }

@@ -9,70 +9,68 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// TableOptions is how what people read is written.
+// TableOptions configure tables.
 type TableOptions struct {
-	// Colour marks verdicts and healths with the colours of a terminal.
+	// Colour writes verdicts and healths in colours.
 	Colour bool
 	// Wide adds columns.
 	Wide bool
 }
 
-// tint is a colour of a terminal, as the number that switches it on; 0 is none.
-type tint int
+// colour is the code of a terminal colour; 0 for none.
+type colour int
 
 const (
-	red    tint = 31
-	green  tint = 32
-	yellow tint = 33
-	cyan   tint = 36
+	red    colour = 31
+	green  colour = 32
+	yellow colour = 33
+	cyan   colour = 36
 )
 
-// paint colours a text, unless there is nothing to colour it with.
-func (l TableOptions) paint(t tint, text string) string {
-	if !l.Colour || t == 0 {
+// paint adds a colour to a text, if colours are enabled.
+func (o TableOptions) paint(c colour, text string) string {
+	if !o.Colour || c == 0 {
 		return text
 	}
-	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", t, text)
+	return fmt.Sprintf("\x1b[%dm%s\x1b[0m", c, text)
 }
 
-// table writes rows in columns that line up, coloured or not.
+// table aligns the columns of rows. Unlike tabwriter it supports colours, which have no width.
 type table struct {
-	w    io.Writer
-	look TableOptions
-	rows [][]cell
+	options TableOptions
+	rows    [][]cell
 }
 
-// cell is one text of a table. Its colour takes no room.
 type cell struct {
-	text string
-	tint tint
+	text   string
+	colour colour
 }
 
-// columnGap is what lies between two columns.
+// columnGap is the space between two columns.
 const columnGap = 3
 
-func newTable(w io.Writer, look TableOptions, columns ...string) *table {
-	t := &table{w: w, look: look}
-	t.row(columns...)
+func newTable(options TableOptions, columns ...string) *table {
+	t := &table{options: options}
+	t.addRow(columns...)
 	return t
 }
 
-func (t *table) row(texts ...string) {
+func (t *table) addRow(texts ...string) {
 	cells := make([]cell, 0, len(texts))
 	for _, text := range texts {
 		cells = append(cells, cell{text: text})
 	}
-	t.cells(cells...)
+	t.addCells(cells...)
 }
 
-func (t *table) cells(cells ...cell) {
+func (t *table) addCells(cells ...cell) {
 	for i := range cells {
 		cells[i].text = text.Printable(cells[i].text)
 	}
 	t.rows = append(t.rows, cells)
 }
 
-func (t *table) flush() error {
+func (t *table) write(p *lineWriter) {
 	var widths []int
 	for _, row := range t.rows {
 		for i, c := range row {
@@ -85,14 +83,41 @@ func (t *table) flush() error {
 	for _, row := range t.rows {
 		var line strings.Builder
 		for i, c := range row {
-			line.WriteString(t.look.paint(c.tint, c.text))
+			line.WriteString(t.options.paint(c.colour, c.text))
 			if i < len(row)-1 {
 				line.WriteString(strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c.text)+columnGap))
 			}
 		}
-		if _, err := fmt.Fprintln(t.w, line.String()); err != nil {
-			return err
-		}
+		p.writeLine(line.String())
 	}
-	return nil
+}
+
+// lineWriter writes printable lines until an error occurs.
+type lineWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (p *lineWriter) line(format string, args ...any) {
+	p.writeLine(text.Printable(fmt.Sprintf(format, args...)))
+}
+
+// writeLine writes a line that is printable already.
+func (p *lineWriter) writeLine(line string) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintln(p.w, line)
+	}
+}
+
+// heading writes an empty line and a title.
+func (p *lineWriter) heading(title string) {
+	p.line("")
+	p.line("%s", title)
+}
+
+// fact writes a named value unless it is empty.
+func (p *lineWriter) fact(name, value string) {
+	if value != "" {
+		p.line("  %-15s %s", name+":", value)
+	}
 }

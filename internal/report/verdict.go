@@ -8,47 +8,47 @@ import (
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
-// holds tells whether a verdict is one that a requirement holds with.
-func holds(v v1alpha1.Verdict) bool {
+// isGood reports whether a verdict satisfies a requirement.
+func isGood(v v1alpha1.Verdict) bool {
 	return v == v1alpha1.VerdictSatisfied || v == v1alpha1.VerdictAttested
 }
 
-// weight is how much a requirement that does not hold weighs.
-type weight int
+// resultLevel is the severity of a requirement in reports.
+type resultLevel int
 
 const (
-	// fine says that it holds.
-	fine weight = iota
-	// advice says that what is Recommended does not hold, which changes nothing about the outcome.
-	advice
-	// doubt says that what is Required could not be judged.
-	doubt
-	// failure says that what is Required does not hold.
-	failure
+	// levelNone means that the requirement is satisfied.
+	levelNone resultLevel = iota
+	// levelNote means that it is Recommended and not satisfied.
+	levelNote
+	// levelWarning means that it is Required and its verdict is Unknown.
+	levelWarning
+	// levelError means that it is Required and not satisfied.
+	levelError
 )
 
-func weigh(r *v1alpha1.RequirementStatus) weight {
+func levelOf(r *v1alpha1.RequirementStatus) resultLevel {
 	switch {
-	case holds(r.Verdict):
-		return fine
+	case isGood(r.Verdict):
+		return levelNone
 	case r.Severity == v1alpha1.SeverityRecommended:
-		return advice
+		return levelNote
 	case r.Verdict == v1alpha1.VerdictUnknown:
-		return doubt
+		return levelWarning
 	}
-	return failure
+	return levelError
 }
 
-// mistakes are those in the profile itself; empty where it has none.
-func mistakes(profile *v1alpha1.PlatformProfile) string {
+// specErrors returns the errors in the spec of a profile; empty if there are none.
+func specErrors(profile *v1alpha1.PlatformProfile) string {
 	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
 		return text.Printable(c.Message)
 	}
 	return ""
 }
 
-// advised is a message with what to do about it.
-func advised(r *v1alpha1.RequirementStatus) string {
+// messageWithRemediation returns the message and the remediation of a requirement.
+func messageWithRemediation(r *v1alpha1.RequirementStatus) string {
 	message := text.Printable(r.Message)
 	if r.Remediation != "" {
 		message += "\n" + text.Printable(r.Remediation)
@@ -56,9 +56,9 @@ func advised(r *v1alpha1.RequirementStatus) string {
 	return message
 }
 
-// undeclared are the components that no requirement mentions, in words.
-func undeclared(profile *v1alpha1.PlatformProfile) []string {
-	var texts []string
+// undeclaredComponents returns the undeclared components with version and namespace.
+func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
+	texts := make([]string, 0, len(profile.Status.Undeclared))
 	for _, u := range profile.Status.Undeclared {
 		component := u.Component
 		if u.Version != "" {
@@ -72,17 +72,17 @@ func undeclared(profile *v1alpha1.PlatformProfile) []string {
 	return texts
 }
 
-// unseenUndeclared says why nobody can tell whether anything undeclared is installed, where that alone keeps a profile
-// from being conformant.
-func unseenUndeclared(profile *v1alpha1.PlatformProfile) string {
+// undeclaredUnknownReason returns why it is unknown whether undeclared components are installed, if that alone makes Conformant Unknown.
+func undeclaredUnknownReason(profile *v1alpha1.PlatformProfile) string {
 	for _, layer := range profile.Status.Layers {
 		for i := range layer.Requirements {
-			if weigh(&layer.Requirements[i]) > advice {
+			if levelOf(&layer.Requirements[i]) > levelNote {
 				return ""
 			}
 		}
 	}
-	if c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant); c != nil && c.Status == metav1.ConditionUnknown {
+	c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
+	if c != nil && c.Status == metav1.ConditionUnknown {
 		return text.Printable(c.Message)
 	}
 	return ""

@@ -1,4 +1,4 @@
-// Package text makes texts of unknown origin printable, and cuts them to what there is room for.
+// Package text makes text from clusters and files printable, and truncates it.
 package text
 
 import (
@@ -9,12 +9,12 @@ import (
 
 const (
 	ellipsis = "…"
-	// maxEncodedSize is how many bytes of JSON a byte takes at most.
+	// maxEncodedSize is the maximum number of bytes of a byte in JSON.
 	maxEncodedSize = len(`\u003c`)
 )
 
-// Printable returns a text in one line, with a space for everything that steers a terminal, turns the direction of writing or is
-// no UTF-8.
+// Printable returns a string in one line. It replaces control characters, characters that change the text direction, and invalid UTF-8 by
+// spaces.
 func Printable(s string) string {
 	if isPlain(s) {
 		return s
@@ -27,7 +27,7 @@ func Printable(s string) string {
 	}, s)
 }
 
-// isPlain reports whether a text is printable ASCII alone, as nearly all are: no rune of it needs to be looked up.
+// isPlain reports whether a string is printable ASCII, as most are. Its runes need no lookup.
 func isPlain(s string) bool {
 	for i := range len(s) {
 		if s[i] < ' ' || s[i] > '~' {
@@ -37,8 +37,7 @@ func isPlain(s string) bool {
 	return true
 }
 
-// Truncate cuts a text to at most so many bytes, which must be enough for the sign that something was cut off. It is not cut in the
-// middle of a character.
+// Truncate cuts a string to at most limit bytes, at the boundary of a character. The limit must be enough for the ellipsis.
 func Truncate(s string, limit int) string {
 	if len(s) <= limit {
 		return s
@@ -50,14 +49,13 @@ func Truncate(s string, limit int) string {
 	return s[:end] + ellipsis
 }
 
-// Bound makes a text fit for a status or an event: printable, and cut so that it takes at most so many bytes in the JSON that the
-// API server stores.
+// Bound returns a string for a status or an event: printable, and cut to at most limit bytes in the JSON that the API server stores.
 func Bound(s string, limit int) string {
 	s = Printable(s)
 	if len(s)*maxEncodedSize <= limit {
 		return s
 	}
-	size, end := 0, 0 // end is where the text may be cut so that the sign of it has room
+	size, end := 0, 0 // end is where the string can be cut and the ellipsis fits
 	for i, r := range s {
 		size += encodedSize(r)
 		if size > limit {

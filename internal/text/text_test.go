@@ -19,7 +19,7 @@ func TestPrintable(t *testing.T) {
 		"a\ufffdb":                  "a b",
 	} {
 		if got := Printable(s); got != want {
-			t.Errorf("%q is printed as %q and not as %q", s, got, want)
+			t.Errorf("Printable(%q) = %q, want %q", s, got, want)
 		}
 	}
 }
@@ -33,7 +33,7 @@ func TestTruncate(t *testing.T) {
 		"ääääää":      "äää…",
 	} {
 		if got := Truncate(s, 10); got != want {
-			t.Errorf("%q is cut to %q and not to %q", s, got, want)
+			t.Errorf("Truncate(%q) = %q, want %q", s, got, want)
 		}
 	}
 	long := strings.Repeat("a€", 100)
@@ -58,7 +58,7 @@ func TestBound(t *testing.T) {
 		"\xff\xff":        "  ",
 	} {
 		if got := Bound(s, 10); got != want {
-			t.Errorf("%q is bounded as %q and not as %q", s, got, want)
+			t.Errorf("Bound(%q) = %q, want %q", s, got, want)
 		}
 	}
 }

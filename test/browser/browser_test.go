@@ -215,7 +215,7 @@ func TestThePageShowsThePlatformFromTheGroundUp(t *testing.T) {
 
 func TestADiscoveryShowsEmptyLayersAsGaps(t *testing.T) {
 	p := open(t, "discover")
-	if got := ask[string](p, `[...document.querySelectorAll(".layer")].find((l) => l.querySelector("h3").textContent === "Serverless").innerText`); !strings.Contains(got, "Nothing of it was found") {
+	if got := ask[string](p, `[...document.querySelectorAll(".layer")].find((l) => l.querySelector("h3").textContent === "Serverless").innerText`); !strings.Contains(got, "Nothing found") {
 		t.Errorf("%q", got)
 	}
 	if got := ask[[]string](p, `[...document.querySelectorAll(".layer")].find((l) => l.querySelector("h3").textContent === "Network").innerText.split("\n")`); !strings.Contains(strings.Join(got, " "), "cilium 1.18.2 in kube-system") {
@@ -226,7 +226,7 @@ func TestADiscoveryShowsEmptyLayersAsGaps(t *testing.T) {
 
 func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
 	p := open(t, "discover")
-	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") || !strings.Contains(first, "1 degraded, 1 thing wrong with pods") {
+	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") || !strings.Contains(first, "1 degraded, 1 diagnosis") {
 		t.Errorf("the top of the stack says %q", first)
 	}
 	const crash = `[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === "CrashLoop")`
@@ -235,7 +235,7 @@ func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
 	}
 	p.tell(crash + `.querySelector("summary").click()`)
 	details := ask[string](p, crash+`.innerText`)
-	for _, want := range []string{"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "See it", "kubectl"} {
+	for _, want := range []string{"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "Commands", "kubectl"} {
 		if !strings.Contains(details, want) {
 			t.Errorf("it does not say %q:\n%s", want, details)
 		}

@@ -146,10 +146,10 @@ func TestTrouble(t *testing.T) {
 	}
 	t.Run("what cannot be scheduled, bound or made", func(t *testing.T) {
 		found := settle(t, c, want, time.Minute)
-		says(t, found, "Deployment trouble/too-large", "less free CPU than it requests", "kubectl -n trouble describe pod too-large-")
+		says(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests", "kubectl -n trouble describe pod too-large-")
 		says(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist", "kubectl -n trouble describe pvc data-unbound-0")
 		says(t, found, "Deployment full/over-quota", "ResourceQuota", "kubectl -n full describe resourcequota")
-		says(t, found, "Pod trouble/alone", "labels that its nodeSelector or node affinity asks for")
+		says(t, found, "Pod trouble/alone", "labels that match the nodeSelector or node affinity of the pod")
 	})
 
 	t.Run("healthy pods are not read", func(t *testing.T) {
@@ -200,7 +200,7 @@ func TestTrouble(t *testing.T) {
 		}
 		want["Deployment trouble/held"] = "StuckTerminating"
 		found := settle(t, c, want, 2*time.Minute)
-		says(t, found, "Deployment trouble/held", "the finalizer example.com/hold holds it")
+		says(t, found, "Deployment trouble/held", "the finalizer example.com/hold has not been removed")
 		delete(want, "Deployment trouble/held")
 		held := &pods.Items[0]
 		must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(held), held))
@@ -275,8 +275,8 @@ func profile(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 		return p
 	}
 	p := await("diagnosed", func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Diagnoses) > 0 })
-	says(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than it requests", "kubectl -n backup describe pod velero-")
-	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded || !strings.Contains(r.Message, "Unschedulable: No node takes the pod") {
+	says(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests", "kubectl -n backup describe pod velero-")
+	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded || !strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
 		t.Errorf("the requirement does not say why: %s: %s", r.Verdict, r.Message)
 	}
 

@@ -26,26 +26,26 @@ import (
 
 // said is what each symptom must say of its workload, beside being found: the cause, and a command that shows it.
 var said = map[string][]string{
-	"Deployment loop":        {"exit code 3", "its last words: giving up on purpose", "kubectl -n trouble logs loop-"},
+	"Deployment loop":        {"exit code 3", "its termination message: giving up on purpose", "kubectl -n trouble logs loop-"},
 	"StatefulSet wrong-flag": {"exit code 64", "kubectl -n trouble logs wrong-flag-0 -c app --previous"},
 	"Deployment greedy":      {"more memory than its limit of 48Mi", "kubectl -n trouble top pod greedy-"},
 	"Deployment no-registry": {"127.0.0.1:1/team/app:1 cannot be pulled", "not reachable from the node real-node"},
-	"DaemonSet never-pulled": {"imagePullPolicy is Never, and the image is not on the node real-node"},
-	"Pod bad-reference":      {"example.com/App:1 is not one"},
-	"Deployment no-secret":   {"the Secret password that it takes variables from does not exist in trouble", "kubectl -n trouble get secrets"},
+	"DaemonSet never-pulled": {"imagePullPolicy is Never, and the image is not present on the node real-node"},
+	"Pod bad-reference":      {"example.com/App:1 is invalid"},
+	"Deployment no-secret":   {"the Secret password that its environment refers to does not exist in trouble", "kubectl -n trouble get secrets"},
 	"Deployment no-key":      {"lacks the key", "kubectl -n trouble get configmaps"},
-	"Deployment as-root":     {"it must not run as root, and its image does"},
-	"Deployment no-command":  {"the command is not in the image"},
+	"Deployment as-root":     {"runAsNonRoot is set, and the image runs as root"},
+	"Deployment no-command":  {"the command or its interpreter is not in the image"},
 	"Pod over-file":          {"a volume cannot be mounted at that path"},
 	"Deployment no-init":     {"The init container migrate fails with exit code 4", "-c migrate"},
-	"Deployment ill":         {"its readiness probe says:", "statuscode: 500"},
+	"Deployment ill":         {"its readiness probe fails with:", "statuscode: 500"},
 	"Deployment not-alive":   {"because its liveness probe failed", "statuscode: 500"},
 	"Deployment no-volume":   {"the Secret certificate that it mounts does not exist"},
-	"Pod no-path":            {"the path on the node is not there"},
-	"Deployment no-sandbox":  {"the runtime that its RuntimeClass names is not set up on the node"},
-	"Pod full-disk":          {"it wrote more to its disk than", "kubectl describe node real-node"},
-	"Job failing":            {"exit code 5, and nothing starts it again"},
-	"Deployment one-shot":    {"ends with success again and again"},
+	"Pod no-path":            {"the path does not exist on the node"},
+	"Deployment no-sandbox":  {"the handler of its RuntimeClass is not configured on the node"},
+	"Pod full-disk":          {"it wrote more than", "kubectl describe node real-node"},
+	"Job failing":            {"exit code 5 and is not restarted"},
+	"Deployment one-shot":    {"exits with code 0 repeatedly"},
 }
 
 // TestRealNode runs workloads on a real kubelet and containerd, and looks at them for a minute and more: each has its

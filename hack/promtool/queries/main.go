@@ -1,5 +1,5 @@
-// Command queries parses PromQL as Prometheus does, and says which series each query asks for: it reads a JSON list of
-// queries and writes, for each, its selectors with the labels that the query uses on them.
+// Command queries lists the series of PromQL queries: it reads a JSON list of queries and writes the selectors of each query with the labels
+// that it uses.
 package main
 
 import (
@@ -11,10 +11,10 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 )
 
-// metricName is the label that holds a metric's name.
+// metricName is the label with the name of a metric.
 const metricName = "__name__"
 
-// selector is one selection of series.
+// selector is a selector of a query.
 type selector struct {
 	Query  string   `json:"query"`
 	Metric string   `json:"metric"`
@@ -33,20 +33,20 @@ func run() error {
 	if err := json.NewDecoder(os.Stdin).Decode(&queries); err != nil {
 		return err
 	}
-	var all []selector
+	var selectors []selector
 	for _, query := range queries {
 		parsed, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 		if err != nil {
 			return fmt.Errorf("%s: %w", query, err)
 		}
-		all = append(all, selectors(query, parsed)...)
+		selectors = append(selectors, selectorsOf(query, parsed)...)
 	}
-	return json.NewEncoder(os.Stdout).Encode(all)
+	return json.NewEncoder(os.Stdout).Encode(selectors)
 }
 
-// selectors are the selections below an expression. Each uses the labels of its matchers, those that the aggregations
-// around it keep, and those that the operations around it match by.
-func selectors(query string, root parser.Expr) []selector {
+// selectorsOf returns the selectors of an expression. The labels are those of its matchers, of the aggregations around it, and those that
+// the operations around it match.
+func selectorsOf(query string, root parser.Expr) []selector {
 	var found []selector
 	parser.Inspect(root, func(node parser.Node, path []parser.Node) error {
 		vector, ok := node.(*parser.VectorSelector)

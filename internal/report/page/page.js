@@ -20,7 +20,7 @@
     if (tile) tile.open = false;
   });
 
-  // Paper cannot be clicked: what is closed is opened for it, and closed again afterwards.
+  // Open all details for printing, and close them afterwards.
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = tiles.filter((tile) => !tile.open);

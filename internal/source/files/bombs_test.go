@@ -15,9 +15,8 @@ import (
 
 const daemonSet = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: cilium, namespace: kube-system}\nspec: {template: {spec: {containers: [{name: a, image: 'quay.io/cilium/cilium:v1.18.2'}]}}}\n"
 
-// What is made to take all memory or all time is refused soon, by an error that names the file and the document, or is
-// simply read.
-func TestBombsInFiles(t *testing.T) {
+// TestReadIsBounded reads input that is made to use up memory or time. Read returns the objects or an error, soon.
+func TestReadIsBounded(t *testing.T) {
 	var laughs strings.Builder
 	laughs.WriteString("a0: &a0 [lol,lol,lol,lol,lol,lol,lol,lol,lol,lol]\n")
 	for n := 1; n < 12; n++ {
@@ -34,7 +33,7 @@ func TestBombsInFiles(t *testing.T) {
 	_ = zip.Close()
 	for name, test := range map[string]struct {
 		content string
-		says    string // "" for what is read
+		want    string // in the error; "" for none
 	}{
 		"billion laughs":          {laughs.String(), "document 1"},
 		"laughs in document 2":    {daemonSet + "---\n" + laughs.String(), "document 2"},
@@ -48,11 +47,11 @@ func TestBombsInFiles(t *testing.T) {
 		"many anchors":            {anchors.String(), ""},
 		"many documents":          {strings.Repeat("---\n{}\n", 50000) + "---\n" + daemonSet, ""},
 		"gzip":                    {packed.String(), "gunzip"},
-		"zeros":                   {strings.Repeat("\x00", 1<<20), "NUL"},
+		"NUL bytes":               {strings.Repeat("\x00", 1<<20), "NUL"},
 		"a last line of a buffer": {strings.Repeat(" ", 8192-11) + "not: object", "document 1"},
 		"a NUL in between":        {daemonSet + "\x00" + daemonSet, "NUL"},
 		"UTF-16":                  {"\xff\xfea\x00:\x00", "NUL"},
-		"no UTF-8":                {"a: \xff\xfe\n", "document 1"},
+		"invalid UTF-8":           {"a: \xff\xfe\n", "document 1"},
 		"a number too large":      {"apiVersion: v1\nkind: Namespace\nmetadata: {name: x}\nn: 1e999999999\n", ""},
 		"a byte order mark":       {"\xef\xbb\xbf" + daemonSet, ""},
 		"CRLF":                    {strings.ReplaceAll(daemonSet+"---\n"+daemonSet, "\n", "\r\n"), ""},
@@ -71,12 +70,12 @@ func TestBombsInFiles(t *testing.T) {
 			allocated := (after.TotalAlloc - before.TotalAlloc) >> 20
 			t.Logf("%d bytes took %s and %d MiB: %.200v", len(test.content), took.Round(time.Millisecond), allocated, err)
 			switch {
-			case test.says == "" && err != nil:
-				t.Errorf("it is refused: %v", err)
-			case test.says != "" && err == nil:
-				t.Errorf("it is read: %v", dump.facts)
-			case err != nil && (!strings.HasPrefix(err.Error(), "standard input: document ") || !strings.Contains(err.Error(), test.says)):
-				t.Errorf("the error does not name the document, or does not say %q: %.300v", test.says, err)
+			case test.want == "" && err != nil:
+				t.Errorf("unexpected error: %v", err)
+			case test.want != "" && err == nil:
+				t.Errorf("no error: %v", dump.facts)
+			case err != nil && (!strings.HasPrefix(err.Error(), "standard input: document ") || !strings.Contains(err.Error(), test.want)):
+				t.Errorf("got %.300v, want the document and %q", err, test.want)
 			}
 			if took > 30*time.Second || allocated > 1024 {
 				t.Errorf("it took %s and %d MiB", took, allocated)
@@ -85,16 +84,16 @@ func TestBombsInFiles(t *testing.T) {
 	}
 }
 
-// What a folder holds beside manifests, or instead of them, is refused by name and not waited for.
-func TestWhatIsNoFile(t *testing.T) {
+// Files that are not regular are an error, and do not block.
+func TestIrregularFiles(t *testing.T) {
 	for name, test := range map[string]struct {
 		make func(path string) error
-		says string
+		want string
 	}{
-		"a pipe":             {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "no regular file"},
-		"a device":           {func(path string) error { return os.Symlink("/dev/zero", path) }, "no regular file"},
-		"a link to itself":   {func(path string) error { return os.Symlink(path, path) }, "mend or remove it"},
-		"a link to nowhere":  {func(path string) error { return os.Symlink(path+".gone", path) }, "mend or remove it"},
+		"a pipe":             {func(path string) error { return syscall.Mkfifo(path, 0o600) }, "not a regular file"},
+		"a device":           {func(path string) error { return os.Symlink("/dev/zero", path) }, "not a regular file"},
+		"a link to itself":   {func(path string) error { return os.Symlink(path, path) }, "fix or remove it"},
+		"a link to nowhere":  {func(path string) error { return os.Symlink(path+".gone", path) }, "fix or remove it"},
 		"a link to a folder": {func(path string) error { return os.Symlink(filepath.Dir(path), path) }, "not followed"},
 		"no manifest":        {func(path string) error { return os.WriteFile(path, []byte("just words\n"), 0o600) }, "document 1"},
 	} {
@@ -114,18 +113,18 @@ func TestWhatIsNoFile(t *testing.T) {
 			}()
 			select {
 			case err := <-done:
-				if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
-					t.Errorf("the error does not name the file, or does not say %q: %v", test.says, err)
+				if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("got %v, want the file and %q", err, test.want)
 				}
 				t.Log(err)
 			case <-time.After(20 * time.Second):
-				t.Error("it is waited for")
+				t.Error("Read blocks")
 			}
 			if err := os.Remove(path); err != nil {
 				t.Fatal(err)
 			}
 			if dump, err := Read(folder, nil); err != nil || len(dump.facts["daemonsets.apps"]) != 1 {
-				t.Errorf("without it the folder is not read: %v", err)
+				t.Errorf("after it is removed: %v", err)
 			}
 		})
 	}

@@ -1,4 +1,4 @@
-// Package files reads manifests and dumps, and feeds an inventory from them.
+// Package files reads manifests and dumps of a cluster, and loads them into an inventory in place of watches.
 package files
 
 import (
@@ -28,27 +28,24 @@ import (
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
-// The sources that files are treated specially for.
-const ()
-
-// Dump is what was read from files.
+// Dump contains the objects of files.
 type Dump struct {
-	// Definitions are the PlatformComponents among the objects; they extend the catalog as they would in the cluster.
+	// Definitions are the PlatformComponents in the files. They extend the catalog as in a cluster.
 	Definitions []*v1alpha1.PlatformComponent
 
 	facts   map[string][]facts.Fact     // by source
-	objects []object                    // all that was read, but for definitions and Secrets
-	plural  map[schema.GroupKind]string // what CRDs among the files call their kinds
+	objects []object                    // without definitions and Secrets
+	plural  map[schema.GroupKind]string // from the CRDs in the files
 }
 
-// object is an object as JSON: as maps it would take several times as much.
+// object is an object in JSON, which takes a fraction of the memory of maps.
 type object struct {
 	kind schema.GroupKind
 	json []byte
 }
 
-// Read reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart.
-// An error names the file and the document in it.
+// Read reads a file, all manifests in a folder and its subfolders, or standard input for "-". It splits Lists into their items. An error
+// names the file and the document.
 func Read(from string, stdin io.Reader) (*Dump, error) {
 	d := &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
 	if err := d.readAll(from, stdin); err != nil {
@@ -71,7 +68,7 @@ func (d *Dump) readAll(from string, stdin io.Reader) error {
 		}
 		files++
 		if path != from {
-			if err := regular(path); err != nil {
+			if err := checkRegular(path); err != nil {
 				return err
 			}
 		}
@@ -83,22 +80,22 @@ func (d *Dump) readAll(from string, stdin io.Reader) error {
 		return d.read(path, file)
 	})
 	if err == nil && files == 0 {
-		err = fmt.Errorf("%s holds no .yaml, .yml or .json file", from)
+		err = fmt.Errorf("%s contains no .yaml, .yml or .json file", from)
 	}
 	return err
 }
 
-// regular refuses what has the name of a manifest and is none: reading a pipe or a device may never end. Who wants to read a
-// pipe names it outright.
-func regular(path string) error {
+// checkRegular returns an error for files of a folder that are not regular, because reading a pipe or a device may block forever. A pipe
+// can be read if --from names it.
+func checkRegular(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return fmt.Errorf("%w: mend or remove it, or give a file of its own to --from", err) // a link to nowhere, or to itself
+		return fmt.Errorf("%w: fix or remove it, or name a single file with --from", err) // a broken link
 	case info.IsDir():
-		return fmt.Errorf("%s is a symbolic link to a folder, and these are not followed: give the folder itself to --from, or remove the link", path)
+		return fmt.Errorf("%s is a symbolic link to a folder, which is not followed: name the folder with --from, or remove the link", path)
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no regular file (%s): remove it from the folder, or give it alone to --from", path, info.Mode().Type())
+		return fmt.Errorf("%s is not a regular file (%s): remove it from the folder, or name it with --from", path, info.Mode().Type())
 	}
 	return nil
 }
@@ -114,15 +111,15 @@ func isManifest(path string) bool {
 func (d *Dump) read(name string, input io.Reader) error {
 	buffered := bufio.NewReader(input)
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
-		return fmt.Errorf("%s: document 1 is compressed by gzip: unpack it first, or pipe it: gunzip -c FILE | platformprofile ... --from -", name)
+		return fmt.Errorf("%s: document 1 is compressed with gzip: decompress it first, or use a pipe: gunzip -c FILE | platformprofile ... --from -", name)
 	}
 	err := manifest.EachObject(buffered, func(o manifest.Object) error {
-		if ours(o.Content) {
+		if isOwnKind(o.Content) {
 			if err := manifest.CheckDuplicateKeys(o.Text); err != nil {
 				return err
 			}
 		}
-		return d.take(&unstructured.Unstructured{Object: o.Content})
+		return d.add(&unstructured.Unstructured{Object: o.Content})
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -130,20 +127,21 @@ func (d *Dump) read(name string, input io.Reader) error {
 	return nil
 }
 
-// ours tells whether a document is one of the project's own kinds. Of others a field that is there twice is what the API server
-// makes of it: the last one counts.
-func ours(content map[string]any) bool {
+// isOwnKind reports whether a document is of a kind of this project. In other kinds the last value of a duplicate field counts, as in the
+// API server.
+func isOwnKind(content map[string]any) bool {
 	version, _ := content["apiVersion"].(string)
 	return strings.HasPrefix(version, v1alpha1.GroupVersion.Group+"/")
 }
 
-func (d *Dump) take(object *unstructured.Unstructured) error {
+// add adds an object, or the items of a List.
+func (d *Dump) add(object *unstructured.Unstructured) error {
 	if object.GetKind() == "" || object.GetAPIVersion() == "" {
-		return errors.New("no apiVersion and kind: this is no Kubernetes object")
+		return errors.New("no apiVersion and kind: not a Kubernetes object")
 	}
 	if object.IsList() {
 		return object.EachListItem(func(item runtime.Object) error {
-			return d.take(item.(*unstructured.Unstructured))
+			return d.add(item.(*unstructured.Unstructured))
 		})
 	}
 	kind := object.GroupVersionKind()
@@ -159,9 +157,9 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 		d.Definitions = append(d.Definitions, definition)
 		return nil
 	case kind.Group == "" && kind.Kind == "Secret":
-		return nil // never read, from files neither
+		return nil // never read, not even from files
 	case kind.Kind == "CustomResourceDefinition":
-		d.learn(object)
+		d.addPlural(object)
 	}
 	if k, ok := facts.FindKind(kind.GroupKind()); ok {
 		fact, err := facts.Extract(object, false)
@@ -174,11 +172,11 @@ func (d *Dump) take(object *unstructured.Unstructured) error {
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	return d.keep(object)
+	return d.addObject(object)
 }
 
-// keep keeps an object for rules and diagnosis. Facts are all that need to know who wrote which field.
-func (d *Dump) keep(o *unstructured.Unstructured) error {
+// addObject stores an object for rules and diagnoses, which do not need managedFields.
+func (d *Dump) addObject(o *unstructured.Unstructured) error {
 	unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
 	text, err := json.Marshal(o.Object)
 	if err != nil {
@@ -195,8 +193,8 @@ func convert(object *unstructured.Unstructured, into any) error {
 	return nil
 }
 
-// learn notes what a CRD calls its kind, so that rules find its objects by their resource.
-func (d *Dump) learn(crd *unstructured.Unstructured) {
+// addPlural stores the plural name of the kind of a CRD, because rules refer to resources.
+func (d *Dump) addPlural(crd *unstructured.Unstructured) {
 	group, _, _ := unstructured.NestedString(crd.Object, "spec", "group")
 	kind, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "kind")
 	plural, _, _ := unstructured.NestedString(crd.Object, "spec", "names", "plural")
@@ -205,18 +203,17 @@ func (d *Dump) learn(crd *unstructured.Unstructured) {
 	}
 }
 
-// Each calls a function with the objects of a resource, in the order in which they were read.
+// Each calls do with each object of a resource, in the order of the files.
 func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
-	return d.each(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
+	return d.eachOf(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
 }
 
-// each calls a function with every object that was read of some resources. It is called once all files were read: only then
-// all CRDs are known.
-func (d *Dump) each(isWanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
+// eachOf calls do with each object of the wanted resources. Call it after all files are read, because it needs all CRDs.
+func (d *Dump) eachOf(isWanted func(rule.Resource) bool, do func(rule.Resource, *unstructured.Unstructured) error) error {
 	resources := map[schema.GroupKind][]rule.Resource{}
 	for _, o := range d.objects {
-		wanted, known := resources[o.kind]
-		if !known {
+		wanted, isKnown := resources[o.kind]
+		if !isKnown {
 			for _, plural := range d.plurals(o.kind) {
 				if resource := (rule.Resource{Group: o.kind.Group, Resource: plural}); isWanted(resource) {
 					wanted = append(wanted, resource)
@@ -240,65 +237,65 @@ func (d *Dump) each(isWanted func(rule.Resource) bool, do func(rule.Resource, *u
 	return nil
 }
 
-// plurals are the resources that a kind may be called: the one that its CRD says where the files hold it, and otherwise
-// every way in which English makes plurals, because a guess alone calls gateways gatewaies.
+// plurals returns the possible plural names of a kind: that of its CRD if the files contain it, or else all regular English plurals,
+// because the guess of apimachinery is wrong for gateways.
 func (d *Dump) plurals(kind schema.GroupKind) []string {
 	if plural, ok := d.plural[kind]; ok {
 		return []string{plural}
 	}
 	guess, singular := meta.UnsafeGuessKindToResource(kind.WithVersion(""))
-	all := []string{guess.Resource, singular.Resource + "s", singular.Resource + "es"}
-	slices.Sort(all)
-	return slices.Compact(all)
+	plurals := []string{guess.Resource, singular.Resource + "s", singular.Resource + "es"}
+	slices.Sort(plurals)
+	return slices.Compact(plurals)
 }
 
-// Feed feeds an inventory with what was read, and has instances of rules evaluated. Files show all of what they show: a kind that they hold nothing of counts
-// as seen, and empty. Only of nodes, and of a component's own resources, nobody can say whether the files would hold them.
-func (d *Dump) Feed(i *inventory.Inventory, instances []rule.Instance) error {
+// Load replaces the contents of an inventory by the objects of the files and evaluates the instances of rules. A kind without objects is
+// Synced and empty, except nodes and custom resources, which manifests usually do not contain.
+func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 	for _, k := range facts.Kinds() {
 		source := k.SourceName()
 		if k.Kind == "Node" && len(d.facts[source]) == 0 {
-			// Every cluster has nodes, and no manifest does.
-			i.Source(source).SetState(facts.Failing, "the files hold no Nodes: add what 'kubectl get nodes -o yaml' prints")
+			i.Source(source).SetState(facts.Failing, "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'")
 			continue
 		}
 		i.Source(source).Replace(d.facts[source])
 	}
-	// No file says what the API server reports. The nodes' kubelets do.
+	// Files do not contain the version of the API server. Those of the kubelets are used.
 	i.Source(catalog.APIServerSource).Replace(nil)
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Source(name).Replace(d.facts[name])
 	}
-	return d.feedRules(i.Rules, instances)
+	return d.loadRules(i.Rules, instances)
 }
 
-// feedRules feeds an evaluator with the objects that instances of rules see. Of what the files hold no object of, and is none of
-// Kubernetes' own kinds, nobody can say whether the files would hold it.
-func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error {
+// loadRules replaces the objects of an evaluator by those that the instances of rules read. A resource without objects is Pending unless
+// it is built into Kubernetes.
+func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error {
 	readers := map[rule.Resource][]rule.Instance{}
-	versions := map[rule.Resource][]rule.Resource{} // files show every object in one version, which is as good as another
+	versions := map[rule.Resource][]rule.Resource{} // the version of an object in a file is used for all versions
 	for _, instance := range instances {
 		for _, resource := range instance.AllResources() {
 			if readers[resource] == nil {
-				named := rule.Resource{Group: resource.Group, Resource: resource.Resource}
-				versions[named] = append(versions[named], resource)
+				unversioned := rule.Resource{Group: resource.Group, Resource: resource.Resource}
+				versions[unversioned] = append(versions[unversioned], resource)
 			}
 			readers[resource] = append(readers[resource], instance)
 		}
 	}
-	fields := map[rule.Resource]*rule.Fields{} // found out for what the files hold: few of a catalog's rules need be compiled
-	kept := map[rule.Resource]map[string]rule.Object{}
-	err := d.each(func(named rule.Resource) bool { return len(versions[named]) > 0 }, func(named rule.Resource, object *unstructured.Unstructured) error {
-		for _, resource := range versions[named] {
-			if kept[resource] == nil {
-				kept[resource], fields[resource] = map[string]rule.Object{}, rule.CollectFields(readers[resource])[resource]
+	fields := map[rule.Resource]*rule.Fields{} // collected on demand, so that few rules of the catalog are compiled
+	pruned := map[rule.Resource]map[string]rule.Object{}
+	isRead := func(unversioned rule.Resource) bool { return len(versions[unversioned]) > 0 }
+	err := d.eachOf(isRead, func(unversioned rule.Resource, object *unstructured.Unstructured) error {
+		for _, resource := range versions[unversioned] {
+			if pruned[resource] == nil {
+				pruned[resource], fields[resource] = map[string]rule.Object{}, rule.CollectFields(readers[resource])[resource]
 			}
-			one, err := fields[resource].Prune(object.Object)
+			o, err := fields[resource].Prune(object.Object)
 			if err != nil {
 				return err
 			}
-			kept[resource][one.Key] = one
+			pruned[resource][o.Key] = o
 		}
 		return nil
 	})
@@ -306,12 +303,12 @@ func (d *Dump) feedRules(rules *rule.Evaluator, instances []rule.Instance) error
 		return err
 	}
 	for resource := range readers {
-		objects, ok := kept[resource]
-		if ok || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
+		objects, exists := pruned[resource]
+		if exists || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
 			rules.Source(resource).Replace(slices.Collect(maps.Values(objects)))
 			continue
 		}
-		rules.Source(resource).SetState(facts.Pending, "the files hold no "+resource.String())
+		rules.Source(resource).SetState(facts.Pending, "cannot read "+resource.String()+": the files contain none")
 	}
 	rules.SetInstances(instances)
 	rules.Flush()

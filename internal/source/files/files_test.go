@@ -35,8 +35,8 @@ spec:
     nodes: [{containerRuntime: widgetd}]
 `
 
-// looked is what an inventory of one product holds after it was fed.
-func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapshot {
+// snapshotOf loads a dump into an inventory with one product, and returns its snapshot.
+func snapshotOf(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapshot {
 	t.Helper()
 	definition := &v1alpha1.PlatformComponent{}
 	if err := yaml.UnmarshalStrict([]byte(product), definition); err != nil {
@@ -49,13 +49,13 @@ func looked(t *testing.T, d *Dump, resources ...rule.Resource) *inventory.Snapsh
 	i := inventory.New(catalog.New(component), time.Now)
 	var instances []rule.Instance
 	for _, resource := range resources {
-		instances = append(instances, seven(resource))
+		instances = append(instances, newTeethRule(resource))
 	}
-	if err := d.Feed(i, instances); err != nil {
+	if err := d.Load(i, instances); err != nil {
 		t.Fatal(err)
 	}
 	if !i.HasSynced() && len(resources) == 0 {
-		t.Error("files leave something unread")
+		t.Error("the inventory has not synced")
 	}
 	return i.Snapshot()
 }
@@ -73,28 +73,28 @@ func deployment(namespace, version string) string {
 	return fmt.Sprintf("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w, namespace: %s}\nspec: {template: {spec: {containers: [{image: 'corp/widget:%s'}]}}}\n", namespace, version)
 }
 
-// summary is what is found of the product, in a line.
+// summary returns the installations of the product in one line.
 func summary(s *inventory.Snapshot) string {
-	var all []string
+	var installations []string
 	for _, i := range s.Component("widget").Installations {
-		all = append(all, i.Namespace+" "+i.Version+" "+string(i.Health))
+		installations = append(installations, i.Namespace+" "+i.Version+" "+string(i.Health))
 	}
-	return strings.Join(all, "; ")
+	return strings.Join(installations, "; ")
 }
 
-func TestFilesOfEveryForm(t *testing.T) {
+func TestRead(t *testing.T) {
 	indented := strings.ReplaceAll(deployment("a", "v1.0.0"), "\n", "\n  ")
 	for name, test := range map[string]struct{ text, want string }{
-		"one document":           {deployment("a", "v1.0.0"), "a 1.0.0 NotObserved"},
-		"several documents":      {deployment("a", "v1.0.0") + "---\n" + deployment("b", "v2.0.0"), "a 1.0.0 NotObserved; b 2.0.0 NotObserved"},
-		"remarks between them":   {"# Source: chart\n---\n---\n# nothing\n---\n" + deployment("a", "v1.0.0") + "---\n", "a 1.0.0 NotObserved"},
-		"a List":                 {"apiVersion: v1\nkind: List\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
-		"a List of one kind":     {"apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
-		"an empty List":          {"apiVersion: v1\nkind: List\nitems: []\n", ""},
-		"JSON":                   {`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"w","namespace":"a"},"spec":{"template":{"spec":{"containers":[{"image":"corp/widget:1.0"}]}}}}`, "a 1.0 NotObserved"},
-		"Windows' line ends":     {strings.ReplaceAll(deployment("a", "v1.0.0")+"---\n"+deployment("b", "v1.0.0"), "\n", "\r\n"), "a 1.0.0 NotObserved; b 1.0.0 NotObserved"},
-		"nothing":                {"", ""},
-		"kinds that nobody uses": {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: corp/widget}]}\n", ""},
+		"one document":       {deployment("a", "v1.0.0"), "a 1.0.0 NotObserved"},
+		"several documents":  {deployment("a", "v1.0.0") + "---\n" + deployment("b", "v2.0.0"), "a 1.0.0 NotObserved; b 2.0.0 NotObserved"},
+		"comments":           {"# Source: chart\n---\n---\n# nothing\n---\n" + deployment("a", "v1.0.0") + "---\n", "a 1.0.0 NotObserved"},
+		"a List":             {"apiVersion: v1\nkind: List\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
+		"a List of one kind": {"apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- " + strings.TrimRight(indented, " "), "a 1.0.0 NotObserved"},
+		"an empty List":      {"apiVersion: v1\nkind: List\nitems: []\n", ""},
+		"JSON":               {`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"w","namespace":"a"},"spec":{"template":{"spec":{"containers":[{"image":"corp/widget:1.0"}]}}}}`, "a 1.0 NotObserved"},
+		"Windows' line ends": {strings.ReplaceAll(deployment("a", "v1.0.0")+"---\n"+deployment("b", "v1.0.0"), "\n", "\r\n"), "a 1.0.0 NotObserved; b 1.0.0 NotObserved"},
+		"nothing":            {"", ""},
+		"an unused kind":     {"apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{image: corp/widget}]}\n", ""},
 		"a dump with its status": {
 			strings.Replace(deployment("a", "v1.0.0"), "{name: w,", "{name: w, generation: 1,", 1) + "status: {observedGeneration: 1, replicas: 1, updatedReplicas: 1, readyReplicas: 1, availableReplicas: 1, conditions: [{type: Available, status: 'True'}, {type: Progressing, status: 'True', reason: NewReplicaSetAvailable}]}\n",
 			"a 1.0.0 Healthy",
@@ -104,15 +104,15 @@ func TestFilesOfEveryForm(t *testing.T) {
 		"a node":                              {"apiVersion: v1\nkind: Node\nmetadata: {name: node-1}\nstatus: {nodeInfo: {containerRuntimeVersion: 'widgetd://1.2.3'}}\n", "  Healthy"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := summary(looked(t, mustRead(t, test.text))); got != test.want {
+			if got := summary(snapshotOf(t, mustRead(t, test.text))); got != test.want {
 				t.Errorf("found %q, want %q", got, test.want)
 			}
 		})
 	}
 }
 
-func TestTracesInFiles(t *testing.T) {
-	s := looked(t, mustRead(t, `
+func TestLeftovers(t *testing.T) {
+	s := snapshotOf(t, mustRead(t, `
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: gears.corp.dev}
@@ -133,11 +133,11 @@ metadata: {name: v1.api.corp.dev}
 spec: {group: api.corp.dev, service: {name: s, namespace: a}}
 `))
 	if got := s.Component("widget"); len(got.Installations) > 0 || len(got.Leftovers) != 4 {
-		t.Errorf("%d installations and %d traces", len(got.Installations), len(got.Leftovers))
+		t.Errorf("%d installations and %d leftovers", len(got.Installations), len(got.Leftovers))
 	}
 }
 
-func TestAFolderIsReadToItsDepths(t *testing.T) {
+func TestReadFolder(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{
 		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"), "three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
@@ -155,31 +155,31 @@ func TestAFolderIsReadToItsDepths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := summary(looked(t, d)); got != "a 1.0.0 NotObserved; b 1.0.0 NotObserved" {
+	if got := summary(snapshotOf(t, d)); got != "a 1.0.0 NotObserved; b 1.0.0 NotObserved" {
 		t.Errorf("found %q", got)
 	}
-	// A file that is named is read whatever it is called.
+	// A file that --from names may have any name.
 	path := filepath.Join(folder, "rendered")
 	if err := os.WriteFile(path, []byte(deployment("c", "v1.0.0")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if d, err = Read(path, nil); err != nil || summary(looked(t, d)) != "c 1.0.0 NotObserved" {
+	if d, err = Read(path, nil); err != nil || summary(snapshotOf(t, d)) != "c 1.0.0 NotObserved" {
 		t.Errorf("a file alone: %v", err)
 	}
 }
 
-func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
+func TestErrorsNameFileAndDocument(t *testing.T) {
 	folder := t.TempDir()
-	if _, err := Read(folder, nil); err == nil || !strings.Contains(err.Error(), "holds no .yaml, .yml or .json file") {
+	if _, err := Read(folder, nil); err == nil || !strings.Contains(err.Error(), "contains no .yaml, .yml or .json file") {
 		t.Errorf("an empty folder: %v", err)
 	}
 	if _, err := Read(filepath.Join(folder, "nowhere"), nil); err == nil {
-		t.Error("a folder that is not there is read")
+		t.Error("no error for a folder that does not exist")
 	}
 	for name, test := range map[string]struct{ text, says string }{
-		"no YAML":                 {"a: [", "document 2 is no Kubernetes object"},
-		"no object":               {"just: values\n", "document 2: no apiVersion and kind"},
-		"a list of values":        {"- a\n- b\n", "document 2 is no Kubernetes object"},
+		"invalid YAML":            {"a: [", "document 2 is not a Kubernetes object"},
+		"not an object":           {"just: values\n", "document 2: no apiVersion and kind"},
+		"a list of values":        {"- a\n- b\n", "document 2 is not a Kubernetes object"},
 		"a field of another type": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: many}\n", "document 2: Deployment w"},
 		"a definition with a mistake": {
 			"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n", `document 2: PlatformComponent "x": spec.signals`,
@@ -192,7 +192,7 @@ func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 			}
 			_, err := Read(folder, nil)
 			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %v, want it to name %s and say %q", err, path, test.says)
+				t.Errorf("got %v, want %s and %q", err, path, test.says)
 			}
 		})
 	}
@@ -201,61 +201,61 @@ func TestErrorsNameTheFileAndTheDocument(t *testing.T) {
 	}
 }
 
-// seven is a rule that each object of a resource has seven teeth.
-func seven(resource rule.Resource) rule.Instance {
+// newTeethRule returns a rule that each object of a resource has seven teeth.
+func newTeethRule(resource rule.Resource) rule.Instance {
 	return rule.NewInstance(rule.New(&v1alpha1.Rule{
 		Resource:   &v1alpha1.ResourceReference{Group: resource.Group, Version: resource.Version, Resource: resource.Resource},
 		Expression: "type(object.spec.teeth) == int && object.spec.teeth == 7 && !has(object.spec.none)",
 	}, rule.ProfileScope, ""), nil, "")
 }
 
-func TestRulesSeeObjectsUnderWhatTheirCRDCallsThem(t *testing.T) {
+func TestResourceNamesFromCRDs(t *testing.T) {
 	const object = "apiVersion: corp.dev/v1\nkind: Gear\nmetadata: {name: g, namespace: a}\nspec: {teeth: 7}\n"
 	const crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: cogwheels.corp.dev}\nspec: {group: corp.dev, names: {kind: Gear, plural: cogwheels}}\n"
-	s := looked(t, mustRead(t, object+"---\n"+crd), gears)
+	s := snapshotOf(t, mustRead(t, object+"---\n"+crd), gears)
 	if got := s.ResourceStatus(gears); got.State != facts.Synced || got.Objects != 1 {
-		t.Fatalf("with the CRD behind the object: %+v", got)
+		t.Fatalf("with a CRD after the object: %+v", got)
 	}
-	// Whole numbers stay whole: CEL tells 7 from 7.0.
-	if got := s.Outcome(seven(gears).Key); !got.IsSatisfied || got.Satisfied != 1 {
-		t.Errorf("seven is read as another number: %+v", got)
+	// Integers stay integers: CEL distinguishes 7 and 7.0.
+	if got := s.Outcome(newTeethRule(gears).Key); !got.IsSatisfied || got.Satisfied != 1 {
+		t.Errorf("the outcome is %+v", got)
 	}
-	s = looked(t, mustRead(t, deployment("a", "v1")), gears, classes)
-	if got := s.ResourceStatus(gears); got.State != facts.Pending || got.Reason != "the files hold no cogwheels.corp.dev" {
-		t.Errorf("of a resource that the files may leave out: %+v", got)
+	s = snapshotOf(t, mustRead(t, deployment("a", "v1")), gears, classes)
+	if got := s.ResourceStatus(gears); got.State != facts.Pending || got.Reason != "cannot read cogwheels.corp.dev: the files contain none" {
+		t.Errorf("a custom resource without objects: %+v", got)
 	}
 	if got := s.ResourceStatus(classes); got.State != facts.Synced || got.Objects != 0 {
-		t.Errorf("of a resource that every cluster has: %+v", got)
+		t.Errorf("a built-in resource without objects: %+v", got)
 	}
-	s = looked(t, mustRead(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
+	s = snapshotOf(t, mustRead(t, "apiVersion: storage.k8s.io/v1\nkind: StorageClass\nmetadata: {name: fast}\nprovisioner: x\n"), classes)
 	if got := s.ResourceStatus(classes); got.Objects != 1 {
-		t.Errorf("one StorageClass is seen as %+v", got)
+		t.Errorf("one StorageClass: %+v", got)
 	}
 }
 
-func TestDefinitionsAmongFilesAreReadWithTheirDefaults(t *testing.T) {
+func TestDefinitionsAreDefaulted(t *testing.T) {
 	d := mustRead(t, deployment("a", "v1")+"---\napiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: mine}\nspec: {layer: x, signals: {workloads: [{images: [corp/mine]}], crds: [{name: mine.dev}]}}\n")
 	if len(d.Definitions) != 1 || d.Definitions[0].Name != "mine" || d.Definitions[0].Spec.Signals.CRDs[0].Role != v1alpha1.RoleSupport {
 		t.Errorf("%+v", d.Definitions)
 	}
 }
 
-func TestSecretsInFilesAreNeverRead(t *testing.T) {
+func TestSecretsAreIgnored(t *testing.T) {
 	secrets := rule.Resource{Resource: "secrets"}
-	s := looked(t, mustRead(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
+	s := snapshotOf(t, mustRead(t, "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: a}\nstringData: {password: hunter2}\n"), secrets)
 	if got := s.ResourceStatus(secrets); got.Objects > 0 {
-		t.Errorf("a rule would see %d", got.Objects)
+		t.Errorf("%d Secrets are read", got.Objects)
 	}
 }
 
-// Two of a key would leave one of the values out, wherever the object is.
-func TestKeysTwiceInAListInJSON(t *testing.T) {
+// A duplicate key would lose one of its values.
+func TestDuplicateKeysInJSONList(t *testing.T) {
 	list := func(item string) string { return `{"apiVersion":"v1","items":[` + item + `],"kind":"List"}` }
 	_, err := Read("-", strings.NewReader(list(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformComponent","metadata":{"name":"x"},"spec":{"layer":"a","layer":"b"}}`)))
 	if err == nil || !strings.Contains(err.Error(), "standard input: document 1, item 1: ") || !strings.Contains(err.Error(), "already set") {
-		t.Errorf("of the project's own kind: %v", err)
+		t.Errorf("in a kind of this project: %v", err)
 	}
 	if _, err := Read("-", strings.NewReader(list(`{"apiVersion":"v1","kind":"Pod","kind":"Pod"}`))); err != nil {
-		t.Errorf("of another: %v", err)
+		t.Errorf("in another kind: %v", err)
 	}
 }

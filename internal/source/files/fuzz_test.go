@@ -13,8 +13,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
-// FuzzDump reads whatever anybody may give to --from, and looks for components and for pods in trouble in it. What is
-// refused is refused by an error that names the file and the document; what is taken is found the same when it is read again.
+// FuzzDump reads arbitrary input, and discovers components and diagnoses pods in it. An error names the file and the document. The result is
+// the same when the input is read again.
 func FuzzDump(f *testing.F) {
 	for _, text := range []string{
 		"{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: cilium, namespace: kube-system, generation: 1}, spec: {template: {spec: {containers: [{name: a, image: 'quay.io/cilium/cilium:v1.18.2'}]}}}, status: {desiredNumberScheduled: 3, numberReady: 1, observedGeneration: 1, updatedNumberScheduled: 3}}",
@@ -34,16 +34,16 @@ func FuzzDump(f *testing.F) {
 	}
 	known := catalog.New(components...)
 	now := time.Date(2027, 1, 2, 12, 0, 0, 0, time.UTC)
-	look := func(t *testing.T, data []byte) (string, bool) {
+	read := func(t *testing.T, data []byte) (string, bool) {
 		dump, err := Read("-", bytes.NewReader(data))
 		if err != nil {
 			if text := err.Error(); !utf8.ValidString(text) || !strings.HasPrefix(text, "standard input: document ") {
-				t.Fatalf("the error does not name file and document, or cannot be read: %q", text)
+				t.Fatalf("the error does not name file and document, or is not valid UTF-8: %q", text)
 			}
 			return "", false
 		}
 		i := inventory.New(known, func() time.Time { return now })
-		if err := dump.Feed(i, known.Instances()); err != nil {
+		if err := dump.Load(i, known.Instances()); err != nil {
 			t.Fatal(err)
 		}
 		if err := podcases.DiagnoseDump(dump, i, now); err != nil {
@@ -51,39 +51,39 @@ func FuzzDump(f *testing.F) {
 		}
 		text := ""
 		for _, found := range i.Snapshot().InstalledComponents() {
-			said, err := json.Marshal(found.Installations)
+			encoded, err := json.Marshal(found.Installations)
 			if err != nil {
 				t.Fatal(err)
 			}
-			text += found.Definition.Name + string(said)
+			text += found.Definition.Name + string(encoded)
 			for _, installation := range found.Installations {
 				if len(installation.Evidence) == 0 || installation.Health == "" {
-					t.Fatalf("%s is found on no evidence, or has no health: %+v", found.Definition.Name, installation)
+					t.Fatalf("%s has no evidence or no health: %+v", found.Definition.Name, installation)
 				}
 			}
 		}
-		troubled, err := podcases.OfDump(dump, "")
+		pods, err := podcases.OfDump(dump, "")
 		if err != nil {
 			return "", false
 		}
-		for _, d := range troubled.Diagnose(nil, now) {
+		for _, d := range pods.Diagnose(nil, now) {
 			if d.Symptom == "" || d.Meaning == "" {
-				t.Fatalf("a diagnosis that says nothing: %+v", d)
+				t.Fatalf("no symptom or no meaning: %+v", d)
 			}
 		}
 		return text, true
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
-		once, taken := look(t, data)
+		first, isValid := read(t, data)
 		if took := time.Since(start); took > time.Minute {
 			t.Fatalf("%d bytes took %s", len(data), took)
 		}
-		if !taken {
+		if !isValid {
 			return
 		}
-		if twice, _ := look(t, data); twice != once {
-			t.Fatalf("once this is found:\n%s\nand then that:\n%s", once, twice)
+		if second, _ := read(t, data); second != first {
+			t.Fatalf("first:\n%s\nthen:\n%s", first, second)
 		}
 	})
 }

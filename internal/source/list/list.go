@@ -1,4 +1,4 @@
-// Package list feeds an inventory from an API server by one list of each resource. It only reads.
+// Package list loads the objects of a cluster into an inventory by one list of each resource, in place of watches.
 package list
 
 import (
@@ -20,12 +20,12 @@ import (
 	"github.com/platformprofile/platformprofile/internal/source"
 )
 
-// Read feeds an inventory by one paged list of each resource. What the caller may not read is no error, and neither is what does not answer:
-// the inventory knows. An API server that does not answer at all is one.
+// Read lists each resource page by page into an inventory, and evaluates the instances of rules. Sources that cannot be read are not an
+// error: the inventory has their states. It returns an error if the API server does not respond.
 func Read(ctx context.Context, clients source.Clients, i *inventory.Inventory, instances []rule.Instance) error {
 	version, err := clients.Typed.Discovery().ServerVersion()
 	if err != nil {
-		return fmt.Errorf("the API server does not answer: %w", err)
+		return fmt.Errorf("the API server does not respond: %w", err)
 	}
 	i.Source(catalog.APIServerSource).Replace([]facts.Fact{facts.NewAPIServer(version.GitVersion)})
 	group, ctx := errgroup.WithContext(ctx)
@@ -41,42 +41,43 @@ func Read(ctx context.Context, clients source.Clients, i *inventory.Inventory, i
 	return nil
 }
 
-// Definitions reads the PlatformComponents that are applied to a cluster. A cluster without the kind has none.
+// Definitions returns the PlatformComponents of a cluster; none if the kind is not installed.
 func Definitions(ctx context.Context, clients source.Clients) ([]*v1alpha1.PlatformComponent, error) {
-	var found []*v1alpha1.PlatformComponent
+	var definitions []*v1alpha1.PlatformComponent
 	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformcomponents"))
 	page, err := client.List(ctx, metav1.ListOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's PlatformComponents: %w", err)
+		return nil, fmt.Errorf("cannot read PlatformComponents: %w", err)
 	}
 	err = page.EachListItem(func(object runtime.Object) error {
 		definition := &v1alpha1.PlatformComponent{}
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, definition); err != nil {
 			return err
 		}
-		found = append(found, definition)
+		definitions = append(definitions, definition)
 		return nil
 	})
-	return found, err
+	return definitions, err
 }
 
-// Profiles reads the PlatformProfiles of a cluster, by a label selector where it is not empty.
+// Profiles returns the PlatformProfiles of a cluster that match a label selector.
 func Profiles(ctx context.Context, clients source.Clients, selector string) ([]*v1alpha1.PlatformProfile, error) {
-	page, err := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles")).List(ctx, metav1.ListOptions{LabelSelector: selector})
+	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles"))
+	page, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if apierrors.IsNotFound(err) {
-		return nil, errors.New("the cluster does not know PlatformProfiles: install the operator, or give a profile's file with -f")
+		return nil, errors.New("the kind PlatformProfile is not installed in the cluster: install the operator, or name a file with -f")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the cluster's PlatformProfiles: %w", err)
+		return nil, fmt.Errorf("cannot read PlatformProfiles: %w", err)
 	}
-	var found []*v1alpha1.PlatformProfile
+	var profiles []*v1alpha1.PlatformProfile
 	err = page.EachListItem(func(object runtime.Object) error {
 		profile := &v1alpha1.PlatformProfile{}
-		found = append(found, profile)
+		profiles = append(profiles, profile)
 		return runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, profile)
 	})
-	return found, err
+	return profiles, err
 }
