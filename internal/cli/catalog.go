@@ -94,6 +94,9 @@ The exit code is 0 if there are no problems, 1 if there are problems, and 2 if t
 			if err != nil {
 				return err
 			}
+			for _, problem := range dump.Problems {
+				problems = append(problems, problem.String())
+			}
 			for _, problem := range problems {
 				if _, err := fmt.Fprintln(streams.Out, problem); err != nil {
 					return err

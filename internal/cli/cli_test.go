@@ -287,7 +287,7 @@ func TestErrors(t *testing.T) {
 		"both from standard input":   {[]string{"check", "-f", "-", "--from", "-"}, []string{"-f and --from"}},
 		"a folder without manifests": {[]string{"discover", "--from", in("empty")}, []string{"--from", "contains no .yaml, .yml or .json file"}},
 		"a missing folder":           {[]string{"discover", "--from", in("nowhere")}, []string{"--from", "nowhere"}},
-		"invalid YAML":               {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml", "document 1"}},
+		"invalid YAML":               {[]string{"discover", "--from", in("broken.yaml")}, []string{"broken.yaml:1", "not a Kubernetes object"}},
 		"a time without files":       {[]string{"check", "-f", in("good.yaml"), "--at", "2026-11-25T12:00:00Z"}, []string{"--at requires --from"}},
 		"an invalid time":            {[]string{"diagnose", "--from", folder, "--at", "yesterday"}, []string{"--at yesterday", "2026-11-25T12:00:00Z"}},
 		"an unknown flag":            {[]string{"discover", "--form", "x"}, []string{"--form"}},

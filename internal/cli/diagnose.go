@@ -13,7 +13,6 @@ import (
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/report"
-	"github.com/platformprofile/platformprofile/internal/source/files"
 )
 
 var diagnosesFormats = formats[report.Diagnoses]{
@@ -87,9 +86,9 @@ func (in *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods
 		namespace = *in.flags.Namespace
 	}
 	if in.from != "" {
-		dump, err := files.Read(in.from, in.streams.In)
+		dump, err := in.readFiles()
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading --from: %w", err)
+			return nil, nil, err
 		}
 		c, err := in.buildCatalog(dump.Definitions)
 		if err != nil {

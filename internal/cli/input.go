@@ -29,10 +29,13 @@ type input struct {
 	streams genericclioptions.IOStreams
 	from    string
 	at      string
+	strict  bool
 }
 
 func (in *input) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&in.from, "from", "", `read manifests or dumps instead of a cluster: a folder, a file, or "-" for standard input`)
+	flags.BoolVar(&in.strict, "strict", false,
+		"with --from: fail on documents that are not Kubernetes objects and on objects that cannot be read")
 	flags.StringVar(&in.at, "at", "", "evaluate ages in the files of --from as of this time, such as 2026-11-25T12:00:00Z (default now)")
 }
 
@@ -104,10 +107,39 @@ func (in *input) connect() (source.Clients, error) {
 	return source.NewClients(config)
 }
 
-func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
-	dump, err := files.Read(in.from, in.streams.In)
+// maxProblems is how many of the objects that cannot be read are named.
+const maxProblems = 20
+
+// readFiles reads --from, and warns of what cannot be read.
+func (in *input) readFiles() (*files.Dump, error) {
+	progress := newReadProgress(in.streams.ErrOut)
+	dump, err := files.ReadWithProgress(in.from, in.streams.In, progress.update)
+	progress.end()
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading --from: %w", err)
+		return nil, fmt.Errorf("reading --from: %w", err)
+	}
+	problems := dump.Problems[:min(len(dump.Problems), maxProblems)]
+	if in.strict && dump.Foreign+len(dump.Problems) > 0 {
+		err := fmt.Errorf("reading --from with --strict: documents that are not Kubernetes objects: %d, objects that cannot be read: %d",
+			dump.Foreign, len(dump.Problems))
+		for _, problem := range problems {
+			err = fmt.Errorf("%w\n%s", err, problem)
+		}
+		return nil, err
+	}
+	for _, problem := range problems {
+		in.warn("%s", problem)
+	}
+	if len(dump.Problems) > 0 {
+		in.warn("objects that cannot be read: %d; what depends on their kinds is Unknown where it would be Missing", len(dump.Problems))
+	}
+	return dump, nil
+}
+
+func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
+	dump, err := in.readFiles()
+	if err != nil {
+		return nil, nil, err
 	}
 	c, err := in.buildCatalog(dump.Definitions)
 	if err != nil {

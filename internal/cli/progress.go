@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -73,6 +74,40 @@ func (p *progress) redraw(profiles []*v1alpha1.PlatformProfile) {
 // clear clears the line on a terminal.
 func (p *progress) clear() {
 	if p.width > 0 {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+// readProgress shows on a terminal how many files are read, once that takes long.
+type readProgress struct {
+	w     io.Writer
+	width int // of the terminal; 0 where there is none
+
+	mu       sync.Mutex
+	next     time.Time
+	hasShown bool
+}
+
+func newReadProgress(w io.Writer) *readProgress {
+	return &readProgress{w: w, width: terminalWidth(w), next: time.Now().Add(time.Second)}
+}
+
+// update shows how many files of how many are read, at most ten times a second.
+func (p *readProgress) update(done, total int) {
+	if p.width == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.After(p.next) {
+		p.next, p.hasShown = now.Add(100*time.Millisecond), true
+		_, _ = fmt.Fprintf(p.w, "\r\x1b[Kreading files: %d of %d", done, total)
+	}
+}
+
+// end clears the line.
+func (p *readProgress) end() {
+	if p.hasShown {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
 }

@@ -130,6 +130,15 @@ func (src *Source) SetState(state facts.SourceState, reason string) {
 	})
 }
 
+// SetIncomplete reports that the source may have further objects, which cannot be read. The facts stay.
+func (src *Source) SetIncomplete(reason string) {
+	src.update(func(t *changes, s *sourceState) {
+		t.recordState(s.state, facts.Failing)
+		s.state, s.reason = facts.Failing, reason
+		src.inventory.markComponents(t, src.name)
+	})
+}
+
 // Close removes a source that is not read anymore.
 func (src *Source) Close() {
 	src.SetState(facts.Pending, "")

@@ -89,7 +89,7 @@ func (d *DocumentReader) Read() ([]byte, error) {
 }
 
 // Decode decodes a YAML or JSON document like the API server: integers stay integers.
-func Decode(document []byte, into *map[string]any) error {
+func Decode(document []byte, into any) error {
 	if at := bytes.IndexByte(document, 0); at >= 0 {
 		// The YAML library would silently ignore the rest of the stream.
 		return fmt.Errorf("not UTF-8 text: byte %d is NUL: save the file as UTF-8", at)

@@ -2,11 +2,13 @@ package manifest
 
 import (
 	"bufio"
+	"bytes"
 	stdjson "encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/util/json"
@@ -17,9 +19,14 @@ import (
 
 // Object is a document of a stream, or an item of a JSON List.
 type Object struct {
+	// Content is what it holds; nil where it is no mapping, or cannot be read.
 	Content map[string]any
 	// Text is the encoded object; nil for a JSON List whose items were read one by one.
 	Text []byte
+	// Line is where it begins, counted from 1; that of the List, for an item of one. Item is its number in the List, 0 outside of one.
+	Line, Item int
+	// Err is why it cannot be read; nil where it can. It names the line in the stream.
+	Err error
 }
 
 // jsonList matches the begin of a JSON List. Its items are read one by one, because a dump of a cluster is one large document.
@@ -28,18 +35,18 @@ var jsonList = regexp.MustCompile(`^\s*\{\s*("(kind|apiVersion)"\s*:\s*"[^"]*"\s
 // listHead is how many bytes are matched with jsonList.
 const listHead = 1 << 10
 
-// EachObject calls do with each object of a stream of documents. A YAML List is one object, a JSON List is one object for each item and
-// one without items at the end. An error names the document.
+// EachObject calls a function with the documents of a stream and with the items of a List in JSON, one after the other. Lists in YAML come
+// whole. A document that cannot be read is an object with an error, and those after it are read. EachObject returns an error of the function,
+// or where the stream cannot be read any further.
 func EachObject(input io.Reader, do func(Object) error) error {
 	stream := withLineEnd(input)
 	if mark, _ := stream.Peek(3); string(mark) == "\xef\xbb\xbf" {
 		_, _ = stream.Discard(len(mark))
 	}
-	for n := 1; ; n++ {
-		where := fmt.Sprintf("document %d", n)
+	for line := 1; ; {
 		if head, _ := stream.Peek(listHead); jsonList.Match(head) {
 			decoder := stdjson.NewDecoder(stream)
-			if err := eachItem(decoder, where, do); err != nil {
+			if err := eachItem(decoder, line, do); err != nil {
 				return err
 			}
 			stream = bufio.NewReader(io.MultiReader(decoder.Buffered(), stream))
@@ -48,47 +55,63 @@ func EachObject(input io.Reader, do func(Object) error) error {
 				err = errors.New("unexpected data after the List: separate documents by a line with ---")
 			}
 			if err != nil && !errors.Is(err, io.EOF) {
-				return fmt.Errorf("%s: %w", where, err)
+				return fmt.Errorf("line %d: %w", line, err)
 			}
 			continue
 		}
-		text, err := (&DocumentReader{yamlutil.NewYAMLReader(stream)}).Read()
+		document, err := (&DocumentReader{yamlutil.NewYAMLReader(stream)}).Read()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+			return fmt.Errorf("line %d: %w", line, err)
 		}
-		object := Object{Text: text}
-		if err := Decode(text, &object.Content); err != nil {
-			return notAnObjectError(where, err)
-		}
-		if len(object.Content) == 0 {
+		object := Object{Text: document, Line: line}
+		line += bytes.Count(document, []byte("\n")) + 1 // that of the separator
+		object.Content, object.Err = decodeMapping(document, object.Line)
+		if object.Content != nil && len(object.Content) == 0 {
 			continue // only comments
 		}
 		if err := do(object); err != nil {
-			return fmt.Errorf("%s: %w", where, err)
+			return err
 		}
 	}
 }
 
-func notAnObjectError(where string, err error) error {
-	return fmt.Errorf("%s is not a Kubernetes object: %w", where, err)
+// lineOfError is where the YAML library names a line of a document.
+var lineOfError = regexp.MustCompile(`\bline (\d+)`)
+
+// decodeMapping decodes a document; nil where it is no mapping.
+func decodeMapping(document []byte, line int) (map[string]any, error) {
+	var content any
+	if err := Decode(document, &content); err != nil {
+		text := lineOfError.ReplaceAllStringFunc(err.Error(), func(found string) string {
+			n, _ := strconv.Atoi(found[len("line "):])
+			return fmt.Sprintf("line %d", line-1+n)
+		})
+		return nil, errors.New(text)
+	}
+	if content == nil {
+		return map[string]any{}, nil
+	}
+	mapping, _ := content.(map[string]any)
+	return mapping, nil
 }
 
 func isEmpty(document []byte) bool {
-	content := map[string]any{}
-	return Decode(document, &content) == nil && len(content) == 0
+	content, err := decodeMapping(document, 1)
+	return err == nil && content != nil && len(content) == 0
 }
 
 // eachItem reads a JSON List to its end.
-func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) error {
+func eachItem(decoder *stdjson.Decoder, line int, do func(Object) error) error {
+	document := fmt.Sprintf("line %d", line)
 	where, items, list := document, 0, map[string]any{}
 	wrap := func(err error) error {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			err = errors.New("unexpected end of input: create the dump again")
 		}
-		return notAnObjectError(where, errors.New(text.Printable(err.Error())))
+		return fmt.Errorf("%s: %s", where, printable(err))
 	}
 	if _, err := decoder.Token(); err != nil {
 		return wrap(err)
@@ -122,12 +145,12 @@ func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) 
 			if err := decoder.Decode(&text); err != nil {
 				return wrap(err)
 			}
-			item := Object{Text: text}
+			item := Object{Text: text, Line: line, Item: items}
 			if err := json.Unmarshal(text, &item.Content); err != nil {
-				return wrap(err)
+				item.Err = errors.New(printable(err))
 			}
 			if err := do(item); err != nil {
-				return fmt.Errorf("%s: %w", where, err)
+				return err
 			}
 		}
 		if _, err := decoder.Token(); err != nil {
@@ -138,11 +161,10 @@ func eachItem(decoder *stdjson.Decoder, document string, do func(Object) error) 
 	if _, err := decoder.Token(); err != nil {
 		return wrap(err)
 	}
-	if err := do(Object{Content: list}); err != nil {
-		return fmt.Errorf("%s: %w", where, err)
-	}
-	return nil
+	return do(Object{Content: list, Line: line})
 }
+
+func printable(err error) string { return text.Printable(err.Error()) }
 
 // withLineEnd appends a line break to a stream. Without it the YAML reader loses the last line if its length is a multiple of the buffer
 // size, which is all of a JSON file in one line.

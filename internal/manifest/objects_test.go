@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -58,7 +59,7 @@ func TestJSONListIsStreamed(t *testing.T) {
 		}
 		return nil
 	})
-	if err == nil || !strings.HasPrefix(err.Error(), "document 1, item 1000: ") {
+	if !errors.Is(err, io.ErrClosedPipe) || n != 1000 {
 		t.Errorf("an endless List: %v", err)
 	}
 }
@@ -66,16 +67,21 @@ func TestJSONListIsStreamed(t *testing.T) {
 func TestInvalidJSONList(t *testing.T) {
 	_, compact, _ := podList(30)
 	for name, test := range map[string]struct{ text, want string }{
-		"an item is a number": {strings.Replace(compact, `],"kind"`, `,1],"kind"`, 1), "document 1, item 31 is not a Kubernetes object"},
-		"a bracket too many":  {strings.Replace(compact, `"number":20`, `"number":[`, 1), "document 1, item 21 is not a Kubernetes object"},
+		"an item is a number": {strings.Replace(compact, `],"kind"`, `,1],"kind"`, 1), "item 31: json"},
+		"a bracket too many":  {strings.Replace(compact, `"number":20`, `"number":[`, 1), "line 1, item 21: invalid character"},
 		"truncated":           {compact[:strings.LastIndex(compact, `"number"`)], "unexpected end of input"},
 		"data after the List": {compact + "{\"a\": 1}", "unexpected data after the List"},
 		"text separates":      {compact + "\n--- x\n", "separator"},
 		"duplicate items":     {strings.Replace(compact, `],"kind"`, `],"items":[],"kind"`, 1), "duplicate field items"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := EachObject(strings.NewReader(test.text), func(Object) error { return nil })
-			if err == nil || !strings.HasPrefix(err.Error(), "document 1") || !strings.Contains(err.Error(), test.want) {
+			err := EachObject(strings.NewReader(test.text), func(o Object) error {
+				if o.Err != nil {
+					return fmt.Errorf("line %d, item %d: %w", o.Line, o.Item, o.Err)
+				}
+				return nil
+			})
+			if err == nil || !strings.HasPrefix(err.Error(), "line 1") || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})

@@ -3,7 +3,6 @@ package podcases
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -35,7 +34,7 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 	c := newCollector(r)
 	isWanted := func(objectNamespace string) bool { return namespace == "" || objectNamespace == namespace }
 	hasPods := map[v1alpha1.WorkloadReference]bool{}
-	err := eachObject(dump, pods, &corev1.Pod{}, func(name types.NamespacedName, object runtime.Object) {
+	err := eachObject(dump, pods, &corev1.Pod{}, c.noteUnreadable, func(name types.NamespacedName, object runtime.Object) {
 		pod := object.(*corev1.Pod)
 		hasPods[diagnosis.OwnerOf(pod)] = true
 		delete(c.pods, name) // a later copy replaces an earlier one
@@ -46,7 +45,7 @@ func OfDump(dump Dump, namespace string) (*Pods, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.read(dump, c.pods); err != nil {
+	if err := r.read(dump, c.pods, c.noteUnreadable); err != nil {
 		return nil, err
 	}
 	ctx := context.Background()
@@ -90,14 +89,14 @@ type dumpReader struct {
 }
 
 // read reads the objects that pods depend on. Of events, which are many, it keeps those of these pods, of claims and of workloads.
-func (r *dumpReader) read(dump Dump, pods map[types.NamespacedName]*corev1.Pod) error {
+func (r *dumpReader) read(dump Dump, pods map[types.NamespacedName]*corev1.Pod, note func(what string, err error)) error {
 	for resource, prototype := range map[rule.Resource]runtime.Object{
 		nodes: &corev1.Node{}, classes: &storagev1.StorageClass{}, jobs: &batchv1.Job{}, claims: &corev1.PersistentVolumeClaim{},
 		deployments: &appsv1.Deployment{}, events: &corev1.Event{},
 	} {
 		objects := map[types.NamespacedName]runtime.Object{}
 		r.objects[resource] = objects
-		err := eachObject(dump, resource, prototype, func(name types.NamespacedName, object runtime.Object) {
+		err := eachObject(dump, resource, prototype, note, func(name types.NamespacedName, object runtime.Object) {
 			if event, isEvent := object.(*corev1.Event); isEvent {
 				about := event.InvolvedObject
 				_, isWorkload := workloads[about.Kind]
@@ -142,12 +141,15 @@ func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference)
 	return found, nil
 }
 
-// eachObject calls do with each object of a resource, converted to the type of a prototype.
-func eachObject(dump Dump, resource rule.Resource, prototype runtime.Object, do func(types.NamespacedName, runtime.Object)) error {
+// eachObject calls do with each object of a resource, in the Go type of the prototype, and note with each that cannot be read.
+func eachObject(
+	dump Dump, resource rule.Resource, prototype runtime.Object, note func(what string, err error), do func(types.NamespacedName, runtime.Object),
+) error {
 	return dump.Each(resource, func(content *unstructured.Unstructured) error {
 		object, name := prototype.DeepCopyObject(), nameOf(content.GetNamespace(), content.GetName())
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(content.Object, object); err != nil {
-			return fmt.Errorf("%s %s: %w", resource.Resource, name, err)
+			note(resource.Resource+" "+name.String(), err)
+			return nil
 		}
 		do(name, object)
 		return nil

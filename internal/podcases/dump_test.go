@@ -93,3 +93,11 @@ func TestDumpOfPodsOnly(t *testing.T) {
 		t.Errorf("%+v", pods)
 	}
 }
+
+// An object that cannot be decoded is named, and the others are diagnosed.
+func TestDumpWithUnreadablePod(t *testing.T) {
+	pods := collectFromDump(t, objects+"---\napiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: a}\nspec: {priority: high}\n", "")
+	if len(pods.Cases) != 1 || len(pods.Unreadable) != 1 || !strings.Contains(pods.Unreadable[0], "a/odd") {
+		t.Errorf("%d cases, unreadable %q", len(pods.Cases), pods.Unreadable)
+	}
+}

@@ -3,6 +3,7 @@ package files
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +11,13 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
+	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 
+	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,10 +37,16 @@ import (
 type Dump struct {
 	// Definitions are the PlatformComponents in the files. They extend the catalog as in a cluster.
 	Definitions []*v1alpha1.PlatformComponent
+	// Problems are the objects that cannot be read, in the order of the files.
+	Problems []Problem
+	// Foreign counts the documents that are no Kubernetes objects.
+	Foreign int
 
 	facts   map[string][]facts.Fact     // by source
 	objects []object                    // without definitions and Secrets
 	plural  map[schema.GroupKind]string // from the CRDs in the files
+
+	firstForeign error // what is wrong with the first document that is no Kubernetes object
 }
 
 // object is an object in JSON, which takes a fraction of the memory of maps.
@@ -44,60 +55,89 @@ type object struct {
 	json []byte
 }
 
-// Read reads a file, all manifests in a folder and its subfolders, or standard input for "-". It splits Lists into their items. An error
-// names the file and the document.
-func Read(from string, stdin io.Reader) (*Dump, error) {
-	d := &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
-	if err := d.readAll(from, stdin); err != nil {
-		return nil, err
-	}
-	return d, nil
+// Problem is an object that cannot be read.
+type Problem struct {
+	// File is its path, or "standard input"; Line is where the document begins, 0 where that is not known.
+	File string
+	Line int
+	// Kind is that of the object, as far as it can be told.
+	Kind schema.GroupKind
+	// Reason says what is wrong with it.
+	Reason string
 }
 
-func (d *Dump) readAll(from string, stdin io.Reader) error {
-	if from == "-" {
-		return d.read("standard input", stdin)
+// String returns the problem as FILE:LINE: REASON.
+func (p Problem) String() string {
+	if p.Line == 0 {
+		return p.File + ": " + p.Reason
 	}
-	files := 0
-	err := filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() || path != from && !isManifest(path) {
-			return nil
-		}
-		files++
-		if path != from {
-			if err := checkRegular(path); err != nil {
-				return err
-			}
-		}
-		file, err := os.Open(path)
-		if err != nil {
-			return err
-		}
-		defer file.Close() //nolint:errcheck // nothing was written
-		return d.read(path, file)
-	})
-	if err == nil && files == 0 {
-		err = fmt.Errorf("%s contains no .yaml, .yml or .json file", from)
+	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Reason)
+}
+
+// Read reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart. Documents that are no
+// Kubernetes objects, templates and encrypted objects are passed over, hidden folders and links to folders are not followed, and an object that
+// cannot be read is a Problem and spoils nothing else. Read returns an error where there is nothing to read, or where a single file or standard
+// input cannot be read to its end.
+func Read(from string, stdin io.Reader) (*Dump, error) {
+	return ReadWithProgress(from, stdin, func(int, int) {})
+}
+
+// ReadWithProgress reads as Read does, and calls a function with how many files of how many are read. The function is called from several
+// goroutines.
+func ReadWithProgress(from string, stdin io.Reader, progress func(done, total int)) (*Dump, error) {
+	if from == "-" {
+		d := newDump()
+		return d, d.requireObject(d.readStream("standard input", stdin))
+	}
+	info, err := os.Stat(from)
+	if err != nil {
+		return nil, err
+	}
+	if !info.IsDir() {
+		d := newDump()
+		return d, d.requireObject(d.readFile(from))
+	}
+	paths, err := findFiles(from)
+	if err != nil {
+		return nil, err
+	}
+	return readFiles(paths, progress), nil
+}
+
+// requireObject refuses a single input that holds something, and nothing of Kubernetes.
+func (d *Dump) requireObject(err error) error {
+	if err == nil && d.Foreign > 0 && len(d.objects)+len(d.Definitions)+len(d.Problems) == 0 {
+		return d.firstForeign
 	}
 	return err
 }
 
-// checkRegular returns an error for files of a folder that are not regular, because reading a pipe or a device may block forever. A pipe
-// can be read if --from names it.
-func checkRegular(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: fix or remove it, or name a single file with --from", err) // a broken link
-	case info.IsDir():
-		return fmt.Errorf("%s is a symbolic link to a folder, which is not followed: name the folder with --from, or remove the link", path)
-	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file (%s): remove it from the folder, or name it with --from", path, info.Mode().Type())
+func newDump() *Dump {
+	return &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
+}
+
+// findFiles returns the manifests below a folder, in lexical order.
+func findFiles(folder string) ([]string, error) {
+	var paths []string
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != folder && strings.HasPrefix(entry.Name(), "."):
+			return fs.SkipDir
+		case entry.IsDir() || !isManifest(path):
+			return nil
+		}
+		// A link is read where it leads to a file. Reading a pipe or a device may never end.
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	if err == nil && len(paths) == 0 {
+		err = fmt.Errorf("%s contains no .yaml, .yml or .json file", folder)
 	}
-	return nil
+	return paths, err
 }
 
 func isManifest(path string) bool {
@@ -108,18 +148,70 @@ func isManifest(path string) bool {
 	return false
 }
 
-func (d *Dump) read(name string, input io.Reader) error {
+// readFiles reads files side by side, and puts together what is in them in their order.
+func readFiles(paths []string, progress func(done, total int)) *Dump {
+	parts := make([]*Dump, len(paths))
+	var done atomic.Int64
+	group := errgroup.Group{}
+	group.SetLimit(goruntime.GOMAXPROCS(0))
+	for n, path := range paths {
+		group.Go(func() error {
+			parts[n] = newDump()
+			if err := parts[n].readFile(path); err != nil {
+				parts[n].addUnreadableFile(path, err)
+			}
+			progress(int(done.Add(1)), len(paths))
+			return nil
+		})
+	}
+	_ = group.Wait() // no file fails the others
+	all := newDump()
+	for _, part := range parts {
+		all.Definitions = append(all.Definitions, part.Definitions...)
+		all.Problems = append(all.Problems, part.Problems...)
+		all.Foreign += part.Foreign
+		all.objects = append(all.objects, part.objects...)
+		for source, found := range part.facts {
+			all.facts[source] = append(all.facts[source], found...)
+		}
+		maps.Copy(all.plural, part.plural)
+	}
+	return all
+}
+
+func (d *Dump) readFile(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close() //nolint:errcheck // nothing was written
+	return d.readStream(path, file)
+}
+
+// addUnreadableFile notes that a file ended before its end, or cannot be opened. Of each kind that it holds there may be more.
+func (d *Dump) addUnreadableFile(path string, err error) {
+	kinds := map[schema.GroupKind]bool{}
+	for _, o := range d.objects {
+		kinds[o.kind] = true
+	}
+	reason := strings.TrimPrefix(err.Error(), path+": ")
+	if len(kinds) == 0 {
+		d.Problems = append(d.Problems, Problem{File: path, Reason: reason})
+	}
+	for kind := range kinds {
+		d.Problems = append(d.Problems, Problem{File: path, Kind: kind, Reason: "not all of " + kind.String() + " can be read: " + reason})
+	}
+}
+
+// readStream reads the documents of a file. It returns an error where they cannot be read to the end.
+func (d *Dump) readStream(name string, input io.Reader) error {
 	buffered := bufio.NewReader(input)
 	if magic, _ := buffered.Peek(2); string(magic) == "\x1f\x8b" {
-		return fmt.Errorf("%s: document 1 is compressed with gzip: decompress it first, or use a pipe: gunzip -c FILE | platformprofile ... --from -", name)
+		return fmt.Errorf("%s: compressed with gzip: decompress it first, or use a pipe: gunzip -c FILE | platformprofile ... --from -", name)
 	}
 	err := manifest.EachObject(buffered, func(o manifest.Object) error {
-		if isOwnKind(o.Content) {
-			if err := manifest.CheckDuplicateKeys(o.Text); err != nil {
-				return err
-			}
-		}
-		return d.add(&unstructured.Unstructured{Object: o.Content})
+		d.addDocument(name, o)
+		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
@@ -127,44 +219,124 @@ func (d *Dump) read(name string, input io.Reader) error {
 	return nil
 }
 
-// isOwnKind reports whether a document is of a kind of this project. In other kinds the last value of a duplicate field counts, as in the
-// API server.
-func isOwnKind(content map[string]any) bool {
-	version, _ := content["apiVersion"].(string)
-	return strings.HasPrefix(version, v1alpha1.GroupVersion.Group+"/")
+// addDocument adds the objects of a document, or what is wrong with it.
+func (d *Dump) addDocument(name string, o manifest.Object) {
+	object := &unstructured.Unstructured{Object: o.Content}
+	problem := Problem{File: name, Line: o.Line}
+	err := o.Err
+	switch {
+	case err != nil:
+		problem.Kind = guessKind(o.Text)
+	case object.GetKind() == "" || object.GetAPIVersion() == "":
+		err = errors.New("no apiVersion and kind")
+	case isOwnKind(object):
+		problem.Kind = object.GroupVersionKind().GroupKind()
+		err = manifest.CheckDuplicateKeys(o.Text)
+	}
+	if err == nil && object.IsList() {
+		d.addList(name, o.Line, object)
+		return
+	}
+	if err == nil {
+		problem.Kind, err = d.addObject(object)
+	}
+	switch {
+	case err == nil:
+	case problem.Kind.Empty() || isTemplate(o.Text):
+		if d.Foreign++; d.Foreign == 1 {
+			d.firstForeign = fmt.Errorf("%s:%d: not a Kubernetes object: %w", name, o.Line, err)
+		}
+	default:
+		problem.Reason = err.Error()
+		if o.Item > 0 {
+			problem.Reason = fmt.Sprintf("item %d: %s", o.Item, problem.Reason)
+		}
+		d.Problems = append(d.Problems, problem)
+	}
 }
 
-// add adds an object, or the items of a List.
-func (d *Dump) add(object *unstructured.Unstructured) error {
-	if object.GetKind() == "" || object.GetAPIVersion() == "" {
-		return errors.New("no apiVersion and kind: not a Kubernetes object")
-	}
-	if object.IsList() {
-		return object.EachListItem(func(item runtime.Object) error {
-			return d.add(item.(*unstructured.Unstructured))
-		})
-	}
-	kind := object.GroupVersionKind()
-	switch {
-	case kind.Group == v1alpha1.GroupVersion.Group && kind.Kind == "PlatformComponent":
-		definition := &v1alpha1.PlatformComponent{}
-		if err := manifest.Validate(object); err != nil {
-			return fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
+// addList adds the items of a List.
+func (d *Dump) addList(name string, line int, list *unstructured.Unstructured) {
+	itemKind := strings.TrimSuffix(list.GetKind(), "List")
+	n := 0
+	err := list.EachListItem(func(item runtime.Object) error {
+		n++
+		object := item.(*unstructured.Unstructured)
+		if object.GetKind() == "" && itemKind != "" { // lists of one kind may leave it out
+			object.SetAPIVersion(list.GetAPIVersion())
+			object.SetKind(itemKind)
 		}
-		if err := convert(object, definition); err != nil {
-			return err
+		if kind, err := d.addObject(object); err != nil {
+			d.Problems = append(d.Problems, Problem{File: name, Line: line, Kind: kind, Reason: fmt.Sprintf("item %d: %s", n, err)})
+		}
+		return nil
+	})
+	if err != nil {
+		d.Problems = append(d.Problems, Problem{File: name, Line: line, Reason: list.GetKind() + ": " + err.Error()})
+	}
+}
+
+// isTemplate reports whether a document that cannot be read is one that a program renders first.
+func isTemplate(document []byte) bool { return bytes.Contains(document, []byte("{{")) }
+
+var (
+	kindLine       = regexp.MustCompile(`(?m)^kind:\s*["']?([A-Za-z]+)`)
+	apiVersionLine = regexp.MustCompile(`(?m)^apiVersion:\s*["']?([A-Za-z0-9./-]+)`)
+)
+
+// guessKind returns the kind that a document names that is no YAML; empty where it names none.
+func guessKind(document []byte) schema.GroupKind {
+	kind, version := kindLine.FindSubmatch(document), apiVersionLine.FindSubmatch(document)
+	if kind == nil || version == nil {
+		return schema.GroupKind{}
+	}
+	return currentKind(schema.FromAPIVersionAndKind(string(version[1]), string(kind[1])).GroupKind())
+}
+
+// currentKind returns the kind that has taken the place of one of the group extensions, from which all have moved.
+func currentKind(kind schema.GroupKind) schema.GroupKind {
+	if kind.Group == "extensions" && (kind.Kind == "Deployment" || kind.Kind == "DaemonSet") {
+		kind.Group = "apps"
+	}
+	return kind
+}
+
+// isOwnKind reports whether an object is of a kind of this project. In other kinds the last value of a duplicate field counts, as in the
+// API server.
+func isOwnKind(object *unstructured.Unstructured) bool {
+	return object.GroupVersionKind().Group == v1alpha1.GroupVersion.Group
+}
+
+// addObject adds one object, and returns its kind.
+func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, error) {
+	kind := currentKind(object.GroupVersionKind().GroupKind())
+	if kind.Kind == "" || object.GetAPIVersion() == "" {
+		return kind, errors.New("no apiVersion and kind")
+	}
+	_, isEncrypted := object.Object["sops"]
+	_, isPatch := object.Object["$patch"]
+	switch {
+	case isEncrypted, isPatch, kind == schema.GroupKind{Kind: "Secret"}: // Secrets are never read, not even from files
+		return kind, nil
+	case isOwnKind(object) && kind.Kind == "PlatformComponent":
+		definition := &v1alpha1.PlatformComponent{}
+		err := manifest.Validate(object)
+		if err == nil {
+			err = convert(object, definition)
+		}
+		if err != nil {
+			return kind, fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
 		}
 		d.Definitions = append(d.Definitions, definition)
-		return nil
-	case kind.Group == "" && kind.Kind == "Secret":
-		return nil // never read, not even from files
+		return kind, nil
 	case kind.Kind == "CustomResourceDefinition":
 		d.addPlural(object)
 	}
-	if k, ok := facts.FindKind(kind.GroupKind()); ok {
+	if k, ok := facts.FindKind(kind); ok {
+		object.SetGroupVersionKind(kind.WithVersion(object.GroupVersionKind().Version))
 		fact, err := facts.Extract(object, false)
 		if err != nil {
-			return err
+			return kind, err
 		}
 		source := k.SourceName()
 		if kind.Kind == "ConfigMap" {
@@ -172,11 +344,11 @@ func (d *Dump) add(object *unstructured.Unstructured) error {
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	return d.addObject(object)
+	return kind, d.storeObject(object)
 }
 
-// addObject stores an object for rules and diagnoses, which do not need managedFields.
-func (d *Dump) addObject(o *unstructured.Unstructured) error {
+// storeObject stores an object for rules and diagnoses, which do not need managedFields.
+func (d *Dump) storeObject(o *unstructured.Unstructured) error {
 	unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
 	text, err := json.Marshal(o.Object)
 	if err != nil {
@@ -252,13 +424,17 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // Load replaces the contents of an inventory by the objects of the files and evaluates the instances of rules. A kind without objects is
 // Synced and empty, except nodes and custom resources, which manifests usually do not contain.
 func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
+	problems := d.problemsByKind()
 	for _, k := range facts.Kinds() {
-		source := k.SourceName()
-		if k.Kind == "Node" && len(d.facts[source]) == 0 {
-			i.Source(source).SetState(facts.Failing, "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'")
+		source := i.Source(k.SourceName())
+		if k.Kind == "Node" && len(d.facts[k.SourceName()]) == 0 {
+			source.SetState(facts.Failing, "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'")
 			continue
 		}
-		i.Source(source).Replace(d.facts[source])
+		source.Replace(d.facts[k.SourceName()])
+		if reason := problems[k.GroupKind()]; reason != "" {
+			source.SetIncomplete(reason)
+		}
 	}
 	// Files do not contain the version of the API server. Those of the kubelets are used.
 	i.Source(catalog.APIServerSource).Replace(nil)
@@ -267,6 +443,22 @@ func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 		i.Source(name).Replace(d.facts[name])
 	}
 	return d.loadRules(i.Rules, instances)
+}
+
+// problemsByKind returns why not all objects of a kind can be read.
+func (d *Dump) problemsByKind() map[schema.GroupKind]string {
+	first, count := map[schema.GroupKind]string{}, map[schema.GroupKind]int{}
+	for _, problem := range d.Problems {
+		if count[problem.Kind]++; count[problem.Kind] == 1 {
+			first[problem.Kind] = "cannot read " + problem.String()
+		}
+	}
+	for kind, n := range count {
+		if n > 1 {
+			first[kind] += fmt.Sprintf(", and %d more of %s", n-1, kind.Kind)
+		}
+	}
+	return first
 }
 
 // loadRules replaces the objects of an evaluator by those that the instances of rules read. A resource without objects is Pending unless
@@ -302,7 +494,17 @@ func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error
 	if err != nil {
 		return err
 	}
+	problems := map[rule.Resource]string{}
+	for kind, reason := range d.problemsByKind() {
+		for _, plural := range d.plurals(kind) {
+			problems[rule.Resource{Group: kind.Group, Resource: plural}] = reason
+		}
+	}
 	for resource := range readers {
+		if reason := problems[rule.Resource{Group: resource.Group, Resource: resource.Resource}]; reason != "" {
+			rules.Source(resource).SetState(facts.Failing, reason)
+			continue
+		}
 		objects, exists := pruned[resource]
 		if exists || clientscheme.Scheme.IsGroupRegistered(resource.Group) {
 			rules.Source(resource).Replace(slices.Collect(maps.Values(objects)))

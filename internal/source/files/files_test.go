@@ -168,7 +168,7 @@ func TestReadFolder(t *testing.T) {
 	}
 }
 
-func TestErrorsNameFileAndDocument(t *testing.T) {
+func TestErrorsNameFile(t *testing.T) {
 	folder := t.TempDir()
 	if _, err := Read(folder, nil); err == nil || !strings.Contains(err.Error(), "contains no .yaml, .yml or .json file") {
 		t.Errorf("an empty folder: %v", err)
@@ -176,28 +176,77 @@ func TestErrorsNameFileAndDocument(t *testing.T) {
 	if _, err := Read(filepath.Join(folder, "nowhere"), nil); err == nil {
 		t.Error("no error for a folder that does not exist")
 	}
-	for name, test := range map[string]struct{ text, says string }{
-		"invalid YAML":            {"a: [", "document 2 is not a Kubernetes object"},
-		"not an object":           {"just: values\n", "document 2: no apiVersion and kind"},
-		"a list of values":        {"- a\n- b\n", "document 2 is not a Kubernetes object"},
-		"a field of another type": {"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: many}\n", "document 2: Deployment w"},
+	if _, err := Read("-", strings.NewReader("\na: [")); err == nil || !strings.Contains(err.Error(), "standard input:1: not a Kubernetes object") || !strings.Contains(err.Error(), "line 2") {
+		t.Errorf("standard input: %v", err)
+	}
+}
+
+// TestOneBadDocumentSpoilsNothing shows what people have in repositories beside objects, and objects that cannot be read: the others are
+// read, and a kind of which an object cannot be read is incomplete.
+func TestOneBadDocumentSpoilsNothing(t *testing.T) {
+	for name, test := range map[string]struct {
+		files   map[string]string
+		want    string // what is installed
+		problem string // how a problem begins, after the folder; "" where there is none
+		foreign int
+	}{
+		"a list of labels":         {map[string]string{"labels.yaml": "- name: bug\n  color: red\n"}, "a 1.0.0 NotObserved", "", 1},
+		"a configuration":          {map[string]string{"config.yml": "server:\n  port: 80\n", "mlc.json": `{"ignorePatterns": []}`}, "a 1.0.0 NotObserved", "", 2},
+		"what hidden folders hold": {map[string]string{".github/workflows/ci.yaml": deployment("hidden", "v1"), ".pre-commit-config.yaml": "repos: []\n"}, "a 1.0.0 NotObserved", "", 1},
+		"a template":               {map[string]string{"templates/d.yaml": "{{- if .Values.x }}\n" + deployment("t", "v1") + "{{- end }}\n"}, "a 1.0.0 NotObserved", "", 1},
+		"a template's number":      {map[string]string{"d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec:\n  replicas: '{{ .Values.replicas }}'\n"}, "a 1.0.0 NotObserved", "", 1},
+		"an encrypted object":      {map[string]string{"s.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: 'ENC[x]'\nsops: {mac: 'ENC[y]'}\n"}, "a 1.0.0 NotObserved", "", 0},
+		"a patch":                  {map[string]string{"p.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\n$patch: delete\n"}, "a 1.0.0 NotObserved", "", 0},
+		"an old version": {
+			map[string]string{"old.yaml": strings.Replace(deployment("old", "v2.0.0"), "apps/v1", "extensions/v1beta1", 1) + "---\n" + strings.Replace(deployment("beta", "v3.0.0"), "apps/v1", "apps/v1beta2", 1)},
+			"a 1.0.0 NotObserved; beta 3.0.0 NotObserved; old 2.0.0 NotObserved", "", 0,
+		},
+		"a number that is a word": {
+			map[string]string{"d.yaml": "# a comment\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {replicas: many}\n"}, "a 1.0.0 NotObserved", "d.yaml:3: Deployment w:", 0,
+		},
+		"a quantity that is a placeholder": {
+			map[string]string{"d.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: {template: {spec: {containers: [{name: c, resources: {limits: {cpu: '${CPU}'}}}]}}}\n"},
+			"a 1.0.0 NotObserved", "d.yaml:1: Deployment w:", 0,
+		},
+		"an object that is no YAML": {map[string]string{"d.yaml": deployment("b", "v1.0.0") + "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: [\n"}, "a 1.0.0 NotObserved; b 1.0.0 NotObserved", "d.yaml:6: ", 0},
+		"a dump that is cut off":    {map[string]string{"d.json": `{"apiVersion":"v1","items":[{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"x"}},{"apiVersion":`}, "a 1.0.0 NotObserved", "d.json: not all of Deployment.apps can be read: line 1, item 2: unexpected end", 0},
 		"a definition with a mistake": {
-			"apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n", `document 2: PlatformComponent "x": spec.signals`,
+			map[string]string{"c.yaml": "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: x}\nspec: {layer: x, signals: {}}\n"},
+			"a 1.0.0 NotObserved", `c.yaml:1: PlatformComponent "x": spec.signals`, 0,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(folder, "m.yaml")
-			if err := os.WriteFile(path, []byte(deployment("a", "v1")+"---\n"+test.text), 0o600); err != nil {
+			folder := t.TempDir()
+			test.files["good.yaml"] = deployment("a", "v1.0.0")
+			for name, text := range test.files {
+				path := filepath.Join(folder, name)
+				if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			d, err := Read(folder, nil)
+			if err != nil {
 				t.Fatal(err)
 			}
-			_, err := Read(folder, nil)
-			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %v, want %s and %q", err, path, test.says)
+			problem := ""
+			for _, p := range d.Problems {
+				problem += strings.TrimPrefix(p.String(), folder+"/")
+			}
+			if !strings.HasPrefix(problem, test.problem) || test.problem == "" && problem != "" || d.Foreign != test.foreign {
+				t.Errorf("problems %q, want %q; %d foreign documents, want %d", problem, test.problem, d.Foreign, test.foreign)
+			}
+			s := snapshotOf(t, d)
+			if got := summary(s); got != test.want {
+				t.Errorf("found %q, want %q", got, test.want)
+			}
+			unreadable := strings.Join(s.Component("widget").UnreadableSources, "; ")
+			if isDeployment := strings.Contains(test.problem, "Deployment") || strings.HasPrefix(test.problem, "d.yaml"); isDeployment != strings.Contains(unreadable, "cannot read "+folder) {
+				t.Errorf("what cannot be read is said to be %q", unreadable)
 			}
 		})
-	}
-	if _, err := Read("-", strings.NewReader("a: [")); err == nil || !strings.Contains(err.Error(), "standard input: document 1") {
-		t.Errorf("standard input: %v", err)
 	}
 }
 
@@ -251,9 +300,11 @@ func TestSecretsAreIgnored(t *testing.T) {
 // A duplicate key would lose one of its values.
 func TestDuplicateKeysInJSONList(t *testing.T) {
 	list := func(item string) string { return `{"apiVersion":"v1","items":[` + item + `],"kind":"List"}` }
-	_, err := Read("-", strings.NewReader(list(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformComponent","metadata":{"name":"x"},"spec":{"layer":"a","layer":"b"}}`)))
-	if err == nil || !strings.Contains(err.Error(), "standard input: document 1, item 1: ") || !strings.Contains(err.Error(), "already set") {
-		t.Errorf("in a kind of this project: %v", err)
+	d := mustRead(t, list(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformComponent","metadata":{"name":"x"},`+
+		`"spec":{"layer":"a","layer":"b"}}`))
+	if len(d.Problems) != 1 || !strings.HasPrefix(d.Problems[0].String(), "standard input:1: item 1: ") ||
+		!strings.Contains(d.Problems[0].Reason, "already set") {
+		t.Errorf("in a kind of this project: %v", d.Problems)
 	}
 	if _, err := Read("-", strings.NewReader(list(`{"apiVersion":"v1","kind":"Pod","kind":"Pod"}`))); err != nil {
 		t.Errorf("in another kind: %v", err)
