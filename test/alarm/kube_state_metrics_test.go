@@ -62,7 +62,7 @@ func TestKubeStateMetrics(t *testing.T) {
 		`kube_platformprofile_metadata_generation{profile="failing"} 1`,
 		`kube_platformprofile_status_observed_generation{profile="failing"} 1`,
 	}
-	await(ctx, t, url, func(series []string) string {
+	awaitSeries(ctx, t, url, func(series []string) string {
 		for _, line := range wanted {
 			if !slices.Contains(series, line) {
 				return line + " is not there"
@@ -74,7 +74,7 @@ func TestKubeStateMetrics(t *testing.T) {
 	if out, err := env.Kubectl(ctx, "patch", "platformprofile", "failing", "--type=json", "-p", `[{"op":"remove","path":"/spec/layers/0"}]`); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	await(ctx, t, url, func(series []string) string {
+	awaitSeries(ctx, t, url, func(series []string) string {
 		for _, line := range series {
 			if strings.Contains(line, `condition="Conformant"`) && strings.Contains(line, `status="True"`) {
 				return ""
@@ -131,13 +131,13 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// await reads series until nothing is missing of them.
-func await(ctx context.Context, t *testing.T, url string, missing func([]string) string) {
+// awaitSeries reads series until nothing is missing of them.
+func awaitSeries(ctx context.Context, t *testing.T, url string, missing func([]string) string) {
 	t.Helper()
 	lacks := ""
 	var series []string
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
-		text, err := get(ctx, url)
+		text, err := getOK(ctx, url)
 		if err != nil {
 			lacks = err.Error()
 			continue
@@ -150,7 +150,7 @@ func await(ctx context.Context, t *testing.T, url string, missing func([]string)
 	t.Fatalf("%s among\n%s", lacks, strings.Join(series, "\n"))
 }
 
-func get(ctx context.Context, url string) (string, error) {
+func getOK(ctx context.Context, url string) (string, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return "", err

@@ -15,8 +15,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// monitoringCRDs are those of the Prometheus Operator's release that config/prometheus is written in.
-func monitoringCRDs(t *testing.T) []*unstructured.Unstructured {
+// prometheusOperatorCRDs are those of the Prometheus Operator's release that config/prometheus is written in.
+func prometheusOperatorCRDs(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	out, err := exec.Command(filepath.Join(cluster.Root(), "bin", "monitoring-crds")).Output()
 	if err != nil {
@@ -40,7 +40,7 @@ func monitoringCRDs(t *testing.T) []*unstructured.Unstructured {
 func TestThePrometheusOperatorTakesThem(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if err := env.ApplyObjects(ctx, monitoringCRDs(t), "default"); err != nil {
+	if err := env.ApplyObjects(ctx, prometheusOperatorCRDs(t), "default"); err != nil {
 		t.Fatal(err)
 	}
 	for _, crd := range []string{"servicemonitors", "prometheusrules"} {

@@ -29,31 +29,31 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// heard is what a command says, readable while it runs.
-type heard struct {
+// syncBuffer is what a command says, readable while it runs.
+type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 }
 
-func (h *heard) Write(p []byte) (int, error) {
+func (h *syncBuffer) Write(p []byte) (int, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.text.Write(p)
 }
 
-func (h *heard) String() string {
+func (h *syncBuffer) String() string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.text.String()
 }
 
-func command(args ...string) (code int, out, errOut *heard) {
-	out, errOut = &heard{}, &heard{}
+func runCommand(args ...string) (code int, out, errOut *syncBuffer) {
+	out, errOut = &syncBuffer{}, &syncBuffer{}
 	return cli.Execute(append(args, "--kubeconfig", env.Kubeconfig), strings.NewReader(""), out, errOut), out, errOut
 }
 
-// profile writes a profile that asks for a StorageClass of a name.
-func profile(t *testing.T, class string) string {
+// writeProfile writes a profile that asks for a StorageClass of a name.
+func writeProfile(t *testing.T, class string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "p.yaml")
 	text := fmt.Sprintf(`apiVersion: platformprofile.dev/v1alpha1
@@ -86,8 +86,8 @@ func createClass(t *testing.T, name string) {
 }
 
 func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
-	file := profile(t, "awaited")
-	out, errOut := &heard{}, &heard{}
+	file := writeProfile(t, "awaited")
+	out, errOut := &syncBuffer{}, &syncBuffer{}
 	code := make(chan int, 1)
 	go func() {
 		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""), out, errOut)
@@ -123,7 +123,7 @@ func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
 
 func TestWaitEndsAtTheTimeoutWithWhatStillFails(t *testing.T) {
 	started := time.Now()
-	code, out, errOut := command("check", "-f", profile(t, "never"), "--wait", "--timeout", "8s")
+	code, out, errOut := runCommand("check", "-f", writeProfile(t, "never"), "--wait", "--timeout", "8s")
 	if code != cli.ExitFound || !strings.Contains(out.String(), "storage/class is CheckFailed") {
 		t.Errorf("exit code %d\n%s%s", code, out, errOut)
 	}
@@ -162,7 +162,7 @@ func TestWaitDoesNotWaitForAMistakeToMendItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	started := time.Now()
-	code, out, errOut := command("check", "-f", path, "--wait", "--timeout", "2m")
+	code, out, errOut := runCommand("check", "-f", path, "--wait", "--timeout", "2m")
 	if code != cli.ExitError || time.Since(started) > time.Minute || !strings.Contains(out.String(), "nobody defines this component") {
 		t.Errorf("exit code %d after %s\n%s%s", code, time.Since(started), out, errOut)
 	}
@@ -170,7 +170,7 @@ func TestWaitDoesNotWaitForAMistakeToMendItself(t *testing.T) {
 
 func TestTheClustersOwnProfiles(t *testing.T) {
 	for _, name := range []string{"held", "unheld"} {
-		file := profile(t, name)
+		file := writeProfile(t, name)
 		if said, err := env.Kubectl(context.Background(), "apply", "-f", file); err != nil {
 			t.Fatal(said)
 		}
@@ -193,10 +193,10 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			// __complete takes what is to be completed last.
-			out, errOut := &heard{}, &heard{}
+			out, errOut := &syncBuffer{}, &syncBuffer{}
 			code := cli.Execute(append([]string{test.args[0], "--kubeconfig", env.Kubeconfig}, test.args[1:]...), strings.NewReader(""), out, errOut)
 			if test.args[0] == "__complete" {
-				out, errOut = &heard{}, &heard{}
+				out, errOut = &syncBuffer{}, &syncBuffer{}
 				last := len(test.args) - 1
 				code = cli.Execute(append(append(append([]string{}, test.args[:last]...), "--kubeconfig", env.Kubeconfig), test.args[last]), strings.NewReader(""), out, errOut)
 			}

@@ -26,8 +26,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// install is one variant of the folder of real installs.
-type install struct {
+// recordedInstall is one variant of the folder of real installs.
+type recordedInstall struct {
 	variant, folder string
 	// namespace is that of what names none.
 	namespace string
@@ -38,7 +38,7 @@ type install struct {
 
 // batch is a set of installs that one cluster can hold: no object of one is another's, and no component in one namespace.
 type batch struct {
-	installs []*install
+	installs []*recordedInstall
 	objects  map[string]*unstructured.Unstructured
 	places   map[string]bool // "component namespace"
 }
@@ -57,7 +57,7 @@ func TestClusterShowsWhatFilesShow(t *testing.T) {
 	}
 }
 
-func read(t *testing.T, folder string, whole bool) []*install {
+func read(t *testing.T, folder string, whole bool) []*recordedInstall {
 	t.Helper()
 	pattern := "*/*/manifests.yaml"
 	if !whole {
@@ -67,9 +67,9 @@ func read(t *testing.T, folder string, whole bool) []*install {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no installs below %s: %v", folder, err)
 	}
-	installs := make([]*install, 0, len(files))
+	installs := make([]*recordedInstall, 0, len(files))
 	for _, file := range files {
-		i := &install{folder: filepath.Dir(file)}
+		i := &recordedInstall{folder: filepath.Dir(file)}
 		i.variant, _ = filepath.Rel(folder, i.folder)
 		i.namespace = "its-" + strings.Map(func(r rune) rune {
 			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -80,14 +80,14 @@ func read(t *testing.T, folder string, whole bool) []*install {
 		if i.objects, err = cluster.Objects(i.folder); err != nil {
 			t.Fatal(err)
 		}
-		i.shows = shown(t, i.namespace, i.folder)
+		i.shows = installationsInFiles(t, i.namespace, i.folder)
 		installs = append(installs, i)
 	}
 	return installs
 }
 
-// shown are the installations that files show.
-func shown(t *testing.T, namespace, folder string) map[string]bool {
+// installationsInFiles are the installations that files show.
+func installationsInFiles(t *testing.T, namespace, folder string) map[string]bool {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	if code := cli.Execute([]string{"discover", "-o", "json", "--from", folder}, nil, &out, &errOut); code != 0 {
@@ -114,7 +114,7 @@ func namespaced(kind string) bool {
 }
 
 // batchUp puts each install into the first cluster that can hold it.
-func batchUp(installs []*install) []*batch {
+func batchUp(installs []*recordedInstall) []*batch {
 	var batches []*batch
 	for _, i := range installs {
 		at := slices.IndexFunc(batches, func(b *batch) bool { return b.holds(i) })
@@ -127,7 +127,7 @@ func batchUp(installs []*install) []*batch {
 	return batches
 }
 
-func (i *install) key(o *unstructured.Unstructured) string {
+func (i *recordedInstall) key(o *unstructured.Unstructured) string {
 	namespace := o.GetNamespace()
 	if namespace == "" {
 		namespace = i.namespace
@@ -138,15 +138,15 @@ func (i *install) key(o *unstructured.Unstructured) string {
 	return strings.Join([]string{o.GroupVersionKind().GroupKind().String(), namespace, o.GetName()}, " ")
 }
 
-// telling are the kinds that show components. That others are overwritten changes nothing that is seen.
-var telling = []string{
+// signalKinds are the kinds that show components. That others are overwritten changes nothing that is seen.
+var signalKinds = []string{
 	"Deployment", "DaemonSet", "StatefulSet", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
 	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
 }
 
-func (b *batch) holds(i *install) bool {
+func (b *batch) holds(i *recordedInstall) bool {
 	for _, o := range i.objects {
-		if other := b.objects[i.key(o)]; other != nil && slices.Contains(telling, o.GetKind()) && !reflect.DeepEqual(other.Object, o.Object) {
+		if other := b.objects[i.key(o)]; other != nil && slices.Contains(signalKinds, o.GetKind()) && !reflect.DeepEqual(other.Object, o.Object) {
 			return false
 		}
 	}
@@ -158,7 +158,7 @@ func (b *batch) holds(i *install) bool {
 	return true
 }
 
-func (b *batch) take(i *install) {
+func (b *batch) take(i *recordedInstall) {
 	b.installs = append(b.installs, i)
 	for _, o := range i.objects {
 		b.objects[i.key(o)] = o
@@ -167,7 +167,7 @@ func (b *batch) take(i *install) {
 }
 
 // places are the components that an install shows with their namespaces.
-func (i *install) places() map[string]bool {
+func (i *recordedInstall) places() map[string]bool {
 	places := map[string]bool{}
 	for installation := range i.shows {
 		fields := strings.Split(installation, " ")
@@ -198,7 +198,7 @@ func (b *batch) compare(t *testing.T) {
 		}
 	}()
 	defer operator.Stop()
-	base := seen(ctx, t, operator)
+	base := scrapedInstallations(ctx, t, operator)
 	want := map[string]bool{}
 	for _, i := range b.installs {
 		if err := c.ApplyObjects(ctx, i.objects, i.namespace); err != nil {
@@ -209,7 +209,7 @@ func (b *batch) compare(t *testing.T) {
 	}
 	var missing, more []string
 	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-		got := seen(ctx, t, operator)
+		got := scrapedInstallations(ctx, t, operator)
 		missing, more = nil, nil
 		for installation := range want {
 			if !got[installation] {
@@ -236,8 +236,8 @@ func (b *batch) compare(t *testing.T) {
 	t.Logf("%d installs, %d installations", len(b.installs), len(want))
 }
 
-// seen are the installations that the operator shows in its metrics.
-func seen(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
+// scrapedInstallations are the installations that the operator shows in its metrics.
+func scrapedInstallations(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
 	t.Helper()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, operator.Metrics, nil)
 	if err != nil {

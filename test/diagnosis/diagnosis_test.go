@@ -29,7 +29,7 @@ import (
 )
 
 const (
-	namespace = "trouble"
+	troubleNamespace = "trouble"
 	// asker is who diagnose runs as, so that the audit log tells its requests from the test's.
 	asker = "asker"
 )
@@ -122,21 +122,21 @@ metadata: {name: alone, namespace: trouble}
 spec: {nodeSelector: {no: node}, containers: [{name: app, image: example/app:1}]}
 `
 
-// healthy is how many healthy pods run beside those in trouble. What is asked of the API server must not depend on it:
+// healthyPods is how many healthy pods run beside those in trouble. What is asked of the API server must not depend on it:
 // go test ./test/diagnosis -run TestTrouble -healthy 10000 takes some minutes more to show it.
-var healthy = flag.Int("healthy", 100, "number of healthy pods")
+var healthyPods = flag.Int("healthy", 100, "number of healthy pods")
 
 // TestTrouble runs a cluster of healthy pods and a few in trouble.
 func TestTrouble(t *testing.T) {
 	t.Parallel() // with the real node: both wait most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
-	c, err := cluster.Start("--audit", "--nodes", fmt.Sprint(max(3, 1+*healthy/100)))
+	c, err := cluster.Start("--audit", "--nodes", fmt.Sprint(max(3, 1+*healthyPods/100)))
 	must(t, err)
 	defer c.Stop()
-	objects, err := cluster.Parse([]byte(strings.Replace(manifests, "replicas: 100", fmt.Sprint("replicas: ", *healthy), 1)))
+	objects, err := cluster.Parse([]byte(strings.Replace(manifests, "replicas: 100", fmt.Sprint("replicas: ", *healthyPods), 1)))
 	must(t, err)
-	must(t, c.ApplyObjects(ctx, objects, namespace))
+	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
 
 	want := map[string]string{
 		"Deployment trouble/too-large": "Unschedulable",
@@ -154,10 +154,10 @@ func TestTrouble(t *testing.T) {
 
 	t.Run("healthy pods are not read", func(t *testing.T) {
 		running := &appsv1.Deployment{}
-		for running.Status.AvailableReplicas < int32(*healthy) {
+		for running.Status.AvailableReplicas < int32(*healthyPods) {
 			must(t, ctx.Err())
 			time.Sleep(time.Second)
-			must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "healthy"}, running))
+			must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "healthy"}, running))
 		}
 		from := time.Now()
 		diagnosed(t, "--kubeconfig", c.Kubeconfig, "--as", asker, "--as-group", "system:masters")
@@ -186,11 +186,11 @@ func TestTrouble(t *testing.T) {
 		}
 	})
 
-	t.Run("a profile says why a component is down", func(t *testing.T) { profile(ctx, t, c) })
+	t.Run("a profile says why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
 
 	t.Run("a pod that a finalizer holds", func(t *testing.T) {
 		pods := &corev1.PodList{}
-		must(t, c.Client.List(ctx, pods, client.InNamespace(namespace), client.MatchingLabels{"app": "held"}))
+		must(t, c.Client.List(ctx, pods, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "held"}))
 		if len(pods.Items) != 1 {
 			t.Fatalf("%d pods are held, want 1", len(pods.Items))
 		}
@@ -210,7 +210,7 @@ func TestTrouble(t *testing.T) {
 		settle(t, c, want, time.Minute)
 	})
 
-	if *healthy > 100 {
+	if *healthyPods > 100 {
 		return // the node controller needs as long as there are pods to find all of them lost
 	}
 	t.Run("nodes that go away", func(t *testing.T) {
@@ -249,8 +249,8 @@ spec:
     - {name: backup, anyOf: [{component: velero}]}
 `
 
-// profile asserts that the status says why a component is down, that check says the same, and that it is over when it is.
-func profile(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+// testProfileDiagnosis asserts that the status says why a component is down, that check says the same, and that it is over when it is.
+func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	must(t, c.Install(ctx))
 	operator, err := c.Run(ctx)
 	must(t, err)
@@ -403,7 +403,7 @@ func onlyTheirPods(t *testing.T, c *cluster.Cluster, from time.Time) {
 	if asked == 0 {
 		t.Error("the audit log shows no request of it")
 	}
-	t.Logf("%d requests beside %d healthy pods", asked, *healthy)
+	t.Logf("%d requests beside %d healthy pods", asked, *healthyPods)
 }
 
 func must(t *testing.T, err error) {

@@ -24,8 +24,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// said is what each symptom must say of its workload, beside being found: the cause, and a command that shows it.
-var said = map[string][]string{
+// symptomTexts is what each symptom must say of its workload, beside being found: the cause, and a command that shows it.
+var symptomTexts = map[string][]string{
 	"Deployment loop":        {"exit code 3", "its last words: giving up on purpose", "kubectl -n trouble logs loop-"},
 	"StatefulSet wrong-flag": {"exit code 64", "kubectl -n trouble logs wrong-flag-0 -c app --previous"},
 	"Deployment greedy":      {"more memory than its limit of 48Mi", "kubectl -n trouble top pod greedy-"},
@@ -68,7 +68,7 @@ func TestRealNode(t *testing.T) {
 	must(t, err)
 	want := symptoms(t, objects)
 	faces := watchFaces(ctx, t, c)
-	must(t, c.ApplyObjects(ctx, objects, namespace))
+	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
 
 	var found []v1alpha1.Diagnosis
 	t.Run("every symptom is found and stays", func(t *testing.T) {
@@ -93,19 +93,19 @@ func TestRealNode(t *testing.T) {
 		}
 	})
 	t.Run("each says why and how to see it", func(t *testing.T) {
-		for name, texts := range said {
+		for name, texts := range symptomTexts {
 			kind, name, _ := strings.Cut(name, " ")
-			says(t, found, kind+" "+namespace+"/"+name, texts...)
+			says(t, found, kind+" "+troubleNamespace+"/"+name, texts...)
 		}
-		if len(said) != len(slices.DeleteFunc(slices.Collect(maps.Values(want)), func(s string) bool { return s == "well" })) {
-			t.Errorf("%d workloads in trouble, and what must be said of %d", len(want), len(said))
+		if len(symptomTexts) != len(slices.DeleteFunc(slices.Collect(maps.Values(want)), func(s string) bool { return s == "well" })) {
+			t.Errorf("%d workloads in trouble, and what must be said of %d", len(want), len(symptomTexts))
 		}
 	})
 	t.Run("a dump says the same", func(t *testing.T) { dump(ctx, t, c) })
 	t.Run("a rollout is no trouble", func(t *testing.T) { rollout(ctx, t, c) })
 	t.Run("a pod that is ended is no trouble", func(t *testing.T) {
 		w := &watcher{want: want, since: map[string]time.Time{}}
-		must(t, c.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(namespace), client.MatchingLabels{"app": "calm"}))
+		must(t, c.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "calm"}))
 		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
 			w.look(t, c)
 		}
@@ -130,7 +130,7 @@ func symptoms(t *testing.T, objects []*unstructured.Unstructured) map[string]str
 	want := map[string]string{}
 	for _, object := range objects {
 		if symptom := object.GetLabels()["symptom"]; symptom != "" {
-			want[object.GetKind()+" "+namespace+"/"+object.GetName()] = symptom
+			want[object.GetKind()+" "+troubleNamespace+"/"+object.GetName()] = symptom
 		}
 	}
 	return want
@@ -190,7 +190,7 @@ func (w *watcher) settle(ctx context.Context, t *testing.T, c *cluster.Cluster) 
 			return found
 		}
 	}
-	pods, _ := c.Kubectl(ctx, "-n", namespace, "get", "pods", "-o", "wide")
+	pods, _ := c.Kubectl(ctx, "-n", troubleNamespace, "get", "pods", "-o", "wide")
 	t.Fatalf("not found: %v\n%s", w.missing(), pods)
 	return nil
 }
@@ -210,7 +210,7 @@ func (f *faces) of(app string) string {
 func watchFaces(ctx context.Context, t *testing.T, c *cluster.Cluster) *faces {
 	t.Helper()
 	f := &faces{seen: map[string]map[string]bool{}}
-	watch, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(namespace))
+	watch, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(troubleNamespace))
 	must(t, err)
 	go func() {
 		defer watch.Stop()
@@ -262,7 +262,7 @@ func dump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 // rollout asserts that pods which make room for new ones are diagnosed as nothing.
 func rollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	calm := &appsv1.Deployment{}
-	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "calm"}, calm))
+	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "calm"}, calm))
 	patch := client.MergeFrom(calm.DeepCopy())
 	calm.Spec.Template.Annotations = map[string]string{"again": "1"}
 	must(t, c.Client.Patch(ctx, calm, patch))

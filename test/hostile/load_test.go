@@ -24,8 +24,8 @@ import (
 
 var definitions = flag.Int("definitions", 1000, "how many PlatformComponents are applied")
 
-// start runs the operator until the test ends.
-func start(t *testing.T) *cluster.Operator {
+// startOperator runs the operator until the test ends.
+func startOperator(t *testing.T) *cluster.Operator {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
@@ -72,13 +72,13 @@ func accepted(name string) bool {
 // a new index: what is compiled stays compiled.
 func TestThousandsOfDefinitions(t *testing.T) {
 	ctx := context.Background()
-	operator := start(t)
+	operator := startOperator(t)
 	_, before := spent(t, operator)
 	began := time.Now()
 	each(t, *definitions, func(n int) error { return env.Client.Create(ctx, numbered(n)) })
 	applied := time.Since(began)
 	list := &v1alpha1.PlatformComponentList{}
-	eventually(t, "all definitions are in use", func() bool {
+	eventuallyTrue(t, "all definitions are in use", func() bool {
 		must(t, env.Client.List(ctx, list))
 		for i := range list.Items {
 			if !meta.IsStatusConditionTrue(list.Items[i].Status.Conditions, v1alpha1.ConditionAccepted) {
@@ -92,7 +92,7 @@ func TestThousandsOfDefinitions(t *testing.T) {
 	all, memory := spent(t, operator)
 	one := numbered(*definitions)
 	must(t, env.Client.Create(ctx, one))
-	took := eventually(t, "one more is in use", func() bool { return accepted(one.Name) })
+	took := eventuallyTrue(t, "one more is in use", func() bool { return accepted(one.Name) })
 	time.Sleep(2 * time.Second)
 	more, _ := spent(t, operator)
 	t.Logf("%d definitions were applied in %s and cost the operator %s of a processor; it takes %d MiB where it took %d. One more is in use after %s and costs %s",
@@ -106,7 +106,7 @@ func TestThousandsOfDefinitions(t *testing.T) {
 		t.Errorf("the operator takes %d MiB", memory)
 	}
 	must(t, env.Client.DeleteAllOf(ctx, &v1alpha1.PlatformComponent{}))
-	eventually(t, "they are gone from the operator", func() bool {
+	eventuallyTrue(t, "they are gone from the operator", func() bool {
 		must(t, env.Client.List(ctx, list))
 		return len(list.Items) == 0
 	})
@@ -139,7 +139,7 @@ func each(t *testing.T, n int, do func(int) error) {
 // API server stores, with rules that read all of it and that run away; and at a profile of the most requirements.
 func TestTheLargestThatIsStored(t *testing.T) {
 	ctx := context.Background()
-	operator := start(t)
+	operator := startOperator(t)
 	labels := map[string]string{"app": "labelled"}
 	for n := range 10000 {
 		labels[fmt.Sprint("hostile.example/label-", n)] = "x"
@@ -186,7 +186,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	}
 	must(t, env.Client.Create(ctx, profile))
 	read := &v1alpha1.PlatformProfile{}
-	took := eventually(t, "the largest profile is evaluated", func() bool {
+	took := eventuallyTrue(t, "the largest profile is evaluated", func() bool {
 		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(profile), read))
 		return meta.FindStatusCondition(read.Status.Conditions, v1alpha1.ConditionReady) != nil && strings.HasSuffix(read.Status.Score, "/256") && len(read.Status.Layers[0].Requirements[1].Evidence) > 0
 	})
@@ -205,7 +205,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 		Name: "a", Requirements: []v1alpha1.Requirement{{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireAnyHealth}},
 	}}}}
 	must(t, env.Client.Create(ctx, neighbour))
-	eventually(t, "the neighbour is evaluated", func() bool {
+	eventuallyTrue(t, "the neighbour is evaluated", func() bool {
 		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(neighbour), read))
 		return read.Status.Score == "1/1"
 	})

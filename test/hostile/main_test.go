@@ -27,8 +27,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// eventually waits for what may take its time on a busy machine.
-func eventually(t *testing.T, what string, met func() bool) time.Duration {
+// eventuallyTrue waits for what may take its time on a busy machine.
+func eventuallyTrue(t *testing.T, what string, met func() bool) time.Duration {
 	t.Helper()
 	const patience = 3 * time.Minute
 	start := time.Now()

@@ -65,7 +65,7 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	tenant := as(t, "tenant", list("storage.k8s.io", "storageclasses"))
 	administrator := as(t, "administrator", list("*", "*"))
 
-	eventually(t, "the policies are in force", func() bool {
+	eventuallyTrue(t, "the policies are in force", func() bool {
 		return apierrors.IsForbidden(tenant.Create(ctx, reading("probe", roles), client.DryRunAll))
 	})
 	refused := func(what string, err error, says ...string) {

@@ -60,7 +60,7 @@ func TestOnARealNode(t *testing.T) {
 
 	t.Run("its processes may do nothing", func(t *testing.T) { confined(t, first) })
 	t.Run("it writes a status", func(t *testing.T) {
-		must(t, c.Client.Create(ctx, profile()))
+		must(t, c.Client.Create(ctx, nodeProfile()))
 		judged(ctx, t, c, 1)
 	})
 	t.Run("it is replaced without a gap", func(t *testing.T) { replaced(ctx, t, c, first) })
@@ -76,8 +76,8 @@ func TestOnARealNode(t *testing.T) {
 	})
 }
 
-// profile asks for what the node has, and for something that it lacks.
-func profile() *v1alpha1.PlatformProfile {
+// nodeProfile asks for what the node has, and for something that it lacks.
+func nodeProfile() *v1alpha1.PlatformProfile {
 	p := &v1alpha1.PlatformProfile{}
 	p.Name = "node"
 	p.Spec.Layers = []v1alpha1.Layer{{Name: "runtime", Requirements: []v1alpha1.Requirement{

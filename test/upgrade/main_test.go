@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// revision is the annotation that a generated CRD has.
-const revision = "platformprofile.dev/schema-revision"
+// revisionAnnotation is the annotation that a generated CRD has.
+const revisionAnnotation = "platformprofile.dev/schema-revision"
 
 // launch starts the operator, which ends with the test, and waits for nothing.
 func launch(t *testing.T) *cluster.Operator {

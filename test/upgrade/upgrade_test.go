@@ -97,13 +97,13 @@ func TestOtherCRD(t *testing.T) {
 	ctx := context.Background()
 	own := crd(t, "platformprofiles")
 	older := crd(t, "platformprofiles")
-	older.SetAnnotations(map[string]string{revision: "0000older0000"})
+	older.SetAnnotations(map[string]string{revisionAnnotation: "0000older0000"})
 	delete(field(t, older, "status")["properties"].(map[string]any), "diagnosesOmitted")
 	install(t, older)
 	t.Cleanup(func() { install(t, own) })
 	create(t, holding("waits"))
 	o := launch(t)
-	for _, says := range []string{"0000older0000", own.GetAnnotations()[revision], "the CRDs of the operator's version are applied"} {
+	for _, says := range []string{"0000older0000", own.GetAnnotations()[revisionAnnotation], "the CRDs of the operator's version are applied"} {
 		await(t, "/readyz says "+says, func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says) })
 	}
 	t.Log(o.ReadyCheck(ctx, "schemas"))
