@@ -20,6 +20,11 @@ func TestFixturesAreRecognised(t *testing.T) {
 	score(t, "../catalog/testdata/installs", func(string) bool { return true })
 }
 
+// Platforms of several products, with what runs beside them and what is left over from an uninstall.
+func TestPlatformsAreRecognised(t *testing.T) {
+	score(t, "testdata/installs", func(string) bool { return true })
+}
+
 // Real installs, where they are at hand: as far as the built-in catalog reaches.
 func TestRealInstallsAreRecognised(t *testing.T) {
 	const corpus = "../../../shared/corpus"
