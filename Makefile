@@ -144,24 +144,28 @@ verify-generated:
 verify-tidy:
 	@for module in $(MODULES); do echo "tidy $$module"; go -C $$module mod tidy -diff; done
 
-# Each suite has a control plane of its own, and most of them wait for what has to take its time. The longest come first. Two have a
-# real node, of which there must not be two at a time: the first and the last.
-SUITES_ALONE := $(addprefix ./test/,e2e faults replicas)
-SUITES_FIRST := $(addprefix ./test/,diagnosis corpus docs)
-SUITES       := $(SUITES_FIRST) $(filter-out $(SUITES_FIRST) $(SUITES_ALONE) ./test/browser ./test/image,$(patsubst %/,./%,$(wildcard test/*/))) ./test/image
+# Each suite starts the control planes that it needs. Two suites run at a time, the longest first; the two that use a real node wait
+# for each other.
+SUITES := $(addprefix ./test/,resilience e2e docs packaging security api)
 
 .PHONY: test
-test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run every test: unit, API and end to end, on a real control plane
+test: plugin node-parts promtool monitoring $(BIN)/helm test-pages ## Run the tests: unit, fuzz, and the suites on real control planes (under 12 minutes)
 	go test ./api/... ./controllers/... ./hack/... ./internal/...
 	@# Evaluations that run beside changes must share nothing that either writes.
 	CGO_ENABLED=1 go test -race -run ChangesNothing ./internal/conformance
 	go -C hack/controlplane test -short ./...
 	@# What it reads is outside its module, where the cache of results does not notice changes.
 	go -C hack/image test -count=1 ./...
-	@hack/fuzz/fuzz.sh 60s
+	@hack/fuzz/fuzz.sh 10s
 	go test -p 2 -timeout 20m $(SUITES)
-	@# One after the other: each takes the whole machine, and measures how fast the operator answers.
-	go test -p 1 -timeout 20m $(SUITES_ALONE)
+
+# How many random sequences test-long tries: make test-long SEQUENCES=10000.
+SEQUENCES  ?= 2000
+
+.PHONY: test-long
+test-long: build controlplane ## Run what takes too long for test: thousands of random sequences of faults, a soak, a minute of each fuzz target
+	go test -count=1 -timeout 0 -v ./test/resilience -sequences $(SEQUENCES) -soak 2m
+	@hack/fuzz/fuzz.sh 60s
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane
@@ -178,18 +182,13 @@ fuzz: ## Run every fuzz target for FUZZTIME, two at a time; what is found stays 
 # Flags of the benchmark: make bench BENCH="--scale 0.3 --pprof bin/pprof". `bin/bench -h` lists them.
 BENCH      ?=
 
-# Longer: make soak SOAK=8h; make test-faults SEQUENCES=10000.
+# How long to churn: make soak SOAK=8h.
 SOAK       ?= 1h
-SEQUENCES  ?= 2000
 
 .PHONY: soak
 soak: build controlplane ## Churn for an hour: memory, goroutines and watches stay flat
 	@mkdir -p $(BIN)/soak
-	go test -count=1 -timeout 0 -v -run TestSoak ./test/faults -soak $(SOAK) -artifacts -outputdir $(BIN)/soak
-
-.PHONY: test-faults
-test-faults: build controlplane ## All faults, and thousands of random sequences of changes and faults
-	go test -count=1 -timeout 0 -v ./test/faults -sequences $(SEQUENCES)
+	go test -count=1 -timeout 0 -v -run TestSoak ./test/resilience -soak $(SOAK) -artifacts -outputdir $(BIN)/soak
 
 .PHONY: bench
 bench: bench-parts ## Measure on a cluster of 5,000 nodes beside preflight: bin/bench.json and a table (under 30 minutes)

@@ -20,6 +20,11 @@ func TestFixtures(t *testing.T) {
 	scoreFolder(t, "../catalog/testdata/installs", func(string) bool { return true })
 }
 
+// Platforms of several products, with what runs beside them and what is left over from an uninstall.
+func TestPlatforms(t *testing.T) {
+	scoreFolder(t, "testdata/installs", func(string) bool { return true })
+}
+
 // Real installations, if they are available: the components that the catalog defines.
 func TestRealInstallations(t *testing.T) {
 	const corpus = "../../../shared/corpus"

@@ -1,4 +1,4 @@
-// Package api holds the schema against the real API server: what it refuses, and with which sentence; what it fills in;
+// Package api holds what needs no more than an API server. Its first part holds the schema against the real API server: what it refuses, and with which sentence; what it fills in;
 // what kubectl shows of it. What the API server refuses, the command line must refuse too, and the other way round.
 package api
 
@@ -26,9 +26,9 @@ import (
 var env *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	cluster.Main(m, []string{"--without", "kwok", "--without", "controllers", "--without", "scheduler"}, func(_ context.Context, c *cluster.Cluster) (func(bool), error) {
+	cluster.Main(m, []string{"--without", "kwok", "--without", "controllers", "--without", "scheduler"}, func(_ context.Context, c *cluster.Cluster) error {
 		env = c
-		return nil, nil
+		return nil
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,6 +38,7 @@ type Cluster struct {
 	Client client.WithWatch
 
 	runner *exec.Cmd
+	lock   *os.File // held by a control plane with a real node
 }
 
 // Root is the root of the repository.
@@ -45,7 +47,8 @@ func Root() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// Start starts a control plane with KWOK nodes. It fails with what to do where the control plane is not built.
+// Start starts a control plane with KWOK nodes. It fails with what to do where the control plane is not built. With --real-node it
+// first waits until no other control plane of a test has a real node.
 func Start(flags ...string) (*Cluster, error) {
 	log.SetLogger(logr.Discard()) // warnings of the API server about what installs ask for are none of the tests' concern
 	dir, err := os.MkdirTemp("", "platformprofile-test-")
@@ -55,6 +58,12 @@ func Start(flags ...string) (*Cluster, error) {
 	program := filepath.Join(Root(), "bin", "controlplane")
 	if _, err := os.Stat(program); err != nil {
 		return nil, fmt.Errorf("the control plane is not built (run 'make controlplane'): %w", err)
+	}
+	var lock *os.File
+	if slices.Contains(flags, "--real-node") {
+		if lock, err = lockRealNode(filepath.Join(os.TempDir(), "platformprofile-real-node.lock")); err != nil {
+			return nil, err
+		}
 	}
 	runner := exec.Command(program, append([]string{"run", "--dir", filepath.Join(dir, "cluster")}, flags...)...)
 	runner.SysProcAttr = endWithParent()
@@ -71,7 +80,7 @@ func Start(flags ...string) (*Cluster, error) {
 	if err := runner.Start(); err != nil {
 		return nil, err
 	}
-	c := &Cluster{Dir: dir, runner: runner}
+	c := &Cluster{Dir: dir, runner: runner, lock: lock}
 	if c.Kubeconfig, err = awaitReady(out); err != nil {
 		c.Stop()
 		said, _ := os.ReadFile(logged.Name())
@@ -117,6 +126,9 @@ func (c *Cluster) Stop() {
 	_ = c.runner.Process.Signal(os.Interrupt)
 	_ = c.runner.Wait()
 	_ = os.RemoveAll(c.Dir)
+	if c.lock != nil {
+		_ = c.lock.Close()
+	}
 }
 
 // Scheme knows Kubernetes' own kinds and the project's.

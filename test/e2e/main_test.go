@@ -18,18 +18,19 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	cluster.Main(m, []string{"--audit"}, func(ctx context.Context, c *cluster.Cluster) (_ func(bool), err error) {
+	cluster.Main(m, []string{"--audit"}, func(ctx context.Context, c *cluster.Cluster) (err error) {
 		env.Cluster = c
 		env.operator, err = c.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return func(failed bool) {
+		cluster.Cleanup(func(failed bool) {
 			env.operator.Stop()
 			if said, err := os.ReadFile(env.operator.Log); err == nil && failed {
 				const tail = 8000
 				fmt.Fprintf(os.Stderr, "the operator said at last:\n%s\n", said[max(0, len(said)-tail):])
 			}
-		}, nil
+		})
+		return nil
 	})
 }

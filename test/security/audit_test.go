@@ -1,6 +1,7 @@
 package security
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strings"
@@ -76,6 +77,11 @@ func TestItDoesWhatItMayAndNothingElse(t *testing.T) {
 	objects, err := cluster.Parse([]byte(work))
 	must(t, err)
 	must(t, env.ApplyObjects(t.Context(), objects, "velero"))
+	t.Cleanup(func() {
+		for _, object := range objects {
+			must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), object)))
+		}
+	})
 	verdict := func() v1alpha1.Verdict {
 		p := &v1alpha1.PlatformProfile{}
 		must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))

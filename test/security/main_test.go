@@ -1,5 +1,6 @@
 // Package security holds the operator to what SECURITY.md promises: what it may do and what it does, by the API server's own
-// authorizer, admission and audit log; who may read its metrics; what its probes say.
+// authorizer, admission and audit log; who may read its metrics; what its probes say; and what authors who
+// mean harm come to.
 package security
 
 import (
@@ -20,20 +21,26 @@ var env struct {
 }
 
 func TestMain(m *testing.M) {
-	cluster.Main(m, []string{"--audit"}, func(ctx context.Context, c *cluster.Cluster) (func(bool), error) {
+	cluster.Main(m, []string{"--audit"}, func(ctx context.Context, c *cluster.Cluster) error {
 		env.Cluster = c
 		env.certificates = filepath.Join(c.Dir, "certificates")
 		err := writeCertificate(env.certificates, "first.example.com")
 		if err != nil {
-			return nil, err
+			return err
 		}
-		env.operator, err = c.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace,
-			"--metrics-insecure=false", "--metrics-cert-dir", env.certificates)
-		if err != nil {
-			return nil, err
+		if err := runOperator(ctx); err != nil {
+			return err
 		}
-		return func(bool) { env.operator.Stop() }, nil
+		cluster.Cleanup(func(bool) { env.operator.Stop() })
+		return nil
 	})
+}
+
+// runOperator starts the operator that the tests share.
+func runOperator(ctx context.Context) (err error) {
+	env.operator, err = env.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace,
+		"--metrics-insecure=false", "--metrics-cert-dir", env.certificates)
+	return err
 }
 
 func must(t *testing.T, err error) {

@@ -1,0 +1,558 @@
+// The tests of this file call Reconcile directly, one call at a time, with a real API server behind its client. Only there can a
+// test put something between two steps of it: a write of somebody else, a refusal, a deletion.
+
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/controllers"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/inventory"
+	"github.com/platformprofile/platformprofile/internal/rule"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// reader has the inventory evaluate what it is asked to, as source.Sources does. The tests feed the objects.
+type reader struct {
+	rules *rule.Evaluator
+
+	mu        sync.Mutex
+	instances []rule.Instance
+}
+
+func (r *reader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
+	r.mu.Lock()
+	r.instances = instances
+	r.mu.Unlock()
+	r.rules.SetInstances(instances)
+	r.rules.Flush()
+}
+
+// keep returns what is kept of an object of a resource: what the rules read that see it.
+func (r *reader) keep(resource rule.Resource, object map[string]any) (rule.Object, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fields := rule.CollectFields(r.instances)[resource]
+	if fields == nil {
+		fields = &rule.Fields{} // no rule sees it
+	}
+	return fields.Prune(object)
+}
+
+// reads tells whether a resource is among those that are read last.
+func (r *reader) reads(resource string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.ContainsFunc(r.instances, func(i rule.Instance) bool { return i.Resources[0].Resource == resource })
+}
+
+// operator is both reconcilers with what they share, and no manager.
+type operator struct {
+	t          *testing.T
+	inventory  *inventory.Inventory
+	reader     *reader
+	recorder   *events.FakeRecorder
+	profiles   *controllers.PlatformProfileReconciler
+	components *controllers.PlatformComponentReconciler
+	elect      func()
+}
+
+// start returns an operator that leads, once it knows the definitions and the CRDs.
+func start(t *testing.T) *operator {
+	o := startStandby(t)
+	o.elect()
+	return o
+}
+
+// startStandby returns an operator that does not lead, once it knows the definitions and the CRDs.
+func startStandby(t *testing.T) *operator {
+	t.Helper()
+	o := newOperator(t)
+	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
+	await(t, 30*time.Second, "the definitions are read", o.profiles.Definitions.Ready)
+	return o
+}
+
+// await waits until a condition holds, and ends the test where it does not in time.
+func await(t *testing.T, timeout time.Duration, text string, condition func() bool) {
+	t.Helper()
+	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, timeout, true, func(context.Context) (bool, error) { return condition(), nil })
+	if err != nil {
+		t.Fatal("it is not true in time that", text)
+	}
+}
+
+// newOperator returns an operator that does not lead and knows no definitions, once it knows the CRDs.
+func newOperator(t *testing.T) *operator {
+	t.Helper()
+	found := inventory.New(catalog.New(), time.Now)
+	recorder := events.NewFakeRecorder(100)
+	elected := make(chan struct{})
+	definitions, err := controllers.NewDefinitions(env.Client, found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	crds, err := metadata.NewForConfig(env.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schemas, err := controllers.NewSchemas(crds, recorder, elected, logr.Discard())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = schemas.Start(t.Context()) }()
+	await(t, 30*time.Second, "the CRDs match", func() bool { return schemas.Ready(nil) == nil })
+	reads := &reader{rules: found.Rules}
+	return &operator{
+		t: t, inventory: found, reader: reads, recorder: recorder, elect: func() { close(elected) },
+		profiles: &controllers.PlatformProfileReconciler{
+			Client: env.Client, Inventory: found, Definitions: definitions, Reader: reads, Schemas: schemas, Recorder: recorder,
+			Elected: elected, Now: time.Now,
+		},
+		components: &controllers.PlatformComponentReconciler{
+			Client: env.Client, Inventory: found, Definitions: definitions, Schemas: schemas, Recorder: recorder,
+			Elected: elected, Now: time.Now,
+		},
+	}
+}
+
+// reconcile calls Reconcile once.
+func (o *operator) reconcile(name string) (reconcile.Result, error) {
+	o.t.Helper()
+	return o.profiles.Reconcile(o.t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: name}})
+}
+
+// settle calls Reconcile until it asks for no other call soon. The interval of a profile is minutes.
+func (o *operator) settle(name string) {
+	o.t.Helper()
+	for range 50 {
+		result, err := o.reconcile(name)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		if result.RequeueAfter == 0 || result.RequeueAfter > time.Second {
+			return
+		}
+		time.Sleep(result.RequeueAfter)
+	}
+	o.t.Fatal("Reconcile asks for another call each time")
+}
+
+// settleFirst settles a profile for the first time, with one object of its resource.
+func (o *operator) settleFirst(name string, labels map[string]any) {
+	o.t.Helper()
+	if _, err := o.reconcile(name); err != nil { // compiles the profile, so that its resource is known
+		o.t.Fatal(err)
+	}
+	o.feed(name, labels)
+	o.settle(name)
+}
+
+// feed puts one object of a resource into sight, in place of all others.
+func (o *operator) feed(resource string, labels map[string]any) {
+	o.t.Helper()
+	name := rule.Resource{Group: "test.example", Resource: resource}
+	object, err := o.reader.keep(name, map[string]any{
+		"apiVersion": "test.example/v1", "kind": "Thing", "metadata": map[string]any{"name": "one", "labels": labels},
+	})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.inventory.Rules.Source(name).Replace([]rule.Object{object})
+	o.inventory.Rules.Flush()
+}
+
+// events are those that were recorded since the last call.
+func (o *operator) events() []string {
+	var found []string
+	for len(o.recorder.Events) > 0 {
+		found = append(found, <-o.recorder.Events)
+	}
+	return found
+}
+
+var (
+	good = map[string]any{"quality": "good"}
+	bad  = map[string]any{"quality": "bad"}
+)
+
+// create creates a profile that asks of every object of a resource of its own name to be good. It is deleted with the test.
+func create(t *testing.T, name string) *v1alpha1.PlatformProfile {
+	t.Helper()
+	profile := &v1alpha1.PlatformProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
+			Name: "quality", Rule: &v1alpha1.Rule{
+				Resource:   &v1alpha1.ResourceReference{Group: "test.example", Resource: name},
+				Expression: "object.metadata.?labels.?quality.orValue('') == 'good'", Message: "every object is good",
+			},
+		}}}}},
+	}
+	if err := env.Client.Create(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), profile) })
+	return profile
+}
+
+// stored returns a profile as the API server holds it.
+func stored(t *testing.T, name string) *v1alpha1.PlatformProfile {
+	t.Helper()
+	profile := &v1alpha1.PlatformProfile{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: name}, profile); err != nil {
+		t.Fatal(err)
+	}
+	return profile
+}
+
+// expectVerdict fails the test where the stored status does not say this of the only requirement and of the newest spec.
+func expectVerdict(t *testing.T, name string, want metav1.ConditionStatus) {
+	t.Helper()
+	profile := stored(t, name)
+	conformant := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
+	if conformant == nil || conformant.Status != want || profile.Status.ObservedGeneration != profile.Generation {
+		t.Errorf("the status of generation %d is of %d and says: %+v", profile.Generation, profile.Status.ObservedGeneration, conformant)
+	}
+}
+
+// between is a client of the API server that calls a function between a read of a profile and what follows on it.
+func between(then func(profile *v1alpha1.PlatformProfile)) client.Client {
+	return interceptor.NewClient(env.Client, interceptor.Funcs{
+		Get: func(ctx context.Context, c client.WithWatch, key client.ObjectKey, object client.Object, options ...client.GetOption) error {
+			if err := c.Get(ctx, key, object, options...); err != nil {
+				return err
+			}
+			then(object.(*v1alpha1.PlatformProfile))
+			return nil
+		},
+	})
+}
+
+func TestFirstSync(t *testing.T) {
+	o := start(t)
+	create(t, "first")
+	result, err := o.reconcile("first")
+	if err != nil || result.RequeueAfter == 0 {
+		t.Fatalf("Reconcile does not wait for what was not read yet: %v, %v", result, err)
+	}
+	if status := stored(t, "first").Status; status.ObservedGeneration != 0 || len(status.Conditions) > 0 {
+		t.Errorf("a status is written before anything was looked at: %+v", status)
+	}
+	time.Sleep(1100 * time.Millisecond)
+	if _, err := o.reconcile("first"); err != nil {
+		t.Fatal(err)
+	}
+	if !meta.IsStatusConditionTrue(stored(t, "first").Status.Conditions, v1alpha1.ConditionReconciling) {
+		t.Errorf("the status does not say after a second that it waits")
+	}
+	if told := o.events(); len(told) > 0 {
+		t.Errorf("events tell of what was not looked at: %v", told)
+	}
+
+	o.feed("first", bad)
+	o.settle("first")
+	expectVerdict(t, "first", metav1.ConditionFalse)
+	written := stored(t, "first")
+	if meta.FindStatusCondition(written.Status.Conditions, v1alpha1.ConditionReconciling) != nil {
+		t.Error("the status still says that it waits")
+	}
+	told := o.events()
+	if len(told) != 2 || !strings.HasPrefix(told[0], "Warning CheckFailed any/quality") || !strings.HasPrefix(told[1], "Warning NotConformant") {
+		t.Errorf("the events are %q", told)
+	}
+
+	o.settle("first")
+	if again := stored(t, "first"); again.ResourceVersion != written.ResourceVersion || len(o.events()) > 0 {
+		t.Error("something is written or told where nothing changed")
+	}
+}
+
+// TestSync has a manager call Reconcile: a profile that waits is reconciled when what it waits for is there, and not before.
+func TestSync(t *testing.T) {
+	const component = "knative-serving" // its health follows from a rule
+	o := newOperator(t)
+	var calls atomic.Int32
+	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
+	deployments := o.inventory.Source("deployments.apps")
+	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := o.profiles.SetupWithManager(manager); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = manager.Start(t.Context()) }()
+	o.elect()
+	profile := &v1alpha1.PlatformProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: "syncing"},
+		Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
+			Name: "serverless", AnyOf: []v1alpha1.ComponentChoice{{Component: component}},
+		}}}}},
+	}
+	if err := env.Client.Create(t.Context(), profile); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), profile) })
+	expectWaiting := func(what string) {
+		t.Helper()
+		time.Sleep(100 * time.Millisecond) // what is queued already is over then
+		before := calls.Load()
+		time.Sleep(500 * time.Millisecond)
+		if again := calls.Load() - before; again > 0 {
+			t.Errorf("a profile that waits for %s is reconciled %d times in half a second", what, again)
+		}
+		if stored(t, "syncing").Status.ObservedGeneration != 0 {
+			t.Errorf("a profile that waits for %s is evaluated", what)
+		}
+	}
+
+	await(t, 10*time.Second, "the profile is reconciled", func() bool { return calls.Load() > 0 })
+	expectWaiting("the definitions")
+	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
+	// From here on, time alone has it reconciled after a minute.
+	await(t, 10*time.Second, "the status says that the profile waits", func() bool {
+		return meta.IsStatusConditionTrue(stored(t, "syncing").Status.Conditions, v1alpha1.ConditionReconciling)
+	})
+	expectWaiting("a source")
+	deployments.Replace(nil)
+	expectWaiting("a rule")
+	for _, instance := range o.inventory.Catalog().Instances() {
+		if slices.Contains(o.inventory.Catalog().ComponentsDecidedBy(instance.Key), component) {
+			for _, resource := range instance.AllResources() {
+				o.inventory.Rules.Source(resource).Replace(nil)
+			}
+		}
+	}
+	o.inventory.Rules.Flush()
+	await(t, 5*time.Second, "the profile is evaluated once all has synced", func() bool { return stored(t, "syncing").Status.ObservedGeneration == 1 })
+	expectVerdict(t, "syncing", metav1.ConditionFalse)
+}
+
+func TestSuspend(t *testing.T) {
+	o := start(t)
+	create(t, "suspended")
+	o.settleFirst("suspended", good)
+	expectVerdict(t, "suspended", metav1.ConditionTrue)
+
+	suspend := func(value bool) {
+		profile := stored(t, "suspended")
+		profile.Spec.Suspend = value
+		if err := env.Client.Update(t.Context(), profile); err != nil {
+			t.Fatal(err)
+		}
+		o.settle("suspended")
+	}
+	suspend(true)
+	ready := meta.FindStatusCondition(stored(t, "suspended").Status.Conditions, v1alpha1.ConditionReady)
+	if ready == nil || ready.Reason != "Suspended" {
+		t.Errorf("the condition Ready does not say that the profile is suspended: %+v", ready)
+	}
+	if o.reader.reads("suspended") {
+		t.Error("what only a suspended profile asks for is still read")
+	}
+	o.events()
+	o.feed("suspended", bad)
+	before := stored(t, "suspended")
+	o.settle("suspended")
+	if stored(t, "suspended").ResourceVersion != before.ResourceVersion || len(o.events()) > 0 {
+		t.Error("a suspended profile is evaluated")
+	}
+
+	suspend(false)
+	o.feed("suspended", bad)
+	o.settle("suspended")
+	expectVerdict(t, "suspended", metav1.ConditionFalse)
+}
+
+func TestConflict(t *testing.T) {
+	o := start(t)
+	create(t, "conflict")
+	o.settleFirst("conflict", good)
+	o.events()
+	o.feed("conflict", bad)
+	time.Sleep(200 * time.Millisecond) // until the status may be written again
+	o.profiles.Client = between(func(read *v1alpha1.PlatformProfile) {
+		other := read.DeepCopy()
+		other.Annotations = map[string]string{"test.example/wrote": "since"}
+		if err := env.Client.Patch(t.Context(), other, client.MergeFrom(read)); err != nil {
+			t.Error(err)
+		}
+	})
+	result, err := o.reconcile("conflict")
+	if err != nil || result.RequeueAfter == 0 {
+		t.Errorf("a conflict is not tried again quietly: %v, %v", result, err)
+	}
+	if told := o.events(); len(told) > 0 {
+		t.Errorf("events tell of a status that was not written: %q", told)
+	}
+	expectVerdict(t, "conflict", metav1.ConditionTrue)
+
+	o.profiles.Client = env.Client
+	o.settle("conflict")
+	expectVerdict(t, "conflict", metav1.ConditionFalse)
+	if told := o.events(); len(told) != 2 {
+		t.Errorf("the events are %q", told)
+	}
+	if stored(t, "conflict").Annotations["test.example/wrote"] != "since" {
+		t.Error("what somebody else wrote is lost")
+	}
+}
+
+// TestFailedWrite has Reconcile write as a user whom the API server refuses to.
+func TestFailedWrite(t *testing.T) {
+	config := rest.CopyConfig(env.Config)
+	config.Impersonate = rest.ImpersonationConfig{UserName: "reader", Groups: []string{"system:authenticated"}}
+	if _, err := env.Kubectl(t.Context(), "create", "clusterrole", "reader", "--verb=get", "--resource=platformprofiles.platformprofile.dev"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := env.Kubectl(t.Context(), "create", "clusterrolebinding", "reader", "--clusterrole=reader", "--user=reader"); err != nil {
+		t.Fatal(err)
+	}
+	refused, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := start(t)
+	create(t, "unwritten")
+	o.settleFirst("unwritten", good)
+	o.events()
+	o.feed("unwritten", bad)
+	time.Sleep(200 * time.Millisecond) // until the status may be written again
+	o.profiles.Client = refused
+	for range 3 {
+		if _, err := o.reconcile("unwritten"); !apierrors.IsForbidden(err) {
+			t.Fatalf("the refused write is not returned as an error: %v", err)
+		}
+	}
+	if told := o.events(); len(told) > 0 {
+		t.Errorf("events tell of a status that was not written: %q", told)
+	}
+	o.profiles.Client = env.Client
+	o.settle("unwritten")
+	expectVerdict(t, "unwritten", metav1.ConditionFalse)
+	if told := o.events(); len(told) != 2 {
+		t.Errorf("the transition is told other than once: %q", told)
+	}
+}
+
+func TestDeletion(t *testing.T) {
+	o := start(t)
+	create(t, "deleted")
+	create(t, "kept")
+	o.settleFirst("deleted", good)
+	o.settleFirst("kept", good)
+	o.events()
+	o.feed("deleted", bad)
+	time.Sleep(200 * time.Millisecond) // until the status may be written again
+	o.profiles.Client = between(func(read *v1alpha1.PlatformProfile) {
+		if err := env.Client.Delete(t.Context(), read.DeepCopy()); err != nil {
+			t.Error(err)
+		}
+	})
+	if result, err := o.reconcile("deleted"); err != nil || len(o.events()) > 0 {
+		t.Errorf("the write to a deleted profile is an error, or told of: %v, %v", result, err)
+	}
+	o.profiles.Client = env.Client
+	if result, err := o.reconcile("deleted"); err != nil || result.RequeueAfter != 0 {
+		t.Errorf("a deleted profile is reconciled again: %v, %v", result, err)
+	}
+	if o.reader.reads("deleted") || !o.reader.reads("kept") {
+		t.Error("what only a deleted profile asks for is read, or what another asks for is not")
+	}
+
+	// One of the same name is another: nothing of the status before is left in it.
+	o.inventory.Rules.Source(rule.Resource{Group: "test.example", Resource: "deleted"}).Close()
+	create(t, "deleted")
+	o.settleFirst("deleted", good)
+	expectVerdict(t, "deleted", metav1.ConditionTrue)
+	if told := o.events(); len(told) != 1 || !strings.HasPrefix(told[0], "Normal Conformant") {
+		t.Errorf("the events are %q", told)
+	}
+}
+
+func TestStandby(t *testing.T) {
+	o := startStandby(t)
+	create(t, "standby")
+	o.settleFirst("standby", bad)
+	if !o.reader.reads("standby") {
+		t.Error("a standby does not read what it will need")
+	}
+	if status := stored(t, "standby").Status; status.ObservedGeneration != 0 || len(o.events()) > 0 {
+		t.Errorf("a standby writes: %+v", status)
+	}
+	o.elect()
+	o.settle("standby")
+	expectVerdict(t, "standby", metav1.ConditionFalse)
+}
+
+// TestRefusedComponent applies a definition that the schema accepts and that does not compile.
+func TestRefusedComponent(t *testing.T) {
+	o := start(t)
+	component := &v1alpha1.PlatformComponent{}
+	component.Name = "refused"
+	component.Spec = v1alpha1.PlatformComponentSpec{
+		Layer: "network", Capabilities: []v1alpha1.Name{"tunnels"},
+		Signals: v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "refused.example", Role: v1alpha1.RoleProof}}},
+		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "broken", Rule: v1alpha1.Rule{
+			Resource: &v1alpha1.ResourceReference{Group: "refused.example", Resource: "things"}, Expression: "object.spec.x +", Message: "it works",
+		}}}},
+	}
+	if err := env.Client.Create(t.Context(), component); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), component) })
+	reconcileIt := func() {
+		t.Helper()
+		if result, err := o.components.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "refused"}}); err != nil || result.RequeueAfter != 0 {
+			t.Fatal(result, err)
+		}
+		if err := env.Client.Get(t.Context(), client.ObjectKey{Name: "refused"}, component); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reconcileIt()
+	accepted := meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionAccepted)
+	if accepted == nil || accepted.Status != metav1.ConditionFalse || !strings.Contains(accepted.Message, "spec.health.rules[0].expression") {
+		t.Errorf("the status does not name the mistake: %+v", accepted)
+	}
+	if told := o.events(); len(told) != 1 || !strings.HasPrefix(told[0], "Warning InvalidDefinition") {
+		t.Errorf("the events are %q", told)
+	}
+	version := component.ResourceVersion
+	reconcileIt()
+	if component.ResourceVersion != version || len(o.events()) > 0 {
+		t.Error("something is written or told where nothing changed")
+	}
+
+	component.Spec.Health.Rules[0].Expression = "object.spec.x"
+	if err := env.Client.Update(t.Context(), component); err != nil {
+		t.Fatal(err)
+	}
+	reconcileIt()
+	if !meta.IsStatusConditionTrue(component.Status.Conditions, v1alpha1.ConditionAccepted) || meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionStalled) != nil {
+		t.Errorf("the mended definition is not accepted: %+v", component.Status.Conditions)
+	}
+}

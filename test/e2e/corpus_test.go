@@ -1,0 +1,270 @@
+// The test of this file applies all real installs to real API servers and asks the operator what it sees there.
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// recordedInstall is one variant of the folder of real installs.
+type recordedInstall struct {
+	variant, folder string
+	// namespace is that of what names none.
+	namespace string
+	objects   []*unstructured.Unstructured
+	// shows are the installations that its files show, as "component version namespace".
+	shows map[string]bool
+}
+
+// batch is a set of installs that one cluster can hold: no object of one is another's, and no component in one namespace.
+type batch struct {
+	installs []*recordedInstall
+	objects  map[string]*unstructured.Unstructured
+	places   map[string]bool // "component namespace"
+}
+
+// TestClusterShowsWhatFilesShow applies every real install, as many together as one cluster can hold, and holds what the
+// operator sees, as its ServiceAccount and by its watches, against what the command line reads from the files.
+func TestClusterShowsWhatFilesShow(t *testing.T) {
+	folder, ok := cluster.Corpus()
+	if !ok {
+		folder = cluster.Fixtures()
+		t.Log("the folder of real installs is absent: the project's fixtures of bold components stand in")
+	}
+	batches := batchUp(read(t, folder, ok))
+	for n, b := range batches {
+		t.Run(fmt.Sprintf("cluster %d of %d", n+1, len(batches)), func(t *testing.T) { b.compare(t) })
+	}
+}
+
+func read(t *testing.T, folder string, whole bool) []*recordedInstall {
+	t.Helper()
+	pattern := "*/*/manifests.yaml"
+	if !whole {
+		pattern = "[a-f]*/*helm*/manifests.yaml"
+	}
+	files, err := filepath.Glob(filepath.Join(folder, pattern))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no installs below %s: %v", folder, err)
+	}
+	installs := make([]*recordedInstall, 0, len(files))
+	for _, file := range files {
+		i := &recordedInstall{folder: filepath.Dir(file)}
+		i.variant, _ = filepath.Rel(folder, i.folder)
+		i.namespace = "its-" + strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+				return r
+			}
+			return '-'
+		}, strings.ToLower(i.variant))
+		if i.objects, err = cluster.Objects(i.folder); err != nil {
+			t.Fatal(err)
+		}
+		i.shows = installationsInFiles(t, i.namespace, i.folder)
+		installs = append(installs, i)
+	}
+	return installs
+}
+
+// installationsInFiles are the installations that files show.
+func installationsInFiles(t *testing.T, namespace, folder string) map[string]bool {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	if code := cli.Execute([]string{"discover", "-o", "json", "--from", folder}, nil, &out, &errOut); code != 0 {
+		t.Fatalf("%s: exit code %d: %s", folder, code, errOut.String())
+	}
+	var discovery report.Discovery
+	if err := json.Unmarshal(out.Bytes(), &discovery); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, component := range discovery.Components {
+		for _, i := range component.Installations {
+			if i.Namespace == "" && namespaced(i.Evidence[0].Kind) {
+				i.Namespace = namespace
+			}
+			found[strings.Join([]string{component.Name, i.Version, i.Namespace}, " ")] = true
+		}
+	}
+	return found
+}
+
+func namespaced(kind string) bool {
+	return kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet"
+}
+
+// batchUp puts each install into the first cluster that can hold it.
+func batchUp(installs []*recordedInstall) []*batch {
+	var batches []*batch
+	for _, i := range installs {
+		at := slices.IndexFunc(batches, func(b *batch) bool { return b.holds(i) })
+		if at < 0 {
+			batches = append(batches, &batch{objects: map[string]*unstructured.Unstructured{}, places: map[string]bool{}})
+			at = len(batches) - 1
+		}
+		batches[at].take(i)
+	}
+	return batches
+}
+
+func (i *recordedInstall) key(o *unstructured.Unstructured) string {
+	namespace := o.GetNamespace()
+	if namespace == "" {
+		namespace = i.namespace
+	}
+	if kind := o.GetKind(); !namespaced(kind) {
+		namespace = ""
+	}
+	return strings.Join([]string{o.GroupVersionKind().GroupKind().String(), namespace, o.GetName()}, " ")
+}
+
+// signalKinds are the kinds that show components. That others are overwritten changes nothing that is seen.
+var signalKinds = []string{
+	"Deployment", "DaemonSet", "StatefulSet", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
+	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
+}
+
+func (b *batch) holds(i *recordedInstall) bool {
+	for _, o := range i.objects {
+		if other := b.objects[i.key(o)]; other != nil && slices.Contains(signalKinds, o.GetKind()) && !reflect.DeepEqual(other.Object, o.Object) {
+			return false
+		}
+	}
+	for place := range i.places() {
+		if b.places[place] {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *batch) take(i *recordedInstall) {
+	b.installs = append(b.installs, i)
+	for _, o := range i.objects {
+		b.objects[i.key(o)] = o
+	}
+	maps.Copy(b.places, i.places())
+}
+
+// places are the components that an install shows with their namespaces.
+func (i *recordedInstall) places() map[string]bool {
+	places := map[string]bool{}
+	for installation := range i.shows {
+		fields := strings.Split(installation, " ")
+		places[fields[0]+" "+fields[2]] = true
+	}
+	return places
+}
+
+func (b *batch) compare(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	defer cancel()
+	// Nobody needs to run the pods: what is there is asked, not how it is.
+	c, err := cluster.Start("--nodes", "1", "--without", "scheduler")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Stop()
+	if err := c.Install(ctx); err != nil {
+		t.Fatal(err)
+	}
+	operator, err := c.Run(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if said, err := os.ReadFile(operator.Log); t.Failed() && err == nil {
+			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-4000):])
+		}
+	}()
+	defer operator.Stop()
+	base := scrapedInstallations(ctx, t, operator)
+	want := map[string]bool{}
+	for _, i := range b.installs {
+		if err := c.ApplyObjects(ctx, i.objects, i.namespace); err != nil {
+			// Recorded installs are cut down, and a later API server refuses what an earlier one took. What they show decides.
+			t.Logf("applying %s: %v", i.variant, err)
+		}
+		maps.Copy(want, i.shows)
+	}
+	var missing, more []string
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		got := scrapedInstallations(ctx, t, operator)
+		missing, more = nil, nil
+		for installation := range want {
+			if !got[installation] {
+				missing = append(missing, installation)
+			}
+		}
+		for installation := range got {
+			if !want[installation] && !base[installation] {
+				more = append(more, installation)
+			}
+		}
+		if len(missing)+len(more) == 0 {
+			break
+		}
+	}
+	slices.Sort(missing)
+	slices.Sort(more)
+	for _, installation := range missing {
+		t.Errorf("the files show %s, the operator does not", installation)
+	}
+	for _, installation := range more {
+		t.Errorf("the operator shows %s, no file does", installation)
+	}
+	t.Logf("%d installs, %d installations", len(b.installs), len(want))
+}
+
+// scrapedInstallations are the installations that the operator shows in its metrics.
+func scrapedInstallations(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
+	t.Helper()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, operator.Metrics, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, metric := range families["platformprofile_component_info"].GetMetric() {
+		labels := map[string]string{}
+		for _, pair := range metric.GetLabel() {
+			labels[pair.GetName()] = pair.GetValue()
+		}
+		found[strings.Join([]string{labels["component"], labels["version"], labels["namespace"]}, " ")] = true
+	}
+	return found
+}

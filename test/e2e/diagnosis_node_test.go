@@ -1,0 +1,283 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// symptomTexts is what each symptom must say of its workload, beside being found: the cause, and a command that shows it.
+var symptomTexts = map[string][]string{
+	"Deployment loop":        {"exit code 3", "its termination message: giving up on purpose", "kubectl -n trouble logs loop-"},
+	"StatefulSet wrong-flag": {"exit code 64", "kubectl -n trouble logs wrong-flag-0 -c app --previous"},
+	"Deployment greedy":      {"more memory than its limit of 48Mi", "kubectl -n trouble top pod greedy-"},
+	"Deployment no-registry": {"127.0.0.1:1/team/app:1 cannot be pulled", "not reachable from the node real-node"},
+	"DaemonSet never-pulled": {"imagePullPolicy is Never, and the image is not present on the node real-node"},
+	"Pod bad-reference":      {"example.com/App:1 is invalid"},
+	"Deployment no-secret":   {"the Secret password that its environment refers to does not exist in trouble", "kubectl -n trouble get secrets"},
+	"Deployment no-key":      {"lacks the key", "kubectl -n trouble get configmaps"},
+	"Deployment as-root":     {"runAsNonRoot is set, and the image runs as root"},
+	"Deployment no-command":  {"the command or its interpreter is not in the image"},
+	"Pod over-file":          {"a volume cannot be mounted at that path"},
+	"Deployment no-init":     {"The init container migrate fails with exit code 4", "-c migrate"},
+	"Deployment ill":         {"its readiness probe fails with:", "statuscode: 500"},
+	"Deployment not-alive":   {"because its liveness probe failed", "statuscode: 500"},
+	"Deployment no-volume":   {"the Secret certificate that it mounts does not exist"},
+	"Pod no-path":            {"the path does not exist on the node"},
+	"Deployment no-sandbox":  {"the handler of its RuntimeClass is not configured on the node"},
+	"Pod full-disk":          {"it wrote more than", "kubectl describe node real-node"},
+	"Job failing":            {"exit code 5 and is not restarted"},
+	"Deployment one-shot":    {"exits with code 0 repeatedly"},
+}
+
+// TestRealNode runs workloads on a real kubelet and containerd, and looks at them for a minute and more: each has its
+// symptom in the end, none ever had another one, none lost it again, and those that are well never had any.
+func TestRealNode(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("CI runs this test, and it needs root on Linux")
+		}
+		t.Skip("a real node needs root on Linux")
+	}
+	t.Parallel()
+	c, err := cluster.Start("--nodes", "0", "--real-node")
+	must(t, err)
+	defer c.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
+	defer cancel()
+	load(ctx, t, c)
+	objects, err := cluster.Objects(filepath.Join("testdata", "pods.yaml"))
+	must(t, err)
+	want := symptoms(t, objects)
+	faces := watchFaces(ctx, t, c)
+	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
+
+	var found []v1alpha1.Diagnosis
+	t.Run("every symptom is found and stays", func(t *testing.T) {
+		w := &watcher{want: want, since: map[string]time.Time{}}
+		found = w.settle(ctx, t, c)
+		// From here on they loop: the diagnosis stays, in whichever of its faces a container is seen.
+		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+			w.look(t, c)
+			if len(w.missing()) > 0 {
+				t.Fatalf("no longer found: %v", w.missing())
+			}
+		}
+	})
+	if t.Failed() {
+		return
+	}
+	t.Run("the loops were seen with all their faces", func(t *testing.T) {
+		for _, app := range []string{"loop", "one-shot"} {
+			if got := faces.of(app); got != "running terminated waiting" {
+				t.Errorf("%s was seen as %s only", app, got)
+			}
+		}
+	})
+	t.Run("each says why and how to see it", func(t *testing.T) {
+		for name, texts := range symptomTexts {
+			kind, name, _ := strings.Cut(name, " ")
+			says(t, found, kind+" "+troubleNamespace+"/"+name, texts...)
+		}
+		if len(symptomTexts) != len(slices.DeleteFunc(slices.Collect(maps.Values(want)), func(s string) bool { return s == "well" })) {
+			t.Errorf("%d workloads in trouble, and what must be said of %d", len(want), len(symptomTexts))
+		}
+	})
+	t.Run("a dump says the same", func(t *testing.T) { dump(ctx, t, c) })
+	t.Run("a rollout is no trouble", func(t *testing.T) { rollout(ctx, t, c) })
+	t.Run("a pod that is ended is no trouble", func(t *testing.T) {
+		w := &watcher{want: want, since: map[string]time.Time{}}
+		must(t, c.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "calm"}))
+		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+			w.look(t, c)
+		}
+	})
+}
+
+// load builds the program that the containers run, and gives it to the node as an image.
+func load(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	t.Helper()
+	app := filepath.Join(t.TempDir(), "app")
+	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", app, "./app")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the app: %v\n%s", err, out)
+	}
+	must(t, c.Load(ctx, "example.com/app:1", app))
+}
+
+// symptoms reads from the manifests what is to be found of which workload.
+func symptoms(t *testing.T, objects []*unstructured.Unstructured) map[string]string {
+	t.Helper()
+	want := map[string]string{}
+	for _, object := range objects {
+		if symptom := object.GetLabels()["symptom"]; symptom != "" {
+			want[object.GetKind()+" "+troubleNamespace+"/"+object.GetName()] = symptom
+		}
+	}
+	return want
+}
+
+// watcher asks again and again what is wrong.
+type watcher struct {
+	want map[string]string
+	// since is when each workload was first found with its symptom.
+	since map[string]time.Time
+	found map[string]string
+}
+
+// look asks once. A wrong symptom fails the test; a missing one is missing.
+func (w *watcher) look(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
+	t.Helper()
+	found := diagnosed(t, "--kubeconfig", c.Kubeconfig)
+	w.found = map[string]string{}
+	for _, one := range found {
+		name := workload(one)
+		w.found[name] = one.Symptom
+		want, known := w.want[name]
+		switch {
+		case !known || want == "well":
+			t.Fatalf("%s is well, and said to have the symptom %s: %s %q", name, one.Symptom, one.Meaning, one.LikelyCauses)
+		case one.Symptom != want:
+			pod, _ := c.Kubectl(t.Context(), "-n", one.Workload.Namespace, "get", "pod", one.Pod, "-o", "yaml")
+			t.Fatalf("%s has the symptom %s, not %s: %s %q\n%s", name, want, one.Symptom, one.Meaning, one.LikelyCauses, pod)
+		case w.since[name].IsZero():
+			w.since[name] = time.Now()
+		}
+	}
+	for name := range w.since {
+		if w.found[name] == "" {
+			t.Fatalf("%s was diagnosed as %s and now is not: the diagnosis flickers", name, w.want[name])
+		}
+	}
+	return found
+}
+
+func (w *watcher) missing() []string {
+	var missing []string
+	for name, symptom := range w.want {
+		if symptom != "well" && w.found[name] == "" {
+			missing = append(missing, name+" ("+symptom+")")
+		}
+	}
+	slices.Sort(missing)
+	return missing
+}
+
+func (w *watcher) settle(ctx context.Context, t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
+	t.Helper()
+	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
+		found := w.look(t, c)
+		if len(w.missing()) == 0 {
+			return found
+		}
+	}
+	pods, _ := c.Kubectl(ctx, "-n", troubleNamespace, "get", "pods", "-o", "wide")
+	t.Fatalf("not found: %v\n%s", w.missing(), pods)
+	return nil
+}
+
+// faces are the states that containers were seen in, by their pod's label app.
+type faces struct {
+	mu   sync.Mutex
+	seen map[string]map[string]bool
+}
+
+func (f *faces) of(app string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return strings.Join(slices.Sorted(maps.Keys(f.seen[app])), " ")
+}
+
+func watchFaces(ctx context.Context, t *testing.T, c *cluster.Cluster) *faces {
+	t.Helper()
+	f := &faces{seen: map[string]map[string]bool{}}
+	watch, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(troubleNamespace))
+	must(t, err)
+	go func() {
+		defer watch.Stop()
+		for event := range watch.ResultChan() {
+			pod, ok := event.Object.(*corev1.Pod)
+			if !ok {
+				continue
+			}
+			f.mu.Lock()
+			app := pod.Labels["app"]
+			if f.seen[app] == nil {
+				f.seen[app] = map[string]bool{}
+			}
+			for _, status := range pod.Status.ContainerStatuses {
+				switch {
+				case status.State.Running != nil:
+					f.seen[app]["running"] = true
+				case status.State.Terminated != nil:
+					f.seen[app]["terminated"] = true
+				case status.State.Waiting != nil && status.State.Waiting.Reason == "CrashLoopBackOff":
+					f.seen[app]["waiting"] = true
+				}
+			}
+			f.mu.Unlock()
+		}
+	}()
+	return f
+}
+
+// dump asserts that what kubectl writes down is diagnosed as what it was taken from.
+func dump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	var last string
+	for range 5 { // between the two a container may turn: what must be the same is looked at again
+		taken, err := c.Kubectl(ctx, "get", "-A", "-o", "yaml",
+			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs")
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "dump.yaml")
+		must(t, os.WriteFile(file, []byte(taken), 0o600))
+		live, _ := json.MarshalIndent(diagnosed(t, "--kubeconfig", c.Kubeconfig), "", " ")
+		files, _ := json.MarshalIndent(diagnosed(t, "--from", file), "", " ")
+		if string(live) == string(files) {
+			return
+		}
+		last = fmt.Sprintf("the cluster says\n%s\nand its dump\n%s", live, files)
+	}
+	t.Error(last)
+}
+
+// rollout asserts that pods which make room for new ones are diagnosed as nothing.
+func rollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	calm := &appsv1.Deployment{}
+	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "calm"}, calm))
+	patch := client.MergeFrom(calm.DeepCopy())
+	calm.Spec.Template.Annotations = map[string]string{"again": "1"}
+	must(t, c.Client.Patch(ctx, calm, patch))
+	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(300 * time.Millisecond) {
+		for _, one := range diagnosed(t, "--kubeconfig", c.Kubeconfig) {
+			if one.Workload.Name == "calm" {
+				t.Fatalf("a rollout is said to be %s: %s %q", one.Symptom, one.Meaning, one.LikelyCauses)
+			}
+		}
+		must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
+		if calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 && calm.Status.AvailableReplicas == 3 {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the rollout does not end: %+v", calm.Status)
+		}
+	}
+}

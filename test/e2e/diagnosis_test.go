@@ -1,0 +1,408 @@
+// The tests of this file bring pods into trouble with a real scheduler and real controllers, and ask what is wrong.
+
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/internal/report"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+const (
+	troubleNamespace = "trouble"
+	// asker is who diagnose runs as, so that the audit log tells its requests from the test's.
+	asker = "asker"
+)
+
+// manifests are workloads in trouble beside healthy ones.
+const manifests = `
+apiVersion: v1
+kind: Namespace
+metadata: {name: trouble}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: full}
+---
+apiVersion: v1
+kind: ResourceQuota
+metadata: {name: none, namespace: full}
+spec: {hard: {pods: "0"}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: over-quota, namespace: full}
+spec:
+  selector: {matchLabels: {app: over-quota}}
+  template:
+    metadata: {labels: {app: over-quota}}
+    spec: {containers: [{name: app, image: example/app:1}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: healthy, namespace: trouble}
+spec:
+  replicas: 100
+  selector: {matchLabels: {app: healthy}}
+  template:
+    metadata: {labels: {app: healthy}}
+    spec: {containers: [{name: app, image: example/app:1}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: too-large, namespace: trouble}
+spec:
+  selector: {matchLabels: {app: too-large}}
+  template:
+    metadata: {labels: {app: too-large}}
+    spec: {containers: [{name: app, image: example/app:1, resources: {requests: {cpu: "1000"}}}]}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {name: everywhere, namespace: trouble}
+spec:
+  selector: {matchLabels: {app: everywhere}}
+  template:
+    metadata: {labels: {app: everywhere}}
+    spec: {containers: [{name: app, image: example/app:1}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: unbound, namespace: trouble}
+spec:
+  serviceName: unbound
+  selector: {matchLabels: {app: unbound}}
+  template:
+    metadata: {labels: {app: unbound}}
+    spec: {containers: [{name: app, image: example/app:1}]}
+  volumeClaimTemplates:
+  - metadata: {name: data}
+    spec: {storageClassName: not-there, accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: held, namespace: trouble}
+spec:
+  selector: {matchLabels: {app: held}}
+  template:
+    metadata: {labels: {app: held}, finalizers: [example.com/hold]}
+    spec: {terminationGracePeriodSeconds: 0, containers: [{name: app, image: example/app:1}]}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: done, namespace: trouble}
+spec:
+  template:
+    metadata: {annotations: {}}
+    spec: {restartPolicy: Never, containers: [{name: app, image: example/app:1}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: alone, namespace: trouble}
+spec: {nodeSelector: {no: node}, containers: [{name: app, image: example/app:1}]}
+`
+
+// healthyPods is how many healthy pods run beside those in trouble. What is asked of the API server must not depend on it:
+// go test ./test/e2e -run TestTrouble -healthy 10000 takes some minutes more to show it.
+var healthyPods = flag.Int("healthy", 100, "number of healthy pods")
+
+// TestTrouble runs a cluster of healthy pods and a few in trouble.
+func TestTrouble(t *testing.T) {
+	t.Parallel() // with the real node: both wait most of the time
+	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	defer cancel()
+	c, err := cluster.Start("--audit", "--nodes", fmt.Sprint(max(3, 1+*healthyPods/100)))
+	must(t, err)
+	defer c.Stop()
+	objects, err := cluster.Parse([]byte(strings.Replace(manifests, "replicas: 100", fmt.Sprint("replicas: ", *healthyPods), 1)))
+	must(t, err)
+	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
+
+	want := map[string]string{
+		"Deployment trouble/too-large": "Unschedulable",
+		"Pod trouble/alone":            "Unschedulable",
+		"StatefulSet trouble/unbound":  "VolumeClaimUnbound",
+		"Deployment full/over-quota":   "Error",
+	}
+	t.Run("what cannot be scheduled, bound or made", func(t *testing.T) {
+		found := settle(t, c, want, time.Minute)
+		says(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests", "kubectl -n trouble describe pod too-large-")
+		says(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist", "kubectl -n trouble describe pvc data-unbound-0")
+		says(t, found, "Deployment full/over-quota", "ResourceQuota", "kubectl -n full describe resourcequota")
+		says(t, found, "Pod trouble/alone", "labels that match the nodeSelector or node affinity of the pod")
+	})
+
+	t.Run("healthy pods are not read", func(t *testing.T) {
+		running := &appsv1.Deployment{}
+		for running.Status.AvailableReplicas < int32(*healthyPods) {
+			must(t, ctx.Err())
+			time.Sleep(time.Second)
+			must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "healthy"}, running))
+		}
+		from := time.Now()
+		diagnosed(t, "--kubeconfig", c.Kubeconfig, "--as", asker, "--as-group", "system:masters")
+		onlyTheirPods(t, c, from)
+	})
+
+	t.Run("a dump says the same", func(t *testing.T) {
+		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A", "-o", "yaml",
+			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs").Output()
+		must(t, err)
+		file := filepath.Join(t.TempDir(), "dump.yaml")
+		must(t, os.WriteFile(file, dump, 0o600))
+		live, fromDump := diagnosed(t, "--kubeconfig", c.Kubeconfig), diagnosed(t, "--from", file)
+		a, _ := json.MarshalIndent(live, "", " ")
+		b, _ := json.MarshalIndent(fromDump, "", " ")
+		if !bytes.Equal(a, b) {
+			t.Errorf("the cluster says\n%s\nand its dump\n%s", a, b)
+		}
+	})
+
+	t.Run("a namespace alone", func(t *testing.T) {
+		for _, one := range diagnosed(t, "--kubeconfig", c.Kubeconfig, "-n", "full") {
+			if one.Workload.Namespace != "full" {
+				t.Errorf("asked for the namespace full, got %v", one.Workload)
+			}
+		}
+	})
+
+	t.Run("a profile says why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
+
+	t.Run("a pod that a finalizer holds", func(t *testing.T) {
+		pods := &corev1.PodList{}
+		must(t, c.Client.List(ctx, pods, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "held"}))
+		if len(pods.Items) != 1 {
+			t.Fatalf("%d pods are held, want 1", len(pods.Items))
+		}
+		must(t, c.Client.Delete(ctx, &pods.Items[0]))
+		if found := diagnosed(t, "--kubeconfig", c.Kubeconfig); slices.ContainsFunc(found, func(d v1alpha1.Diagnosis) bool { return d.Symptom == "StuckTerminating" }) {
+			t.Error("a pod that is just being ended is called stuck")
+		}
+		want["Deployment trouble/held"] = "StuckTerminating"
+		found := settle(t, c, want, 2*time.Minute)
+		says(t, found, "Deployment trouble/held", "the finalizer example.com/hold has not been removed")
+		delete(want, "Deployment trouble/held")
+		held := &pods.Items[0]
+		must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(held), held))
+		patch := client.MergeFrom(held.DeepCopy())
+		held.Finalizers = nil
+		must(t, c.Client.Patch(ctx, held, patch))
+		settle(t, c, want, time.Minute)
+	})
+
+	if *healthyPods > 100 {
+		return // the node controller needs as long as there are pods to find all of them lost
+	}
+	t.Run("nodes that go away", func(t *testing.T) {
+		// Nobody plays the nodes any more: the node controller finds out by itself.
+		out, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "controlplane"), "stop", "--dir", filepath.Join(c.Dir, "cluster"), "kwok").CombinedOutput()
+		if err != nil {
+			t.Fatalf("stopping the nodes: %v: %s", err, out)
+		}
+		want["DaemonSet trouble/everywhere"] = "NodeLost"
+		want["Deployment trouble/healthy"] = "NodeLost"
+		want["Deployment trouble/held"] = "NodeLost"
+		found := settle(t, c, want, 3*time.Minute)
+		says(t, found, "DaemonSet trouble/everywhere", "has not reported since", "kubectl describe node node-")
+	})
+}
+
+// broken is a component whose pods no node takes, and a profile that requires it.
+const broken = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: velero, namespace: backup}
+spec:
+  progressDeadlineSeconds: 3
+  selector: {matchLabels: {app: velero}}
+  template:
+    metadata: {labels: {app: velero}}
+    spec: {containers: [{name: velero, image: "velero/velero:v1.17.1", resources: {requests: {cpu: "1000"}}}]}
+---
+apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformProfile
+metadata: {name: backups}
+spec:
+  layers:
+  - name: storage
+    requirements:
+    - {name: backup, anyOf: [{component: velero}]}
+`
+
+// testProfileDiagnosis asserts that the status says why a component is down, that check says the same, and that it is over when it is.
+func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	must(t, c.Install(ctx))
+	operator, err := c.Run(ctx)
+	must(t, err)
+	defer operator.Stop()
+	objects, err := cluster.Parse([]byte(broken))
+	must(t, err)
+	must(t, c.ApplyObjects(ctx, objects, "backup"))
+	read := func() *v1alpha1.PlatformProfile {
+		p := &v1alpha1.PlatformProfile{}
+		must(t, c.Client.Get(ctx, client.ObjectKey{Name: "backups"}, p))
+		return p
+	}
+	await := func(what string, ok func(*v1alpha1.PlatformProfile) bool) *v1alpha1.PlatformProfile {
+		t.Helper()
+		p := read()
+		for deadline := time.Now().Add(40 * time.Second); !ok(p); p = read() {
+			if time.Now().After(deadline) {
+				t.Fatalf("not %s: %+v", what, p.Status)
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		return p
+	}
+	p := await("diagnosed", func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Diagnoses) > 0 })
+	says(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests", "kubectl -n backup describe pod velero-")
+	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded || !strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
+		t.Errorf("the requirement does not say why: %s: %s", r.Verdict, r.Message)
+	}
+
+	file := filepath.Join(t.TempDir(), "profile.yaml")
+	_, declared, _ := strings.Cut(broken, "---")
+	must(t, os.WriteFile(file, []byte(declared), 0o600))
+	var out, errOut bytes.Buffer
+	if code := cli.Execute([]string{"check", "-o", "json", "-f", file, "--kubeconfig", c.Kubeconfig}, nil, &out, &errOut); code != 1 {
+		t.Fatalf("check: exit code %d: %s", code, errOut.String())
+	}
+	checked := &v1alpha1.PlatformProfile{}
+	must(t, json.Unmarshal(out.Bytes(), checked))
+	if fmt.Sprint(checked.Status.Diagnoses) != fmt.Sprint(p.Status.Diagnoses) {
+		t.Errorf("check says\n%+v\nand the operator\n%+v", checked.Status.Diagnoses, p.Status.Diagnoses)
+	}
+
+	// While nothing changes, nothing is written, however often it is looked at.
+	version := read().ResourceVersion
+	time.Sleep(25 * time.Second)
+	if again := read(); again.ResourceVersion != version {
+		t.Errorf("the status was written although nothing changed: %+v", again.Status)
+	}
+	velero := &appsv1.Deployment{}
+	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: "backup", Name: "velero"}, velero))
+	patch := client.MergeFrom(velero.DeepCopy())
+	velero.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
+	must(t, c.Client.Patch(ctx, velero, patch))
+	await("well again", func(p *v1alpha1.PlatformProfile) bool {
+		return len(p.Status.Diagnoses) == 0 && p.Status.Layers[0].Requirements[0].Verdict == v1alpha1.VerdictSatisfied
+	})
+	must(t, c.Client.Delete(ctx, velero)) // what comes next is not about it
+}
+
+// settle waits until each workload in trouble is diagnosed with its symptom, and nothing else is.
+func settle(t *testing.T, c *cluster.Cluster, want map[string]string, within time.Duration) []v1alpha1.Diagnosis {
+	t.Helper()
+	last := ""
+	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(time.Second) {
+		found := diagnosed(t, "--kubeconfig", c.Kubeconfig)
+		got := map[string]string{}
+		for _, one := range found {
+			got[workload(one)] = one.Symptom
+		}
+		if last = fmt.Sprint(got); last == fmt.Sprint(want) {
+			return found
+		}
+	}
+	t.Fatalf("got %s, want %v", last, want)
+	return nil
+}
+
+func workload(d v1alpha1.Diagnosis) string {
+	return d.Workload.Kind + " " + d.Workload.Namespace + "/" + d.Workload.Name
+}
+
+func says(t *testing.T, found []v1alpha1.Diagnosis, of string, texts ...string) {
+	t.Helper()
+	for _, one := range found {
+		if workload(one) != of {
+			continue
+		}
+		all := strings.Join(slices.Concat([]string{one.Meaning}, one.LikelyCauses, one.Commands), "\n")
+		for _, text := range texts {
+			if !strings.Contains(all, text) {
+				t.Errorf("%s: %q is not said in:\n%s", of, text, all)
+			}
+		}
+		return
+	}
+	t.Errorf("nothing is said of %s", of)
+}
+
+func diagnosed(t *testing.T, args ...string) []v1alpha1.Diagnosis {
+	t.Helper()
+	var out, errOut bytes.Buffer
+	code := cli.Execute(append([]string{"diagnose", "-o", "json"}, args...), nil, &out, &errOut)
+	var shown report.Diagnoses
+	if code == 2 {
+		t.Fatalf("diagnose: %s", errOut.String())
+	}
+	must(t, json.Unmarshal(out.Bytes(), &shown))
+	if (code == 1) != (len(shown.Diagnoses) > 0) {
+		t.Errorf("exit code %d with %d diagnoses", code, len(shown.Diagnoses))
+	}
+	return shown.Diagnoses
+}
+
+// onlyTheirPods asserts from the audit log that diagnose asked for no pods but those of workloads in trouble, for those
+// that do not run, and for none of the resources that nobody may read.
+func onlyTheirPods(t *testing.T, c *cluster.Cluster, from time.Time) {
+	t.Helper()
+	log, err := c.AuditLog()
+	must(t, err)
+	file, err := os.Open(log)
+	must(t, err)
+	defer file.Close() //nolint:errcheck // nothing was written
+	asked := 0
+	scanner := bufio.NewScanner(file)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		event := auditv1.Event{}
+		if json.Unmarshal(scanner.Bytes(), &event) != nil || event.ImpersonatedUser == nil || event.ImpersonatedUser.Username != asker || event.RequestReceivedTimestamp.Time.Before(from) || event.ObjectRef == nil {
+			continue
+		}
+		asked++
+		uri, err := url.Parse(event.RequestURI)
+		must(t, err)
+		selected := uri.Query().Get("labelSelector")
+		switch ref := event.ObjectRef; {
+		case ref.Resource == "secrets" || ref.Subresource == "log" || event.Verb != "list" && event.Verb != "get":
+			t.Errorf("it asked for %s %s", event.Verb, event.RequestURI)
+		case ref.Resource == "pods" && event.Verb == "get":
+			if strings.HasPrefix(ref.Name, "healthy-") {
+				t.Errorf("it read the healthy pod %s", ref.Name)
+			}
+		case ref.Resource == "pods" && selected == "app=healthy",
+			ref.Resource == "pods" && selected == "" && uri.Query().Get("fieldSelector") != "status.phase!=Running,status.phase!=Succeeded":
+			t.Errorf("it listed healthy pods: %s", event.RequestURI)
+		case ref.Resource == "pods" && uri.Query().Get("limit") == "":
+			t.Errorf("it listed pods in one piece: %s", event.RequestURI)
+		}
+	}
+	must(t, scanner.Err())
+	if asked == 0 {
+		t.Error("the audit log shows no request of it")
+	}
+	t.Logf("%d requests beside %d healthy pods", asked, *healthyPods)
+}

@@ -1,0 +1,194 @@
+package packaging
+
+import (
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// differences are all that the chart may have otherwise than the kustomization. Each takes it away from the kustomization's
+// object; nil says that the chart lacks the object.
+var differences = map[string]func(*unstructured.Unstructured) *unstructured.Unstructured{
+	// A release is stored in its namespace, which therefore is there before the chart is: helm install --create-namespace.
+	"Namespace /platformprofile-system": func(*unstructured.Unstructured) *unstructured.Unstructured { return nil },
+	// Helm would delete the CRDs, and with them every profile, when the release is removed.
+	"CustomResourceDefinition /platformprofiles.platformprofile.dev":   keptByHelm,
+	"CustomResourceDefinition /platformcomponents.platformprofile.dev": keptByHelm,
+}
+
+func keptByHelm(o *unstructured.Unstructured) *unstructured.Unstructured {
+	annotations := o.GetAnnotations()
+	annotations["helm.sh/resource-policy"] = "keep"
+	o.SetAnnotations(annotations)
+	return o
+}
+
+// TestTheChartIsTheKustomization compares both ways to install, object by object.
+func TestTheChartIsTheKustomization(t *testing.T) {
+	sameObjects(t, rendered(t), kustomized(t, "default"))
+}
+
+// TestTheChartsCRDs shows that the CRDs can be left out, and left to be deleted with the release.
+func TestTheChartsCRDs(t *testing.T) {
+	crds := func(set string) []*unstructured.Unstructured {
+		return slices.DeleteFunc(rendered(t, "--set", set), func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
+	}
+	if found := crds("crds.enabled=false"); len(found) != 0 {
+		t.Errorf("with crds.enabled=false there are %d CRDs", len(found))
+	}
+	unkept := crds("crds.keep=false")
+	if len(unkept) != 2 {
+		t.Errorf("with crds.keep=false there are %d CRDs", len(unkept))
+	}
+	for _, o := range unkept {
+		if policy, there := o.GetAnnotations()["helm.sh/resource-policy"]; there {
+			t.Errorf("with crds.keep=false %s has the policy %s", o.GetName(), policy)
+		}
+	}
+}
+
+// TestTheChartsMonitoringIsTheKustomizations compares what the chart adds for Prometheus and Grafana.
+func TestTheChartsMonitoringIsTheKustomizations(t *testing.T) {
+	whole := rendered(t, "--set", "prometheus.serviceMonitor.enabled=true,prometheus.rules.enabled=true,grafana.dashboard.enabled=true",
+		"--set", "prometheus.readers[0].name=prometheus-k8s,prometheus.readers[0].namespace=monitoring")
+	plain := byID(t, rendered(t))
+	added := slices.DeleteFunc(whole, func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
+	sameObjects(t, added, append(kustomized(t, "prometheus"), kustomized(t, "grafana")...))
+}
+
+// TestTheChartsNetworkPolicyIsTheKustomizations compares the policy.
+func TestTheChartsNetworkPolicyIsTheKustomizations(t *testing.T) {
+	plain := byID(t, rendered(t))
+	added := slices.DeleteFunc(rendered(t, "--set", "networkPolicy.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
+	sameObjects(t, added, kustomized(t, "network-policy"))
+}
+
+// TestTheChartsAdmissionIsTheKustomizations compares the policies that hold authors to what they may list.
+func TestTheChartsAdmissionIsTheKustomizations(t *testing.T) {
+	plain := byID(t, rendered(t))
+	added := slices.DeleteFunc(rendered(t, "--set", "admission.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
+	sameObjects(t, added, kustomized(t, "admission"))
+}
+
+func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
+	t.Helper()
+	got, want := byID(t, chart), byID(t, kustomization)
+	for name, differ := range differences {
+		if want[name] == nil {
+			continue
+		}
+		if want[name] = differ(want[name]); want[name] == nil {
+			delete(want, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		switch {
+		case got[name] == nil:
+			t.Errorf("the chart lacks %s", name)
+		case text(got[name]) != text(want[name]):
+			t.Errorf("%s differs. The chart has\n%s\nthe kustomization\n%s", name, text(got[name]), text(want[name]))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(got)) {
+		if want[name] == nil {
+			t.Errorf("the chart has %s, which the kustomization lacks", name)
+		}
+	}
+}
+
+// TestAnotherNamespace shows that nothing of the release stays in the namespace that the kustomization uses.
+func TestAnotherNamespace(t *testing.T) {
+	out, _, err := helm("template", "other", chart, "--namespace", "elsewhere", "-f", everything)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out, "namespace: platformprofile-system") {
+		t.Error("something is still in platformprofile-system")
+	}
+	for _, o := range parsed(t, out) {
+		if o.GetKind() == "Deployment" && o.GetNamespace() != "elsewhere" {
+			t.Errorf("the Deployment is in %s", o.GetNamespace())
+		}
+	}
+}
+
+var everything = filepath.Join(cluster.Root(), "test", "packaging", "testdata", "everything.yaml")
+
+// TestLint has helm look at the chart, with default values and with every option switched on.
+func TestLint(t *testing.T) {
+	for _, args := range [][]string{nil, {"-f", everything}} {
+		out, errOut, err := helm(append([]string{"lint", "--strict", chart}, args...)...)
+		if err != nil || strings.Contains(out+errOut, "[WARNING]") || strings.Contains(out+errOut, "[ERROR]") {
+			t.Errorf("helm lint: %v\n%s%s", err, out, errOut)
+		}
+	}
+}
+
+// TestEveryOption shows where each value arrives.
+func TestEveryOption(t *testing.T) {
+	objects := byID(t, rendered(t, "-f", everything))
+	for name, says := range map[string][]string{
+		"Deployment platformprofile-system/platformprofile-manager": {
+			`"replicas": 3`, `"image": "harbor.example.com/mirror/platformprofile@sha256:0000000000000000000000000000000000000000000000000000000000000001"`,
+			`"imagePullPolicy": "Always"`, `"name": "registry"`, `"--verbosity=1"`, `"memory": "512Mi"`, `"kubernetes.io/os": "linux"`,
+			`"key": "node-role.kubernetes.io/control-plane"`, `"nodeAffinity"`, `"priorityClassName": "system-cluster-critical"`, `"team": "platform"`, `"note": "of the platform team"`,
+		},
+		"PodDisruptionBudget platformprofile-system/platformprofile-manager":       {`"minAvailable": "50%"`},
+		"NetworkPolicy platformprofile-system/platformprofile-manager":             {`"port": 6444`, `"kubernetes.io/metadata.name": "monitoring"`},
+		"ValidatingAdmissionPolicy /platformprofile-profiles-read-as-their-author": {`"platformprofiles"`, `"Fail"`},
+		"ServiceMonitor platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"interval": "15s"`},
+		"PrometheusRule platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"alert": "PlatformProfileNotConformant"`, `{{ $labels.profile }}`},
+		"ClusterRoleBinding /platformprofile-metrics-reader":                       {`"name": "prometheus-k8s"`},
+		"ConfigMap platformprofile-system/platformprofile-dashboard":               {`"grafana_dashboard": "yes"`},
+		"PlatformComponent /acme-billing":                                          {`"acme/billing-server"`},
+		"PlatformProfile /minimal":                                                 {`"capability": "cni"`},
+		"ClusterRole /platformprofile-extra":                                       {`"billings"`, `"platformprofile.dev/aggregate-to-operator": "true"`},
+	} {
+		if objects[name] == nil {
+			t.Errorf("there is no %s", name)
+			continue
+		}
+		for _, wanted := range says {
+			if !strings.Contains(text(objects[name]), wanted) {
+				t.Errorf("%s does not say %s:\n%s", name, wanted, text(objects[name]))
+			}
+		}
+	}
+}
+
+// TestBadValues shows that each mistake is refused, by a message that names the value.
+func TestBadValues(t *testing.T) {
+	for set, says := range map[string]string{
+		"replicas=two":                             "replicas",
+		"replica=3":                                "replica",
+		"crds.enabled=sometimes":                   "crds",
+		"crds.install=true":                        "install",
+		"image.digest=sha256:abc":                  "digest",
+		"image.pullPolicy=Sometimes":               "pullPolicy",
+		"imagePullSecrets[0]=registry":             "imagePullSecrets",
+		"resources.limits=null":                    "limits",
+		"podDisruptionBudget.minAvailable=x":       "minAvailable",
+		"networkPolicy.apiServerPorts[0]=0":        "apiServerPorts",
+		"prometheus.readers[0].name=x":             "namespace",
+		"prometheus.serviceMonitor.interval=often": "interval",
+		"profiles.Minimal.layers=x":                "Minimal",
+		"profiles.minimal.interval=10m":            "layers",
+		"definitions.acme.layer=x":                 "signals",
+		"podLabels.app\\.kubernetes\\.io/name=x":   "app.kubernetes.io/name",
+		"readerRules[0].apiGroups[0]=,readerRules[0].resources[0]=secrets,readerRules[0].verbs[0]=get":            "resources",
+		"readerRules[0].apiGroups[0]=apps,readerRules[0].resources[0]=deployments,readerRules[0].verbs[0]=delete": "verbs",
+	} {
+		_, errOut, err := helm("template", "x", chart, "--set", set)
+		if err == nil {
+			t.Errorf("%s is accepted", set)
+		} else if !strings.Contains(errOut, says) || !strings.Contains(errOut, "values don't meet the specifications of the schema") {
+			t.Errorf("%s: the message does not name %s: %s", set, says, errOut)
+		}
+	}
+}

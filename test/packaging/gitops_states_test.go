@@ -1,0 +1,83 @@
+package packaging
+
+import (
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// The requirements that the states are made of.
+const (
+	holding  = "{name: ci, requirements: [{name: runners, attestation: {by: us, reason: outside}}]}"
+	missing  = "{name: security, requirements: [{name: sensor, anyOf: [{component: falco}]}]}"
+	unseen   = "{name: network, requirements: [{name: cni, capability: cni}]}"
+	mistaken = "{name: other, requirements: [{name: nobody-knows, anyOf: [{component: no-such-component}]}]}"
+	harmless = "{name: other, requirements: [{name: nobody-knows, severity: Recommended, anyOf: [{component: no-such-component}]}]}"
+)
+
+// state is a profile as the API serves it, and what the tools must make of it.
+type state struct {
+	profile *v1alpha1.PlatformProfile
+	argo    string
+	flux    string
+}
+
+// states are all that a gate can meet. Their statuses are those that evaluations come to.
+func states(t *testing.T) map[string]state {
+	t.Helper()
+	judged := func(layers string) *v1alpha1.PlatformProfile {
+		profile, err := cluster.Judged("[" + layers + "]")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return profile
+	}
+	changed := judged(holding)
+	changed.Generation = 4
+	fresh := judged(holding)
+	fresh.Status = v1alpha1.PlatformProfileStatus{}
+	looking := judged(holding)
+	looking.Status = v1alpha1.PlatformProfileStatus{Conditions: []metav1.Condition{
+		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: 3},
+	}}
+	suspend := func(generation int64) *v1alpha1.PlatformProfile {
+		profile := judged(holding)
+		profile.Spec.Suspend, profile.Generation = true, generation
+		profile.Status, _ = conformance.SuspendedStatus(&profile.Status, generation, time.Now())
+		return profile
+	}
+	resumed := suspend(4)
+	resumed.Spec.Suspend, resumed.Generation = false, 5
+	return map[string]state{
+		"conformant":                         {judged(holding), "Healthy", "Current"},
+		"not conformant":                     {judged(holding + "," + missing), "Degraded", "Failed"},
+		"could not look":                     {judged(holding + "," + unseen), "Unknown", "InProgress"},
+		"not yet evaluated":                  {fresh, "Progressing", "InProgress"},
+		"in its first look":                  {looking, "Progressing", "InProgress"},
+		"changed since":                      {changed, "Progressing", "InProgress"},
+		"suspended":                          {suspend(3), "Suspended", "InProgress"},
+		"suspended with another spec":        {suspend(4), "Suspended", "InProgress"},
+		"resumed and not yet evaluated":      {resumed, "Progressing", "InProgress"},
+		"mistaken":                           {judged(holding + "," + mistaken), "Degraded", "Failed"},
+		"conformant, and mistaken elsewhere": {judged(holding + "," + harmless), "Healthy", "Current"},
+	}
+}
+
+// object is a profile as a client without its types reads it: without a status where it has none.
+func object(t *testing.T, profile *v1alpha1.PlatformProfile) map[string]any {
+	t.Helper()
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, ok := fields["status"].(map[string]any); ok && len(status) == 0 {
+		delete(fields, "status")
+	}
+	return fields
+}

@@ -1,0 +1,157 @@
+package packaging
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+const (
+	// replicas is how many config/default runs.
+	replicas = 2
+	// memoryLimit is the container's in config/default, in bytes.
+	memoryLimit = 256 << 20
+	// grace is the pods' terminationGracePeriodSeconds in config/default.
+	grace = 15 * time.Second
+)
+
+// TestOnARealNode runs the image as a user would: the manifest of the release, applied to a cluster whose node has the image.
+func TestOnARealNode(t *testing.T) {
+	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("CI runs this test, and it needs root on Linux")
+		}
+		t.Skip("a real node needs root on Linux")
+	}
+	needRelease(t)
+	c, err := cluster.Start("--nodes", "0", "--real-node", "--audit")
+	must(t, err)
+	defer c.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
+	defer cancel()
+	must(t, c.Import(ctx, filepath.Join(dist, "image.tar")))
+	applied := time.Now()
+	if out, err := c.Kubectl(ctx, "apply", "--server-side", "-f", filepath.Join(dist, "install.yaml")); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	var first []corev1.Pod
+	eventually(ctx, t, c, "both replicas are ready", func() string {
+		if first = ready(ctx, t, c); len(first) != replicas {
+			return fmt.Sprintf("%d of %d pods are ready", len(first), replicas)
+		}
+		return ""
+	})
+	t.Logf("from kubectl apply to two ready replicas: %.1f s", time.Since(applied).Seconds())
+	namespace := &corev1.Namespace{}
+	must(t, c.Client.Get(ctx, client.ObjectKey{Name: cluster.Namespace}, namespace))
+	if namespace.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
+		t.Error("the namespace does not enforce the standard restricted")
+	}
+
+	t.Run("its processes may do nothing", func(t *testing.T) { confined(t, first) })
+	t.Run("it writes a status", func(t *testing.T) {
+		must(t, c.Client.Create(ctx, nodeProfile()))
+		judged(ctx, t, c, 1)
+	})
+	t.Run("it is replaced without a gap", func(t *testing.T) { replaced(ctx, t, c, first) })
+	t.Run("it acts by its own pod's token, and is refused nothing", func(t *testing.T) { audited(t, c) })
+	t.Run("it stays within its memory, and no container was started twice", func(t *testing.T) {
+		pods := ready(ctx, t, c)
+		for _, pod := range pods {
+			if restarts := pod.Status.ContainerStatuses[0].RestartCount; restarts != 0 {
+				t.Errorf("%s was started again %d times", pod.Name, restarts)
+			}
+		}
+		remembered(t, pods)
+	})
+}
+
+// nodeProfile asks for what the node has, and for something that it lacks.
+func nodeProfile() *v1alpha1.PlatformProfile {
+	p := &v1alpha1.PlatformProfile{}
+	p.Name = "node"
+	p.Spec.Layers = []v1alpha1.Layer{{Name: "runtime", Requirements: []v1alpha1.Requirement{
+		{Name: "runtime", Capability: "container-runtime"},
+		{Name: "cluster", AnyOf: []v1alpha1.ComponentChoice{{Component: "kubernetes"}}},
+		{Name: "security", Capability: "runtime-security"},
+	}}}
+	return p
+}
+
+// judged waits until a generation of the profile is judged, and returns how long that took.
+func judged(ctx context.Context, t *testing.T, c *cluster.Cluster, generation int64) time.Duration {
+	t.Helper()
+	began := time.Now()
+	p := &v1alpha1.PlatformProfile{}
+	eventually(ctx, t, c, "the profile is judged", func() string {
+		must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
+		if p.Status.ObservedGeneration < generation || len(p.Status.Layers) != 1 {
+			return fmt.Sprintf("generation %d is judged, want %d", p.Status.ObservedGeneration, generation)
+		}
+		return ""
+	})
+	took := time.Since(began)
+	for i, want := range []v1alpha1.Verdict{v1alpha1.VerdictSatisfied, v1alpha1.VerdictSatisfied, v1alpha1.VerdictMissing} {
+		if got := p.Status.Layers[0].Requirements[i]; got.Verdict != want {
+			t.Errorf("%s is %s, want %s: %s", got.Name, got.Verdict, want, got.Message)
+		}
+	}
+	return took
+}
+
+// ready are the operator's pods that are ready and not on their way out.
+func ready(ctx context.Context, t *testing.T, c *cluster.Cluster) []corev1.Pod {
+	t.Helper()
+	list := &corev1.PodList{}
+	must(t, c.Client.List(ctx, list, client.InNamespace(cluster.Namespace)))
+	var found []corev1.Pod
+	for _, pod := range list.Items {
+		if isReady(&pod) {
+			found = append(found, pod)
+		}
+	}
+	return found
+}
+
+func isReady(pod *corev1.Pod) bool {
+	for _, condition := range pod.Status.Conditions {
+		if condition.Type == corev1.PodReady {
+			return condition.Status == corev1.ConditionTrue && pod.DeletionTimestamp == nil
+		}
+	}
+	return false
+}
+
+// eventually waits until nothing is left to say against it. The time is for a machine that does other work as well.
+func eventually(ctx context.Context, t *testing.T, c *cluster.Cluster, what string, lacks func() string) {
+	t.Helper()
+	last := ""
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if last = lacks(); last == "" {
+			return
+		}
+	}
+	pods, _ := c.Kubectl(ctx, "-n", cluster.Namespace, "describe", "pods")
+	t.Fatalf("it never came to be that %s: %s\n%s", what, last, pods[max(0, len(pods)-6000):])
+}
+
+// of returns the value of a line "name: value" as files below /proc have them.
+func of(text, name string) string {
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(line, name+":"); found {
+			return strings.Join(strings.Fields(value), " ")
+		}
+	}
+	return ""
+}

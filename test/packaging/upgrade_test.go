@@ -1,0 +1,181 @@
+package packaging
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+const head = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: %s}\nspec:\n"
+
+// requireNoClass is a profile that asks that no StorageClass has a name.
+func requireNoClass(name string) string {
+	return fmt.Sprintf(head, name) + fmt.Sprintf(`
+  layers:
+  - name: storage
+    requirements:
+    - {name: class, rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.metadata.name != '%s'", message: "no such class"}}
+`, name)
+}
+
+// applyStatus writes a part of a profile's status as a field manager.
+func applyStatus(t *testing.T, name, manager, status string) {
+	t.Helper()
+	object := &unstructured.Unstructured{Object: map[string]any{}}
+	must(t, json.Unmarshal([]byte(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformProfile","metadata":{"name":"`+name+`"},"status":`+status+`}`), &object.Object))
+	must(t, env.Client.Status().Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership))
+}
+
+// TestOldStatus shows that a status of an older version is taken up: what turned when stays, what is new is added, what
+// the older version wrote and this one does not is gone, what others wrote stays, and nobody is told of anything.
+func TestOldStatus(t *testing.T) {
+	needCluster(t)
+	create(t, requireNoClass("aged"))
+	const since = "2026-01-02T03:04:05Z"
+	written := func(kind string) string {
+		return fmt.Sprintf(`{"type":%q,"status":"True","reason":"Old","message":"as an older version said it","lastTransitionTime":%q}`, kind, since)
+	}
+	applyStatus(t, "aged", "platformprofile", `{"observedGeneration":1,"lastChangeTime":"`+since+`",
+		"layers":[{"name":"storage","verdict":"Satisfied","satisfied":1,"total":1,"requirements":[{"name":"class","verdict":"Satisfied","lastTransitionTime":"`+since+`"}]}],
+		"conditions":[`+strings.Join([]string{written("Available"), written("Conformant"), written("Ready"), written("StorageConformant")}, ",")+`]}`)
+	// What another tool says of the profile, and what somebody restored, an own condition among it.
+	applyStatus(t, "aged", "backup-tool", `{"conditions":[`+written("BackedUp")+`,`+written("Ready")+`]}`)
+	must(t, launch(t).AwaitReady(context.Background()))
+	p := profile(t, "aged", "it is evaluated", func(p *v1alpha1.PlatformProfile) bool { return p.Status.Score == "1/1" })
+	for _, kind := range []string{"Conformant", "Ready", "StorageConformant", "BackedUp"} {
+		if c := condition(p, kind); c == nil || c.LastTransitionTime.UTC().Format(time.RFC3339) != since {
+			t.Errorf("the condition %s is %+v", kind, c)
+		}
+	}
+	if c := condition(p, "Available"); c != nil {
+		t.Errorf("a condition that the operator writes no more is still there: %+v", c)
+	}
+	if c := condition(p, "BackedUp"); c == nil || c.Reason != "Old" {
+		t.Errorf("another's condition is %+v", c)
+	}
+	if r := requirement(p, "class"); r.LastTransitionTime.UTC().Format(time.RFC3339) != since || r.Message == "" {
+		t.Errorf("the requirement is %+v", r)
+	}
+	quiet(t, "aged")
+	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
+		if entry.Manager == "platformprofile" && strings.Contains(entry.FieldsV1.GetRawString(), "BackedUp") {
+			t.Error("the operator claims another's condition")
+		}
+	}
+	// Suspending writes a status that is made from the one before.
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`))
+	must(t, env.Client.Patch(context.Background(), stored(t, "PlatformProfile", "aged"), patch))
+	profile(t, "aged", "it is suspended", func(p *v1alpha1.PlatformProfile) bool {
+		return p.Status.ObservedGeneration == 2 && condition(p, "BackedUp") != nil
+	})
+	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
+		if entry.Manager == "platformprofile" && strings.Contains(entry.FieldsV1.GetRawString(), "BackedUp") {
+			t.Error("the operator claims another's condition of a profile that is suspended")
+		}
+	}
+	if told := events(t, "aged"); len(told) > 0 {
+		t.Errorf("events tell of what did not happen: %v", told)
+	}
+}
+
+// TestOtherCRD shows that an operator whose CRDs are of another version says so and writes nothing, and goes on by itself
+// once those of its own are applied.
+func TestOtherCRD(t *testing.T) {
+	ctx := context.Background()
+	needCluster(t)
+	own := crd(t, "platformprofiles")
+	older := crd(t, "platformprofiles")
+	older.SetAnnotations(map[string]string{revisionAnnotation: "0000older0000"})
+	delete(field(t, older, "status")["properties"].(map[string]any), "diagnosesOmitted")
+	install(t, older)
+	t.Cleanup(func() { install(t, own) })
+	create(t, requireNoClass("waits"))
+	o := launch(t)
+	for _, says := range []string{"0000older0000", own.GetAnnotations()[revisionAnnotation], "the CRDs of the operator version are applied"} {
+		await(t, "/readyz says "+says, func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says) })
+	}
+	t.Log(o.ReadyCheck(ctx, "schemas"))
+	if ready, _ := o.Ready(ctx); ready {
+		t.Error("it is ready")
+	}
+	await(t, "an event", func() bool { return len(mismatches(t)) == 1 })
+	await(t, "all else is ready", func() bool { return o.ReadyCheck(ctx, "inventory") == "ok" })
+	unwritten(t, "waits", func() {})
+	if n := logged(t, o); n != 1 {
+		t.Errorf("the log says it %d times", n)
+	}
+
+	install(t, own)
+	must(t, o.AwaitReady(ctx))
+	profile(t, "waits", "it is evaluated", verdictIs("class", v1alpha1.VerdictSatisfied))
+
+	// The CRD changes under the operator that runs; without a revision it counts as another one, too.
+	unmarked := crd(t, "platformprofiles")
+	unmarked.SetAnnotations(nil)
+	install(t, unmarked)
+	await(t, "it is not ready", func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), `has revision ""`) })
+	definition := create(t, "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: acme}\nspec: {layer: workloads, signals: {workloads: [{images: [acme/server]}]}}\n")
+	unwritten(t, "waits", func() {
+		class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "waits"}, Provisioner: "example.com/unwanted"}
+		must(t, env.Client.Create(ctx, class))
+		t.Cleanup(func() { _ = env.Client.Delete(ctx, class) })
+	})
+	accepted := func() bool {
+		conditions, _, _ := unstructured.NestedSlice(stored(t, "PlatformComponent", definition.GetName()).Object, "status", "conditions")
+		return len(conditions) > 0
+	}
+	if accepted() {
+		t.Error("the status of a definition was written")
+	}
+	install(t, own)
+	profile(t, "waits", "it is evaluated", verdictIs("class", v1alpha1.VerdictCheckFailed))
+	await(t, "the definition is in use", accepted)
+	must(t, o.AwaitReady(ctx))
+}
+
+// unwritten asserts that a profile is not written for some seconds after something happened.
+func unwritten(t *testing.T, name string, happens func()) {
+	t.Helper()
+	before := stored(t, "PlatformProfile", name)
+	happens()
+	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if now := stored(t, "PlatformProfile", name); now.GetResourceVersion() != before.GetResourceVersion() {
+			t.Fatalf("the profile was written: %v", now.Object)
+		}
+	}
+}
+
+// mismatches are the events that say that a CRD is of another version.
+func mismatches(t *testing.T) []eventsv1.Event {
+	t.Helper()
+	list := &eventsv1.EventList{}
+	must(t, env.Client.List(context.Background(), list, client.InNamespace("default")))
+	return slices.DeleteFunc(list.Items, func(event eventsv1.Event) bool {
+		return event.Reason != "SchemaMismatch" || event.Regarding.Name != "platformprofiles.platformprofile.dev"
+	})
+}
+
+// logged counts the lines of the operator's log that say that a CRD is of another version.
+func logged(t *testing.T, o *cluster.Operator) int {
+	t.Helper()
+	said, err := os.ReadFile(o.Log)
+	must(t, err)
+	lines := strings.Split(string(said), "\n")
+	return len(slices.DeleteFunc(lines, func(line string) bool {
+		return !strings.Contains(line, `"logger":"schemas"`) || !strings.Contains(line, "profiles are not evaluated")
+	}))
+}

@@ -1,0 +1,134 @@
+package resilience
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// gadgets is a CRD of versions, each "name", "name!" for the one that is stored, or "-name" for one that is not served.
+func gadgets(versions ...string) string {
+	var all []string
+	for _, v := range versions {
+		name := strings.Trim(v, "-!")
+		all = append(all, fmt.Sprintf("{name: %s, served: %t, storage: %t, schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, x-kubernetes-preserve-unknown-fields: true}}}}}",
+			name, !strings.HasPrefix(v, "-"), strings.HasSuffix(v, "!")))
+	}
+	return "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: gadgets.faults.example.com}, spec: {group: faults.example.com, scope: Cluster, names: {plural: gadgets, singular: gadget, kind: Gadget, listKind: GadgetList}, versions: [" + strings.Join(all, ", ") + "]}}"
+}
+
+const gadgetProfile = `
+apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformProfile
+metadata: {name: gadgets}
+spec:
+  layers:
+  - name: gadgets
+    requirements:
+    - name: newest
+      rule:
+        resource: {group: faults.example.com, resource: gadgets}
+        expression: "object.apiVersion == 'faults.example.com/v2'"
+        message: all are read in the version v2
+    - name: ok
+      rule:
+        resource: {group: faults.example.com, resource: gadgets}
+        expression: "object.spec.ok"
+        message: all are ok
+`
+
+// TestCRDsComeChangeAndGo shows that a check follows its resource when its CRD is installed, gets another version, loses the
+// one that is watched, is served no more, and is deleted, with objects and all, while the operator runs.
+func TestCRDsComeChangeAndGo(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.undone(t, gadgetProfile)
+	g.undone(t, gadgets("v1!"))
+	must(t, g.apply(ctx, object(gadgetProfile)))
+	says := func(step, requirement string, want v1alpha1.Verdict, text string) {
+		t.Helper()
+		took := await(t, step, func() (bool, string) {
+			is, said := g.verdict("gadgets", "gadgets", requirement)
+			return is == want && strings.Contains(said, text), string(is) + ": " + said
+		})
+		g.agrees(t)
+		t.Logf("%s: %s after %s", step, want, took.Round(time.Millisecond))
+	}
+	says("no CRD", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	must(t, g.apply(ctx, object(gadgets("v1!"))))
+	says("the CRD comes", "ok", v1alpha1.VerdictSatisfied, "")
+	must(t, g.apply(ctx, object("{apiVersion: faults.example.com/v1, kind: Gadget, metadata: {name: one}, spec: {ok: true}}")))
+	says("an object comes", "newest", v1alpha1.VerdictCheckFailed, "v2")
+	must(t, g.apply(ctx, object(gadgets("v1!", "v2"))))
+	says("a newer version is served", "newest", v1alpha1.VerdictSatisfied, "")
+	must(t, g.apply(ctx, object("{apiVersion: faults.example.com/v2, kind: Gadget, metadata: {name: two}, spec: {ok: false}}")))
+	says("an object of it comes", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	must(t, g.apply(ctx, object(gadgets("v1!", "-v2"))))
+	says("the newer version is withdrawn", "newest", v1alpha1.VerdictCheckFailed, "v2")
+	says("and what it holds is still seen", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	must(t, g.apply(ctx, object(gadgets("-v1!", "v2"))))
+	says("the older version is withdrawn", "newest", v1alpha1.VerdictSatisfied, "")
+	must(t, g.apply(ctx, object(gadgets("-v1!", "-v2"))))
+	says("no version is served", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	must(t, g.apply(ctx, object(gadgets("v1!", "v2"))))
+	says("both are served again", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	must(t, g.remove(ctx, object(gadgets("v1!"))))
+	says("the CRD goes", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	must(t, g.apply(ctx, object(gadgets("v1!"))))
+	says("it comes again, and is empty", "ok", v1alpha1.VerdictSatisfied, "")
+}
+
+const (
+	sprockets = `
+apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformProfile
+metadata: {name: sprockets}
+spec:
+  layers:
+  - name: sprockets
+    requirements:
+    - name: any
+      rule:
+        resource: {group: gone.example.com, resource: sprockets}
+        listExpression: "objects.size() > 0"
+        message: there is a sprocket
+`
+	sprocketService = "{apiVersion: v1, kind: Service, metadata: {name: sprockets, namespace: acme}, spec: {ports: [{port: 443}]}}"
+	sprocketAPI     = "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.gone.example.com}, spec: {group: gone.example.com, version: v1, groupPriorityMinimum: 1000, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: sprockets, namespace: acme}}}"
+)
+
+// TestAggregatedAPIWithoutBackend shows that an API whose backend is gone is Unknown to who asks for it, and to nobody else,
+// and that one that is not there at all is not.
+func TestAggregatedAPIWithoutBackend(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.undone(t, sprockets)
+	g.undone(t, sprocketService)
+	g.undone(t, sprocketAPI)
+	must(t, g.apply(ctx, object(sprockets)))
+	says := func(want v1alpha1.Verdict, text string) time.Duration {
+		t.Helper()
+		return await(t, "it is "+string(want), func() (bool, string) {
+			is, said := g.verdict("sprockets", "sprockets", "any")
+			return is == want && strings.Contains(said, text), string(is) + ": " + said
+		})
+	}
+	says(v1alpha1.VerdictMissing, "does not serve sprockets")
+	must(t, g.apply(ctx, object(sprocketService)))
+	must(t, g.apply(ctx, object(sprocketAPI)))
+	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
+	time.Sleep(5 * time.Second)
+	for _, requirement := range []string{"apps/app", "apps/agent", "widgets/ok", "storage/classes"} {
+		layer, name, _ := strings.Cut(requirement, "/")
+		if is, said := g.verdict("faults", layer, name); is != v1alpha1.VerdictSatisfied {
+			t.Errorf("%s, which has nothing to do with it, is %s: %s", requirement, is, said)
+		}
+	}
+	must(t, g.remove(ctx, object(sprocketAPI)))
+	t.Logf("Missing %s after it is registered no more", says(v1alpha1.VerdictMissing, "does not serve sprockets").Round(time.Millisecond))
+	g.agrees(t)
+}

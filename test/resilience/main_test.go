@@ -1,0 +1,53 @@
+// Package resilience shows that what the operator says is true while and after what is around it fails: the API server, etcd,
+// the network between them, single kinds, CRDs, aggregated APIs. The operator runs as its own process and ServiceAccount on
+// a real control plane, behind proxies that the tests own. Most of a fault is waiting, so that several control planes are
+// tried at the same time, each by one test. Where two operators run side by side, as the Deployment does, the one that leads is
+// taken away in every way that happens: killed, ended, paused, cut off, replaced.
+package resilience
+
+import (
+	"context"
+	"flag"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+var (
+	sequences = flag.Int("sequences", 40, "how many random sequences of changes and faults to try on the control planes")
+	soak      = flag.Duration("soak", 0, "how long to churn while memory, goroutines and watches must stay flat; 0 skips the soak")
+	clusters  = flag.Int("clusters", 3, "how many control planes there are at most, each for one test at a time")
+	rounds    = flag.Int("rounds", 3, "how often to kill the leader in the moment that it writes")
+)
+
+func TestMain(m *testing.M) {
+	cluster.Run(m, prepare)
+}
+
+// prepare builds the operator, and has the tests run in parallel.
+func prepare(ctx context.Context) error {
+	folder, err := os.MkdirTemp("", "platformprofile-resilience-")
+	if err != nil {
+		return err
+	}
+	cluster.Cleanup(func(bool) { _ = os.RemoveAll(folder) })
+	program, err := (&cluster.Cluster{Dir: folder}).Build(ctx)
+	if err != nil {
+		return err
+	}
+	grounds = newPool(program, max(1, *clusters))
+	cluster.Cleanup(func(bool) { grounds.close() })
+	for name, value := range map[string]string{
+		"test.parallel":    "100",                                  // how many run is decided by how many grounds there are
+		"rapid.checks":     strconv.Itoa((*sequences-1)/parts + 1), // each part of the sequences tries as many
+		"rapid.shrinktime": "0s",                                   // what fails on a control plane is not made smaller by trying
+		"rapid.nofailfile": "true",
+	} {
+		if err := flag.Set(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}

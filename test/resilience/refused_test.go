@@ -1,0 +1,79 @@
+package resilience
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// TestNoEventWithoutAStatus shows that a status that cannot be written is followed by no event, and by one of each once it can.
+func TestNoEventWithoutAStatus(t *testing.T) {
+	g := enter(t)
+	g.startPair(t, "", short)
+	p := g.declare(t, "refused", 0)
+	profile := &v1alpha1.PlatformProfile{}
+	must(t, g.Client.Get(context.Background(), client.ObjectKey{Name: p.name}, profile))
+	allow := g.refuse(t, profile)
+	broken := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.PlatformComponentSpec{
+		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
+		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Rule: v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "object.nonsense()", Message: "never"}}}},
+	}}
+	began := time.Now()
+	must(t, g.Client.Create(context.Background(), broken))
+	t.Cleanup(func() { must(t, g.Client.Delete(context.Background(), broken)) })
+	p.fail(t)
+	within(t, 30*time.Second, "both statuses are refused twice", func() bool {
+		refused := map[string]int{}
+		for _, request := range g.requests(t, began) {
+			if o := request.ObjectRef; o != nil && o.Subresource == "status" && request.ResponseStatus != nil && request.ResponseStatus.Code == 403 {
+				refused[o.Name]++
+			}
+		}
+		return refused[p.name] > 1 && refused[broken.Name] > 1
+	})
+	p.publishedAtMost(t, map[string]int{"CheckFailed": 0, "NotConformant": 0})
+	const invalid = "InvalidDefinition"
+	if got := g.eventsOn(t, "PlatformComponent", broken.Name); got[invalid] != 0 {
+		t.Errorf("events are on a definition whose status was not written: %v", got)
+	}
+	allow()
+	p.served(t, began, 30*time.Second, "the status is written", verdict(v1alpha1.VerdictCheckFailed))
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	within(t, 30*time.Second, "the mistake is published", func() bool { return g.eventsOn(t, "PlatformComponent", broken.Name)[invalid] == 1 })
+}
+
+// refuse has the API server refuse every status, of which that of a profile is one, until allow is called.
+func (g *ground) refuse(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
+	t.Helper()
+	ctx := context.Background()
+	rule := admissionregistrationv1.NamedRuleWithOperations{}
+	rule.APIGroups, rule.APIVersions, rule.Operations = []string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionregistrationv1.OperationType{admissionregistrationv1.Update}
+	rule.Resources = []string{"platformprofiles/status", "platformcomponents/status"}
+	forbidden := metav1.StatusReasonForbidden
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{rule}},
+		Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "not now", Reason: &forbidden}},
+	}}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+		PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+	}}
+	must(t, g.Client.Create(ctx, policy))
+	must(t, g.Client.Create(ctx, binding))
+	allow = func() {
+		must(t, client.IgnoreNotFound(g.Client.Delete(ctx, binding)))
+		must(t, client.IgnoreNotFound(g.Client.Delete(ctx, policy)))
+	}
+	t.Cleanup(allow)
+	within(t, 30*time.Second, "statuses are refused", func() bool {
+		err := g.Client.Status().Update(ctx, profile.DeepCopy(), client.DryRunAll)
+		return apierrors.IsForbidden(err)
+	})
+	return allow
+}

@@ -1,0 +1,111 @@
+package resilience
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/test/cluster"
+)
+
+// replica is one operator's process.
+type replica struct {
+	*cluster.Operator
+	name  string
+	ended chan struct{} // closed when the process has ended
+	state *os.ProcessState
+}
+
+var started atomic.Int32
+
+// startReplica starts a replica and waits until it is ready: it stands by with all caches filled, or leads. server is as of
+// cluster.Replica.
+func (g *ground) startReplica(t *testing.T, server string, lease time.Duration) *replica {
+	t.Helper()
+	name := fmt.Sprintf("replica-%d", started.Add(1))
+	o, err := g.Replica(context.Background(), name, g.program, server,
+		"--leader-elect", "--leader-election-namespace", cluster.Namespace, "--leader-elect-lease-duration", lease.String(), "--verbosity", "1")
+	must(t, err)
+	r := &replica{Operator: o, name: name, ended: make(chan struct{})}
+	go func() {
+		r.state, _ = o.Wait()
+		close(r.ended)
+	}()
+	t.Cleanup(func() {
+		// Told to end, it gives the lease back, and the next test need not wait for it.
+		r.signal(t, syscall.SIGCONT)
+		r.signal(t, syscall.SIGTERM)
+		select {
+		case <-r.ended:
+		case <-time.After(15 * time.Second):
+			r.signal(t, syscall.SIGKILL)
+			<-r.ended
+		}
+		if t.Failed() {
+			said, _ := os.ReadFile(o.Log)
+			const tail = 3000
+			t.Logf("%s said at last:\n%s", name, said[max(0, len(said)-tail):])
+		}
+	})
+	must(t, o.AwaitReady(context.Background()))
+	return r
+}
+
+// signal sends a signal to a process that may have ended.
+func (r *replica) signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	select {
+	case <-r.ended:
+	default:
+		if err := r.Signal(signal); err != nil && !strings.Contains(err.Error(), "finished") {
+			t.Fatal(err)
+		}
+	}
+}
+
+// end waits until the process has ended, and returns its exit code.
+func (r *replica) end(t *testing.T, patience time.Duration) int {
+	t.Helper()
+	select {
+	case <-r.ended:
+		return r.state.ExitCode()
+	case <-time.After(patience):
+		t.Fatalf("%s has not ended after %s", r.name, patience)
+		return 0
+	}
+}
+
+// leads tells whether the replica says that it leads.
+func (r *replica) leads(t *testing.T) bool {
+	t.Helper()
+	text, err := r.Scrape(context.Background())
+	must(t, err)
+	return strings.Contains(text, `leader_election_master_status{name="platformprofile.dev"} 1`)
+}
+
+// startPair starts two replicas and returns the one that leads first. Where it does, it reaches the API server by the given
+// address.
+func (g *ground) startPair(t *testing.T, server string, lease time.Duration) (leader, standby *replica) {
+	t.Helper()
+	leader = g.startReplica(t, server, lease)
+	within(t, lease+20*time.Second, "the first replica leads", func() bool { return leader.leads(t) })
+	standby = g.startReplica(t, "", lease)
+	if standby.leads(t) {
+		t.Fatal("both replicas lead")
+	}
+	return leader, standby
+}
+
+func within(t *testing.T, patience time.Duration, what string, met func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !met(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%s: not within %s", what, patience)
+		}
+	}
+}

@@ -1,0 +1,152 @@
+package resilience
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// sweep is what all replicas that run showed at one time.
+type sweep struct {
+	at        time.Time
+	builds    int      // replicas that show their version: none is what "operator absent" means
+	leaders   int      // replicas that say that they lead
+	verdicts  []string // what the replicas say of the profile's Conformant: more than one is a contradiction
+	standbys  int      // replicas that do not lead and show profiles
+	inventory int      // replicas that show what is installed
+}
+
+// scraper scrapes all replicas over and over, as Prometheus does, only more often.
+type scraper struct {
+	profile string
+
+	mu       sync.Mutex
+	replicas []*replica
+	sweeps   []sweep
+}
+
+func (s *scraper) add(r *replica) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.replicas = append(s.replicas, r)
+}
+
+func (s *scraper) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		s.mu.Lock()
+		replicas := slices.Clone(s.replicas)
+		s.mu.Unlock()
+		s.once(ctx, replicas)
+		select {
+		case <-ctx.Done():
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func (s *scraper) once(ctx context.Context, replicas []*replica) {
+	seen := sweep{at: time.Now()}
+	for _, r := range replicas {
+		text, err := r.Scrape(ctx)
+		if err != nil {
+			continue // it has ended, as its target in Prometheus has
+		}
+		leads := strings.Contains(text, `leader_election_master_status{name="platformprofile.dev"} 1`)
+		if leads {
+			seen.leaders++
+		}
+		if strings.Contains(text, "platformprofile_build_info{") {
+			seen.builds++
+		}
+		if strings.Contains(text, `platformprofile_component_info{component="kubernetes"`) {
+			seen.inventory++
+		}
+		if strings.Contains(text, "platformprofile_profile_info{") && !leads {
+			seen.standbys++
+		}
+		for _, status := range []string{"true", "false", "unknown"} {
+			if strings.Contains(text, `platformprofile_status_condition{condition="Conformant",profile="`+s.profile+`",status="`+status+`"} 1`) {
+				seen.verdicts = append(seen.verdicts, status)
+			}
+		}
+	}
+	if ctx.Err() != nil {
+		return // it was cut off by the end of the test
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweeps = append(s.sweeps, seen)
+}
+
+// TestRollingUpgrade shows that replacing both replicas one after the other, as the Deployment does, leaves no gap in what
+// alerts are made of that a scrape interval would not have, contradicts nothing, and writes and publishes nothing.
+func TestRollingUpgrade(t *testing.T) {
+	g := enter(t)
+	leader, standby := g.startPair(t, "", usual)
+	p := g.declare(t, "rolled", 0)
+	p.fail(t)
+	p.served(t, time.Time{}, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &scraper{profile: p.name, replicas: []*replica{leader, standby}}
+	var wg sync.WaitGroup
+	wg.Go(func() { s.run(ctx) })
+	time.Sleep(time.Second)
+	began := time.Now()
+	// A new pod is ready before an old one is told to end. The one that leads goes first, then the one that took over:
+	// two handovers, which is as many as there can be.
+	for range 2 {
+		next := g.startReplica(t, "", usual)
+		s.add(next)
+		leading := leader
+		if standby.leads(t) {
+			leading = standby
+		}
+		leading.signal(t, syscall.SIGTERM)
+		if code := leading.end(t, 15*time.Second); code != 0 {
+			t.Errorf("%s ended with %d", leading.name, code)
+		}
+		if leading == leader {
+			leader = next
+		} else {
+			standby = next
+		}
+		within(t, usual, "another replica leads", func() bool { return leader.leads(t) || standby.leads(t) })
+	}
+	time.Sleep(time.Second)
+	cancel()
+	wg.Wait()
+
+	gap, longest := time.Time{}, time.Duration(0)
+	for _, seen := range s.sweeps {
+		if seen.builds == 0 {
+			t.Errorf("at %s no replica shows its version: the operator would count as absent", seen.at)
+		}
+		if seen.leaders > 1 || seen.standbys > 0 || len(seen.verdicts) > 1 || len(seen.verdicts) == 1 && seen.verdicts[0] != "false" {
+			t.Errorf("at %s replicas contradict each other: %+v", seen.at, seen)
+		}
+		if seen.inventory != seen.builds {
+			t.Errorf("at %s a standby knows nothing of the cluster: %+v", seen.at, seen)
+		}
+		switch {
+		case len(seen.verdicts) == 1 && !gap.IsZero():
+			longest, gap = max(longest, seen.at.Sub(gap)), time.Time{}
+		case len(seen.verdicts) == 0 && gap.IsZero():
+			gap = seen.at
+		}
+	}
+	t.Logf("%d scrapes: the longest time without the profile's conditions was %s", len(s.sweeps), longest.Round(time.Millisecond))
+	// The alerts bridge two minutes of it.
+	if longest > 20*time.Second || !gap.IsZero() {
+		t.Errorf("for %s no replica showed the profile", longest)
+	}
+	p.wrote(t, began, 0)
+	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+}

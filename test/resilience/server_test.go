@@ -1,0 +1,107 @@
+package resilience
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+const (
+	unwanted = "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: unwanted}, provisioner: example.com/unwanted}"
+	second   = "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: second}, spec: {ok: false}}"
+)
+
+// undone removes an object when the test ends.
+func (g *ground) undone(t *testing.T, text string) {
+	t.Cleanup(func() { must(t, g.remove(context.Background(), object(text))) })
+}
+
+// TestAPIServerRestarts shows that an API server that is killed and comes back, in seconds or after the operator's patience,
+// leaves statuses that are right, and no word of what was out of sight.
+func TestAPIServerRestarts(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	o := g.launch(t, "", nil)
+	g.agrees(t)
+	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
+		t.Run(name, func(t *testing.T) {
+			g.undone(t, unwanted)
+			changed := g.changedAt(t, "apps", "app")
+			must(t, g.Control(ctx, "kill", "kube-apiserver"))
+			killed := time.Now()
+			if down > 0 {
+				time.Sleep(down)
+				if age := contactAge(o); age < down-5*time.Second {
+					t.Errorf("the API server is gone for %s, and the operator says that it answered %s ago", time.Since(killed), age)
+				}
+				sight := metric(o, `platformprofile_source_state{source="deployments.apps",state="Failing"}`)
+				verdict := metric(o, `platformprofile_requirement_verdict{component="",layer="storage",profile="faults",requirement="classes",severity="Required",verdict="Unknown"}`)
+				if sight != 1 || verdict != 1 {
+					t.Errorf("metrics do not tell that nothing can be seen: sight %v, verdict %v", sight, verdict)
+				}
+			}
+			must(t, g.Control(ctx, "start", "kube-apiserver"))
+			began := time.Now()
+			must(t, g.apply(ctx, object(unwanted)))
+			g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+			t.Logf("right %s after the API server was ready", time.Since(began).Round(time.Millisecond))
+			g.agrees(t)
+			if again := g.changedAt(t, "apps", "app"); !again.Equal(changed) {
+				t.Errorf("apps/app, which was there all the while, changed at %s, and before at %s", again, changed)
+			}
+			must(t, g.remove(ctx, object(unwanted)))
+			g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
+			g.agrees(t)
+		})
+	}
+}
+
+// changedAt is when the status says that the verdict on a requirement last changed, nil where it never did.
+func (g *ground) changedAt(t *testing.T, layer, requirement string) *metav1.Time {
+	t.Helper()
+	found, err := g.stored(context.Background(), "faults")
+	must(t, err)
+	for _, l := range found.Status.Layers {
+		for _, r := range l.Requirements {
+			if l.Name == layer && r.Name == requirement {
+				return r.LastTransitionTime
+			}
+		}
+	}
+	t.Fatalf("the status has no %s/%s", layer, requirement)
+	return nil
+}
+
+// TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
+// How an operator tells that nothing answers is shown behind a black hole, which looks the same to it.
+func TestAPIServerHangs(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.agrees(t)
+	g.undone(t, unwanted)
+	must(t, g.Control(ctx, "pause", "kube-apiserver"))
+	time.Sleep(8 * time.Second)
+	must(t, g.Control(ctx, "cont", "kube-apiserver"))
+	began := time.Now()
+	must(t, g.apply(ctx, object(unwanted)))
+	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	g.agrees(t)
+	t.Logf("right %s after it went on", time.Since(began).Round(time.Millisecond))
+}
+
+// TestEtcdRestarts shows that a restart of etcd under the API server changes nothing.
+func TestEtcdRestarts(t *testing.T) {
+	g, ctx := enter(t), context.Background()
+	g.launch(t, "", nil)
+	g.agrees(t)
+	g.undone(t, unwanted)
+	must(t, g.Control(ctx, "kill", "etcd"))
+	time.Sleep(3 * time.Second)
+	must(t, g.Control(ctx, "start", "etcd"))
+	must(t, g.apply(ctx, object(unwanted)))
+	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	g.agrees(t)
+}

@@ -1,0 +1,162 @@
+package resilience
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
+
+// byChance draws from a generator of random numbers.
+type byChance struct{ *rand.Rand }
+
+func (d byChance) pick(_ string, n int) int { return d.IntN(n) }
+
+// footprint is what an operator takes up.
+type footprint struct {
+	goroutines, heap, resident, descriptors float64
+}
+
+func (f footprint) String() string {
+	return fmt.Sprintf("%.0f goroutines, %.1f MiB of heap, %.1f MiB resident, %.0f file descriptors",
+		f.goroutines, f.heap/(1<<20), f.resident/(1<<20), f.descriptors)
+}
+
+// measure has the operator collect its garbage and says what it takes up: of some looks the least, because connections and
+// watches that end take a moment to be gone. What the heap is made of is an artifact of the test (go test -artifacts).
+func (r *rig) measure(t *testing.T, pprof, when string) footprint {
+	t.Helper()
+	var least footprint
+	for look := range 10 {
+		profile := r.heap(t, pprof, "gc=1")
+		must(t, artifact(t, "heap-"+when+".pb.gz", profile))
+		// In words the profile says how large the heap was right after the collection. A metric would count what asking for it
+		// has made since, which is megabytes.
+		var alive float64
+		_, after, _ := strings.Cut(string(r.heap(t, pprof, "gc=1&debug=1")), "# HeapAlloc = ")
+		if _, err := fmt.Sscanf(after, "%g", &alive); err != nil {
+			t.Fatalf("the profile does not say how large the heap is: %v", err)
+		}
+		f := footprint{metric(r.operator, "go_goroutines "), alive, metric(r.operator, "process_resident_memory_bytes "), metric(r.operator, "process_open_fds ")}
+		if look == 0 {
+			least = f
+		}
+		least = footprint{min(least.goroutines, f.goroutines), min(least.heap, f.heap), min(least.resident, f.resident), min(least.descriptors, f.descriptors)}
+		time.Sleep(500 * time.Millisecond)
+	}
+	return least
+}
+
+// heap is the operator's heap profile, as a query asks for it.
+func (r *rig) heap(t *testing.T, pprof, query string) []byte {
+	t.Helper()
+	profile, err := get("http://" + pprof + "/debug/pprof/heap?" + query)
+	must(t, err)
+	return profile
+}
+
+// keepIfFailed makes an artifact of where each goroutine of the operator is, and of its metrics, should the test fail: a state
+// that hours of churn led to does not come again soon.
+func (r *rig) keepIfFailed(t *testing.T, pprof string) {
+	t.Cleanup(func() {
+		if !t.Failed() {
+			return
+		}
+		for name, url := range map[string]string{"goroutines.txt": "http://" + pprof + "/debug/pprof/goroutine?debug=2", "metrics.txt": r.operator.Metrics} {
+			said, err := get(url)
+			if err == nil {
+				err = artifact(t, name, said)
+			}
+			if err != nil {
+				t.Logf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// watches is how many watches the operator has open, by what is watched, once it has opened all that it needs: the profiles
+// may be right before, because an operator before this one has written what they say.
+func (r *rig) watches(t *testing.T) map[string]int {
+	t.Helper()
+	var profiles v1alpha1.PlatformProfileList
+	must(t, r.Client.List(context.Background(), &profiles))
+	var open map[string]int
+	var since time.Time
+	await(t, "the operator has evaluated every profile, and opens no further watches", func() (bool, string) {
+		evaluations := metric(r.operator, "platformprofile_evaluation_duration_seconds_count ")
+		if now := r.door.open(); !maps.Equal(now, open) {
+			open, since = now, time.Now()
+		}
+		return evaluations >= float64(len(profiles.Items)) && time.Since(since) > 3*time.Second, fmt.Sprintf("%.0f evaluations of %d profiles, and since %s the watches %v", evaluations, len(profiles.Items), since, open)
+	})
+	return open
+}
+
+// TestSoak churns workloads, classes, custom resources, CRDs, definitions and profiles, with cuts in between, and shows that
+// the operator takes up no more at the end than at the beginning: goroutines, heap after a collection, connections, watches.
+func TestSoak(t *testing.T) {
+	if *soak == 0 {
+		t.Skip("it takes long: make test-long and make soak run it")
+	}
+	g, ctx := enter(t), context.Background()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	pprof := listener.Addr().String()
+	must(t, listener.Close())
+	r := g.newRig(t, "--pprof-bind-address", pprof)
+	r.keepIfFailed(t, pprof)
+	g.agrees(t)
+	watched := r.watches(t) // before any fault
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("the seed is %d", seed)
+	d := byChance{rand.New(rand.NewPCG(seed, 0))}
+	changes, faults := 0, 0
+	churn := func(lasting time.Duration) {
+		for end := time.Now().Add(lasting); time.Now().Before(end); {
+			if d.pick("fault", 40) == 0 {
+				what, err := r.fail(ctx, d)
+				if err != nil {
+					t.Fatalf("%s: %v", what, err)
+				}
+				time.Sleep(time.Duration(d.pick("milliseconds", 1000)) * time.Millisecond)
+				r.mend()
+				faults++
+			}
+			what, err := g.change(ctx, d)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			changes++
+		}
+		must(t, g.restore(ctx))
+		g.agrees(t)
+	}
+	r.restarts = 1                      // the API server stays: its restarts have a test of their own
+	churn(max(*soak/10, 5*time.Second)) // what is made once is made
+	before := r.measure(t, pprof, "before")
+	changes, faults = 0, 0
+	churn(*soak)
+	after := r.measure(t, pprof, "after")
+	t.Logf("%s of churn, %d changes and %d faults\nbefore: %s\nafter:  %s", *soak, changes, faults, before, after)
+	// A few goroutines belong to connections that come and go. Heap that grows with each change would be far beyond this.
+	if after.goroutines > before.goroutines+15 {
+		t.Errorf("goroutines grew from %.0f to %.0f", before.goroutines, after.goroutines)
+	}
+	if after.heap > before.heap*1.15+2<<20 {
+		t.Errorf("the heap grew from %.1f to %.1f MiB", before.heap/(1<<20), after.heap/(1<<20))
+	}
+	if after.descriptors > before.descriptors+10 {
+		t.Errorf("file descriptors grew from %.0f to %.0f", before.descriptors, after.descriptors)
+	}
+	// After a fault a watch may take half a minute to be opened anew.
+	await(t, "what is watched is what was watched at first", func() (bool, string) {
+		open := r.door.open()
+		return maps.Equal(open, watched), fmt.Sprintf("by how many watches each, then and now:\n%v\n%v", watched, open)
+	})
+}
