@@ -58,7 +58,7 @@ func TestCommandsOfDocs(t *testing.T) {
 			continue
 		}
 		if strings.Contains(command, "--wait") {
-			continue // needs a cluster: test/commandline waits on a real one
+			continue // needs a cluster: test/e2e waits on a real one
 		}
 		ran++
 		if code, _, errOut := run(falcoManifest, args[1:]...); code != ExitOK {

@@ -96,9 +96,7 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			objects, err := cluster.Parse([]byte(test.manifest))
-			if err != nil {
-				t.Fatal(err)
-			}
+			cluster.Must(t, err)
 			// Strict, as kubectl sends it: an unknown field is refused.
 			err = env.Client.Create(context.Background(), objects[0].DeepCopy(), client.FieldValidation("Strict"))
 			if err == nil {
@@ -121,26 +119,18 @@ func TestRefused(t *testing.T) {
 func TestSamples(t *testing.T) {
 	ctx := context.Background()
 	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "samples"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	for _, object := range objects {
 		if err := env.Client.Create(ctx, object, client.FieldValidation("Strict")); err != nil {
 			t.Errorf("%s %s: %v", object.GetKind(), object.GetName(), err)
 		}
 	}
 	served := &v1alpha1.PlatformProfile{}
-	if err := env.Client.Get(ctx, types.NamespacedName{Name: "production"}, served); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: "production"}, served))
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "samples", "production.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	read, err := manifest.Profiles(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	for _, profile := range []*v1alpha1.PlatformProfile{served, read[0]} {
 		first := profile.Spec.Layers[0].Requirements[0]
 		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || first.Severity != v1alpha1.SeverityRequired {
@@ -162,12 +152,8 @@ func TestStoredMembersHoldNoDefaultsOfOthers(t *testing.T) {
 		"capability":  {"capability: cni", []string{"capability", "name", "severity"}},
 	} {
 		objects, err := cluster.Parse([]byte(strings.Replace(requirement(test.member), "name: bad", "name: stored-"+name, 1)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := env.Client.Create(ctx, objects[0]); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, err)
+		cluster.Must(t, env.Client.Create(ctx, objects[0]))
 		layers, _, _ := unstructured.NestedSlice(objects[0].Object, "spec", "layers")
 		stored := layers[0].(map[string]any)["requirements"].([]any)[0].(map[string]any)
 		if got := slices.Sorted(maps.Keys(stored)); !slices.Equal(got, test.want) {
@@ -186,9 +172,7 @@ func TestKubectl(t *testing.T) {
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformProfile", "metadata": map[string]any{"name": "shown"},
 		"spec": map[string]any{"layers": []any{map[string]any{"name": "network", "requirements": []any{map[string]any{"name": "cni", "capability": "cni"}}}}},
 	}}
-	if err := env.Client.Create(ctx, object); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Create(ctx, object))
 	for args, says := range map[string]string{
 		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
 		"explain platformprofile.spec.gracePeriod":                   "Verdicts change at once",

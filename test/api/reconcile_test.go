@@ -17,7 +17,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/events"
@@ -92,17 +91,8 @@ func startStandby(t *testing.T) *operator {
 	t.Helper()
 	o := newOperator(t)
 	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
-	await(t, 30*time.Second, "the definitions are read", o.profiles.Definitions.Ready)
+	cluster.Eventually(t, "the definitions are read", func() (bool, string) { return o.profiles.Definitions.Ready(), "" })
 	return o
-}
-
-// await waits until a condition holds, and ends the test where it does not in time.
-func await(t *testing.T, timeout time.Duration, text string, condition func() bool) {
-	t.Helper()
-	err := wait.PollUntilContextTimeout(t.Context(), 10*time.Millisecond, timeout, true, func(context.Context) (bool, error) { return condition(), nil })
-	if err != nil {
-		t.Fatal("it is not true in time that", text)
-	}
 }
 
 // newOperator returns an operator that does not lead and knows no definitions, once it knows the CRDs.
@@ -112,19 +102,13 @@ func newOperator(t *testing.T) *operator {
 	recorder := events.NewFakeRecorder(100)
 	elected := make(chan struct{})
 	definitions, err := controllers.NewDefinitions(env.Client, found)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	crds, err := metadata.NewForConfig(env.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	schemas, err := controllers.NewSchemas(crds, recorder, elected, logr.Discard())
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	go func() { _ = schemas.Start(t.Context()) }()
-	await(t, 30*time.Second, "the CRDs match", func() bool { return schemas.Ready(nil) == nil })
+	cluster.Eventually(t, "the CRDs match", func() (bool, string) { return schemas.Ready(nil) == nil, "" })
 	reads := &reader{rules: found.Rules}
 	return &operator{
 		t: t, inventory: found, reader: reads, recorder: recorder, elect: func() { close(elected) },
@@ -211,9 +195,7 @@ func create(t *testing.T, name string) *v1alpha1.PlatformProfile {
 			},
 		}}}}},
 	}
-	if err := env.Client.Create(t.Context(), profile); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Create(t.Context(), profile))
 	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), profile) })
 	return profile
 }
@@ -222,9 +204,7 @@ func create(t *testing.T, name string) *v1alpha1.PlatformProfile {
 func stored(t *testing.T, name string) *v1alpha1.PlatformProfile {
 	t.Helper()
 	profile := &v1alpha1.PlatformProfile{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: name}, profile); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: name}, profile))
 	return profile
 }
 
@@ -298,12 +278,8 @@ func TestSync(t *testing.T) {
 	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
 	deployments := o.inventory.Source("deployments.apps")
 	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := o.profiles.SetupWithManager(manager); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
+	cluster.Must(t, o.profiles.SetupWithManager(manager))
 	go func() { _ = manager.Start(t.Context()) }()
 	o.elect()
 	profile := &v1alpha1.PlatformProfile{
@@ -312,9 +288,7 @@ func TestSync(t *testing.T) {
 			Name: "serverless", AnyOf: []v1alpha1.ComponentChoice{{Component: component}},
 		}}}}},
 	}
-	if err := env.Client.Create(t.Context(), profile); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Create(t.Context(), profile))
 	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), profile) })
 	expectWaiting := func(what string) {
 		t.Helper()
@@ -329,12 +303,12 @@ func TestSync(t *testing.T) {
 		}
 	}
 
-	await(t, 10*time.Second, "the profile is reconciled", func() bool { return calls.Load() > 0 })
+	cluster.Eventually(t, "the profile is reconciled", func() (bool, string) { return calls.Load() > 0, "" })
 	expectWaiting("the definitions")
 	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
 	// From here on, time alone has it reconciled after a minute.
-	await(t, 10*time.Second, "the status says that the profile waits", func() bool {
-		return meta.IsStatusConditionTrue(stored(t, "syncing").Status.Conditions, v1alpha1.ConditionReconciling)
+	cluster.Eventually(t, "the status says that the profile waits", func() (bool, string) {
+		return meta.IsStatusConditionTrue(stored(t, "syncing").Status.Conditions, v1alpha1.ConditionReconciling), ""
 	})
 	expectWaiting("a source")
 	deployments.Replace(nil)
@@ -347,7 +321,7 @@ func TestSync(t *testing.T) {
 		}
 	}
 	o.inventory.Rules.Flush()
-	await(t, 5*time.Second, "the profile is evaluated once all has synced", func() bool { return stored(t, "syncing").Status.ObservedGeneration == 1 })
+	cluster.Eventually(t, "the profile is evaluated once all has synced", func() (bool, string) { return stored(t, "syncing").Status.ObservedGeneration == 1, "" })
 	expectVerdict(t, "syncing", metav1.ConditionFalse)
 }
 
@@ -360,9 +334,7 @@ func TestSuspend(t *testing.T) {
 	suspend := func(value bool) {
 		profile := stored(t, "suspended")
 		profile.Spec.Suspend = value
-		if err := env.Client.Update(t.Context(), profile); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, env.Client.Update(t.Context(), profile))
 		o.settle("suspended")
 	}
 	suspend(true)
@@ -432,9 +404,7 @@ func TestFailedWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	o := start(t)
 	create(t, "unwritten")
 	o.settleFirst("unwritten", good)
@@ -520,18 +490,14 @@ func TestRefusedComponent(t *testing.T) {
 			Resource: &v1alpha1.ResourceReference{Group: "refused.example", Resource: "things"}, Expression: "object.spec.x +", Message: "it works",
 		}}}},
 	}
-	if err := env.Client.Create(t.Context(), component); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Create(t.Context(), component))
 	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), component) })
 	reconcileIt := func() {
 		t.Helper()
 		if result, err := o.components.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "refused"}}); err != nil || result.RequeueAfter != 0 {
 			t.Fatal(result, err)
 		}
-		if err := env.Client.Get(t.Context(), client.ObjectKey{Name: "refused"}, component); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "refused"}, component))
 	}
 	reconcileIt()
 	accepted := meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionAccepted)
@@ -548,9 +514,7 @@ func TestRefusedComponent(t *testing.T) {
 	}
 
 	component.Spec.Health.Rules[0].Expression = "object.spec.x"
-	if err := env.Client.Update(t.Context(), component); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Update(t.Context(), component))
 	reconcileIt()
 	if !meta.IsStatusConditionTrue(component.Status.Conditions, v1alpha1.ConditionAccepted) || meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionStalled) != nil {
 		t.Errorf("the mended definition is not accepted: %+v", component.Status.Conditions)

@@ -72,7 +72,7 @@ func StartInstalled(ctx context.Context, flags ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// OnDemand returns a function that calls start when a test first needs what it starts.
+// OnDemand returns a function that calls start the first time a test calls it, and fails each test where start failed.
 func OnDemand(start func(context.Context) error) func(testing.TB) {
 	once := sync.OnceValue(func() error {
 		ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -22,7 +22,7 @@ import (
 var notHere = map[string]string{
 	"make demo":                              "takes minutes, and is the end-to-end tests in another order",
 	"make test":                              "is what runs this",
-	"make soak":                              "takes an hour; make test-faults runs it for half a minute",
+	"make soak":                              "takes an hour; make test-long runs it for two minutes",
 	"make bench":                             "takes minutes; CI runs it at a small size",
 	"make generate":                          "writes into the checkout; make verify runs it",
 	"make build":                             "was run before this",

@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -19,26 +18,26 @@ func TestResidueIsNoInstallation(t *testing.T) {
 	ctx := context.Background()
 	for _, variant := range []string{"istio/crds-only", "istio/application-with-sidecar", "vault/injector-only"} {
 		objects, err := env.Apply(ctx, filepath.Join(cluster.Fixtures(), variant), "default")
-		must(t, err)
+		cluster.Must(t, err)
 		t.Cleanup(func() {
 			for _, object := range objects {
 				if object.GetKind() != "Namespace" {
-					must(t, client.IgnoreNotFound(env.Client.Delete(ctx, object.DeepCopy())))
+					cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(ctx, object.DeepCopy())))
 				}
 			}
 		})
 	}
-	profile := create(t, "residue",
-		v1alpha1.Layer{Name: "mesh", Requirements: []v1alpha1.Requirement{anyOf("istio", "istio", "")}},
-		v1alpha1.Layer{Name: "security", Requirements: []v1alpha1.Requirement{anyOf("vault", "vault", "")}},
+	profile := createProfile(t, "residue",
+		cluster.Layer("mesh", cluster.AnyOf("istio", "istio", "")),
+		cluster.Layer("security", cluster.AnyOf("vault", "vault", "")),
 	)
-	profile.settles(t, 10*time.Second, "the leftovers are reported", func(p *v1alpha1.PlatformProfile) bool {
-		istio, vault := find(p, "mesh", "istio"), find(p, "security", "vault")
+	profile.AwaitLast(t, "the leftovers are reported", func(p *v1alpha1.PlatformProfile) bool {
+		istio, vault := cluster.FindRequirement(p, "mesh", "istio"), cluster.FindRequirement(p, "security", "vault")
 		return istio != nil && vault != nil && strings.Contains(istio.Message, "leftover resources") && strings.Contains(vault.Message, "leftover resources")
 	})
-	time.Sleep(500 * time.Millisecond) // anything that would still turn the verdicts has arrived
+	env.Barrier(t) // anything that would still turn the verdicts has arrived
 	for layer, component := range map[string]string{"mesh": "istio", "security": "vault"} {
-		r := find(profile.last(), layer, component)
+		r := cluster.FindRequirement(profile.Last(), layer, component)
 		if r.Verdict != v1alpha1.VerdictMissing || r.Component != "" {
 			t.Errorf("%s: got %s: %s", component, r.Verdict, r.Message)
 		}

@@ -7,9 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -33,8 +31,8 @@ type recordedInstall struct {
 	// namespace is that of what names none.
 	namespace string
 	objects   []*unstructured.Unstructured
-	// shows are the installations that its files show, as "component version namespace".
-	shows map[string]bool
+	// installations are the installations that its files show, as "component version namespace".
+	installations map[string]bool
 }
 
 // batch is a set of installs that one cluster can hold: no object of one is another's, and no component in one namespace.
@@ -47,23 +45,25 @@ type batch struct {
 // TestClusterShowsWhatFilesShow applies every real install, as many together as one cluster can hold, and holds what the
 // operator sees, as its ServiceAccount and by its watches, against what the command line reads from the files.
 func TestClusterShowsWhatFilesShow(t *testing.T) {
+	t.Parallel()
 	folder, ok := cluster.Corpus()
 	if !ok {
 		folder = cluster.Fixtures()
 		t.Log("the folder of real installs is absent: the project's fixtures of bold components stand in")
 	}
-	batches := batchUp(read(t, folder, ok))
+	platforms := readInstalls(t, filepath.Join(cluster.Root(), "internal", "cli", "testdata", "installs"), "*/*/manifests.yaml")
+	pattern := "*/*/manifests.yaml"
+	if !ok {
+		pattern = "[a-f]*/*helm*/manifests.yaml"
+	}
+	batches := groupInstalls(append(platforms, readInstalls(t, folder, pattern)...))
 	for n, b := range batches {
 		t.Run(fmt.Sprintf("cluster %d of %d", n+1, len(batches)), func(t *testing.T) { b.compare(t) })
 	}
 }
 
-func read(t *testing.T, folder string, whole bool) []*recordedInstall {
+func readInstalls(t *testing.T, folder, pattern string) []*recordedInstall {
 	t.Helper()
-	pattern := "*/*/manifests.yaml"
-	if !whole {
-		pattern = "[a-f]*/*helm*/manifests.yaml"
-	}
 	files, err := filepath.Glob(filepath.Join(folder, pattern))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no installs below %s: %v", folder, err)
@@ -81,7 +81,10 @@ func read(t *testing.T, folder string, whole bool) []*recordedInstall {
 		if i.objects, err = cluster.Objects(i.folder); err != nil {
 			t.Fatal(err)
 		}
-		i.shows = installationsInFiles(t, i.namespace, i.folder)
+		if slices.ContainsFunc(i.objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "Node" }) {
+			continue // what a node runs is in its status, which is not applied
+		}
+		i.installations = installationsInFiles(t, i.namespace, i.folder)
 		installs = append(installs, i)
 	}
 	return installs
@@ -95,9 +98,7 @@ func installationsInFiles(t *testing.T, namespace, folder string) map[string]boo
 		t.Fatalf("%s: exit code %d: %s", folder, code, errOut.String())
 	}
 	var discovery report.Discovery
-	if err := json.Unmarshal(out.Bytes(), &discovery); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, json.Unmarshal(out.Bytes(), &discovery))
 	found := map[string]bool{}
 	for _, component := range discovery.Components {
 		for _, i := range component.Installations {
@@ -114,16 +115,16 @@ func namespaced(kind string) bool {
 	return kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet"
 }
 
-// batchUp puts each install into the first cluster that can hold it.
-func batchUp(installs []*recordedInstall) []*batch {
+// groupInstalls puts each install into the first cluster that can hold it.
+func groupInstalls(installs []*recordedInstall) []*batch {
 	var batches []*batch
 	for _, i := range installs {
-		at := slices.IndexFunc(batches, func(b *batch) bool { return b.holds(i) })
+		at := slices.IndexFunc(batches, func(b *batch) bool { return b.canHold(i) })
 		if at < 0 {
 			batches = append(batches, &batch{objects: map[string]*unstructured.Unstructured{}, places: map[string]bool{}})
 			at = len(batches) - 1
 		}
-		batches[at].take(i)
+		batches[at].add(i)
 	}
 	return batches
 }
@@ -145,7 +146,7 @@ var signalKinds = []string{
 	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
 }
 
-func (b *batch) holds(i *recordedInstall) bool {
+func (b *batch) canHold(i *recordedInstall) bool {
 	for _, o := range i.objects {
 		if other := b.objects[i.key(o)]; other != nil && slices.Contains(signalKinds, o.GetKind()) && !reflect.DeepEqual(other.Object, o.Object) {
 			return false
@@ -159,7 +160,7 @@ func (b *batch) holds(i *recordedInstall) bool {
 	return true
 }
 
-func (b *batch) take(i *recordedInstall) {
+func (b *batch) add(i *recordedInstall) {
 	b.installs = append(b.installs, i)
 	for _, o := range i.objects {
 		b.objects[i.key(o)] = o
@@ -170,7 +171,7 @@ func (b *batch) take(i *recordedInstall) {
 // places are the components that an install shows with their namespaces.
 func (i *recordedInstall) places() map[string]bool {
 	places := map[string]bool{}
-	for installation := range i.shows {
+	for installation := range i.installations {
 		fields := strings.Split(installation, " ")
 		places[fields[0]+" "+fields[2]] = true
 	}
@@ -178,21 +179,15 @@ func (i *recordedInstall) places() map[string]bool {
 }
 
 func (b *batch) compare(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
 	// Nobody needs to run the pods: what is there is asked, not how it is.
 	c, err := cluster.Start("--nodes", "1", "--without", "scheduler")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	defer c.Stop()
-	if err := c.Install(ctx); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, c.Install(ctx))
 	operator, err := c.Run(ctx)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	defer func() {
 		if said, err := os.ReadFile(operator.Log); t.Failed() && err == nil {
 			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-4000):])
@@ -206,58 +201,35 @@ func (b *batch) compare(t *testing.T) {
 			// Recorded installs are cut down, and a later API server refuses what an earlier one took. What they show decides.
 			t.Logf("applying %s: %v", i.variant, err)
 		}
-		maps.Copy(want, i.shows)
+		maps.Copy(want, i.installations)
 	}
-	var missing, more []string
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+	cluster.Eventually(t, "the operator finds what the files contain", func() (bool, string) {
 		got := scrapedInstallations(ctx, t, operator)
-		missing, more = nil, nil
+		var differences []string
 		for installation := range want {
 			if !got[installation] {
-				missing = append(missing, installation)
+				differences = append(differences, "not found: "+installation)
 			}
 		}
 		for installation := range got {
 			if !want[installation] && !base[installation] {
-				more = append(more, installation)
+				differences = append(differences, "found, and in no file: "+installation)
 			}
 		}
-		if len(missing)+len(more) == 0 {
-			break
-		}
-	}
-	slices.Sort(missing)
-	slices.Sort(more)
-	for _, installation := range missing {
-		t.Errorf("the files show %s, the operator does not", installation)
-	}
-	for _, installation := range more {
-		t.Errorf("the operator shows %s, no file does", installation)
-	}
+		slices.Sort(differences)
+		return len(differences) == 0, strings.Join(differences, "\n")
+	})
 	t.Logf("%d installs, %d installations", len(b.installs), len(want))
 }
 
 // scrapedInstallations are the installations that the operator shows in its metrics.
 func scrapedInstallations(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
 	t.Helper()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, operator.Metrics, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read
-	data, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, err := operator.Scrape(ctx)
+	cluster.Must(t, err)
 	parser := expfmt.NewTextParser(model.UTF8Validation)
-	families, err := parser.TextToMetricFamilies(bytes.NewReader(data))
-	if err != nil {
-		t.Fatal(err)
-	}
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	cluster.Must(t, err)
 	found := map[string]bool{}
 	for _, metric := range families["platformprofile_component_info"].GetMetric() {
 		labels := map[string]string{}

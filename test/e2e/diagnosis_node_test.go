@@ -59,24 +59,24 @@ func TestRealNode(t *testing.T) {
 	}
 	t.Parallel()
 	c, err := cluster.Start("--nodes", "0", "--real-node")
-	must(t, err)
+	cluster.Must(t, err)
 	defer c.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 12*time.Minute)
 	defer cancel()
-	load(ctx, t, c)
+	loadApp(ctx, t, c)
 	objects, err := cluster.Objects(filepath.Join("testdata", "pods.yaml"))
-	must(t, err)
+	cluster.Must(t, err)
 	want := symptoms(t, objects)
-	faces := watchFaces(ctx, t, c)
-	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
+	faces := watchContainerStates(ctx, t, c)
+	cluster.Must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
 
 	var found []v1alpha1.Diagnosis
 	t.Run("every symptom is found and stays", func(t *testing.T) {
-		w := &watcher{want: want, since: map[string]time.Time{}}
-		found = w.settle(ctx, t, c)
+		w := &symptomWatcher{want: want, since: map[string]time.Time{}}
+		found = w.settle(t, c)
 		// From here on they loop: the diagnosis stays, in whichever of its faces a container is seen.
 		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
-			w.look(t, c)
+			w.poll(t, c)
 			if len(w.missing()) > 0 {
 				t.Fatalf("no longer found: %v", w.missing())
 			}
@@ -95,25 +95,25 @@ func TestRealNode(t *testing.T) {
 	t.Run("each says why and how to see it", func(t *testing.T) {
 		for name, texts := range symptomTexts {
 			kind, name, _ := strings.Cut(name, " ")
-			says(t, found, kind+" "+troubleNamespace+"/"+name, texts...)
+			assertDiagnosis(t, found, kind+" "+troubleNamespace+"/"+name, texts...)
 		}
 		if len(symptomTexts) != len(slices.DeleteFunc(slices.Collect(maps.Values(want)), func(s string) bool { return s == "well" })) {
 			t.Errorf("%d workloads in trouble, and what must be said of %d", len(want), len(symptomTexts))
 		}
 	})
-	t.Run("a dump says the same", func(t *testing.T) { dump(ctx, t, c) })
-	t.Run("a rollout is no trouble", func(t *testing.T) { rollout(ctx, t, c) })
+	t.Run("a dump says the same", func(t *testing.T) { testDump(ctx, t, c) })
+	t.Run("a rollout is no trouble", func(t *testing.T) { testRollout(ctx, t, c) })
 	t.Run("a pod that is ended is no trouble", func(t *testing.T) {
-		w := &watcher{want: want, since: map[string]time.Time{}}
-		must(t, c.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "calm"}))
+		w := &symptomWatcher{want: want, since: map[string]time.Time{}}
+		cluster.Must(t, c.Client.DeleteAllOf(ctx, &corev1.Pod{}, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "calm"}))
 		for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
-			w.look(t, c)
+			w.poll(t, c)
 		}
 	})
 }
 
-// load builds the program that the containers run, and gives it to the node as an image.
-func load(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+// loadApp builds the program that the containers run, and gives it to the node as an image.
+func loadApp(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	t.Helper()
 	app := filepath.Join(t.TempDir(), "app")
 	build := exec.CommandContext(ctx, "go", "build", "-ldflags", "-s -w", "-o", app, "./app")
@@ -121,7 +121,7 @@ func load(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the app: %v\n%s", err, out)
 	}
-	must(t, c.Load(ctx, "example.com/app:1", app))
+	cluster.Must(t, c.Load(ctx, "example.com/app:1", app))
 }
 
 // symptoms reads from the manifests what is to be found of which workload.
@@ -136,21 +136,21 @@ func symptoms(t *testing.T, objects []*unstructured.Unstructured) map[string]str
 	return want
 }
 
-// watcher asks again and again what is wrong.
-type watcher struct {
+// symptomWatcher asks again and again what is wrong.
+type symptomWatcher struct {
 	want map[string]string
 	// since is when each workload was first found with its symptom.
 	since map[string]time.Time
 	found map[string]string
 }
 
-// look asks once. A wrong symptom fails the test; a missing one is missing.
-func (w *watcher) look(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
+// poll asks once. A wrong symptom fails the test; a missing one is missing.
+func (w *symptomWatcher) poll(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
 	t.Helper()
-	found := diagnosed(t, "--kubeconfig", c.Kubeconfig)
+	found := diagnose(t, "--kubeconfig", c.Kubeconfig)
 	w.found = map[string]string{}
 	for _, one := range found {
-		name := workload(one)
+		name := workloadName(one)
 		w.found[name] = one.Symptom
 		want, known := w.want[name]
 		switch {
@@ -171,7 +171,7 @@ func (w *watcher) look(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
 	return found
 }
 
-func (w *watcher) missing() []string {
+func (w *symptomWatcher) missing() []string {
 	var missing []string
 	for name, symptom := range w.want {
 		if symptom != "well" && w.found[name] == "" {
@@ -182,36 +182,33 @@ func (w *watcher) missing() []string {
 	return missing
 }
 
-func (w *watcher) settle(ctx context.Context, t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
+func (w *symptomWatcher) settle(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagnosis {
 	t.Helper()
-	for end := time.Now().Add(4 * time.Minute); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
-		found := w.look(t, c)
-		if len(w.missing()) == 0 {
-			return found
-		}
-	}
-	pods, _ := c.Kubectl(ctx, "-n", troubleNamespace, "get", "pods", "-o", "wide")
-	t.Fatalf("not found: %v\n%s", w.missing(), pods)
-	return nil
+	var found []v1alpha1.Diagnosis
+	cluster.EventuallyWithin(t, 4*time.Minute, "every symptom is found", func() (bool, string) {
+		found = w.poll(t, c)
+		return len(w.missing()) == 0, fmt.Sprint(w.missing())
+	})
+	return found
 }
 
-// faces are the states that containers were seen in, by their pod's label app.
-type faces struct {
+// containerStates are the states that containers were seen in, by their pod's label app.
+type containerStates struct {
 	mu   sync.Mutex
 	seen map[string]map[string]bool
 }
 
-func (f *faces) of(app string) string {
+func (f *containerStates) of(app string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return strings.Join(slices.Sorted(maps.Keys(f.seen[app])), " ")
 }
 
-func watchFaces(ctx context.Context, t *testing.T, c *cluster.Cluster) *faces {
+func watchContainerStates(ctx context.Context, t *testing.T, c *cluster.Cluster) *containerStates {
 	t.Helper()
-	f := &faces{seen: map[string]map[string]bool{}}
+	f := &containerStates{seen: map[string]map[string]bool{}}
 	watch, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(troubleNamespace))
-	must(t, err)
+	cluster.Must(t, err)
 	go func() {
 		defer watch.Stop()
 		for event := range watch.ResultChan() {
@@ -240,17 +237,17 @@ func watchFaces(ctx context.Context, t *testing.T, c *cluster.Cluster) *faces {
 	return f
 }
 
-// dump asserts that what kubectl writes down is diagnosed as what it was taken from.
-func dump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+// testDump asserts that what kubectl writes down is diagnosed as what it was taken from.
+func testDump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	var last string
 	for range 5 { // between the two a container may turn: what must be the same is looked at again
 		taken, err := c.Kubectl(ctx, "get", "-A", "-o", "yaml",
 			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs")
-		must(t, err)
+		cluster.Must(t, err)
 		file := filepath.Join(t.TempDir(), "dump.yaml")
-		must(t, os.WriteFile(file, []byte(taken), 0o600))
-		live, _ := json.MarshalIndent(diagnosed(t, "--kubeconfig", c.Kubeconfig), "", " ")
-		files, _ := json.MarshalIndent(diagnosed(t, "--from", file), "", " ")
+		cluster.Must(t, os.WriteFile(file, []byte(taken), 0o600))
+		live, _ := json.MarshalIndent(diagnose(t, "--kubeconfig", c.Kubeconfig), "", " ")
+		files, _ := json.MarshalIndent(diagnose(t, "--from", file), "", " ")
 		if string(live) == string(files) {
 			return
 		}
@@ -259,25 +256,21 @@ func dump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	t.Error(last)
 }
 
-// rollout asserts that pods which make room for new ones are diagnosed as nothing.
-func rollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+// testRollout asserts that pods which make room for new ones are diagnosed as nothing.
+func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	calm := &appsv1.Deployment{}
-	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "calm"}, calm))
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "calm"}, calm))
 	patch := client.MergeFrom(calm.DeepCopy())
 	calm.Spec.Template.Annotations = map[string]string{"again": "1"}
-	must(t, c.Client.Patch(ctx, calm, patch))
-	for end := time.Now().Add(3 * time.Minute); ; time.Sleep(300 * time.Millisecond) {
-		for _, one := range diagnosed(t, "--kubeconfig", c.Kubeconfig) {
+	cluster.Must(t, c.Client.Patch(ctx, calm, patch))
+	cluster.Eventually(t, "the rollout ends", func() (bool, string) {
+		for _, one := range diagnose(t, "--kubeconfig", c.Kubeconfig) {
 			if one.Workload.Name == "calm" {
 				t.Fatalf("a rollout is said to be %s: %s %q", one.Symptom, one.Meaning, one.LikelyCauses)
 			}
 		}
-		must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
-		if calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 && calm.Status.AvailableReplicas == 3 {
-			return
-		}
-		if time.Now().After(end) {
-			t.Fatalf("the rollout does not end: %+v", calm.Status)
-		}
-	}
+		cluster.Must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
+		done := calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 && calm.Status.AvailableReplicas == 3
+		return done, fmt.Sprintf("%+v", calm.Status)
+	})
 }

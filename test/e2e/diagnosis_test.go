@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"net/url"
 	"os"
 	"os/exec"
@@ -31,8 +32,8 @@ import (
 
 const (
 	troubleNamespace = "trouble"
-	// asker is who diagnose runs as, so that the audit log tells its requests from the test's.
-	asker = "asker"
+	// diagnoseUser is who diagnose runs as, so that the audit log tells its requests from the test's.
+	diagnoseUser = "asker"
 )
 
 // manifests are workloads in trouble beside healthy ones.
@@ -133,11 +134,11 @@ func TestTrouble(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 	defer cancel()
 	c, err := cluster.Start("--audit", "--nodes", fmt.Sprint(max(3, 1+*healthyPods/100)))
-	must(t, err)
+	cluster.Must(t, err)
 	defer c.Stop()
 	objects, err := cluster.Parse([]byte(strings.Replace(manifests, "replicas: 100", fmt.Sprint("replicas: ", *healthyPods), 1)))
-	must(t, err)
-	must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
+	cluster.Must(t, err)
+	cluster.Must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
 
 	want := map[string]string{
 		"Deployment trouble/too-large": "Unschedulable",
@@ -146,32 +147,31 @@ func TestTrouble(t *testing.T) {
 		"Deployment full/over-quota":   "Error",
 	}
 	t.Run("what cannot be scheduled, bound or made", func(t *testing.T) {
-		found := settle(t, c, want, time.Minute)
-		says(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests", "kubectl -n trouble describe pod too-large-")
-		says(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist", "kubectl -n trouble describe pvc data-unbound-0")
-		says(t, found, "Deployment full/over-quota", "ResourceQuota", "kubectl -n full describe resourcequota")
-		says(t, found, "Pod trouble/alone", "labels that match the nodeSelector or node affinity of the pod")
+		found := awaitDiagnoses(t, c, want)
+		assertDiagnosis(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests", "kubectl -n trouble describe pod too-large-")
+		assertDiagnosis(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist", "kubectl -n trouble describe pvc data-unbound-0")
+		assertDiagnosis(t, found, "Deployment full/over-quota", "ResourceQuota", "kubectl -n full describe resourcequota")
+		assertDiagnosis(t, found, "Pod trouble/alone", "labels that match the nodeSelector or node affinity of the pod")
 	})
 
 	t.Run("healthy pods are not read", func(t *testing.T) {
 		running := &appsv1.Deployment{}
-		for running.Status.AvailableReplicas < int32(*healthyPods) {
-			must(t, ctx.Err())
-			time.Sleep(time.Second)
-			must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "healthy"}, running))
-		}
+		cluster.EventuallyWithin(t, 10*time.Minute, "the healthy pods run", func() (bool, string) {
+			cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: troubleNamespace, Name: "healthy"}, running))
+			return running.Status.AvailableReplicas >= int32(*healthyPods), fmt.Sprintf("%d of %d", running.Status.AvailableReplicas, *healthyPods)
+		})
 		from := time.Now()
-		diagnosed(t, "--kubeconfig", c.Kubeconfig, "--as", asker, "--as-group", "system:masters")
-		onlyTheirPods(t, c, from)
+		diagnose(t, "--kubeconfig", c.Kubeconfig, "--as", diagnoseUser, "--as-group", "system:masters")
+		assertOnlyFailingPodsRead(t, c, from)
 	})
 
 	t.Run("a dump says the same", func(t *testing.T) {
 		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A", "-o", "yaml",
 			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs").Output()
-		must(t, err)
+		cluster.Must(t, err)
 		file := filepath.Join(t.TempDir(), "dump.yaml")
-		must(t, os.WriteFile(file, dump, 0o600))
-		live, fromDump := diagnosed(t, "--kubeconfig", c.Kubeconfig), diagnosed(t, "--from", file)
+		cluster.Must(t, os.WriteFile(file, dump, 0o600))
+		live, fromDump := diagnose(t, "--kubeconfig", c.Kubeconfig), diagnose(t, "--from", file)
 		a, _ := json.MarshalIndent(live, "", " ")
 		b, _ := json.MarshalIndent(fromDump, "", " ")
 		if !bytes.Equal(a, b) {
@@ -180,35 +180,40 @@ func TestTrouble(t *testing.T) {
 	})
 
 	t.Run("a namespace alone", func(t *testing.T) {
-		for _, one := range diagnosed(t, "--kubeconfig", c.Kubeconfig, "-n", "full") {
+		for _, one := range diagnose(t, "--kubeconfig", c.Kubeconfig, "-n", "full") {
 			if one.Workload.Namespace != "full" {
 				t.Errorf("asked for the namespace full, got %v", one.Workload)
 			}
 		}
 	})
 
-	t.Run("a profile says why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
-
-	t.Run("a pod that a finalizer holds", func(t *testing.T) {
+	// The pod that its finalizer holds counts as stuck after a minute, which the operator needs meanwhile.
+	held := &corev1.Pod{}
+	t.Run("a pod that is just being ended", func(t *testing.T) {
 		pods := &corev1.PodList{}
-		must(t, c.Client.List(ctx, pods, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "held"}))
+		cluster.Must(t, c.Client.List(ctx, pods, client.InNamespace(troubleNamespace), client.MatchingLabels{"app": "held"}))
 		if len(pods.Items) != 1 {
 			t.Fatalf("%d pods are held, want 1", len(pods.Items))
 		}
-		must(t, c.Client.Delete(ctx, &pods.Items[0]))
-		if found := diagnosed(t, "--kubeconfig", c.Kubeconfig); slices.ContainsFunc(found, func(d v1alpha1.Diagnosis) bool { return d.Symptom == "StuckTerminating" }) {
+		held = &pods.Items[0]
+		cluster.Must(t, c.Client.Delete(ctx, held))
+		if found := diagnose(t, "--kubeconfig", c.Kubeconfig); slices.ContainsFunc(found, func(d v1alpha1.Diagnosis) bool { return d.Symptom == "StuckTerminating" }) {
 			t.Error("a pod that is just being ended is called stuck")
 		}
+	})
+
+	t.Run("a profile says why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
+
+	t.Run("a pod that a finalizer holds", func(t *testing.T) {
 		want["Deployment trouble/held"] = "StuckTerminating"
-		found := settle(t, c, want, 2*time.Minute)
-		says(t, found, "Deployment trouble/held", "the finalizer example.com/hold has not been removed")
+		found := awaitDiagnoses(t, c, want)
+		assertDiagnosis(t, found, "Deployment trouble/held", "the finalizer example.com/hold has not been removed")
 		delete(want, "Deployment trouble/held")
-		held := &pods.Items[0]
-		must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(held), held))
+		cluster.Must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(held), held))
 		patch := client.MergeFrom(held.DeepCopy())
 		held.Finalizers = nil
-		must(t, c.Client.Patch(ctx, held, patch))
-		settle(t, c, want, time.Minute)
+		cluster.Must(t, c.Client.Patch(ctx, held, patch))
+		awaitDiagnoses(t, c, want)
 	})
 
 	if *healthyPods > 100 {
@@ -223,13 +228,13 @@ func TestTrouble(t *testing.T) {
 		want["DaemonSet trouble/everywhere"] = "NodeLost"
 		want["Deployment trouble/healthy"] = "NodeLost"
 		want["Deployment trouble/held"] = "NodeLost"
-		found := settle(t, c, want, 3*time.Minute)
-		says(t, found, "DaemonSet trouble/everywhere", "has not reported since", "kubectl describe node node-")
+		found := awaitDiagnoses(t, c, want)
+		assertDiagnosis(t, found, "DaemonSet trouble/everywhere", "has not reported since", "kubectl describe node node-")
 	})
 }
 
-// broken is a component whose pods no node takes, and a profile that requires it.
-const broken = `
+// brokenComponent is a component whose pods no node takes, and a profile that requires it.
+const brokenComponent = `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: velero, namespace: backup}
@@ -252,91 +257,96 @@ spec:
 
 // testProfileDiagnosis asserts that the status says why a component is down, that check says the same, and that it is over when it is.
 func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster) {
-	must(t, c.Install(ctx))
+	cluster.Must(t, c.Install(ctx))
 	operator, err := c.Run(ctx)
-	must(t, err)
+	cluster.Must(t, err)
 	defer operator.Stop()
-	objects, err := cluster.Parse([]byte(broken))
-	must(t, err)
-	must(t, c.ApplyObjects(ctx, objects, "backup"))
+	objects, err := cluster.Parse([]byte(brokenComponent))
+	cluster.Must(t, err)
+	cluster.Must(t, c.ApplyObjects(ctx, objects, "backup"))
 	read := func() *v1alpha1.PlatformProfile {
 		p := &v1alpha1.PlatformProfile{}
-		must(t, c.Client.Get(ctx, client.ObjectKey{Name: "backups"}, p))
+		cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "backups"}, p))
 		return p
 	}
-	await := func(what string, ok func(*v1alpha1.PlatformProfile) bool) *v1alpha1.PlatformProfile {
+	await := func(what string, condition func(*v1alpha1.PlatformProfile) bool) *v1alpha1.PlatformProfile {
 		t.Helper()
-		p := read()
-		for deadline := time.Now().Add(40 * time.Second); !ok(p); p = read() {
-			if time.Now().After(deadline) {
-				t.Fatalf("not %s: %+v", what, p.Status)
-			}
-			time.Sleep(200 * time.Millisecond)
-		}
+		var p *v1alpha1.PlatformProfile
+		cluster.Eventually(t, "the profile is "+what, func() (bool, string) {
+			p = read()
+			return condition(p), cluster.Summary(p)
+		})
 		return p
 	}
 	p := await("diagnosed", func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Diagnoses) > 0 })
-	says(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests", "kubectl -n backup describe pod velero-")
+	assertDiagnosis(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests", "kubectl -n backup describe pod velero-")
 	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded || !strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
 		t.Errorf("the requirement does not say why: %s: %s", r.Verdict, r.Message)
 	}
 
 	file := filepath.Join(t.TempDir(), "profile.yaml")
-	_, declared, _ := strings.Cut(broken, "---")
-	must(t, os.WriteFile(file, []byte(declared), 0o600))
+	_, declared, _ := strings.Cut(brokenComponent, "---")
+	cluster.Must(t, os.WriteFile(file, []byte(declared), 0o600))
 	var out, errOut bytes.Buffer
 	if code := cli.Execute([]string{"check", "-o", "json", "-f", file, "--kubeconfig", c.Kubeconfig}, nil, &out, &errOut); code != 1 {
 		t.Fatalf("check: exit code %d: %s", code, errOut.String())
 	}
 	checked := &v1alpha1.PlatformProfile{}
-	must(t, json.Unmarshal(out.Bytes(), checked))
+	cluster.Must(t, json.Unmarshal(out.Bytes(), checked))
 	if fmt.Sprint(checked.Status.Diagnoses) != fmt.Sprint(p.Status.Diagnoses) {
 		t.Errorf("check says\n%+v\nand the operator\n%+v", checked.Status.Diagnoses, p.Status.Diagnoses)
 	}
 
 	// While nothing changes, nothing is written, however often it is looked at.
-	version := read().ResourceVersion
-	time.Sleep(25 * time.Second)
+	version, since := read().ResourceVersion, time.Now()
+	cluster.Eventually(t, "the pods are diagnosed again, twice", func() (bool, string) {
+		requests, err := c.Requests(cluster.User, since)
+		cluster.Must(t, err)
+		lists := 0
+		for _, request := range requests {
+			if o := request.ObjectRef; o != nil && o.Resource == "pods" && request.Verb == "list" {
+				lists++
+			}
+		}
+		return lists > 1, fmt.Sprintf("%d lists of pods", lists)
+	})
 	if again := read(); again.ResourceVersion != version {
 		t.Errorf("the status was written although nothing changed: %+v", again.Status)
 	}
 	velero := &appsv1.Deployment{}
-	must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: "backup", Name: "velero"}, velero))
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Namespace: "backup", Name: "velero"}, velero))
 	patch := client.MergeFrom(velero.DeepCopy())
 	velero.Spec.Template.Spec.Containers[0].Resources = corev1.ResourceRequirements{}
-	must(t, c.Client.Patch(ctx, velero, patch))
+	cluster.Must(t, c.Client.Patch(ctx, velero, patch))
 	await("well again", func(p *v1alpha1.PlatformProfile) bool {
 		return len(p.Status.Diagnoses) == 0 && p.Status.Layers[0].Requirements[0].Verdict == v1alpha1.VerdictSatisfied
 	})
-	must(t, c.Client.Delete(ctx, velero)) // what comes next is not about it
+	cluster.Must(t, c.Client.Delete(ctx, velero)) // what comes next is not about it
 }
 
-// settle waits until each workload in trouble is diagnosed with its symptom, and nothing else is.
-func settle(t *testing.T, c *cluster.Cluster, want map[string]string, within time.Duration) []v1alpha1.Diagnosis {
+// awaitDiagnoses waits until each workload in trouble is diagnosed with its symptom, and nothing else is.
+func awaitDiagnoses(t *testing.T, c *cluster.Cluster, want map[string]string) []v1alpha1.Diagnosis {
 	t.Helper()
-	last := ""
-	for deadline := time.Now().Add(within); time.Now().Before(deadline); time.Sleep(time.Second) {
-		found := diagnosed(t, "--kubeconfig", c.Kubeconfig)
+	var found []v1alpha1.Diagnosis
+	cluster.Eventually(t, fmt.Sprint("the diagnoses are ", want), func() (bool, string) {
+		found = diagnose(t, "--kubeconfig", c.Kubeconfig)
 		got := map[string]string{}
 		for _, one := range found {
-			got[workload(one)] = one.Symptom
+			got[workloadName(one)] = one.Symptom
 		}
-		if last = fmt.Sprint(got); last == fmt.Sprint(want) {
-			return found
-		}
-	}
-	t.Fatalf("got %s, want %v", last, want)
-	return nil
+		return maps.Equal(got, want), fmt.Sprint(got)
+	})
+	return found
 }
 
-func workload(d v1alpha1.Diagnosis) string {
+func workloadName(d v1alpha1.Diagnosis) string {
 	return d.Workload.Kind + " " + d.Workload.Namespace + "/" + d.Workload.Name
 }
 
-func says(t *testing.T, found []v1alpha1.Diagnosis, of string, texts ...string) {
+func assertDiagnosis(t *testing.T, found []v1alpha1.Diagnosis, of string, texts ...string) {
 	t.Helper()
 	for _, one := range found {
-		if workload(one) != of {
+		if workloadName(one) != of {
 			continue
 		}
 		all := strings.Join(slices.Concat([]string{one.Meaning}, one.LikelyCauses, one.Commands), "\n")
@@ -350,7 +360,7 @@ func says(t *testing.T, found []v1alpha1.Diagnosis, of string, texts ...string) 
 	t.Errorf("nothing is said of %s", of)
 }
 
-func diagnosed(t *testing.T, args ...string) []v1alpha1.Diagnosis {
+func diagnose(t *testing.T, args ...string) []v1alpha1.Diagnosis {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	code := cli.Execute(append([]string{"diagnose", "-o", "json"}, args...), nil, &out, &errOut)
@@ -358,33 +368,33 @@ func diagnosed(t *testing.T, args ...string) []v1alpha1.Diagnosis {
 	if code == 2 {
 		t.Fatalf("diagnose: %s", errOut.String())
 	}
-	must(t, json.Unmarshal(out.Bytes(), &shown))
+	cluster.Must(t, json.Unmarshal(out.Bytes(), &shown))
 	if (code == 1) != (len(shown.Diagnoses) > 0) {
 		t.Errorf("exit code %d with %d diagnoses", code, len(shown.Diagnoses))
 	}
 	return shown.Diagnoses
 }
 
-// onlyTheirPods asserts from the audit log that diagnose asked for no pods but those of workloads in trouble, for those
+// assertOnlyFailingPodsRead asserts from the audit log that diagnose asked for no pods but those of workloads in trouble, for those
 // that do not run, and for none of the resources that nobody may read.
-func onlyTheirPods(t *testing.T, c *cluster.Cluster, from time.Time) {
+func assertOnlyFailingPodsRead(t *testing.T, c *cluster.Cluster, from time.Time) {
 	t.Helper()
 	log, err := c.AuditLog()
-	must(t, err)
+	cluster.Must(t, err)
 	file, err := os.Open(log)
-	must(t, err)
+	cluster.Must(t, err)
 	defer file.Close() //nolint:errcheck // nothing was written
 	asked := 0
 	scanner := bufio.NewScanner(file)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		event := auditv1.Event{}
-		if json.Unmarshal(scanner.Bytes(), &event) != nil || event.ImpersonatedUser == nil || event.ImpersonatedUser.Username != asker || event.RequestReceivedTimestamp.Time.Before(from) || event.ObjectRef == nil {
+		if json.Unmarshal(scanner.Bytes(), &event) != nil || event.ImpersonatedUser == nil || event.ImpersonatedUser.Username != diagnoseUser || event.RequestReceivedTimestamp.Time.Before(from) || event.ObjectRef == nil {
 			continue
 		}
 		asked++
 		uri, err := url.Parse(event.RequestURI)
-		must(t, err)
+		cluster.Must(t, err)
 		selected := uri.Query().Get("labelSelector")
 		switch ref := event.ObjectRef; {
 		case ref.Resource == "secrets" || ref.Subresource == "log" || event.Verb != "list" && event.Verb != "get":
@@ -400,7 +410,7 @@ func onlyTheirPods(t *testing.T, c *cluster.Cluster, from time.Time) {
 			t.Errorf("it listed pods in one piece: %s", event.RequestURI)
 		}
 	}
-	must(t, scanner.Err())
+	cluster.Must(t, scanner.Err())
 	if asked == 0 {
 		t.Error("the audit log shows no request of it")
 	}

@@ -7,6 +7,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // Of a resource only the fields are kept that rules read. A profile that comes later and asks for further ones must be
@@ -16,7 +17,7 @@ func TestAProfileThatReadsFurtherFields(t *testing.T) {
 	expands := true
 	class := &storagev1.StorageClass{Provisioner: "storage.example.com", AllowVolumeExpansion: &expands}
 	class.Name = "important"
-	must(t, env.Client.Create(ctx, class))
+	cluster.Must(t, env.Client.Create(ctx, class))
 	t.Cleanup(func() { _ = env.Client.Delete(t.Context(), class) })
 	asks := func(expression string) v1alpha1.Layer {
 		return v1alpha1.Layer{Name: "core", Requirements: []v1alpha1.Requirement{{Name: "class", Rule: &v1alpha1.Rule{
@@ -24,27 +25,26 @@ func TestAProfileThatReadsFurtherFields(t *testing.T) {
 			Expression: expression, Require: v1alpha1.RequireAny, Message: "the class is not as it should be",
 		}}}}
 	}
-	verdicts := func(s *served) map[v1alpha1.Verdict]bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		all := map[v1alpha1.Verdict]bool{}
-		for _, state := range s.states {
-			for _, layer := range state.profile.Status.Layers {
-				all[layer.Requirements[0].Verdict] = true
+	verdicts := func(p *cluster.WatchedProfile) map[v1alpha1.Verdict]bool {
+		found := map[v1alpha1.Verdict]bool{}
+		states, _ := p.States()
+		for _, state := range states {
+			for _, layer := range state.Profile.Status.Layers {
+				found[layer.Requirements[0].Verdict] = true
 			}
 		}
-		return all
+		return found
 	}
 	settled := func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Layers) > 0 }
 
-	first := create(t, "reads-provisioners", asks("object.metadata.name == 'important' && object.provisioner == 'storage.example.com'"))
-	first.await(t, time.Time{}, 10*time.Second, "judged", settled)
-	second := create(t, "reads-expansion", asks("object.metadata.name == 'important' && object.?allowVolumeExpansion.orValue(false)"))
-	second.await(t, time.Time{}, 10*time.Second, "judged", settled)
-	time.Sleep(500 * time.Millisecond) // for whatever should not come
-	for name, s := range map[string]*served{"the first": first, "the second": second} {
+	first := createProfile(t, "reads-provisioners", asks("object.metadata.name == 'important' && object.provisioner == 'storage.example.com'"))
+	first.Await(t, time.Time{}, "judged", settled)
+	second := createProfile(t, "reads-expansion", asks("object.metadata.name == 'important' && object.?allowVolumeExpansion.orValue(false)"))
+	second.Await(t, time.Time{}, "judged", settled)
+	env.Barrier(t) // a verdict that should not come is there now
+	for name, s := range map[string]*cluster.WatchedProfile{"the first": first, "the second": second} {
 		if got := verdicts(s); len(got) != 1 || !got[v1alpha1.VerdictSatisfied] {
-			t.Errorf("%s profile showed the verdicts %v: %+v", name, got, s.last().Status.Layers)
+			t.Errorf("%s profile showed the verdicts %v: %+v", name, got, s.Last().Status.Layers)
 		}
 	}
 }

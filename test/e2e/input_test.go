@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // TestBadProfiles shows that a mistake that no retry can mend is told by Stalled with the field's path, and that nothing
@@ -23,27 +24,27 @@ func TestBadProfiles(t *testing.T) {
 			Resource: &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}, Expression: expression, Message: "holds",
 		}}
 	}
-	runtime := anyOf("containerd", "containerd", ">=2.0")
-	neighbour := create(t, "undisturbed", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime}})
-	neighbour.settles(t, 10*time.Second, "the neighbour is evaluated", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
-	before := neighbour.last().ResourceVersion
+	runtime := cluster.AnyOf("containerd", "containerd", ">=2.0")
+	neighbour := createProfile(t, "undisturbed", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime}})
+	neighbour.AwaitLast(t, "the neighbour is evaluated", cluster.VerdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+	before := neighbour.Last().ResourceVersion
 
 	for name, test := range map[string]struct {
 		requirement v1alpha1.Requirement
 		path, says  string
 		verdict     v1alpha1.Verdict
 	}{
-		"unknown-component":  {anyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "no definition of this component", v1alpha1.VerdictMissing},
+		"unknown-component":  {cluster.AnyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "no definition of this component", v1alpha1.VerdictMissing},
 		"unknown-capability": {v1alpha1.Requirement{Name: "bad", Capability: "cnii"}, "spec.layers[0].requirements[1].capability", "no definition provides", v1alpha1.VerdictMissing},
-		"bad-range":          {anyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
+		"bad-range":          {cluster.AnyOf("bad", "cilium", "at least one"), "spec.layers[0].requirements[1].anyOf[0].version", "not a version range", v1alpha1.VerdictUnknown},
 		"bad-cel":            {check("object.metadata.name =="), "spec.layers[0].requirements[1].rule.expression", "Syntax error", v1alpha1.VerdictUnknown},
 		"costly-cel":         {check("object.a.all(a, object.a.all(b, object.a.all(c, object.a.all(d, object.a.all(e, a != b || c != d || d != e)))))"), "spec.layers[0].requirements[1].rule.expression", "costs too much", v1alpha1.VerdictUnknown},
 		"unknown-check": {v1alpha1.Requirement{Name: "bad", AnyOf: []v1alpha1.ComponentChoice{{Component: "velero"}}, Checks: []v1alpha1.CheckReference{{Name: "backup-fresh"}}},
 			"spec.layers[0].requirements[1].checks[0].name", "backup-recent", v1alpha1.VerdictUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
-			profile := create(t, name, v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime, test.requirement}})
-			last := profile.settles(t, 10*time.Second, "the profile is evaluated", verdictIs("runtime", "bad", test.verdict))
+			profile := createProfile(t, name, v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{runtime, test.requirement}})
+			last := profile.AwaitLast(t, "the profile is evaluated", cluster.VerdictIs("runtime", "bad", test.verdict))
 			stalled := condition(last, v1alpha1.ConditionStalled)
 			if stalled == nil || stalled.Status != metav1.ConditionTrue {
 				t.Fatalf("the profile is not Stalled: %+v", last.Status.Conditions)
@@ -52,7 +53,7 @@ func TestBadProfiles(t *testing.T) {
 				t.Errorf("Stalled does not name %s, or does not say %q: %s", test.path, test.says, stalled.Message)
 			}
 			t.Log(stalled.Message)
-			if r := find(last, "runtime", "containerd"); r.Verdict != v1alpha1.VerdictSatisfied {
+			if r := cluster.FindRequirement(last, "runtime", "containerd"); r.Verdict != v1alpha1.VerdictSatisfied {
 				t.Errorf("the other requirement suffers: %s: %s", r.Verdict, r.Message)
 			}
 			if got := kstatusOf(t, "PlatformProfile", name); got != status.FailedStatus {
@@ -60,7 +61,7 @@ func TestBadProfiles(t *testing.T) {
 			}
 		})
 	}
-	if after := neighbour.last().ResourceVersion; after != before {
+	if after := neighbour.Last().ResourceVersion; after != before {
 		t.Errorf("the neighbour was written (%s, %s), although nothing concerned it", before, after)
 	}
 }
@@ -85,8 +86,8 @@ func TestBadDefinitions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{Layer: "workloads", Signals: test.signals}}
 			definition.Name = name
-			must(t, env.Client.Create(ctx, definition))
-			t.Cleanup(func() { must(t, env.Client.Delete(ctx, definition)) })
+			cluster.Must(t, env.Client.Create(ctx, definition))
+			t.Cleanup(func() { cluster.Must(t, env.Client.Delete(ctx, definition)) })
 			accepted := awaitAccepted(t, name, metav1.ConditionFalse)
 			if !strings.Contains(accepted.Message, test.path) || !strings.Contains(accepted.Message, test.says) {
 				t.Errorf("Accepted does not name %s, or does not say %q: %s", test.path, test.says, accepted.Message)
@@ -99,52 +100,54 @@ func TestBadDefinitions(t *testing.T) {
 	}
 
 	t.Run("a broken override leaves the built-in definition in use", func(t *testing.T) {
-		profile := create(t, "override", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
-		profile.settles(t, 10*time.Second, "containerd is found", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+		profile := createProfile(t, "override", cluster.Layer("runtime", cluster.AnyOf("containerd", "containerd", "")))
+		profile.AwaitLast(t, "containerd is found", cluster.VerdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
 		override := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
 			Layer: "runtime", Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "("}}},
 		}}
 		override.Name = "containerd"
-		must(t, env.Client.Create(ctx, override))
+		cluster.Must(t, env.Client.Create(ctx, override))
 		accepted := awaitAccepted(t, "containerd", metav1.ConditionFalse)
 		if !strings.Contains(accepted.Message, "built-in definition remains in use") {
 			t.Errorf("got %s", accepted.Message)
 		}
-		if got := find(profile.last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {
+		if got := cluster.FindRequirement(profile.Last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {
 			t.Errorf("the profile suffers: %s: %s", got.Verdict, got.Message)
 		}
 		// Mended, it overrides: it looks for a runtime that no node has.
 		mend := client.MergeFrom(override.DeepCopy())
 		override.Spec.Signals.Nodes[0] = v1alpha1.NodeSignal{ContainerRuntime: "cri-o"}
-		profile.flips(t, "runtime", "containerd", v1alpha1.VerdictMissing, func() { must(t, env.Client.Patch(ctx, override, mend)) })
+		profile.AwaitVerdict(t, "runtime", "containerd", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Patch(ctx, override, mend)) })
 		if accepted := awaitAccepted(t, "containerd", metav1.ConditionTrue); accepted.Reason != "OverridesBuiltin" {
 			t.Errorf("got %+v", accepted)
 		}
-		profile.flips(t, "runtime", "containerd", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Delete(ctx, override)) })
+		profile.AwaitVerdict(t, "runtime", "containerd", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Delete(ctx, override)) })
 	})
 }
 
 func awaitAccepted(t *testing.T, name string, want metav1.ConditionStatus) metav1.Condition {
 	t.Helper()
 	definition := &v1alpha1.PlatformComponent{}
-	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, definition))
+	var accepted metav1.Condition
+	cluster.Eventually(t, fmt.Sprintf("the definition %s is Accepted=%s", name, want), func() (bool, string) {
+		cluster.Must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, definition))
 		for _, c := range definition.Status.Conditions {
 			if c.Type == v1alpha1.ConditionAccepted && c.Status == want && c.ObservedGeneration == definition.Generation {
-				return c
+				accepted = c
+				return true, ""
 			}
 		}
-	}
-	t.Fatalf("definition %s is not Accepted=%s: %+v", name, want, definition.Status)
-	return metav1.Condition{}
+		return false, fmt.Sprintf("%+v", definition.Status)
+	})
+	return accepted
 }
 
 func kstatusOf(t *testing.T, kind, name string) status.Status {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-	must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, object))
+	cluster.Must(t, env.Client.Get(context.Background(), types.NamespacedName{Name: name}, object))
 	computed, err := status.Compute(object)
-	must(t, err)
+	cluster.Must(t, err)
 	return computed.Status
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
@@ -15,6 +16,12 @@ import (
 var env struct {
 	*cluster.Cluster
 	operator *cluster.Operator
+}
+
+// createProfile creates a profile and watches it until the test ends.
+func createProfile(t *testing.T, name string, layers ...v1alpha1.Layer) *cluster.WatchedProfile {
+	t.Helper()
+	return env.CreateWatchedProfile(t, cluster.Profile(name, layers...))
 }
 
 func TestMain(m *testing.M) {

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,8 +31,8 @@ func TestMetrics(t *testing.T) {
 		`platformprofile_component_info{component="containerd",health="Healthy",layer="runtime",namespace="",version="2.1.4"} 1`,
 	}
 	t.Run("while it is there", func(t *testing.T) {
-		profile := create(t, "metered", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
-		profile.settles(t, 10*time.Second, "it is evaluated", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+		profile := createProfile(t, "metered", cluster.Layer("runtime", cluster.AnyOf("containerd", "containerd", "")))
+		profile.AwaitLast(t, "it is evaluated", cluster.VerdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
 		shown := scrape(t)
 		for _, series := range wanted {
 			if !strings.Contains(shown, series) {
@@ -42,24 +40,22 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 	})
-	for deadline := time.Now().Add(5 * time.Second); strings.Contains(scrape(t), `profile="metered"`); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the metrics still show a profile that is gone")
-		}
-	}
+	cluster.Eventually(t, "the metrics of a profile that is gone are gone", func() (bool, string) {
+		return !strings.Contains(scrape(t), `profile="metered"`), ""
+	})
 }
 
 // TestQueriesAskForWhatIsThere holds every query of the dashboard and of the alerts, as Prometheus parses it, against the
 // metrics and labels that the operator shows.
 func TestQueriesAskForWhatIsThere(t *testing.T) {
 	expires := metav1.NewTime(time.Now().Add(time.Hour))
-	profile := create(t, "queried", v1alpha1.Layer{Name: "ci", Requirements: []v1alpha1.Requirement{
+	profile := createProfile(t, "queried", v1alpha1.Layer{Name: "ci", Requirements: []v1alpha1.Requirement{
 		{Name: "runners", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &expires}},
 	}})
-	profile.settles(t, 10*time.Second, "it is evaluated", verdictIs("ci", "runners", v1alpha1.VerdictAttested))
+	profile.AwaitLast(t, "it is evaluated", cluster.VerdictIs("ci", "runners", v1alpha1.VerdictAttested))
 	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(strings.NewReader(scrape(t)))
-	must(t, err)
+	cluster.Must(t, err)
 	// What Prometheus adds to every series of a target.
 	added := []string{"instance", "job", "pod"}
 	queries := append(dashboardQueries(t), alertQueries(t)...)
@@ -95,14 +91,14 @@ func hasLabel(family *dto.MetricFamily, name string) bool {
 func dashboardQueries(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "grafana", "platformprofile.json"))
-	must(t, err)
+	cluster.Must(t, err)
 	var dashboard struct {
 		Panels []struct {
 			Type, Title string
 			Targets     []struct{ Expr string }
 		}
 	}
-	must(t, json.Unmarshal(data, &dashboard))
+	cluster.Must(t, json.Unmarshal(data, &dashboard))
 	fill := strings.NewReplacer("$__rate_interval", "5m", "$profile", ".*")
 	var queries []string
 	for _, panel := range dashboard.Panels {
@@ -119,13 +115,13 @@ func dashboardQueries(t *testing.T) []string {
 func alertQueries(t *testing.T) []string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "prometheus", "rules.yaml"))
-	must(t, err)
+	cluster.Must(t, err)
 	var rules struct {
 		Spec struct {
 			Groups []struct{ Rules []struct{ Expr string } }
 		}
 	}
-	must(t, yaml.Unmarshal(data, &rules))
+	cluster.Must(t, yaml.Unmarshal(data, &rules))
 	var queries []string
 	for _, group := range rules.Spec.Groups {
 		for _, rule := range group.Rules {
@@ -146,7 +142,7 @@ type selection struct {
 func parse(t *testing.T, queries []string) []selection {
 	t.Helper()
 	data, err := json.Marshal(queries)
-	must(t, err)
+	cluster.Must(t, err)
 	command := exec.Command(filepath.Join(cluster.Root(), "bin", "queries"))
 	command.Stdin = bytes.NewReader(data)
 	var said bytes.Buffer
@@ -156,20 +152,13 @@ func parse(t *testing.T, queries []string) []selection {
 		t.Fatalf("bin/queries: %v (is it built? run 'make promtool')\n%s", err, said.String())
 	}
 	var found []selection
-	must(t, json.Unmarshal(out, &found))
+	cluster.Must(t, json.Unmarshal(out, &found))
 	return found
 }
 
 func scrape(t *testing.T) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, env.operator.Metrics, nil)
-	must(t, err)
-	response, err := http.DefaultClient.Do(request)
-	must(t, err)
-	defer response.Body.Close() //nolint:errcheck // it was read
-	data, err := io.ReadAll(response.Body)
-	must(t, err)
-	return string(data)
+	text, err := env.operator.Scrape(context.Background())
+	cluster.Must(t, err)
+	return text
 }

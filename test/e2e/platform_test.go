@@ -4,16 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -101,7 +102,7 @@ func TestPlatform(t *testing.T) {
 		folder = cluster.Fixtures()
 		t.Log("the folder of real installs is absent: the project's own fixtures stand in")
 	}
-	found := map[string]placed{}
+	found := map[string]location{}
 	applied := map[string]string{} // folders of installs, and the namespace for what names none
 	for _, i := range installs {
 		variant, namespace := i.fixture, i.component
@@ -113,7 +114,7 @@ func TestPlatform(t *testing.T) {
 			t.Fatalf("applying %s: %v", variant, err)
 		}
 		applied[filepath.Join(folder, variant)] = namespace
-		p := placed{version: versions(t, folder, variant, i.component)}
+		p := location{version: versions(t, folder, variant, i.component)}
 		p.namespace, p.name = namespaceOf(t, objects, i.evidence, namespace)
 		found[i.component] = p
 	}
@@ -128,16 +129,16 @@ func TestPlatform(t *testing.T) {
 			t.Fatalf("only %d installs were applied together", len(applied))
 		}
 	}
-	profile := create(t, "platform", platform()...)
+	profile := createProfile(t, "platform", platform()...)
 
 	t.Run("every component is found, in its version, health and namespace, on evidence", func(t *testing.T) {
-		profile.settles(t, 2*time.Minute, "the platform is conformant", func(p *v1alpha1.PlatformProfile) bool {
+		profile.AwaitLast(t, "the platform is conformant", func(p *v1alpha1.PlatformProfile) bool {
 			c := condition(p, v1alpha1.ConditionConformant)
 			return c != nil && c.Status == metav1.ConditionTrue && healthy(p)
 		})
-		last := profile.last()
+		last := profile.Last()
 		for _, i := range installs {
-			r := find(last, i.layer, i.component)
+			r := cluster.FindRequirement(last, i.layer, i.component)
 			want := found[i.component]
 			if r == nil || r.Verdict != v1alpha1.VerdictSatisfied || r.Component != i.component {
 				t.Errorf("%s: got %+v", i.component, r)
@@ -157,78 +158,78 @@ func TestPlatform(t *testing.T) {
 				t.Errorf("%s: the evidence is not one object of %s: %+v", i.component, want.namespace, r.Evidence)
 			}
 		}
-		runtime := find(last, "runtime", "containerd")
+		runtime := cluster.FindRequirement(last, "runtime", "containerd")
 		if runtime == nil || runtime.Version != "2.1.4" || runtime.Verdict != v1alpha1.VerdictSatisfied {
 			t.Errorf("containerd: got %+v", runtime)
 		}
 	})
 
-	t.Run("tools of the field wait for it", func(t *testing.T) { waits(t) })
+	t.Run("tools of the field wait for it", func(t *testing.T) { testToolsWait(t) })
 
-	t.Run("the command line says the same", func(t *testing.T) { commandLine(t, profile.last()) })
+	t.Run("the command line says the same", func(t *testing.T) { testCommandLine(t, profile.Last()) })
 
-	t.Run("files and cluster hold the same", func(t *testing.T) { sameInventory(t, applied) })
+	t.Run("files and cluster hold the same", func(t *testing.T) { testInventory(t, applied) })
 
-	t.Run("an operator that starts again writes nothing", func(t *testing.T) { restarts(t, profile) })
+	t.Run("an operator that starts again writes nothing", func(t *testing.T) { testRestart(t, profile) })
 
 	t.Run("a deleted DaemonSet is Missing", func(t *testing.T) {
 		falco := &appsv1.DaemonSet{}
 		get(t, falco, found["falco"])
-		r := profile.flips(t, "security", "falco", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, falco)) })
+		r := profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Delete(ctx, falco)) })
 		if r.Remediation == "" || r.FailingSince == nil {
 			t.Errorf("a missing component says nothing of what to do, or since when: %+v", r)
 		}
 		falco.ResourceVersion, falco.UID = "", ""
-		profile.flips(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, falco)) })
-		settled(t, profile)
+		profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Create(ctx, falco)) })
+		awaitConformant(t, profile)
 	})
 
 	t.Run("a controller that is scaled away is Degraded", func(t *testing.T) {
 		controller := &appsv1.Deployment{}
 		get(t, controller, found["metallb"])
-		r := profile.flips(t, "network", "metallb", v1alpha1.VerdictDegraded, func() { scale(t, controller, 0) })
+		r := profile.AwaitVerdict(t, "network", "metallb", v1alpha1.VerdictDegraded, func() { scale(t, controller, 0) })
 		if !strings.Contains(r.Message, "scaled to zero") || !strings.Contains(r.Message, controller.Name) {
 			t.Errorf("the message does not say what is wrong: %s", r.Message)
 		}
-		profile.flips(t, "network", "metallb", v1alpha1.VerdictSatisfied, func() { scale(t, controller, 1) })
-		settled(t, profile)
+		profile.AwaitVerdict(t, "network", "metallb", v1alpha1.VerdictSatisfied, func() { scale(t, controller, 1) })
+		awaitConformant(t, profile)
 	})
 
 	t.Run("an image below the range is a VersionMismatch", func(t *testing.T) {
 		controller := &appsv1.Deployment{}
 		get(t, controller, found["ingress-nginx"])
 		was := controller.Spec.Template.Spec.Containers[0].Image
-		r := profile.flips(t, "network", "ingress-nginx", v1alpha1.VerdictVersionMismatch, func() { image(t, controller, "registry.k8s.io/ingress-nginx/controller:v1.3.0") })
+		r := profile.AwaitVerdict(t, "network", "ingress-nginx", v1alpha1.VerdictVersionMismatch, func() { image(t, controller, "registry.k8s.io/ingress-nginx/controller:v1.3.0") })
 		if r.Version != "1.3.0" || !strings.Contains(r.Message, ">=1.5.0") {
 			t.Errorf("got %+v", r)
 		}
-		profile.flips(t, "network", "ingress-nginx", v1alpha1.VerdictSatisfied, func() { image(t, controller, was) })
-		settled(t, profile)
+		profile.AwaitVerdict(t, "network", "ingress-nginx", v1alpha1.VerdictSatisfied, func() { image(t, controller, was) })
+		awaitConformant(t, profile)
 	})
 
 	t.Run("a second CNI is a Conflict", func(t *testing.T) {
 		second, err := cluster.Objects(filepath.Join(cluster.Fixtures(), "calico", "v3.30.3-manifest"))
-		must(t, err)
+		cluster.Must(t, err)
 		var agent *unstructured.Unstructured
 		for _, object := range second {
 			if object.GetKind() == "DaemonSet" {
 				agent = object
 			}
 		}
-		r := profile.flips(t, "network", "cilium", v1alpha1.VerdictConflict, func() {
-			must(t, env.ApplyObjects(ctx, []*unstructured.Unstructured{agent}, "kube-system"))
+		r := profile.AwaitVerdict(t, "network", "cilium", v1alpha1.VerdictConflict, func() {
+			cluster.Must(t, env.ApplyObjects(ctx, []*unstructured.Unstructured{agent}, "kube-system"))
 		})
 		for _, name := range []string{"cilium", "calico"} {
 			if !strings.Contains(r.Message, name) {
 				t.Errorf("the message does not name %s: %s", name, r.Message)
 			}
 		}
-		profile.flips(t, "network", "cilium", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Delete(ctx, agent)) })
+		profile.AwaitVerdict(t, "network", "cilium", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Delete(ctx, agent)) })
 	})
 
 	t.Run("a permission that is taken away makes Unknown, and names it", func(t *testing.T) {
 		role := &rbacv1.ClusterRole{}
-		must(t, env.Client.Get(ctx, types.NamespacedName{Name: cluster.ServiceAccount}, role))
+		cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: cluster.ServiceAccount}, role))
 		whole := role.DeepCopy()
 		for i := range role.Rules {
 			var kept []string
@@ -239,55 +240,52 @@ func TestPlatform(t *testing.T) {
 			}
 			role.Rules[i].Resources = kept
 		}
-		r := profile.flips(t, "security", "falco", v1alpha1.VerdictUnknown, func() { must(t, env.Client.Update(ctx, role)) })
+		r := profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictUnknown, func() { cluster.Must(t, env.Client.Update(ctx, role)) })
 		if !strings.Contains(r.Message, "daemonsets") || !strings.Contains(r.Message, "list and watch") {
 			t.Errorf("the message does not name the permission: %s", r.Message)
 		}
-		last := profile.settles(t, 5*time.Second, "Conformant is Unknown", func(p *v1alpha1.PlatformProfile) bool {
+		last := profile.AwaitLast(t, "Conformant is Unknown", func(p *v1alpha1.PlatformProfile) bool {
 			return condition(p, v1alpha1.ConditionConformant).Status == metav1.ConditionUnknown
 		})
-		if r := find(last, "observability", "grafana"); r.Verdict != v1alpha1.VerdictSatisfied {
+		if r := cluster.FindRequirement(last, "observability", "grafana"); r.Verdict != v1alpha1.VerdictSatisfied {
 			t.Errorf("what has nothing to do with DaemonSets suffers: grafana is %s: %s", r.Verdict, r.Message)
 		}
 		whole.ResourceVersion = ""
-		profile.flips(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Update(ctx, whole)) })
-		settled(t, profile)
+		profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Update(ctx, whole)) })
+		awaitConformant(t, profile)
 	})
 
 	t.Run("a CRD that goes and comes back", func(t *testing.T) {
 		crd := &unstructured.Unstructured{}
 		crd.SetAPIVersion("apiextensions.k8s.io/v1")
 		crd.SetKind("CustomResourceDefinition")
-		must(t, env.Client.Get(ctx, types.NamespacedName{Name: "ipaddresspools.metallb.io"}, crd))
-		profile.flips(t, "network", "address-pools", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, crd.DeepCopy())) })
+		cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: "ipaddresspools.metallb.io"}, crd))
+		profile.AwaitVerdict(t, "network", "address-pools", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Delete(ctx, crd.DeepCopy())) })
 		waitGone(t, crd)
 		for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"} {
 			unstructured.RemoveNestedField(crd.Object, "metadata", field)
 		}
 		unstructured.RemoveNestedField(crd.Object, "status")
-		profile.flips(t, "network", "address-pools", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, crd)) })
+		profile.AwaitVerdict(t, "network", "address-pools", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Create(ctx, crd)) })
 	})
 
 	t.Run("a definition for a product that the catalog does not know", func(t *testing.T) {
-		server := deployment("billing", "acme-billing", "harbor.corp.example/mirror/acme/billing-server:v2.3.1")
-		must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "billing"}}))
-		must(t, env.Client.Create(ctx, server))
-		own := create(t, "own-product", v1alpha1.Layer{Name: "workloads", Requirements: []v1alpha1.Requirement{anyOf("billing", "acme-billing", ">=2.0.0")}})
-		own.settles(t, 5*time.Second, "it is Missing", verdictIs("workloads", "billing", v1alpha1.VerdictMissing))
-		definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{
-			Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"acme/billing-server"}}}},
-		}}
-		definition.Name = "acme-billing"
-		r := own.flips(t, "workloads", "billing", v1alpha1.VerdictSatisfied, func() { must(t, env.Client.Create(ctx, definition)) })
+		server := cluster.Deployment("billing", "acme-billing", "harbor.corp.example/mirror/acme/billing-server:v2.3.1")
+		cluster.Must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "billing"}}))
+		cluster.Must(t, env.Client.Create(ctx, server))
+		own := createProfile(t, "own-product", cluster.Layer("workloads", cluster.AnyOf("billing", "acme-billing", ">=2.0.0")))
+		own.AwaitLast(t, "it is Missing", cluster.VerdictIs("workloads", "billing", v1alpha1.VerdictMissing))
+		definition := cluster.Component("acme-billing", "acme/billing-server")
+		r := own.AwaitVerdict(t, "workloads", "billing", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Create(ctx, definition)) })
 		if r.Version != "2.3.1" || r.Namespace != "billing" {
 			t.Errorf("got %+v", r)
 		}
-		own.flips(t, "workloads", "billing", v1alpha1.VerdictMissing, func() { must(t, env.Client.Delete(ctx, definition)) })
+		own.AwaitVerdict(t, "workloads", "billing", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Delete(ctx, definition)) })
 	})
 
-	t.Run("each turn of a verdict is an event, and no more than one", func(t *testing.T) { eventsOf(t, "platform") })
+	t.Run("each turn of a verdict is an event, and no more than one", func(t *testing.T) { assertEvents(t, "platform") })
 
-	t.Run("a quiet cluster causes no write, no event and no list", func(t *testing.T) { quiet(t) })
+	t.Run("a quiet cluster causes no write, no event and no list", func(t *testing.T) { testQuiet(t) })
 }
 
 // platform is a profile over all installs, a requirement for each, with what is asked of them beside.
@@ -302,10 +300,10 @@ func platform() []v1alpha1.Layer {
 		}
 		layers = append(layers, v1alpha1.Layer{Name: layer, Requirements: []v1alpha1.Requirement{r}})
 	}
-	add("core", anyOf("kubernetes", "kubernetes", ">=1.30"))
-	add("runtime", anyOf("containerd", "containerd", ">=2.0"))
+	add("core", cluster.AnyOf("kubernetes", "kubernetes", ">=1.30"))
+	add("runtime", cluster.AnyOf("containerd", "containerd", ">=2.0"))
 	for _, i := range installs {
-		r := anyOf(i.component, i.component, "")
+		r := cluster.AnyOf(i.component, i.component, "")
 		switch i.component {
 		case "cilium":
 			r.Exclusive = true
@@ -326,8 +324,8 @@ func platform() []v1alpha1.Layer {
 	return layers
 }
 
-// placed is where an install put what is shown as evidence.
-type placed struct{ namespace, name, version string }
+// location is where an install put what is shown as evidence.
+type location struct{ namespace, name, version string }
 
 func healthy(p *v1alpha1.PlatformProfile) bool {
 	for _, layer := range p.Status.Layers {
@@ -340,10 +338,10 @@ func healthy(p *v1alpha1.PlatformProfile) bool {
 	return true
 }
 
-// settled waits until all is well again, rollouts included.
-func settled(t *testing.T, profile *served) {
+// awaitConformant waits until all is well again, rollouts included.
+func awaitConformant(t *testing.T, profile *cluster.WatchedProfile) {
 	t.Helper()
-	profile.settles(t, time.Minute, "the platform is conformant and healthy again", func(p *v1alpha1.PlatformProfile) bool {
+	profile.AwaitLast(t, "the platform is conformant and healthy again", func(p *v1alpha1.PlatformProfile) bool {
 		return condition(p, v1alpha1.ConditionConformant).Status == metav1.ConditionTrue && healthy(p)
 	})
 }
@@ -357,8 +355,8 @@ func condition(p *v1alpha1.PlatformProfile, kind string) *metav1.Condition {
 	return nil
 }
 
-// waits asserts that kubectl wait, kstatus and kubectl get read the profile as they should.
-func waits(t *testing.T) {
+// testToolsWait asserts that kubectl wait, kstatus and kubectl get read the profile as they should.
+func testToolsWait(t *testing.T) {
 	ctx := context.Background()
 	out, err := env.Kubectl(ctx, "wait", "--for=condition=Conformant", "platformprofile/platform", "--timeout=5s")
 	if err != nil {
@@ -366,7 +364,7 @@ func waits(t *testing.T) {
 	}
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("PlatformProfile"))
-	must(t, env.Client.Get(ctx, types.NamespacedName{Name: "platform"}, object))
+	cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: "platform"}, object))
 	computed, err := status.Compute(object)
 	if err != nil || computed.Status != status.CurrentStatus {
 		t.Errorf("kstatus: got %+v, %v", computed, err)
@@ -387,29 +385,29 @@ func waits(t *testing.T) {
 	}
 }
 
-// commandLine asserts that check and discover, over the live cluster, come to what the operator wrote.
-func commandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
+// testCommandLine asserts that check and discover, over the live cluster, come to what the operator wrote.
+func testCommandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
 	declared := &v1alpha1.PlatformProfile{TypeMeta: metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "PlatformProfile"}}
 	declared.Name, declared.Spec = profile.Name, profile.Spec
 	data, err := json.Marshal(declared)
-	must(t, err)
+	cluster.Must(t, err)
 	var content map[string]any
-	must(t, json.Unmarshal(data, &content))
+	cluster.Must(t, json.Unmarshal(data, &content))
 	delete(content, "status")
 	data, err = json.Marshal(content)
-	must(t, err)
+	cluster.Must(t, err)
 	file := filepath.Join(t.TempDir(), "profile.json")
-	must(t, os.WriteFile(file, data, 0o600))
+	cluster.Must(t, os.WriteFile(file, data, 0o600))
 
 	var out, errOut bytes.Buffer
 	if code := cli.Execute([]string{"check", "-f", file, "-o", "json", "--kubeconfig", env.Kubeconfig}, nil, &out, &errOut); code != 0 {
 		t.Fatalf("check: exit code %d: %s\n%s", code, errOut.String(), out.String())
 	}
 	checked := &v1alpha1.PlatformProfile{}
-	must(t, json.Unmarshal(out.Bytes(), checked))
+	cluster.Must(t, json.Unmarshal(out.Bytes(), checked))
 	for _, layer := range profile.Status.Layers {
 		for _, want := range layer.Requirements {
-			got := find(checked, layer.Name, want.Name)
+			got := cluster.FindRequirement(checked, layer.Name, want.Name)
 			if got == nil || got.Verdict != want.Verdict || got.Component != want.Component || got.Version != want.Version ||
 				got.Namespace != want.Namespace || got.Message != want.Message || !slices.Equal(got.Evidence, want.Evidence) {
 				t.Errorf("%s/%s: check says %+v, the operator %+v", layer.Name, want.Name, got, want)
@@ -418,10 +416,10 @@ func commandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
 	}
 }
 
-// sameInventory asserts that the installs, read from their files one by one, come to what discover finds in the cluster
+// testInventory asserts that the installs, read from their files one by one, come to what discover finds in the cluster
 // that they were applied to: the same components, in the same namespaces and versions. What belongs to nodes and to the
 // API server is in no file.
-func sameInventory(t *testing.T, applied map[string]string) {
+func testInventory(t *testing.T, applied map[string]string) {
 	want := map[string]bool{}
 	for folder, namespace := range applied {
 		for installation := range discovered(t, namespace, "--from", folder) {
@@ -450,7 +448,7 @@ func discovered(t *testing.T, namespace string, args ...string) map[string]bool 
 		t.Fatalf("discover: exit code %d: %s", code, errOut.String())
 	}
 	var shown report.Discovery
-	must(t, json.Unmarshal(out.Bytes(), &shown))
+	cluster.Must(t, json.Unmarshal(out.Bytes(), &shown))
 	found := map[string]bool{}
 	for _, component := range shown.Components {
 		for _, i := range component.Installations {
@@ -463,67 +461,41 @@ func discovered(t *testing.T, namespace string, args ...string) map[string]bool 
 	return found
 }
 
-// restarts asserts that an operator that starts again finds its profiles as it left them.
-func restarts(t *testing.T, profile *served) {
-	before := profile.last().ResourceVersion
-	env.operator.Stop()
-	var err error
-	env.operator, err = env.Run(context.Background(), "--leader-elect", "--leader-election-namespace", cluster.Namespace)
-	must(t, err)
+// testRestart asserts that an operator that starts again finds its profiles as it left them.
+func testRestart(t *testing.T, profile *cluster.WatchedProfile) {
+	before := profile.Last().ResourceVersion
+	restartOperator(t)
 	// A new profile is answered once the operator leads and has evaluated the others, which were there before.
-	probe := create(t, "after-restart", v1alpha1.Layer{Name: "runtime", Requirements: []v1alpha1.Requirement{anyOf("containerd", "containerd", "")}})
-	probe.settles(t, 30*time.Second, "the operator leads again", verdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
-	if after := profile.last().ResourceVersion; after != before {
-		t.Errorf("the profile was written, although nothing changed: %s, then %s: %s", before, after, said(profile.last()))
+	probe := createProfile(t, "after-restart", cluster.Layer("runtime", cluster.AnyOf("containerd", "containerd", "")))
+	probe.AwaitLast(t, "the operator leads again", cluster.VerdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
+	if after := profile.Last().ResourceVersion; after != before {
+		t.Errorf("the profile was written, although nothing changed: %s, then %s: %s", before, after, cluster.Summary(profile.Last()))
 	}
 }
 
-func get(t *testing.T, object client.Object, at placed) {
+func get(t *testing.T, object client.Object, at location) {
 	t.Helper()
-	must(t, env.Client.Get(context.Background(), types.NamespacedName{Namespace: at.namespace, Name: at.name}, object))
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.Client.Get(context.Background(), types.NamespacedName{Namespace: at.namespace, Name: at.name}, object))
 }
 
 func scale(t *testing.T, d *appsv1.Deployment, replicas int32) {
 	t.Helper()
 	patch := client.MergeFrom(d.DeepCopy())
 	d.Spec.Replicas = &replicas
-	must(t, env.Client.Patch(context.Background(), d, patch))
+	cluster.Must(t, env.Client.Patch(context.Background(), d, patch))
 }
 
 func image(t *testing.T, d *appsv1.Deployment, image string) {
 	t.Helper()
 	patch := client.MergeFrom(d.DeepCopy())
 	d.Spec.Template.Spec.Containers[0].Image = image
-	must(t, env.Client.Patch(context.Background(), d, patch))
-}
-
-func deployment(namespace, name, image string) *appsv1.Deployment {
-	labels := map[string]string{"run": name}
-	return &appsv1.Deployment{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: appsv1.DeploymentSpec{
-			Selector: &metav1.LabelSelector{MatchLabels: labels},
-			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "server", Image: image}}},
-			},
-		},
-	}
+	cluster.Must(t, env.Client.Patch(context.Background(), d, patch))
 }
 
 func waitGone(t *testing.T, object *unstructured.Unstructured) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		if err := env.Client.Get(context.Background(), client.ObjectKeyFromObject(object), object.DeepCopy()); client.IgnoreNotFound(err) == nil && err != nil {
-			return
-		}
-	}
-	t.Fatalf("%s is still there", object.GetName())
+	cluster.Eventually(t, object.GetName()+" is gone", func() (bool, string) {
+		err := env.Client.Get(context.Background(), client.ObjectKeyFromObject(object), object.DeepCopy())
+		return apierrors.IsNotFound(err), fmt.Sprint(err)
+	})
 }

@@ -33,24 +33,18 @@ type rule struct {
 func rules(t *testing.T, folder string) []rule {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "prometheus", "rules.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	var whole struct {
 		Spec any `json:"spec"`
 	}
 	var read prometheusRule
 	for _, into := range []any{&whole, &read} {
-		if err := yaml.Unmarshal(data, into); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, yaml.Unmarshal(data, into))
 	}
 	if data, err = yaml.Marshal(whole.Spec); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, "rules.yaml"), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, os.WriteFile(filepath.Join(folder, "rules.yaml"), data, 0o600))
 	var alerts []rule
 	for _, group := range read.Spec.Groups {
 		alerts = append(alerts, group.Rules...)
@@ -63,12 +57,8 @@ func TestAlerts(t *testing.T) {
 	folder := t.TempDir()
 	rules(t, folder)
 	cases, err := os.ReadFile(filepath.Join("testdata", "alerts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(folder, "alerts.yaml"), cases, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
+	cluster.Must(t, os.WriteFile(filepath.Join(folder, "alerts.yaml"), cases, 0o600))
 	promtool(t, folder, "check", "rules", "--lint=all", "--lint-fatal", "rules.yaml")
 	promtool(t, folder, "test", "rules", "alerts.yaml")
 }
@@ -86,13 +76,9 @@ func promtool(t *testing.T, folder string, args ...string) {
 func TestEveryAlertIsPlayedAndDocumented(t *testing.T) {
 	alerts := rules(t, t.TempDir())
 	cases, err := os.ReadFile(filepath.Join("testdata", "alerts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	page, err := os.ReadFile(filepath.Join(cluster.Root(), "docs", "alerting.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if len(alerts) < 6 {
 		t.Fatalf("there are %d alerts", len(alerts))
 	}

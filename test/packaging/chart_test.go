@@ -31,13 +31,13 @@ func keptByHelm(o *unstructured.Unstructured) *unstructured.Unstructured {
 
 // TestTheChartIsTheKustomization compares both ways to install, object by object.
 func TestTheChartIsTheKustomization(t *testing.T) {
-	sameObjects(t, rendered(t), kustomized(t, "default"))
+	sameObjects(t, renderChart(t), kustomize(t, "default"))
 }
 
 // TestTheChartsCRDs shows that the CRDs can be left out, and left to be deleted with the release.
 func TestTheChartsCRDs(t *testing.T) {
 	crds := func(set string) []*unstructured.Unstructured {
-		return slices.DeleteFunc(rendered(t, "--set", set), func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
+		return slices.DeleteFunc(renderChart(t, "--set", set), func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
 	}
 	if found := crds("crds.enabled=false"); len(found) != 0 {
 		t.Errorf("with crds.enabled=false there are %d CRDs", len(found))
@@ -55,30 +55,30 @@ func TestTheChartsCRDs(t *testing.T) {
 
 // TestTheChartsMonitoringIsTheKustomizations compares what the chart adds for Prometheus and Grafana.
 func TestTheChartsMonitoringIsTheKustomizations(t *testing.T) {
-	whole := rendered(t, "--set", "prometheus.serviceMonitor.enabled=true,prometheus.rules.enabled=true,grafana.dashboard.enabled=true",
+	whole := renderChart(t, "--set", "prometheus.serviceMonitor.enabled=true,prometheus.rules.enabled=true,grafana.dashboard.enabled=true",
 		"--set", "prometheus.readers[0].name=prometheus-k8s,prometheus.readers[0].namespace=monitoring")
-	plain := byID(t, rendered(t))
-	added := slices.DeleteFunc(whole, func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
-	sameObjects(t, added, append(kustomized(t, "prometheus"), kustomized(t, "grafana")...))
+	plain := byName(t, renderChart(t))
+	added := slices.DeleteFunc(whole, func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	sameObjects(t, added, append(kustomize(t, "prometheus"), kustomize(t, "grafana")...))
 }
 
 // TestTheChartsNetworkPolicyIsTheKustomizations compares the policy.
 func TestTheChartsNetworkPolicyIsTheKustomizations(t *testing.T) {
-	plain := byID(t, rendered(t))
-	added := slices.DeleteFunc(rendered(t, "--set", "networkPolicy.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
-	sameObjects(t, added, kustomized(t, "network-policy"))
+	plain := byName(t, renderChart(t))
+	added := slices.DeleteFunc(renderChart(t, "--set", "networkPolicy.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	sameObjects(t, added, kustomize(t, "network-policy"))
 }
 
 // TestTheChartsAdmissionIsTheKustomizations compares the policies that hold authors to what they may list.
 func TestTheChartsAdmissionIsTheKustomizations(t *testing.T) {
-	plain := byID(t, rendered(t))
-	added := slices.DeleteFunc(rendered(t, "--set", "admission.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[id(o)] != nil })
-	sameObjects(t, added, kustomized(t, "admission"))
+	plain := byName(t, renderChart(t))
+	added := slices.DeleteFunc(renderChart(t, "--set", "admission.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	sameObjects(t, added, kustomize(t, "admission"))
 }
 
 func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
 	t.Helper()
-	got, want := byID(t, chart), byID(t, kustomization)
+	got, want := byName(t, chart), byName(t, kustomization)
 	for name, differ := range differences {
 		if want[name] == nil {
 			continue
@@ -91,8 +91,8 @@ func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured
 		switch {
 		case got[name] == nil:
 			t.Errorf("the chart lacks %s", name)
-		case text(got[name]) != text(want[name]):
-			t.Errorf("%s differs. The chart has\n%s\nthe kustomization\n%s", name, text(got[name]), text(want[name]))
+		case toJSON(got[name]) != toJSON(want[name]):
+			t.Errorf("%s differs. The chart has\n%s\nthe kustomization\n%s", name, toJSON(got[name]), toJSON(want[name]))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(got)) {
@@ -105,13 +105,11 @@ func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured
 // TestAnotherNamespace shows that nothing of the release stays in the namespace that the kustomization uses.
 func TestAnotherNamespace(t *testing.T) {
 	out, _, err := helm("template", "other", chart, "--namespace", "elsewhere", "-f", everything)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if strings.Contains(out, "namespace: platformprofile-system") {
 		t.Error("something is still in platformprofile-system")
 	}
-	for _, o := range parsed(t, out) {
+	for _, o := range parse(t, out) {
 		if o.GetKind() == "Deployment" && o.GetNamespace() != "elsewhere" {
 			t.Errorf("the Deployment is in %s", o.GetNamespace())
 		}
@@ -132,7 +130,7 @@ func TestLint(t *testing.T) {
 
 // TestEveryOption shows where each value arrives.
 func TestEveryOption(t *testing.T) {
-	objects := byID(t, rendered(t, "-f", everything))
+	objects := byName(t, renderChart(t, "-f", everything))
 	for name, says := range map[string][]string{
 		"Deployment platformprofile-system/platformprofile-manager": {
 			`"replicas": 3`, `"image": "harbor.example.com/mirror/platformprofile@sha256:0000000000000000000000000000000000000000000000000000000000000001"`,
@@ -155,8 +153,8 @@ func TestEveryOption(t *testing.T) {
 			continue
 		}
 		for _, wanted := range says {
-			if !strings.Contains(text(objects[name]), wanted) {
-				t.Errorf("%s does not say %s:\n%s", name, wanted, text(objects[name]))
+			if !strings.Contains(toJSON(objects[name]), wanted) {
+				t.Errorf("%s does not say %s:\n%s", name, wanted, toJSON(objects[name]))
 			}
 		}
 	}

@@ -16,15 +16,11 @@ const healthOf = "resource.customizations.health.platformprofile.dev_"
 func healthCheck(t *testing.T, kind string) string {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "gitops", "argo-cd", "argocd-cm.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	var patch struct {
 		Data map[string]string `json:"data"`
 	}
-	if err := yaml.UnmarshalStrict(data, &patch); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, yaml.UnmarshalStrict(data, &patch))
 	script := patch.Data[healthOf+kind]
 	if script == "" {
 		t.Fatalf("there is no health check of %s", kind)
@@ -38,9 +34,7 @@ func health(t *testing.T, script string, object map[string]any) (status, message
 	machine := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer machine.Close()
 	for name, open := range map[string]lua.LGFunction{lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable} {
-		if err := machine.CallByParam(lua.P{Fn: machine.NewFunction(open), Protect: true}, lua.LString(name)); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, machine.CallByParam(lua.P{Fn: machine.NewFunction(open), Protect: true}, lua.LString(name)))
 	}
 	machine.SetGlobal("obj", valueOf(machine, object))
 	if err := machine.DoString(script); err != nil {

@@ -15,9 +15,7 @@ import (
 func expressions(t *testing.T) (checks map[string]any, first string, dependsOn []any) {
 	t.Helper()
 	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "gitops", "flux", "platform.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if len(objects) != 2 {
 		t.Fatalf("want two Kustomizations, got %d objects", len(objects))
 	}
@@ -26,22 +24,18 @@ func expressions(t *testing.T) (checks map[string]any, first string, dependsOn [
 		t.Fatalf("want one set of expressions: %v, %v", all, err)
 	}
 	dependsOn, _, err = unstructured.NestedSlice(objects[1].Object, "spec", "dependsOn")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	return all[0].(map[string]any), objects[0].GetName(), dependsOn
 }
 
-// holds evaluates an expression in Flux's environment: parsed and not type-checked, over the object's own fields.
-func holds(t *testing.T, expression any, object map[string]any) (bool, error) {
+// conditionHolds evaluates an expression in Flux's environment: parsed and not type-checked, over the object's own fields.
+func conditionHolds(t *testing.T, expression any, object map[string]any) (bool, error) {
 	t.Helper()
 	environment, err := cel.NewEnv(
 		cel.HomogeneousAggregateLiterals(), cel.EagerlyValidateDeclarations(true), cel.DefaultUTCTimeZone(true),
 		cel.CrossTypeNumericComparisons(true), cel.OptionalTypes(), ext.Strings(), ext.Sets(), ext.Encoders(),
 	)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	text, ok := expression.(string)
 	if !ok {
 		t.Fatalf("%v is no expression", expression)
@@ -51,9 +45,7 @@ func holds(t *testing.T, expression any, object map[string]any) (bool, error) {
 		t.Fatalf("%s: %v", text, issues.Err())
 	}
 	program, err := environment.Program(parsed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	value, _, err := program.Eval(object)
 	if err != nil {
 		return false, err
@@ -74,7 +66,7 @@ func fluxStatus(t *testing.T, checks, object map[string]any) string {
 		return "InProgress"
 	}
 	for _, ask := range []struct{ expression, status string }{{"inProgress", "InProgress"}, {"failed", "Failed"}, {"current", "Current"}} {
-		is, err := holds(t, checks[ask.expression], object)
+		is, err := conditionHolds(t, checks[ask.expression], object)
 		if err != nil && object["status"] != nil {
 			t.Errorf("%s fails: %v", ask.expression, err)
 		}

@@ -32,10 +32,8 @@ type state struct {
 func states(t *testing.T) map[string]state {
 	t.Helper()
 	judged := func(layers string) *v1alpha1.PlatformProfile {
-		profile, err := cluster.Judged("[" + layers + "]")
-		if err != nil {
-			t.Fatal(err)
-		}
+		profile, err := cluster.EvaluatedProfile("[" + layers + "]")
+		cluster.Must(t, err)
 		return profile
 	}
 	changed := judged(holding)
@@ -73,9 +71,7 @@ func states(t *testing.T) map[string]state {
 func object(t *testing.T, profile *v1alpha1.PlatformProfile) map[string]any {
 	t.Helper()
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if status, ok := fields["status"].(map[string]any); ok && len(status) == 0 {
 		delete(fields, "status")
 	}

@@ -11,11 +11,11 @@ import (
 // podName is what the API server tells of a token that is bound to a pod: the pod's name.
 const podName = "authentication.kubernetes.io/pod-name"
 
-// audited asserts from the API server's own record that the operator comes with a token that is bound to its pod, and that
+// assertAudit asserts from the API server's own record that the operator comes with a token that is bound to its pod, and that
 // nothing is refused.
-func audited(t *testing.T, c *cluster.Cluster) {
+func assertAudit(t *testing.T, c *cluster.Cluster) {
 	requests, err := c.Requests(cluster.User, time.Time{})
-	must(t, err)
+	cluster.Must(t, err)
 	pods := map[string]int{}
 	statuses := 0
 	for _, event := range requests {

@@ -47,10 +47,10 @@ type config struct {
 // archive is an OCI layout in a tar file: the contents by their names.
 type archive map[string][]byte
 
-func open(t *testing.T, path string) archive {
+func openArchive(t *testing.T, path string) archive {
 	t.Helper()
 	file, err := os.Open(path)
-	must(t, err)
+	cluster.Must(t, err)
 	defer file.Close() //nolint:errcheck // nothing was written
 	return entries(t, file)
 }
@@ -63,12 +63,12 @@ func entries(t *testing.T, r io.Reader) archive {
 		if errors.Is(err, io.EOF) {
 			return found
 		}
-		must(t, err)
+		cluster.Must(t, err)
 		if !header.ModTime.Equal(time.Unix(0, 0)) || header.Uid != 0 || header.Gid != 0 || header.Uname != "" {
 			t.Errorf("%s tells when and by whom it was made: %+v", header.Name, header)
 		}
 		data, err := io.ReadAll(reader)
-		must(t, err)
+		cluster.Must(t, err)
 		found[header.Name] = data
 	}
 }
@@ -86,7 +86,7 @@ func (a archive) blob(t *testing.T, digest string) []byte {
 func decode[T any](t *testing.T, data []byte) T {
 	t.Helper()
 	var value T
-	must(t, json.Unmarshal(data, &value))
+	cluster.Must(t, json.Unmarshal(data, &value))
 	return value
 }
 
@@ -107,14 +107,14 @@ func (a archive) files(t *testing.T, image manifest) archive {
 		t.Fatalf("the image has %d layers, want the program's alone", len(image.Layers))
 	}
 	unpacked, err := gzip.NewReader(bytes.NewReader(a.blob(t, image.Layers[0].Digest)))
-	must(t, err)
+	cluster.Must(t, err)
 	return entries(t, unpacked)
 }
 
 // TestTheImageHoldsTheProgramAlone looks into the image: one static program, a user who is not root, and what it is said to be.
 func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 	needRelease(t)
-	archive := open(t, filepath.Join(dist, "image.tar"))
+	archive := openArchive(t, filepath.Join(dist, "image.tar"))
 	top, index := archive.index(t)
 	if want := "ghcr.io/platformprofile/platformprofile:" + version; top.Annotations["io.containerd.image.name"] != want {
 		t.Errorf("its name is %v, want %s", top.Annotations, want)
@@ -141,7 +141,7 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 		t.Fatalf("it holds %v", names)
 	}
 	program, err := elf.NewFile(bytes.NewReader(files["operator"]))
-	must(t, err)
+	cluster.Must(t, err)
 	for _, part := range program.Progs {
 		if part.Type == elf.PT_INTERP || part.Type == elf.PT_DYNAMIC {
 			t.Error("the program is not static")
@@ -156,7 +156,7 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 func programOf(t *testing.T) []byte {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(dist, "operator-linux-"+runtime.GOARCH))
-	must(t, err)
+	cluster.Must(t, err)
 	return data
 }
 
@@ -165,34 +165,34 @@ func programOf(t *testing.T) []byte {
 func TestTheSameSourceMakesTheSameImage(t *testing.T) {
 	needRelease(t)
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere", "with-a-longer-name")
-	must(t, os.MkdirAll(elsewhere, 0o755))
+	cluster.Must(t, os.MkdirAll(elsewhere, 0o755))
 	list := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--others", "--exclude-standard")
 	list.Dir = cluster.Root()
 	names, err := list.Output()
-	must(t, err)
+	cluster.Must(t, err)
 	for name := range strings.Lines(string(names)) {
 		name = strings.TrimSpace(name)
 		data, err := os.ReadFile(filepath.Join(cluster.Root(), name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue // removed, and not committed yet
 		}
-		must(t, err)
-		must(t, os.MkdirAll(filepath.Dir(filepath.Join(elsewhere, name)), 0o755))
-		must(t, os.WriteFile(filepath.Join(elsewhere, name), data, 0o600))
+		cluster.Must(t, err)
+		cluster.Must(t, os.MkdirAll(filepath.Dir(filepath.Join(elsewhere, name)), 0o755))
+		cluster.Must(t, os.WriteFile(filepath.Join(elsewhere, name), data, 0o600))
 	}
 	t.Setenv("GOFLAGS", "-tags=elsewhere")
 	t.Setenv("TZ", "Asia/Tokyo")
 	folder := t.TempDir()
-	must(t, release(elsewhere, folder, "image"))
+	cluster.Must(t, release(elsewhere, folder, "image"))
 	first, err := os.ReadFile(filepath.Join(dist, "image.tar"))
-	must(t, err)
+	cluster.Must(t, err)
 	second, err := os.ReadFile(filepath.Join(folder, "image.tar"))
-	must(t, err)
+	cluster.Must(t, err)
 	if !bytes.Equal(first, second) {
-		a, _ := open(t, filepath.Join(dist, "image.tar")).index(t)
-		b, _ := open(t, filepath.Join(folder, "image.tar")).index(t)
+		a, _ := openArchive(t, filepath.Join(dist, "image.tar")).index(t)
+		b, _ := openArchive(t, filepath.Join(folder, "image.tar")).index(t)
 		t.Errorf("the second build differs from the first: %s and %s", a.Digest, b.Digest)
 	}
-	digest, _ := open(t, filepath.Join(dist, "image.tar")).index(t)
+	digest, _ := openArchive(t, filepath.Join(dist, "image.tar")).index(t)
 	t.Logf("both are %s, %.1f MB", digest.Digest, float64(len(first))/1e6)
 }

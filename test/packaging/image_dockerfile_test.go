@@ -25,7 +25,7 @@ func TestTheDockerfileBuildsTheSameProgram(t *testing.T) {
 	defer cancel()
 	store := t.TempDir()
 	policy := filepath.Join(store, "policy.json")
-	must(t, os.WriteFile(policy, []byte(`{"default": [{"type": "insecureAcceptAnything"}]}`), 0o600))
+	cluster.Must(t, os.WriteFile(policy, []byte(`{"default": [{"type": "insecureAcceptAnything"}]}`), 0o600))
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
 	buildah := func(args ...string) string {
 		t.Helper()
@@ -46,35 +46,35 @@ func TestTheDockerfileBuildsTheSameProgram(t *testing.T) {
 	})
 
 	base := buildah("from", "scratch")
-	for _, path := range parts(ctx, t) {
+	for _, path := range goFiles(ctx, t) {
 		buildah("copy", "--quiet", base, path, path)
 	}
 	empty := filepath.Join(store, "empty")
-	must(t, os.Mkdir(empty, 0o700))
+	cluster.Must(t, os.Mkdir(empty, 0o700))
 	buildah("copy", "--quiet", base, empty, "/root")
-	buildah("config", "--env", "PATH="+filepath.Join(setting(ctx, t, "GOROOT"), "bin"), "--env", "HOME=/root", "--env", "TMPDIR=/root", "--env", "GOPATH=/go", "--env", "GOTOOLCHAIN=local",
-		"--env", "GOPROXY=file:///modules,"+setting(ctx, t, "GOPROXY"), "--env", "GOCACHE=/built", base)
+	buildah("config", "--env", "PATH="+filepath.Join(goSetting(ctx, t, "GOROOT"), "bin"), "--env", "HOME=/root", "--env", "TMPDIR=/root", "--env", "GOPATH=/go", "--env", "GOTOOLCHAIN=local",
+		"--env", "GOPROXY=file:///modules,"+goSetting(ctx, t, "GOPROXY"), "--env", "GOCACHE=/built", base)
 	buildah("commit", "--quiet", "--signature-policy", policy, base, "localhost/go")
 	// What this machine has downloaded and compiled already, it need not again.
-	buildah("build", "--signature-policy", policy, "--pull-never", "--volume", filepath.Join(setting(ctx, t, "GOMODCACHE"), "cache", "download")+":/modules:ro",
-		"--volume", setting(ctx, t, "GOCACHE")+":/built", "--build-arg", "GO_IMAGE=localhost/go", "--build-arg", "VERSION="+version, "--tag", "localhost/operator", ".")
+	buildah("build", "--signature-policy", policy, "--pull-never", "--volume", filepath.Join(goSetting(ctx, t, "GOMODCACHE"), "cache", "download")+":/modules:ro",
+		"--volume", goSetting(ctx, t, "GOCACHE")+":/built", "--build-arg", "GO_IMAGE=localhost/go", "--build-arg", "VERSION="+version, "--tag", "localhost/operator", ".")
 
 	built := filepath.Join(buildah("mount", buildah("from", "--pull-never", "--signature-policy", policy, "localhost/operator")), "operator")
 	info, err := os.Stat(built)
-	must(t, err)
+	cluster.Must(t, err)
 	data, err := os.ReadFile(built)
-	must(t, err)
+	cluster.Must(t, err)
 	if !bytes.Equal(data, programOf(t)) || info.Mode() != 0o555 {
 		t.Errorf("the Dockerfile builds another program than make image, with the mode %s", info.Mode())
 	}
 }
 
-// parts are what Go needs of a machine: itself, a shell, and what the shell is linked with.
-func parts(ctx context.Context, t *testing.T) []string {
+// goFiles are what Go needs of a machine: itself, a shell, and what the shell is linked with.
+func goFiles(ctx context.Context, t *testing.T) []string {
 	t.Helper()
-	found := []string{setting(ctx, t, "GOROOT"), "/bin/sh", "/etc/ssl/certs/ca-certificates.crt"}
+	found := []string{goSetting(ctx, t, "GOROOT"), "/bin/sh", "/etc/ssl/certs/ca-certificates.crt"}
 	linked, err := exec.CommandContext(ctx, "ldd", "/bin/sh").Output()
-	must(t, err)
+	cluster.Must(t, err)
 	for word := range strings.FieldsSeq(string(linked)) {
 		if filepath.IsAbs(word) {
 			found = append(found, word)
@@ -83,10 +83,10 @@ func parts(ctx context.Context, t *testing.T) []string {
 	return found
 }
 
-// setting is a setting of Go on this machine.
-func setting(ctx context.Context, t *testing.T, name string) string {
+// goSetting is a setting of Go on this machine.
+func goSetting(ctx context.Context, t *testing.T, name string) string {
 	t.Helper()
 	out, err := exec.CommandContext(ctx, "go", "env", name).Output()
-	must(t, err)
+	cluster.Must(t, err)
 	return strings.TrimSpace(string(out))
 }

@@ -34,46 +34,47 @@ func TestOnARealNode(t *testing.T) {
 		}
 		t.Skip("a real node needs root on Linux")
 	}
+	t.Parallel()
 	needRelease(t)
 	c, err := cluster.Start("--nodes", "0", "--real-node", "--audit")
-	must(t, err)
+	cluster.Must(t, err)
 	defer c.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	must(t, c.Import(ctx, filepath.Join(dist, "image.tar")))
+	cluster.Must(t, c.Import(ctx, filepath.Join(dist, "image.tar")))
 	applied := time.Now()
 	if out, err := c.Kubectl(ctx, "apply", "--server-side", "-f", filepath.Join(dist, "install.yaml")); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	var first []corev1.Pod
-	eventually(ctx, t, c, "both replicas are ready", func() string {
-		if first = ready(ctx, t, c); len(first) != replicas {
-			return fmt.Sprintf("%d of %d pods are ready", len(first), replicas)
+	eventually(ctx, t, c, "both replicas are ready", func() (bool, string) {
+		if first = readyPods(ctx, t, c); len(first) != replicas {
+			return false, fmt.Sprintf("%d of %d pods are ready", len(first), replicas)
 		}
-		return ""
+		return true, ""
 	})
 	t.Logf("from kubectl apply to two ready replicas: %.1f s", time.Since(applied).Seconds())
 	namespace := &corev1.Namespace{}
-	must(t, c.Client.Get(ctx, client.ObjectKey{Name: cluster.Namespace}, namespace))
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: cluster.Namespace}, namespace))
 	if namespace.Labels["pod-security.kubernetes.io/enforce"] != "restricted" {
 		t.Error("the namespace does not enforce the standard restricted")
 	}
 
-	t.Run("its processes may do nothing", func(t *testing.T) { confined(t, first) })
+	t.Run("its processes may do nothing", func(t *testing.T) { assertConfined(t, first) })
 	t.Run("it writes a status", func(t *testing.T) {
-		must(t, c.Client.Create(ctx, nodeProfile()))
-		judged(ctx, t, c, 1)
+		cluster.Must(t, c.Client.Create(ctx, nodeProfile()))
+		awaitEvaluated(ctx, t, c, 1)
 	})
-	t.Run("it is replaced without a gap", func(t *testing.T) { replaced(ctx, t, c, first) })
-	t.Run("it acts by its own pod's token, and is refused nothing", func(t *testing.T) { audited(t, c) })
+	t.Run("it is replaced without a gap", func(t *testing.T) { testRollout(ctx, t, c, first) })
+	t.Run("it acts by its own pod's token, and is refused nothing", func(t *testing.T) { assertAudit(t, c) })
 	t.Run("it stays within its memory, and no container was started twice", func(t *testing.T) {
-		pods := ready(ctx, t, c)
+		pods := readyPods(ctx, t, c)
 		for _, pod := range pods {
 			if restarts := pod.Status.ContainerStatuses[0].RestartCount; restarts != 0 {
 				t.Errorf("%s was started again %d times", pod.Name, restarts)
 			}
 		}
-		remembered(t, pods)
+		assertMemory(t, pods)
 	})
 }
 
@@ -89,17 +90,17 @@ func nodeProfile() *v1alpha1.PlatformProfile {
 	return p
 }
 
-// judged waits until a generation of the profile is judged, and returns how long that took.
-func judged(ctx context.Context, t *testing.T, c *cluster.Cluster, generation int64) time.Duration {
+// awaitEvaluated waits until a generation of the profile is judged, and returns how long that took.
+func awaitEvaluated(ctx context.Context, t *testing.T, c *cluster.Cluster, generation int64) time.Duration {
 	t.Helper()
 	began := time.Now()
 	p := &v1alpha1.PlatformProfile{}
-	eventually(ctx, t, c, "the profile is judged", func() string {
-		must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
+	eventually(ctx, t, c, "the profile is judged", func() (bool, string) {
+		cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
 		if p.Status.ObservedGeneration < generation || len(p.Status.Layers) != 1 {
-			return fmt.Sprintf("generation %d is judged, want %d", p.Status.ObservedGeneration, generation)
+			return false, fmt.Sprintf("generation %d is judged, want %d", p.Status.ObservedGeneration, generation)
 		}
-		return ""
+		return true, ""
 	})
 	took := time.Since(began)
 	for i, want := range []v1alpha1.Verdict{v1alpha1.VerdictSatisfied, v1alpha1.VerdictSatisfied, v1alpha1.VerdictMissing} {
@@ -110,11 +111,11 @@ func judged(ctx context.Context, t *testing.T, c *cluster.Cluster, generation in
 	return took
 }
 
-// ready are the operator's pods that are ready and not on their way out.
-func ready(ctx context.Context, t *testing.T, c *cluster.Cluster) []corev1.Pod {
+// readyPods are the operator's pods that are ready and not on their way out.
+func readyPods(ctx context.Context, t *testing.T, c *cluster.Cluster) []corev1.Pod {
 	t.Helper()
 	list := &corev1.PodList{}
-	must(t, c.Client.List(ctx, list, client.InNamespace(cluster.Namespace)))
+	cluster.Must(t, c.Client.List(ctx, list, client.InNamespace(cluster.Namespace)))
 	var found []corev1.Pod
 	for _, pod := range list.Items {
 		if isReady(&pod) {
@@ -133,21 +134,22 @@ func isReady(pod *corev1.Pod) bool {
 	return false
 }
 
-// eventually waits until nothing is left to say against it. The time is for a machine that does other work as well.
-func eventually(ctx context.Context, t *testing.T, c *cluster.Cluster, what string, lacks func() string) {
+// eventually waits until a condition holds, and describes the operator's pods where it does not.
+func eventually(ctx context.Context, t *testing.T, c *cluster.Cluster, what string, condition func() (bool, string)) {
 	t.Helper()
-	last := ""
-	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if last = lacks(); last == "" {
-			return
+	holds := false
+	defer func() {
+		if !holds {
+			pods, _ := c.Kubectl(ctx, "-n", cluster.Namespace, "describe", "pods")
+			t.Log(pods[max(0, len(pods)-6000):])
 		}
-	}
-	pods, _ := c.Kubectl(ctx, "-n", cluster.Namespace, "describe", "pods")
-	t.Fatalf("it never came to be that %s: %s\n%s", what, last, pods[max(0, len(pods)-6000):])
+	}()
+	cluster.Eventually(t, what, condition)
+	holds = true
 }
 
-// of returns the value of a line "name: value" as files below /proc have them.
-func of(text, name string) string {
+// statusField returns the value of a line "name: value" as files below /proc have them.
+func statusField(text, name string) string {
 	for line := range strings.Lines(text) {
 		if value, found := strings.CutPrefix(line, name+":"); found {
 			return strings.Join(strings.Fields(value), " ")

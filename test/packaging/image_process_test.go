@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/platformprofile/platformprofile/test/cluster"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -16,7 +17,7 @@ func process(t *testing.T, pod *corev1.Pod) string {
 	// A cgroup bears the container's ID on every node, whatever lies above it.
 	_, container, _ := strings.Cut(pod.Status.ContainerStatuses[0].ContainerID, "://")
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
-	must(t, err)
+	cluster.Must(t, err)
 	for _, group := range groups {
 		if data, err := os.ReadFile(group); err == nil && container != "" && strings.Contains(string(data), container) {
 			return filepath.Dir(group)
@@ -26,8 +27,8 @@ func process(t *testing.T, pod *corev1.Pod) string {
 	return ""
 }
 
-// confined asserts from the kernel's own account what the processes are and what they could do.
-func confined(t *testing.T, pods []corev1.Pod) {
+// assertConfined asserts from the kernel's own account what the processes are and what they could do.
+func assertConfined(t *testing.T, pods []corev1.Pod) {
 	for _, pod := range pods {
 		folder := process(t, &pod)
 		status := read(t, filepath.Join(folder, "status"))
@@ -39,7 +40,7 @@ func confined(t *testing.T, pods []corev1.Pod) {
 			"NoNewPrivs": "1",
 			"Seccomp":    "2", // a filter: the runtime's default one
 		} {
-			if got := of(status, name); got != want {
+			if got := statusField(status, name); got != want {
 				t.Errorf("%s: %s is %q, want %q", pod.Name, name, got, want)
 			}
 		}
@@ -56,16 +57,16 @@ func confined(t *testing.T, pods []corev1.Pod) {
 		if written := openForWriting(t, folder); len(written) > 0 {
 			t.Errorf("%s: it has files open for writing: %v", pod.Name, written)
 		}
-		if limit := group(t, folder, "memory.max", "memory.limit_in_bytes"); limit != memoryLimit {
+		if limit := cgroupValue(t, folder, "memory.max", "memory.limit_in_bytes"); limit != memoryLimit {
 			t.Errorf("%s: its memory is limited to %d bytes, want %d", pod.Name, limit, memoryLimit)
 		}
 	}
 }
 
-// remembered logs what the containers took of their memory at most.
-func remembered(t *testing.T, pods []corev1.Pod) {
+// assertMemory logs what the containers took of their memory at most.
+func assertMemory(t *testing.T, pods []corev1.Pod) {
 	for _, pod := range pods {
-		peak := group(t, process(t, &pod), "memory.peak", "memory.max_usage_in_bytes")
+		peak := cgroupValue(t, process(t, &pod), "memory.peak", "memory.max_usage_in_bytes")
 		t.Logf("%s took %.0f MiB at most, of %d", pod.Name, float64(peak)/(1<<20), memoryLimit>>20)
 		if peak <= 0 || peak >= memoryLimit {
 			t.Errorf("%s came to its limit", pod.Name)
@@ -77,7 +78,7 @@ func remembered(t *testing.T, pods []corev1.Pod) {
 func openForWriting(t *testing.T, folder string) []string {
 	t.Helper()
 	links, err := filepath.Glob(filepath.Join(folder, "fd", "*"))
-	must(t, err)
+	cluster.Must(t, err)
 	if len(links) < 3 {
 		t.Fatalf("%s has %d open files: they cannot be seen", folder, len(links))
 	}
@@ -88,8 +89,8 @@ func openForWriting(t *testing.T, folder string) []string {
 		if err != nil || !info.Mode().IsRegular() || !filepath.IsAbs(target) {
 			continue // a socket, a pipe, or what the kernel has no path for
 		}
-		flags, err := strconv.ParseInt(of(read(t, filepath.Join(folder, "fdinfo", filepath.Base(link))), "flags"), 8, 64)
-		must(t, err)
+		flags, err := strconv.ParseInt(statusField(read(t, filepath.Join(folder, "fdinfo", filepath.Base(link))), "flags"), 8, 64)
+		cluster.Must(t, err)
 		if flags&int64(os.O_WRONLY|os.O_RDWR) != 0 {
 			found = append(found, target)
 		}
@@ -97,8 +98,8 @@ func openForWriting(t *testing.T, folder string) []string {
 	return found
 }
 
-// group is a number that the memory cgroup of a process tells, by the name of cgroups v2 or that of v1.
-func group(t *testing.T, folder, v2, v1 string) int64 {
+// cgroupValue is a number that the memory cgroup of a process tells, by the name of cgroups v2 or that of v1.
+func cgroupValue(t *testing.T, folder, v2, v1 string) int64 {
 	t.Helper()
 	for line := range strings.Lines(read(t, filepath.Join(folder, "cgroup"))) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
@@ -110,7 +111,7 @@ func group(t *testing.T, folder, v2, v1 string) int64 {
 		}
 		if data, err := os.ReadFile(path); err == nil {
 			number, err := strconv.ParseInt(strings.TrimSpace(string(data)), 10, 64)
-			must(t, err)
+			cluster.Must(t, err)
 			return number
 		}
 	}
@@ -121,6 +122,6 @@ func group(t *testing.T, folder, v2, v1 string) int64 {
 func read(t *testing.T, path string) string {
 	t.Helper()
 	data, err := os.ReadFile(path)
-	must(t, err)
+	cluster.Must(t, err)
 	return string(data)
 }

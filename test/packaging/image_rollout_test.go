@@ -17,34 +17,34 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// record is what was seen of the operator's pods and lease while it was replaced.
-type record struct {
+// rolloutRecord is what was seen of the operator's pods and lease while it was replaced.
+type rolloutRecord struct {
 	mu sync.Mutex
 	// pods are those that are ready; least is how few there were at any time.
 	pods  map[types.UID]bool
 	least int
 	// ended is how each container ended, by its pod.
-	ended map[string]ended
+	ended map[string]termination
 	// holders are who held the lease, one after the other; "" is nobody.
 	holders []string
 }
 
-type ended struct {
+type termination struct {
 	code int32
 	took time.Duration
 }
 
 // watchRollout records from here on, until the context ends.
-func watchRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []corev1.Pod) *record {
+func watchRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []corev1.Pod) *rolloutRecord {
 	t.Helper()
-	r := &record{pods: map[types.UID]bool{}, least: len(first), ended: map[string]ended{}}
+	r := &rolloutRecord{pods: map[types.UID]bool{}, least: len(first), ended: map[string]termination{}}
 	for _, pod := range first {
 		r.pods[pod.UID] = true
 	}
 	pods, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(cluster.Namespace))
-	must(t, err)
+	cluster.Must(t, err)
 	leases, err := c.Client.Watch(ctx, &coordinationv1.LeaseList{}, client.InNamespace(cluster.Namespace))
-	must(t, err)
+	cluster.Must(t, err)
 	follow := func(events watch.Interface, see func(watch.Event)) {
 		defer events.Stop()
 		for event := range events.ResultChan() {
@@ -58,7 +58,7 @@ func watchRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first [
 	return r
 }
 
-func (r *record) seePod(event watch.Event) {
+func (r *rolloutRecord) seePod(event watch.Event) {
 	pod, ok := event.Object.(*corev1.Pod)
 	if !ok {
 		return
@@ -73,13 +73,13 @@ func (r *record) seePod(event watch.Event) {
 			// The deletion's time is when the grace period is over.
 			asked := pod.DeletionTimestamp.Add(-time.Duration(*pod.DeletionGracePeriodSeconds) * time.Second)
 			if _, known := r.ended[pod.Name]; !known {
-				r.ended[pod.Name] = ended{over.ExitCode, over.FinishedAt.Sub(asked)}
+				r.ended[pod.Name] = termination{over.ExitCode, over.FinishedAt.Sub(asked)}
 			}
 		}
 	}
 }
 
-func (r *record) seeLease(event watch.Event) {
+func (r *rolloutRecord) seeLease(event watch.Event) {
 	if lease, ok := event.Object.(*coordinationv1.Lease); ok {
 		holder := ""
 		if lease.Spec.HolderIdentity != nil {
@@ -91,8 +91,8 @@ func (r *record) seeLease(event watch.Event) {
 	}
 }
 
-// replaced rolls the Deployment over, and asks for a new judgement all the while.
-func replaced(ctx context.Context, t *testing.T, c *cluster.Cluster, first []corev1.Pod) {
+// testRollout rolls the Deployment over, and asks for a new judgement all the while.
+func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []corev1.Pod) {
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
 	r := watchRollout(watching, t, c, first)
@@ -126,7 +126,7 @@ func replaced(ctx context.Context, t *testing.T, c *cluster.Cluster, first []cor
 			done = true
 		case <-time.After(200 * time.Millisecond):
 		}
-		longest = max(longest, judged(ctx, t, c, again(ctx, t, c)))
+		longest = max(longest, awaitEvaluated(ctx, t, c, changeProfile(ctx, t, c)))
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -153,11 +153,11 @@ func replaced(ctx context.Context, t *testing.T, c *cluster.Cluster, first []cor
 	}
 }
 
-// again changes the profile, and returns the generation that is to be judged.
-func again(ctx context.Context, t *testing.T, c *cluster.Cluster) int64 {
+// changeProfile changes the profile, and returns the generation that is to be judged.
+func changeProfile(ctx context.Context, t *testing.T, c *cluster.Cluster) int64 {
 	t.Helper()
 	p := &v1alpha1.PlatformProfile{}
-	must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
 	patch := client.MergeFrom(p.DeepCopy())
 	requirement := &p.Spec.Layers[0].Requirements[2]
 	if requirement.Severity == v1alpha1.SeverityRecommended {
@@ -165,6 +165,6 @@ func again(ctx context.Context, t *testing.T, c *cluster.Cluster) int64 {
 	} else {
 		requirement.Severity = v1alpha1.SeverityRecommended
 	}
-	must(t, c.Client.Patch(ctx, p, patch))
+	cluster.Must(t, c.Client.Patch(ctx, p, patch))
 	return p.Generation
 }

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // bom is what the test reads of a CycloneDX document.
@@ -24,10 +26,10 @@ type component struct{ Name, Version, PURL string }
 func TestTheListNamesAllThatIsInTheImage(t *testing.T) {
 	needRelease(t)
 	data, err := os.ReadFile(filepath.Join(dist, "operator-linux-"+runtime.GOARCH+".cdx.json"))
-	must(t, err)
+	cluster.Must(t, err)
 	list := decode[bom](t, data)
 	built, err := buildinfo.Read(bytes.NewReader(programOf(t)))
-	must(t, err)
+	cluster.Must(t, err)
 	if list.BOMFormat != "CycloneDX" || list.Metadata.Component.Name != built.Main.Path || list.Metadata.Component.Version != version {
 		t.Errorf("it is a %s of %+v", list.BOMFormat, list.Metadata.Component)
 	}

@@ -22,18 +22,17 @@ import (
 // TestInstallUpgradeUninstall installs an older chart on a real API server, upgrades it with every option switched on, and
 // removes it with the commands of docs/install.md: the cluster is then as it was before.
 func TestInstallUpgradeUninstall(t *testing.T) {
+	t.Parallel() // as the test on a real node, it waits most of the time
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	c, err := cluster.Start("--without", "kwok", "--without", "scheduler")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	defer c.Stop()
 	if _, err := c.Apply(ctx, monitoringCRDs(), "default"); err != nil {
 		t.Fatal(err)
 	}
 	awaitGone(ctx, t, c, nil) // what the control plane makes by itself is there
-	before := everythingIn(ctx, t, c)
+	before := listObjects(ctx, t, c)
 
 	install := []string{"install", "platformprofile", chart, "--namespace", cluster.Namespace, "--create-namespace", "-f", everything, "--kubeconfig", c.Kubeconfig}
 	if _, errOut, err := helm(install...); err == nil || !strings.Contains(errOut, "ensure CRDs are installed first") {
@@ -44,44 +43,44 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	if _, _, err := helm(append(install, "--set", "profiles=null", "--set", "definitions=null")...); err != nil {
 		t.Fatal(err)
 	}
-	if got := crdOf(ctx, t, c); got.GetAnnotations()[revisionAnnotation] != "older" || knowsSuspend(t, got) {
+	if got := crdOf(ctx, t, c); got.GetAnnotations()[revisionAnnotation] != "older" || hasSuspend(t, got) {
 		t.Fatalf("the chart did not install its CRDs: %v", got.GetAnnotations())
 	}
 
-	upgrade := slices.Concat(strings.Fields(documented(t, "upgrade")[0])[1:], []string{"-f", everything, "--set", "profiles.minimal.suspend=true"})
-	onCluster(t, c, upgrade...)
-	for _, object := range rendered(t, "-f", everything) {
+	upgrade := slices.Concat(strings.Fields(documentedCommands(t, "upgrade")[0])[1:], []string{"-f", everything, "--set", "profiles.minimal.suspend=true"})
+	runHelm(t, c, upgrade...)
+	for _, object := range renderChart(t, "-f", everything) {
 		got := &unstructured.Unstructured{}
 		got.SetGroupVersionKind(object.GroupVersionKind())
 		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(object), got); err != nil {
-			t.Errorf("%s is not there: %v", id(object), err)
+			t.Errorf("%s is not there: %v", objectName(object), err)
 		}
 	}
-	if got := crdOf(ctx, t, c); got.GetAnnotations()[revisionAnnotation] == "older" || !knowsSuspend(t, got) {
+	if got := crdOf(ctx, t, c); got.GetAnnotations()[revisionAnnotation] == "older" || !hasSuspend(t, got) {
 		t.Errorf("the upgrade left the CRD as it was: %v", got.GetAnnotations())
 	}
 	if out, err := c.Kubectl(ctx, "get", "platformprofile", "minimal", "-o", "jsonpath={.spec.suspend}"); err != nil || out != "true" {
 		t.Errorf("the new field did not arrive: %v %s", err, out)
 	}
-	t.Run("strict", func(t *testing.T) { strict(ctx, t, c) })
+	t.Run("strict", func(t *testing.T) { testStrict(ctx, t, c) })
 
 	own := filepath.Join(cluster.Root(), "config", "samples", "production.yaml")
 	if out, err := c.Kubectl(ctx, "apply", "-f", own); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	onCluster(t, c, append(slices.Clone(upgrade), "--set", "crds.enabled=false")...)
-	uninstall := documented(t, "uninstall")
-	onCluster(t, c, strings.Fields(uninstall[0])[1:]...)
+	runHelm(t, c, append(slices.Clone(upgrade), "--set", "crds.enabled=false")...)
+	uninstall := documentedCommands(t, "uninstall")
+	runHelm(t, c, strings.Fields(uninstall[0])[1:]...)
 	if out, err := c.Kubectl(ctx, "get", "-f", own); err != nil {
 		t.Errorf("a profile went with the release: %v: %s", err, out)
 	}
 	// A release of the same name takes up the CRDs that the one before it left.
-	onCluster(t, c, "install", "platformprofile", chart, "--namespace", cluster.Namespace, "-f", everything)
+	runHelm(t, c, "install", "platformprofile", chart, "--namespace", cluster.Namespace, "-f", everything)
 
 	for _, line := range uninstall {
 		args := strings.Fields(line)
 		if args[0] == "helm" {
-			onCluster(t, c, args[1:]...)
+			runHelm(t, c, args[1:]...)
 		} else if out, err := c.Kubectl(ctx, args[1:]...); err != nil {
 			t.Errorf("%s: %v\n%s", line, err, out)
 		}
@@ -93,18 +92,14 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 func olderChart(t *testing.T) string {
 	t.Helper()
 	folder := filepath.Join(t.TempDir(), "chart")
-	if err := os.CopyFS(folder, os.DirFS(chart)); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, os.CopyFS(folder, os.DirFS(chart)))
 	file := filepath.Join(folder, "files", "crds", "platformprofile.dev_platformprofiles.yaml")
 	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	older := parsed(t, string(data))[0]
+	cluster.Must(t, err)
+	older := parse(t, string(data))[0]
 	older.SetAnnotations(map[string]string{revisionAnnotation: "older"})
 	delete(specOf(t, older), "suspend")
-	if err := os.WriteFile(file, []byte(text(older)), 0o600); err != nil { // JSON is YAML
+	if err := os.WriteFile(file, []byte(toJSON(older)), 0o600); err != nil { // JSON is YAML
 		t.Fatal(err)
 	}
 	return folder
@@ -115,13 +110,11 @@ func crdOf(ctx context.Context, t *testing.T, c *cluster.Cluster) *unstructured.
 	t.Helper()
 	got := &unstructured.Unstructured{}
 	got.SetGroupVersionKind(schema.GroupVersionKind{Group: "apiextensions.k8s.io", Version: "v1", Kind: "CustomResourceDefinition"})
-	if err := c.Client.Get(ctx, client.ObjectKey{Name: "platformprofiles.platformprofile.dev"}, got); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "platformprofiles.platformprofile.dev"}, got))
 	return got
 }
 
-func knowsSuspend(t *testing.T, crd *unstructured.Unstructured) bool {
+func hasSuspend(t *testing.T, crd *unstructured.Unstructured) bool {
 	t.Helper()
 	return specOf(t, crd)["suspend"] != nil
 }
@@ -140,17 +133,17 @@ func specOf(t *testing.T, crd *unstructured.Unstructured) map[string]any {
 	return fields.(map[string]any)
 }
 
-// strict has the server try each object by server-side apply, which refuses fields that it does not know.
-func strict(ctx context.Context, t *testing.T, c *cluster.Cluster) {
-	for _, object := range rendered(t, "-f", everything) {
+// testStrict has the server try each object by server-side apply, which refuses fields that it does not know.
+func testStrict(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	for _, object := range renderChart(t, "-f", everything) {
 		if err := c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("strict"), client.ForceOwnership, client.DryRunAll); err != nil {
-			t.Errorf("%s: %v", id(object), err)
+			t.Errorf("%s: %v", objectName(object), err)
 		}
 	}
 }
 
-// onCluster runs helm against the cluster.
-func onCluster(t *testing.T, c *cluster.Cluster, args ...string) {
+// runHelm runs helm against the cluster.
+func runHelm(t *testing.T, c *cluster.Cluster, args ...string) {
 	t.Helper()
 	if _, _, err := helm(append(args, "--kubeconfig", c.Kubeconfig)...); err != nil {
 		t.Fatal(err)
@@ -164,13 +157,11 @@ func monitoringCRDs() string {
 
 var block = regexp.MustCompile("(?s)```console\n(.*?)```")
 
-// documented are the commands of a paragraph of docs/install.md.
-func documented(t *testing.T, paragraph string) []string {
+// documentedCommands are the commands of a paragraph of docs/install.md.
+func documentedCommands(t *testing.T, paragraph string) []string {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join(cluster.Root(), "docs", "install.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	_, rest, found := strings.Cut(string(page), "\n### Helm: "+paragraph+"\n")
 	match := block.FindStringSubmatch(rest)
 	if !found || match == nil {
@@ -179,13 +170,11 @@ func documented(t *testing.T, paragraph string) []string {
 	return strings.Split(strings.TrimSpace(match[1]), "\n")
 }
 
-// everythingIn names every object of the cluster, but for those that come and go by themselves.
-func everythingIn(ctx context.Context, t *testing.T, c *cluster.Cluster) []string {
+// listObjects names every object of the cluster, but for those that come and go by themselves.
+func listObjects(ctx context.Context, t *testing.T, c *cluster.Cluster) []string {
 	t.Helper()
 	discovered, err := discovery.NewDiscoveryClientForConfig(c.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	lists, err := discovered.ServerPreferredResources()
 	if err != nil && !discovery.IsGroupDiscoveryFailedError(err) {
 		t.Fatal(err)
@@ -194,9 +183,7 @@ func everythingIn(ctx context.Context, t *testing.T, c *cluster.Cluster) []strin
 	var all []string
 	for _, list := range lists {
 		version, err := schema.ParseGroupVersion(list.GroupVersion)
-		if err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, err)
 		for _, resource := range list.APIResources {
 			if !slices.Contains(resource.Verbs, "list") || slices.Contains(passing, resource.Kind) {
 				continue
@@ -218,22 +205,28 @@ func everythingIn(ctx context.Context, t *testing.T, c *cluster.Cluster) []strin
 // awaitGone waits until the cluster holds what it did before; without a before, until it stays as it is.
 func awaitGone(ctx context.Context, t *testing.T, c *cluster.Cluster, before []string) {
 	t.Helper()
+	const settled = 2 * time.Second
 	var last []string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Second) {
-		now := everythingIn(ctx, t, c)
-		if want := before; slices.Equal(now, want) || (before == nil && slices.Equal(now, last)) {
-			return
+	var since time.Time
+	cluster.Eventually(t, "the cluster holds what it did before", func() (bool, string) {
+		now := listObjects(ctx, t, c)
+		if !slices.Equal(now, last) {
+			last, since = now, time.Now()
 		}
-		last = now
-	}
-	for _, o := range last {
-		if !slices.Contains(before, o) {
-			t.Errorf("%s is left behind", o)
+		if before == nil {
+			return time.Since(since) > settled, "it still changes"
 		}
-	}
-	for _, o := range before {
-		if !slices.Contains(last, o) {
-			t.Errorf("%s is gone", o)
+		var differences []string
+		for _, o := range now {
+			if !slices.Contains(before, o) {
+				differences = append(differences, o+" is left behind")
+			}
 		}
-	}
+		for _, o := range before {
+			if !slices.Contains(now, o) {
+				differences = append(differences, o+" is gone")
+			}
+		}
+		return len(differences) == 0, strings.Join(differences, "\n")
+	})
 }

@@ -36,11 +36,9 @@ func TestKubeStateMetrics(t *testing.T) {
 	needCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	defer cancel()
-	must(t, launch(t).AwaitReady(ctx))
+	cluster.Must(t, startOperator(t).AwaitReady(ctx))
 	profile := filepath.Join(t.TempDir(), "failing.yaml")
-	if err := os.WriteFile(profile, []byte(failing), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, os.WriteFile(profile, []byte(failing), 0o600))
 	t.Cleanup(func() { _, _ = env.Kubectl(context.Background(), "delete", "-f", profile) })
 	for _, args := range [][]string{
 		{"apply", "-f", profile},
@@ -95,13 +93,9 @@ func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
 	kubeconfig := filepath.Join(folder, "kubeconfig")
-	if err := env.WriteConfig(ctx, kubeconfig, "monitoring", "kube-state-metrics"); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.WriteConfig(ctx, kubeconfig, "monitoring", "kube-state-metrics"))
 	log, err := os.Create(filepath.Join(folder, "log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	shown, own := freePort(t), freePort(t)
 	command := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "kube-state-metrics"),
 		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", shown, "--telemetry-host", "127.0.0.1", "--telemetry-port", own,
@@ -123,34 +117,25 @@ func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 func freePort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	defer listener.Close() //nolint:errcheck // it was only asked for its port
 	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	return port
 }
 
 // awaitSeries reads series until nothing is missing of them.
 func awaitSeries(ctx context.Context, t *testing.T, url string, missing func([]string) string) {
 	t.Helper()
-	lacks := ""
-	var series []string
-	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+	cluster.Eventually(t, "all series are there", func() (bool, string) {
 		text, err := getOK(ctx, url)
 		if err != nil {
-			lacks = err.Error()
-			continue
+			return false, err.Error()
 		}
-		series = strings.Split(ofKind.ReplaceAllString(text, ""), "\n")
-		if lacks = missing(series); lacks == "" {
-			return
-		}
-	}
-	t.Fatalf("%s among\n%s", lacks, strings.Join(series, "\n"))
+		series := strings.Split(ofKind.ReplaceAllString(text, ""), "\n")
+		lacks := missing(series)
+		return lacks == "", lacks + " among\n" + strings.Join(series, "\n")
+	})
 }
 
 func getOK(ctx context.Context, url string) (string, error) {

@@ -30,10 +30,3 @@ var needCluster = cluster.OnDemand(func(ctx context.Context) (err error) {
 	env.program, err = env.Build(ctx)
 	return err
 })
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}

@@ -33,55 +33,51 @@ func helm(args ...string) (string, string, error) {
 	return out.String(), errOut.String(), err
 }
 
-// rendered is the chart with the given values.
-func rendered(t *testing.T, args ...string) []*unstructured.Unstructured {
+// renderChart is the chart with the given values.
+func renderChart(t *testing.T, args ...string) []*unstructured.Unstructured {
 	t.Helper()
 	out, _, err := helm(append([]string{"template", "platformprofile", chart, "--namespace", cluster.Namespace}, args...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return parsed(t, out)
+	cluster.Must(t, err)
+	return parse(t, out)
 }
 
-// kustomized is what "kubectl apply -k" would apply.
-func kustomized(t *testing.T, folder string) []*unstructured.Unstructured {
+// kustomize is what "kubectl apply -k" would apply.
+func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
 	out, err := exec.CommandContext(context.Background(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(cluster.Root(), "config", folder)).Output()
 	if err != nil {
 		t.Fatalf("kubectl kustomize config/%s: %v", folder, err)
 	}
-	return parsed(t, string(out))
+	return parse(t, string(out))
 }
 
-func parsed(t *testing.T, manifests string) []*unstructured.Unstructured {
+func parse(t *testing.T, manifests string) []*unstructured.Unstructured {
 	t.Helper()
 	objects, err := cluster.Parse([]byte(manifests))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	return objects
 }
 
-// id names an object as people would.
-func id(o *unstructured.Unstructured) string {
+// objectName names an object as people would.
+func objectName(o *unstructured.Unstructured) string {
 	return strings.TrimPrefix(fmt.Sprintf("%s %s/%s", o.GetKind(), o.GetNamespace(), o.GetName()), "/")
 }
 
-// byID are objects by their name; one that is there twice is a mistake.
-func byID(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstructured.Unstructured {
+// byName are objects by their name; one that is there twice is a mistake.
+func byName(t *testing.T, objects []*unstructured.Unstructured) map[string]*unstructured.Unstructured {
 	t.Helper()
 	all := make(map[string]*unstructured.Unstructured, len(objects))
 	for _, o := range objects {
-		if all[id(o)] != nil {
-			t.Errorf("%s is there twice", id(o))
+		if all[objectName(o)] != nil {
+			t.Errorf("%s is there twice", objectName(o))
 		}
-		all[id(o)] = o
+		all[objectName(o)] = o
 	}
 	return all
 }
 
-// text is an object as JSON with sorted keys.
-func text(o *unstructured.Unstructured) string {
+// toJSON is an object as JSON with sorted keys.
+func toJSON(o *unstructured.Unstructured) string {
 	data, err := json.MarshalIndent(o.Object, "", "  ")
 	if err != nil {
 		return err.Error()

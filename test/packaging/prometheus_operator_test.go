@@ -23,9 +23,7 @@ func prometheusOperatorCRDs(t *testing.T) []*unstructured.Unstructured {
 		t.Fatalf("writing the CRDs: %v (are they built? run 'make monitoring')", err)
 	}
 	all, err := cluster.Parse(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	used := slices.DeleteFunc(all, func(crd *unstructured.Unstructured) bool {
 		return crd.GetName() != "servicemonitors.monitoring.coreos.com" && crd.GetName() != "prometheusrules.monitoring.coreos.com"
 	})
@@ -41,9 +39,7 @@ func TestThePrometheusOperatorTakesThem(t *testing.T) {
 	needCluster(t)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	if err := env.ApplyObjects(ctx, prometheusOperatorCRDs(t), "default"); err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, env.ApplyObjects(ctx, prometheusOperatorCRDs(t), "default"))
 	for _, crd := range []string{"servicemonitors", "prometheusrules"} {
 		if out, err := env.Kubectl(ctx, "wait", "--for=condition=Established", "crd/"+crd+".monitoring.coreos.com", "--timeout=1m"); err != nil {
 			t.Fatalf("%v: %s", err, out)
@@ -64,16 +60,12 @@ func TestThePrometheusOperatorTakesThem(t *testing.T) {
 		"service_monitor.yaml": {"scheme: https", "scheme: gopher"},
 	} {
 		text, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "prometheus", file))
-		if err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, err)
 		if !strings.Contains(string(text), mistake[0]) {
 			t.Fatalf("%s has no %q to break", file, mistake[0])
 		}
 		broken := filepath.Join(t.TempDir(), file)
-		if err := os.WriteFile(broken, []byte(strings.Replace(string(text), mistake[0], mistake[1], 1)), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		cluster.Must(t, os.WriteFile(broken, []byte(strings.Replace(string(text), mistake[0], mistake[1], 1)), 0o600))
 		if out, err := env.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", broken); err == nil {
 			t.Errorf("%s with %q is accepted: %s", file, mistake[1], out)
 		} else if !strings.Contains(out, strings.TrimSpace(strings.Split(mistake[1], ":")[0])) {

@@ -26,20 +26,18 @@ func released(t *testing.T, target, version string) string {
 // TestTheSingleManifest shows that the file of a release is the kustomization with the release's image.
 func TestTheSingleManifest(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(released(t, "install-manifest", "v1.2.3"), "install.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if !strings.Contains(string(data), "image: ghcr.io/platformprofile/platformprofile:v1.2.3\n") {
 		t.Error("it has another image")
 	}
-	got, want := byID(t, parsed(t, string(data))), byID(t, kustomized(t, "default"))
+	got, want := byName(t, parse(t, string(data))), byName(t, kustomize(t, "default"))
 	if len(got) != len(want) {
 		t.Errorf("it has %d objects, want %d", len(got), len(want))
 	}
 	for name, o := range want {
 		if got[name] == nil {
 			t.Errorf("it lacks %s", name)
-		} else if is := text(got[name]); o.GetKind() != "Deployment" && is != text(o) {
+		} else if is := toJSON(got[name]); o.GetKind() != "Deployment" && is != toJSON(o) {
 			t.Errorf("%s differs:\n%s", name, is)
 		}
 	}
@@ -49,9 +47,7 @@ func TestTheSingleManifest(t *testing.T) {
 func TestThePackagedChart(t *testing.T) {
 	archive := filepath.Join(released(t, "chart", "v1.2.3"), "platformprofile-1.2.3.tgz")
 	out, _, err := helm("template", "platformprofile", archive)
-	if err != nil {
-		t.Fatal(err)
-	}
+	cluster.Must(t, err)
 	if !strings.Contains(out, "image: ghcr.io/platformprofile/platformprofile:v1.2.3\n") {
 		t.Error("it has another image")
 	}

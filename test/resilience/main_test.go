@@ -8,6 +8,7 @@ package resilience
 import (
 	"context"
 	"flag"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
@@ -16,11 +17,23 @@ import (
 )
 
 var (
-	sequences = flag.Int("sequences", 40, "how many random sequences of changes and faults to try on the control planes")
-	soak      = flag.Duration("soak", 0, "how long to churn while memory, goroutines and watches must stay flat; 0 skips the soak")
-	clusters  = flag.Int("clusters", 3, "how many control planes there are at most, each for one test at a time")
-	rounds    = flag.Int("rounds", 3, "how often to kill the leader in the moment that it writes")
+	sequences   = flag.Int("sequences", 40, "how many random sequences of changes and faults to try on the control planes")
+	soak        = flag.Duration("soak", 0, "how long to churn while memory, goroutines and watches must stay flat; 0 skips the soak")
+	maxClusters = flag.Int("clusters", 3, "how many control planes there are at most, each for one test at a time")
+	rounds      = flag.Int("rounds", 3, "how often to kill the leader in the moment that it writes")
+	seed        = flag.Uint64("seed", 0, "the seed of random choices, 0 for another one each time; random sequences have -rapid.seed")
 )
+
+// newRandom returns a generator of random numbers with the seed of the flag, and logs its seed.
+func newRandom(t *testing.T) *rand.Rand {
+	t.Helper()
+	from := *seed
+	if from == 0 {
+		from = rand.Uint64()
+	}
+	t.Logf("random choices by -seed %d", from)
+	return rand.New(rand.NewPCG(from, 0))
+}
 
 func TestMain(m *testing.M) {
 	cluster.Run(m, prepare)
@@ -37,8 +50,8 @@ func prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	grounds = newPool(program, max(1, *clusters))
-	cluster.Cleanup(func(bool) { grounds.close() })
+	pool = newClusterPool(program, max(1, *maxClusters))
+	cluster.Cleanup(func(bool) { pool.close() })
 	for name, value := range map[string]string{
 		"test.parallel":    "100",                                  // how many run is decided by how many grounds there are
 		"rapid.checks":     strconv.Itoa((*sequences-1)/parts + 1), // each part of the sequences tries as many

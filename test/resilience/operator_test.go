@@ -26,23 +26,20 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// patience is how long a state is waited for that is certain to come. The machine may be busy with other things.
-const patience = 3 * time.Minute
-
-// launch starts an operator that reaches the API server directly, or by a proxy where an address is given, and waits until
+// startOperator starts an operator that reaches the API server directly, or by a proxy where an address is given, and waits until
 // it is ready.
-func (g *ground) launch(t *testing.T, server string, authority []byte, flags ...string) *cluster.Operator {
+func (tc *testCluster) startOperator(t *testing.T, server string, authority []byte, flags ...string) *cluster.Operator {
 	t.Helper()
-	via := *g.Cluster
-	via.Config = rest.CopyConfig(g.Config)
+	via := *tc.Cluster
+	via.Config = rest.CopyConfig(tc.Config)
 	if server != "" {
 		via.Config.Host = server
 	}
 	if authority != nil {
 		via.Config.CAData, via.Config.CAFile = authority, ""
 	}
-	o, err := via.Launch(context.Background(), g.program, nil, append([]string{"--verbosity", "1"}, flags...)...)
-	must(t, err)
+	o, err := via.Launch(context.Background(), tc.program, nil, append([]string{"--verbosity", "1"}, flags...)...)
+	cluster.Must(t, err)
 	t.Cleanup(func() {
 		o.Stop()
 		if said, err := os.ReadFile(o.Log); err == nil && t.Failed() {
@@ -53,44 +50,20 @@ func (g *ground) launch(t *testing.T, server string, authority []byte, flags ...
 			}
 		}
 	})
-	await(t, "the operator is ready", func() (bool, string) { return o.Ready(context.Background()) })
+	cluster.Eventually(t, "the operator is ready", func() (bool, string) { return o.Ready(context.Background()) })
 	return o
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// await waits until something is so, and returns how long that took.
-func await(t *testing.T, what string, so func() (bool, string)) time.Duration {
-	t.Helper()
-	began := time.Now()
-	for {
-		ok, said := so()
-		if ok {
-			return time.Since(began)
-		}
-		if time.Since(began) > patience {
-			t.Fatalf("%s: not within %s: %s", what, patience, said)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-}
-
-// stored is a profile as the API server has it.
-func (g *ground) stored(ctx context.Context, name string) (*v1alpha1.PlatformProfile, error) {
+// stored returns a profile from the API server.
+func (tc *testCluster) stored(ctx context.Context, name string) (*v1alpha1.PlatformProfile, error) {
 	profile := &v1alpha1.PlatformProfile{}
-	return profile, g.Client.Get(ctx, types.NamespacedName{Name: name}, profile)
+	return profile, tc.Client.Get(ctx, types.NamespacedName{Name: name}, profile)
 }
 
-// fresh are the cluster's profiles with the status that somebody who looks for the first time gives them: what the
-// command line says, with the operator's own permissions.
-func (g *ground) fresh() (map[string]*v1alpha1.PlatformProfile, error) {
+// checkProfiles returns the cluster's profiles with the status that check computes, with the operator's own permissions.
+func (tc *testCluster) checkProfiles() (map[string]*v1alpha1.PlatformProfile, error) {
 	var out, errOut bytes.Buffer
-	code := cli.Execute([]string{"check", "--kubeconfig", g.freshConfig(), "-o", "json"}, strings.NewReader(""), &out, &errOut)
+	code := cli.Execute([]string{"check", "--kubeconfig", tc.checkKubeconfig(), "-o", "json"}, strings.NewReader(""), &out, &errOut)
 	list := &v1alpha1.PlatformProfileList{}
 	if err := json.Unmarshal(out.Bytes(), list); err != nil {
 		return nil, fmt.Errorf("check ends with %d: %s", code, errOut.String())
@@ -109,17 +82,17 @@ func (g *ground) fresh() (map[string]*v1alpha1.PlatformProfile, error) {
 	return found, nil
 }
 
-func (g *ground) freshConfig() string { return filepath.Join(g.Dir, "fresh.kubeconfig") }
+func (tc *testCluster) checkKubeconfig() string { return filepath.Join(tc.Dir, "fresh.kubeconfig") }
 
-// differs says what the API server has of all profiles and what a fresh look finds, where they differ; empty where not.
-func (g *ground) differs() string {
+// diffWithCheck describes where the stored statuses and those that check computes differ; it returns "" where they are equal.
+func (tc *testCluster) diffWithCheck() string {
 	ctx := context.Background()
-	found, err := g.fresh()
+	found, err := tc.checkProfiles()
 	if err != nil {
 		return err.Error()
 	}
 	list := &v1alpha1.PlatformProfileList{}
-	if err := g.Client.List(ctx, list); err != nil {
+	if err := tc.Client.List(ctx, list); err != nil {
 		return err.Error()
 	}
 	if len(list.Items) != len(found) {
@@ -135,15 +108,15 @@ func (g *ground) differs() string {
 			continue
 		case is.Status.ObservedGeneration != is.Generation:
 			return fmt.Sprintf("%s: its status is about generation %d of %d", is.Name, is.Status.ObservedGeneration, is.Generation)
-		case !equality.Semantic.DeepEqual(timeless(is.Status), timeless(want.Status)):
-			return fmt.Sprintf("%s: it says\n%s\nand a fresh look finds\n%s", is.Name, text(is.Status), text(want.Status))
+		case !equality.Semantic.DeepEqual(withoutTimes(is.Status), withoutTimes(want.Status)):
+			return fmt.Sprintf("%s: it says\n%s\nand a fresh look finds\n%s", is.Name, statusText(is.Status), statusText(want.Status))
 		}
 	}
 	return ""
 }
 
-// timeless is a status without the times at which it came about.
-func timeless(status v1alpha1.PlatformProfileStatus) v1alpha1.PlatformProfileStatus {
+// withoutTimes returns a copy of a status without its times.
+func withoutTimes(status v1alpha1.PlatformProfileStatus) v1alpha1.PlatformProfileStatus {
 	status = *status.DeepCopy()
 	status.LastChangeTime = nil
 	for i := range status.Conditions {
@@ -152,7 +125,7 @@ func timeless(status v1alpha1.PlatformProfileStatus) v1alpha1.PlatformProfileSta
 	return status
 }
 
-func text(status v1alpha1.PlatformProfileStatus) string {
+func statusText(status v1alpha1.PlatformProfileStatus) string {
 	data, err := json.Marshal(status)
 	if err != nil {
 		return err.Error()
@@ -160,18 +133,18 @@ func text(status v1alpha1.PlatformProfileStatus) string {
 	return string(data)
 }
 
-// agrees waits until all profiles say what a fresh look finds, and returns how long that took.
-func (g *ground) agrees(t *testing.T) time.Duration {
+// awaitMatchesCheck waits until all stored statuses are those that check computes, and returns how long that took.
+func (tc *testCluster) awaitMatchesCheck(t *testing.T) time.Duration {
 	t.Helper()
-	return await(t, "the profiles say what a fresh look finds", func() (bool, string) {
-		difference := g.differs()
+	return cluster.Eventually(t, "the stored statuses are those that check computes", func() (bool, string) {
+		difference := tc.diffWithCheck()
 		return difference == "", difference
 	})
 }
 
-// verdict is what a profile says of a requirement, with its message.
-func (g *ground) verdict(profile, layer, requirement string) (v1alpha1.Verdict, string) {
-	found, err := g.stored(context.Background(), profile)
+// verdict returns the verdict on a requirement, and its message.
+func (tc *testCluster) verdict(profile, layer, requirement string) (v1alpha1.Verdict, string) {
+	found, err := tc.stored(context.Background(), profile)
 	if err != nil {
 		return "", err.Error()
 	}
@@ -185,27 +158,27 @@ func (g *ground) verdict(profile, layer, requirement string) (v1alpha1.Verdict, 
 	return "", "there is no " + layer + "/" + requirement
 }
 
-// turns waits until a requirement has a verdict and a message that holds a text, and returns how long that took.
-func (g *ground) turns(t *testing.T, layer, requirement string, to v1alpha1.Verdict, says string) time.Duration {
+// awaitVerdict waits for a verdict with a message that contains a text, and returns how long that took.
+func (tc *testCluster) awaitVerdict(t *testing.T, layer, requirement string, to v1alpha1.Verdict, says string) time.Duration {
 	t.Helper()
-	return await(t, fmt.Sprintf("%s/%s is %s", layer, requirement, to), func() (bool, string) {
-		is, said := g.verdict("faults", layer, requirement)
+	return cluster.Eventually(t, fmt.Sprintf("%s/%s is %s", layer, requirement, to), func() (bool, string) {
+		is, said := tc.verdict("faults", layer, requirement)
 		return is == to && strings.Contains(said, says), string(is) + ": " + said
 	})
 }
 
-// conformant is the condition of a profile.
-func (g *ground) conformant(t *testing.T, profile string) metav1.ConditionStatus {
+// conformant returns the status of the condition Conformant.
+func (tc *testCluster) conformant(t *testing.T, profile string) metav1.ConditionStatus {
 	t.Helper()
-	found, err := g.stored(context.Background(), profile)
-	must(t, err)
+	found, err := tc.stored(context.Background(), profile)
+	cluster.Must(t, err)
 	if condition := meta.FindStatusCondition(found.Status.Conditions, v1alpha1.ConditionConformant); condition != nil {
 		return condition.Status
 	}
 	return ""
 }
 
-// metric is the value of the first series of the operator's that begins so; -1 where there is none.
+// metric returns the value of the operator's first series with this prefix; -1 where there is none.
 func metric(o *cluster.Operator, series string) float64 {
 	data, err := get(o.Metrics)
 	if err != nil {
@@ -224,7 +197,7 @@ func metric(o *cluster.Operator, series string) float64 {
 	return -1
 }
 
-// artifact keeps something beside the test's other artifacts, if it runs with -artifacts.
+// artifact writes a file into the folder for the test's artifacts.
 func artifact(t *testing.T, name string, data []byte) error {
 	t.Helper()
 	return os.WriteFile(filepath.Join(t.ArtifactDir(), name), data, 0o600)
@@ -239,16 +212,16 @@ func get(url string) ([]byte, error) {
 	return io.ReadAll(response.Body)
 }
 
-// contactAge is how old the operator says that its last word of the API server is.
+// contactAge returns the time since the last contact with the API server, by the operator's metric.
 func contactAge(o *cluster.Operator) time.Duration {
 	last := metric(o, "platformprofile_api_server_last_contact_timestamp_seconds")
 	return time.Since(time.UnixMilli(int64(last * 1000)))
 }
 
-// hostOf is host:port of the API server.
+// hostOf returns host:port of the API server.
 func hostOf(t *testing.T, server string) string {
 	t.Helper()
 	parsed, err := url.Parse(server)
-	must(t, err)
+	cluster.Must(t, err)
 	return parsed.Host
 }

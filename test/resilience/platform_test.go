@@ -2,20 +2,22 @@ package resilience
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// platform is what the profile asks for: a workload of each kind, a class, a resource of a CRD, and one of an API that is
+// platformManifests is what the profile asks for: a workload of each kind, a class, a resource of a CRD, and one of an API that is
 // aggregated and never there.
-const platform = `
+const platformManifests = `
 apiVersion: platformprofile.dev/v1alpha1
 kind: PlatformComponent
 metadata: {name: acme-app}
@@ -97,17 +99,25 @@ spec:
         message: all widgets are ok
 `
 
-// furnish installs the platform.
-func (g *ground) furnish(ctx context.Context) error {
-	objects, err := cluster.Parse([]byte(platform))
+// installPlatform installs the platform and waits until its pods are available.
+func (tc *testCluster) installPlatform(ctx context.Context) error {
+	objects, err := cluster.Parse([]byte(platformManifests))
 	if err != nil {
 		return err
 	}
-	return g.ApplyObjects(ctx, objects, "acme")
+	if err := tc.ApplyObjects(ctx, objects, "acme"); err != nil {
+		return err
+	}
+	for _, workload := range []string{"deployment/app", "daemonset/agent"} {
+		if out, err := tc.Kubectl(ctx, "-n", "acme", "rollout", "status", workload, "--timeout=3m"); err != nil {
+			return fmt.Errorf("%s: %w: %s", workload, err, out)
+		}
+	}
+	return nil
 }
 
-// object is one that YAML describes.
-func object(text string) *unstructured.Unstructured {
+// parseObject is one that YAML describes.
+func parseObject(text string) *unstructured.Unstructured {
 	parsed, err := cluster.Parse([]byte(text))
 	if err != nil || len(parsed) != 1 {
 		panic(fmt.Sprintf("%d objects: %v", len(parsed), err)) // the text is the test's own
@@ -116,28 +126,26 @@ func object(text string) *unstructured.Unstructured {
 }
 
 // apply applies one object, and goes on while the API server does not take it.
-func (g *ground) apply(ctx context.Context, o *unstructured.Unstructured) error {
-	return persist(ctx, func() error {
-		return g.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o.DeepCopy()), client.FieldOwner("faults"), client.ForceOwnership)
+func (tc *testCluster) apply(ctx context.Context, o *unstructured.Unstructured) error {
+	return retry(ctx, func() error {
+		return tc.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(o.DeepCopy()), client.FieldOwner("faults"), client.ForceOwnership)
 	})
 }
 
 // remove deletes one object, where it is there.
-func (g *ground) remove(ctx context.Context, o *unstructured.Unstructured) error {
-	return persist(ctx, func() error {
+func (tc *testCluster) remove(ctx context.Context, o *unstructured.Unstructured) error {
+	return retry(ctx, func() error {
 		foreground := metav1.DeletePropagationBackground
-		return client.IgnoreNotFound(g.Client.Delete(ctx, o.DeepCopy(), &client.DeleteOptions{PropagationPolicy: &foreground}))
+		return client.IgnoreNotFound(tc.Client.Delete(ctx, o.DeepCopy(), &client.DeleteOptions{PropagationPolicy: &foreground}))
 	})
 }
 
-// persist tries again what fails because an API server has just started, or a CRD has just come.
-func persist(ctx context.Context, try func() error) error {
-	deadline := time.Now().Add(30 * time.Second)
-	for {
-		err := try()
-		if err == nil || apierrors.IsInvalid(err) || time.Now().After(deadline) || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
+// retry tries again what fails because an API server has just started, or a CRD has just come.
+func retry(ctx context.Context, try func() error) error {
+	var last error
+	err := wait.PollUntilContextTimeout(ctx, 50*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		last = try()
+		return last == nil || apierrors.IsInvalid(last), nil
+	})
+	return errors.Join(err, last)
 }

@@ -24,89 +24,89 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// wire is a TCP proxy before an API server: the network that is cut, hangs and is slow.
-type wire struct {
+// tcpProxy is a TCP proxy in front of an API server. It plays the faults of a network.
+type tcpProxy struct {
 	target string
 
-	mu       sync.Mutex
-	listener net.Listener
-	changed  *sync.Cond
-	left     bool // nobody listens
-	refuse   bool
-	hang     bool
-	delay    time.Duration
-	conns    map[net.Conn]bool
+	mu        sync.Mutex
+	listener  net.Listener
+	changed   *sync.Cond
+	closed    bool // nobody listens
+	rejecting bool
+	stalled   bool
+	delay     time.Duration
+	conns     map[net.Conn]bool
 }
 
-// newWire listens before a target, which is host:port.
-func newWire(target string) (*wire, error) {
+// newTCPProxy starts a proxy in front of a target, which is host:port.
+func newTCPProxy(target string) (*tcpProxy, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	w := &wire{listener: listener, target: target, conns: map[net.Conn]bool{}}
-	w.changed = sync.NewCond(&w.mu)
-	go w.serve(listener)
-	return w, nil
+	p := &tcpProxy{listener: listener, target: target, conns: map[net.Conn]bool{}}
+	p.changed = sync.NewCond(&p.mu)
+	go p.serve(listener)
+	return p, nil
 }
 
-func (w *wire) address() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.listener.Addr().String()
+func (p *tcpProxy) address() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.listener.Addr().String()
 }
 
-func (w *wire) serve(listener net.Listener) {
+func (p *tcpProxy) serve(listener net.Listener) {
 	for {
 		conn, err := listener.Accept()
 		if err != nil {
 			return
 		}
-		go w.join(conn)
+		go p.handle(conn)
 	}
 }
 
-// join copies both ways until one side ends.
-func (w *wire) join(client net.Conn) {
+// handle copies both ways until one side ends.
+func (p *tcpProxy) handle(client net.Conn) {
 	defer client.Close() //nolint:errcheck // nothing is lost
-	if !w.register(client) {
-		reset(client)
+	if !p.register(client) {
+		resetConnection(client)
 		return
 	}
-	defer w.forget(client)
-	server, err := net.Dial("tcp", w.target)
+	defer p.unregister(client)
+	server, err := net.Dial("tcp", p.target)
 	if err != nil {
-		reset(client)
+		resetConnection(client)
 		return
 	}
 	defer server.Close() //nolint:errcheck // nothing is lost
-	if !w.register(server) {
+	if !p.register(server) {
 		return
 	}
-	defer w.forget(server)
+	defer p.unregister(server)
 	done := make(chan struct{}, 2)
 	for _, ends := range [][2]net.Conn{{client, server}, {server, client}} {
 		go func() {
-			w.copy(ends[0], ends[1])
+			p.copy(ends[0], ends[1])
 			done <- struct{}{}
 		}()
 	}
 	<-done
 }
 
-func (w *wire) copy(to, from net.Conn) {
+func (p *tcpProxy) copy(to, from net.Conn) {
 	buffer := make([]byte, 32<<10)
 	for {
 		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		w.mu.Lock()
-		for w.hang {
-			w.changed.Wait()
+		p.mu.Lock()
+		for p.stalled {
+			p.changed.Wait()
 		}
-		delay := w.delay
-		w.mu.Unlock()
+		delay := p.delay
+		p.mu.Unlock()
 		time.Sleep(delay)
 		if _, err := to.Write(buffer[:n]); err != nil {
 			return
@@ -114,97 +114,104 @@ func (w *wire) copy(to, from net.Conn) {
 	}
 }
 
-// register keeps a connection, so that it can be cut; false where connections are refused.
-func (w *wire) register(conn net.Conn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.refuse {
+// register adds a connection, so that it can be cut. It returns false while connections are rejected.
+func (p *tcpProxy) register(conn net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.rejecting {
 		return false
 	}
-	w.conns[conn] = true
+	p.conns[conn] = true
 	return true
 }
 
-func (w *wire) forget(conn net.Conn) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	delete(w.conns, conn)
+func (p *tcpProxy) unregister(conn net.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.conns, conn)
 }
 
-// drop cuts all connections; new ones are possible.
-func (w *wire) drop() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for conn := range w.conns {
-		reset(conn)
+// connections returns how many connections are open.
+func (p *tcpProxy) connections() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.conns)
+}
+
+// dropConnections cuts all connections; new ones are possible.
+func (p *tcpProxy) dropConnections() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for conn := range p.conns {
+		resetConnection(conn)
 	}
 }
 
-// cut cuts all connections, and refuses new ones until mend.
-func (w *wire) cut() {
-	w.mu.Lock()
-	w.refuse = true
-	w.mu.Unlock()
-	w.drop()
+// reject cuts all connections, and rejects new ones until restore.
+func (p *tcpProxy) reject() {
+	p.mu.Lock()
+	p.rejecting = true
+	p.mu.Unlock()
+	p.dropConnections()
 }
 
-// leave cuts all connections and has nobody listen until mend, as where an API server is not running.
-func (w *wire) leave() error {
-	w.mu.Lock()
-	w.left = true
-	err := w.listener.Close()
-	w.mu.Unlock()
-	w.drop()
+// stopListening cuts all connections and closes the listener until restore, as if the API server did not run.
+func (p *tcpProxy) stopListening() error {
+	p.mu.Lock()
+	p.closed = true
+	err := p.listener.Close()
+	p.mu.Unlock()
+	p.dropConnections()
 	return err
 }
 
-// stall lets nothing through, in either direction, and keeps connections and makes new ones: a black hole.
-func (w *wire) stall() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.hang = true
+// blackhole accepts connections and passes nothing on, in either direction.
+func (p *tcpProxy) blackhole() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled = true
 }
 
-// slow has every packet take longer, each way.
-func (w *wire) slow(delay time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.delay = delay
+// delayPackets delays every packet, each way.
+func (p *tcpProxy) delayPackets(delay time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.delay = delay
 }
 
-// mend ends all faults. What was held back arrives.
-func (w *wire) mend() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.refuse, w.hang, w.delay = false, false, 0
-	w.changed.Broadcast()
-	if w.left {
-		listener, err := net.Listen("tcp", w.listener.Addr().String())
+// restore ends all faults. What was held back arrives.
+func (p *tcpProxy) restore() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rejecting, p.stalled, p.delay = false, false, 0
+	p.changed.Broadcast()
+	if p.closed {
+		listener, err := net.Listen("tcp", p.listener.Addr().String())
 		if err != nil {
 			panic(err) // the port was the test's own a moment ago
 		}
-		w.left, w.listener = false, listener
-		go w.serve(listener)
+		p.closed, p.listener = false, listener
+		go p.serve(listener)
 	}
 }
 
-func (w *wire) close() {
-	w.mend()
-	w.mu.Lock()
-	_ = w.listener.Close()
-	w.mu.Unlock()
-	w.drop()
+func (p *tcpProxy) close() {
+	p.restore()
+	p.mu.Lock()
+	_ = p.listener.Close()
+	p.mu.Unlock()
+	p.dropConnections()
 }
 
-// reset ends a connection as a firewall does, without a word.
-func reset(conn net.Conn) {
+// resetConnection ends a connection without a FIN, as a firewall does.
+func resetConnection(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
 	_ = conn.Close()
 }
 
-// fault is what becomes of requests that match.
+// fault replaces the answers to the requests that match it.
 type fault struct {
 	// path is a part of the path or query of the requests that it is about; method and watch narrow it down.
 	path, method string
@@ -214,19 +221,19 @@ type fault struct {
 	status     int
 	retryAfter string
 	// hang leaves the request without an answer; mute answers a watch, and has it say nothing.
-	hang, mute bool
+	hang, silent bool
 	// expired answers a watch with an event that says that its resource version is too old.
 	expired bool
 }
 
-func (f fault) concerns(r *http.Request) bool {
+func (f fault) matches(r *http.Request) bool {
 	watching := r.URL.Query().Get("watch") == "true"
 	return strings.Contains(r.URL.RequestURI(), f.path) && (f.method == "" || f.method == r.Method) &&
 		(!f.watch || watching) && (!f.list || !watching)
 }
 
-// door is a proxy before an API server that sees what is asked: it answers some requests itself, and ends watches.
-type door struct {
+// apiProxy is an HTTP proxy in front of an API server. It answers some requests itself, and ends watches.
+type apiProxy struct {
 	server    *http.Server
 	listener  net.Listener
 	authority []byte // PEM of the certificate that it shows
@@ -235,11 +242,11 @@ type door struct {
 	faults  map[string]fault
 	watches map[*http.Request]func()
 	cleared chan struct{}
-	seen    int
+	matched int
 }
 
-// newDoor listens before an API server that is reached by a configuration. Who asks brings a token of his own.
-func newDoor(behind *rest.Config) (*door, error) {
+// newAPIProxy starts a proxy in front of the API server of a configuration. Clients bring their own tokens.
+func newAPIProxy(behind *rest.Config) (*apiProxy, error) {
 	target, err := url.Parse(behind.Host)
 	if err != nil {
 		return nil, err
@@ -253,7 +260,7 @@ func newDoor(behind *rest.Config) (*door, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &door{authority: authority, faults: map[string]fault{}, watches: map[*http.Request]func(){}, cleared: make(chan struct{})}
+	p := &apiProxy{authority: authority, faults: map[string]fault{}, watches: map[*http.Request]func(){}, cleared: make(chan struct{})}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.SetURL(target) },
 		Transport:     transport,
@@ -261,35 +268,35 @@ func newDoor(behind *rest.Config) (*door, error) {
 		ErrorLog:      log.New(io.Discard, "", 0), // connections that break off are what the tests are about
 		ErrorHandler:  func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) },
 	}
-	d.server = &http.Server{
+	p.server = &http.Server{
 		ReadHeaderTimeout: time.Minute,
 		ErrorLog:          log.New(io.Discard, "", 0),
 		TLSConfig:         &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12},
-		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.handle(w, r, proxy) }),
+		Handler:           http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.handle(w, r, proxy) }),
 	}
-	if d.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if p.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		return nil, err
 	}
-	go func() { _ = d.server.ServeTLS(d.listener, "", "") }()
-	return d, nil
+	go func() { _ = p.server.ServeTLS(p.listener, "", "") }()
+	return p, nil
 }
 
-func (d *door) url() string { return "https://" + d.listener.Addr().String() }
+func (p *apiProxy) url() string { return "https://" + p.listener.Addr().String() }
 
-func (d *door) close() { _ = d.server.Close() }
+func (p *apiProxy) close() { _ = p.server.Close() }
 
-func (d *door) handle(w http.ResponseWriter, r *http.Request, proxy http.Handler) {
-	d.mu.Lock()
+func (p *apiProxy) handle(w http.ResponseWriter, r *http.Request, proxy http.Handler) {
+	p.mu.Lock()
 	var found *fault
-	for _, f := range d.faults {
-		if f.concerns(r) {
+	for _, f := range p.faults {
+		if f.matches(r) {
 			found = &f
-			d.seen++
+			p.matched++
 			break
 		}
 	}
-	cleared := d.cleared
-	d.mu.Unlock()
+	cleared := p.cleared
+	p.mu.Unlock()
 	watching := r.URL.Query().Get("watch") == "true"
 	switch {
 	case found == nil:
@@ -300,7 +307,7 @@ func (d *door) handle(w http.ResponseWriter, r *http.Request, proxy http.Handler
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		return
-	case found.mute:
+	case found.silent:
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusOK)
 		w.(http.Flusher).Flush()
@@ -328,13 +335,13 @@ func (d *door) handle(w http.ResponseWriter, r *http.Request, proxy http.Handler
 	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	d.mu.Lock()
-	d.watches[r] = cancel
-	d.mu.Unlock()
+	p.mu.Lock()
+	p.watches[r] = cancel
+	p.mu.Unlock()
 	defer func() {
-		d.mu.Lock()
-		delete(d.watches, r)
-		d.mu.Unlock()
+		p.mu.Lock()
+		delete(p.watches, r)
+		p.mu.Unlock()
 		_ = recover() // a proxy panics to cut off an answer that has begun; here the answer just ends
 	}()
 	proxy.ServeHTTP(w, r.WithContext(ctx))
@@ -352,39 +359,39 @@ func reasonOf(status int) string {
 	return "InternalError"
 }
 
-// set has a fault take effect, and ends the watches that it is about. clear ends it.
-func (d *door) set(name string, f fault) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.faults[name] = f
-	for r, end := range d.watches {
-		if f.concerns(r) {
+// addFault makes a fault take effect, and ends the watches that match it.
+func (p *apiProxy) addFault(name string, f fault) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults[name] = f
+	for r, end := range p.watches {
+		if f.matches(r) {
 			end()
 		}
 	}
 }
 
-func (d *door) clear() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.faults = map[string]fault{}
-	close(d.cleared) // who hangs goes on, and ends
-	d.cleared = make(chan struct{})
+func (p *apiProxy) clearFaults() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.faults = map[string]fault{}
+	close(p.cleared) // who hangs goes on, and ends
+	p.cleared = make(chan struct{})
 }
 
-// met is how many requests met a fault.
-func (d *door) met() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.seen
+// faultCount returns how many requests matched a fault.
+func (p *apiProxy) faultCount() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.matched
 }
 
-// endWatches ends the watches whose path or query holds a text, and returns how many.
-func (d *door) endWatches(part string) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// endWatches ends the watches whose path or query contains a text, and returns their number.
+func (p *apiProxy) endWatches(part string) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	n := 0
-	for r, end := range d.watches {
+	for r, end := range p.watches {
 		if strings.Contains(r.URL.RequestURI(), part) {
 			end()
 			n++
@@ -393,12 +400,12 @@ func (d *door) endWatches(part string) int {
 	return n
 }
 
-// open is how many watches are open of each resource, by the path that is watched.
-func (d *door) open() map[string]int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+// openWatches returns the number of open watches by path.
+func (p *apiProxy) openWatches() map[string]int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	open := map[string]int{}
-	for r := range d.watches {
+	for r := range p.watches {
 		open[r.URL.Path]++
 	}
 	return open

@@ -10,43 +10,44 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	"pgregory.net/rapid"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// rig is an operator behind both proxies.
-type rig struct {
-	*ground
+// proxiedOperator is an operator behind both proxies.
+type proxiedOperator struct {
+	*testCluster
 	operator *cluster.Operator
-	wire     *wire
-	door     *door
+	tcp      *tcpProxy
+	api      *apiProxy
 	restarts int
 }
 
-func (g *ground) newRig(t *testing.T, flags ...string) *rig {
+func (tc *testCluster) startProxiedOperator(t *testing.T, flags ...string) *proxiedOperator {
 	t.Helper()
-	d, err := newDoor(g.Config)
-	must(t, err)
+	d, err := newAPIProxy(tc.Config)
+	cluster.Must(t, err)
 	t.Cleanup(d.close)
-	w := lay(t, hostOf(t, d.url()))
-	return &rig{ground: g, operator: g.launch(t, "https://"+w.address(), d.authority, flags...), wire: w, door: d}
+	w := startTCPProxy(t, hostOf(t, d.url()))
+	return &proxiedOperator{testCluster: tc, operator: tc.startOperator(t, "https://"+w.address(), d.authority, flags...), tcp: w, api: d}
 }
 
-// drawn is a source of random choices.
-type drawn interface {
+// chooser is a source of random choices.
+type chooser interface {
 	pick(label string, n int) int
 }
 
-// bySequence draws from rapid, which tells what it drew when a sequence fails.
-type bySequence struct{ *rapid.T }
+// rapidChooser draws from rapid, which tells what it drew when a sequence fails.
+type rapidChooser struct{ *rapid.T }
 
-func (d bySequence) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, label) }
+func (d rapidChooser) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, label) }
 
-// change makes one random change of what profiles ask for, of definitions or of profiles, and says which.
-func (g *ground) change(ctx context.Context, d drawn) (string, error) {
-	put := func(text string) (string, error) { return text, g.apply(ctx, object(text)) }
-	drop := func(text string) (string, error) { return "no " + text, g.remove(ctx, object(text)) }
+// applyRandomChange makes one random change of what profiles ask for, of definitions or of profiles, and says which.
+func (tc *testCluster) applyRandomChange(ctx context.Context, d chooser) (string, error) {
+	put := func(text string) (string, error) { return text, tc.apply(ctx, parseObject(text)) }
+	drop := func(text string) (string, error) { return "no " + text, tc.remove(ctx, parseObject(text)) }
 	there := func(text string) (string, error) {
 		if d.pick("there", 2) == 0 {
 			return drop(text)
@@ -63,7 +64,7 @@ func (g *ground) change(ctx context.Context, d drawn) (string, error) {
 	case 5, 6:
 		return there(daemonSet("agent", "acme/agent:v2.0.0"))
 	case 7, 8, 9:
-		return there(unwanted)
+		return there(unwantedClass)
 	case 10, 11, 12, 13, 14:
 		return there(fmt.Sprintf("{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w%d}, spec: {ok: %t}}", d.pick("widget", 3), d.pick("ok", 3) > 0))
 	case 15, 16:
@@ -73,7 +74,7 @@ func (g *ground) change(ctx context.Context, d drawn) (string, error) {
 	case 18:
 		return there(fmt.Sprintf("{apiVersion: v1, kind: Node, metadata: {name: extra%d, labels: {type: kwok}, annotations: {kwok.x-k8s.io/node: fake}}}", d.pick("node", 2)))
 	case 19:
-		return there(gadgets([][]string{{"v1!"}, {"v1!", "v2"}, {"-v1!", "v2"}}[d.pick("versions", 3)]...))
+		return there(gadgetCRD([][]string{{"v1!"}, {"v1!", "v2"}, {"-v1!", "v2"}}[d.pick("versions", 3)]...))
 	case 20:
 		return there(fmt.Sprintf("{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c%d}, spec: {controller: example.com/c}}", d.pick("class", 2)))
 	default:
@@ -81,7 +82,7 @@ func (g *ground) change(ctx context.Context, d drawn) (string, error) {
 			return drop(profile("random", "Ignore", false, nil))
 		}
 		var asked []string
-		for n, requirement := range requirements {
+		for n, requirement := range randomRequirements {
 			if d.pick("asks", 2) == 1 {
 				asked = append(asked, fmt.Sprintf("{name: r%d, %s}", n, requirement))
 			}
@@ -102,8 +103,8 @@ func definition(name, image string) string {
 	return fmt.Sprintf("{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: %s}, spec: {layer: apps, signals: {workloads: [{kinds: [Deployment], images: [%q]}]}}}", name, image)
 }
 
-// requirements are those that random profiles ask for.
-var requirements = []string{
+// randomRequirements are those that random profiles ask for.
+var randomRequirements = []string{
 	`anyOf: [{component: kubernetes}], checks: [{name: nodes-ready}]`,
 	`anyOf: [{component: acme-app, version: ">=1.0.0"}]`,
 	`anyOf: [{component: acme-agent}], severity: Recommended`,
@@ -122,28 +123,28 @@ func profile(name, undeclared string, suspend bool, asked []string) string {
 		name, undeclared, suspend, strings.Join(asked, ", "))
 }
 
-// paths are parts of what the operator asks for.
-var paths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/platformcomponents", "/apis/apps/", "/nodes", "?"}
+// faultPaths are parts of what the operator asks for.
+var faultPaths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/platformcomponents", "/apis/apps/", "/nodes", "?"}
 
-// fail has one random fault begin, which may be over at once, and says which.
-func (r *rig) fail(ctx context.Context, d drawn) (string, error) {
-	path := paths[d.pick("path", len(paths))]
+// injectRandomFault has one random fault begin, which may be over at once, and says which.
+func (r *proxiedOperator) injectRandomFault(ctx context.Context, d chooser) (string, error) {
+	path := faultPaths[d.pick("path", len(faultPaths))]
 	set := func(f fault) (string, error) {
-		r.door.set(strconv.Itoa(d.pick("fault", 2)), f)
+		r.api.addFault(strconv.Itoa(d.pick("fault", 2)), f)
 		return fmt.Sprintf("%+v", f), nil
 	}
 	switch d.pick("fails", 12) {
 	case 0:
-		r.wire.drop()
+		r.tcp.dropConnections()
 		return "connections break off", nil
 	case 1:
-		r.wire.cut()
+		r.tcp.reject()
 		return "the network is cut", nil
 	case 2:
-		r.wire.stall()
+		r.tcp.blackhole()
 		return "the network carries nothing", nil
 	case 3:
-		r.wire.slow(20 * time.Millisecond)
+		r.tcp.delayPackets(20 * time.Millisecond)
 		return "the network is slow", nil
 	case 4:
 		return set(fault{path: path, status: http.StatusInternalServerError})
@@ -156,11 +157,11 @@ func (r *rig) fail(ctx context.Context, d drawn) (string, error) {
 	case 8:
 		return set(fault{path: path, list: true, status: http.StatusServiceUnavailable})
 	case 9, 10:
-		return fmt.Sprintf("%d watches of %s end", r.door.endWatches(path), path), nil
+		return fmt.Sprintf("%d watches of %s end", r.api.endWatches(path), path), nil
 	default:
 		const most = 1 // in a part of the sequences: each takes as long as fifty others
 		if r.restarts >= most || d.pick("restarts", 8) > 0 {
-			return fmt.Sprintf("%d watches of %s end", r.door.endWatches(path), path), nil
+			return fmt.Sprintf("%d watches of %s end", r.api.endWatches(path), path), nil
 		}
 		r.restarts++
 		if err := r.Control(ctx, "kill", "kube-apiserver"); err != nil {
@@ -170,57 +171,57 @@ func (r *rig) fail(ctx context.Context, d drawn) (string, error) {
 	}
 }
 
-// mend ends all faults.
-func (r *rig) mend() {
-	r.door.clear()
-	r.wire.mend()
+// restoreNetwork ends all faults.
+func (r *proxiedOperator) restoreNetwork() {
+	r.api.clearFaults()
+	r.tcp.restore()
 }
 
 // parts are how many operators share the random sequences. Each lives through its own, one after the other.
 const parts = 8
 
-// tally is what was tried in random sequences.
-type tally struct {
+// statistics is what was tried in random sequences.
+type statistics struct {
 	mu                                   sync.Mutex
 	sequences, changes, faults, restarts int
-	looks                                int // how often a fresh look was compared with what the operator says
+	checks                               int // how often a fresh look was compared with what the operator says
 	longest                              time.Duration
 }
 
-func (all *tally) add(some *tally) {
+func (all *statistics) add(some *statistics) {
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	all.sequences += some.sequences
 	all.changes += some.changes
 	all.faults += some.faults
 	all.restarts += some.restarts
-	all.looks += some.looks
+	all.checks += some.checks
 	all.longest = max(all.longest, some.longest)
 }
 
-func (all *tally) String() string {
+func (all *statistics) String() string {
 	return fmt.Sprintf("%d sequences of %d changes and %d faults (the API server was killed %d times); right at most %s after each, by %d fresh looks",
-		all.sequences, all.changes, all.faults, all.restarts, all.longest.Round(time.Millisecond), all.looks)
+		all.sequences, all.changes, all.faults, all.restarts, all.longest.Round(time.Millisecond), all.checks)
 }
 
 // TestAnySequence shows for random sequences of changes and faults that when they are over all profiles say what a fresh look
 // finds.
 func TestAnySequence(t *testing.T) {
 	t.Parallel()
-	all := &tally{}
+	all := &statistics{}
 	t.Cleanup(func() { t.Log(all) })
 	for part := range parts {
 		t.Run(strconv.Itoa(part), func(t *testing.T) {
-			g := enter(t)
-			r := g.newRig(t)
-			g.agrees(t)
-			some := &tally{}
-			rapid.Check(t, func(rt *rapid.T) { r.sequence(rt, some) })
+			tc := acquireCluster(t)
+			r := tc.startProxiedOperator(t)
+			tc.awaitMatchesCheck(t)
+			some := &statistics{}
+			rapid.Check(t, func(rt *rapid.T) { r.runSequence(rt, some) })
 			some.restarts = r.restarts
 			t.Log(some)
 			all.add(some)
-			must(t, g.restore(context.Background()))
-			g.agrees(t)
+			cluster.Must(t, tc.restore(context.Background()))
+			tc.awaitMatchesCheck(t)
 		})
 	}
 }
@@ -228,40 +229,40 @@ func TestAnySequence(t *testing.T) {
 // TestRecreatedUnseen deletes a definition and a profile while nobody watches them, and creates others of the same names. They come
 // as updates of objects whose generation is the same.
 func TestRecreatedUnseen(t *testing.T) {
-	g := enter(t)
-	r := g.newRig(t)
+	tc := acquireCluster(t)
+	r := tc.startProxiedOperator(t)
 	ctx := context.Background()
 	recreated := "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: recreated}, spec: {layers: [{name: apps, requirements: [{name: app, anyOf: [{component: %s}]}]}]}}"
-	must(t, g.apply(ctx, object(fmt.Sprintf(recreated, "acme-app"))))
-	g.agrees(t)
+	cluster.Must(t, tc.apply(ctx, parseObject(fmt.Sprintf(recreated, "acme-app"))))
+	tc.awaitMatchesCheck(t)
 	for n, kind := range []string{"/platformcomponents", "/platformprofiles"} {
-		r.door.set(fmt.Sprint("list", n), fault{path: kind, list: true, status: http.StatusServiceUnavailable})
-		r.door.set(fmt.Sprint("watch", n), fault{path: kind, watch: true, expired: true})
+		r.api.addFault(fmt.Sprint("list", n), fault{path: kind, list: true, status: http.StatusServiceUnavailable})
+		r.api.addFault(fmt.Sprint("watch", n), fault{path: kind, watch: true, expired: true})
 	}
 	for _, text := range []string{definition("acme-app", "acme/app2"), fmt.Sprintf(recreated, "acme-agent")} {
-		must(t, g.remove(ctx, object(text)))
-		must(t, g.apply(ctx, object(text)))
+		cluster.Must(t, tc.remove(ctx, parseObject(text)))
+		cluster.Must(t, tc.apply(ctx, parseObject(text)))
 	}
-	r.mend()
-	g.agrees(t)
-	must(t, g.remove(ctx, object(fmt.Sprintf(recreated, "acme-agent"))))
-	must(t, g.restore(ctx))
-	g.agrees(t)
+	r.restoreNetwork()
+	tc.awaitMatchesCheck(t)
+	cluster.Must(t, tc.remove(ctx, parseObject(fmt.Sprintf(recreated, "acme-agent"))))
+	cluster.Must(t, tc.restore(ctx))
+	tc.awaitMatchesCheck(t)
 }
 
-// sequence tries a random sequence, ends its faults, and waits until all profiles are right.
-func (r *rig) sequence(rt *rapid.T, some *tally) {
-	ctx, d := context.Background(), bySequence{rt}
+// runSequence tries a random sequence, ends its faults, and waits until all profiles are right.
+func (r *proxiedOperator) runSequence(rt *rapid.T, some *statistics) {
+	ctx, d := context.Background(), rapidChooser{rt}
 	some.sequences++
 	var said []string
 	for range rapid.IntRange(1, 6).Draw(rt, "steps") {
 		var what string
 		var err error
 		if d.pick("or a fault", 14) == 0 {
-			what, err = r.fail(ctx, d)
+			what, err = r.injectRandomFault(ctx, d)
 			some.faults++
 		} else {
-			what, err = r.change(ctx, d)
+			what, err = r.applyRandomChange(ctx, d)
 			some.changes++
 		}
 		said = append(said, what)
@@ -269,37 +270,34 @@ func (r *rig) sequence(rt *rapid.T, some *tally) {
 			rt.Fatalf("%s: %v", what, err)
 		}
 	}
-	r.mend()
-	began := time.Now()
-	for {
-		some.looks++
-		difference := r.differs()
-		if difference == "" {
-			break
-		}
-		if time.Since(began) > patience {
-			rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(said, "\n"), difference)
-		}
-		time.Sleep(20 * time.Millisecond)
+	r.restoreNetwork()
+	began, difference := time.Now(), ""
+	err := wait.PollUntilContextTimeout(ctx, 20*time.Millisecond, cluster.Timeout, true, func(context.Context) (bool, error) {
+		some.checks++
+		difference = r.diffWithCheck()
+		return difference == "", nil
+	})
+	if err != nil {
+		rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(said, "\n"), difference)
 	}
 	some.longest = max(some.longest, time.Since(began))
 }
 
 // restore puts the platform back to what it was.
-func (g *ground) restore(ctx context.Context) error {
+func (tc *testCluster) restore(ctx context.Context) error {
 	for _, text := range []string{
-		profile("random", "Ignore", false, nil), gadgets("v1!"), unwanted, deployment("other", "weaveworks/weave-kube:2.8.1", 1),
+		profile("random", "Ignore", false, nil), gadgetCRD("v1!"), unwantedClass, deployment("other", "weaveworks/weave-kube:2.8.1", 1),
 		"{apiVersion: v1, kind: Node, metadata: {name: extra0}}", "{apiVersion: v1, kind: Node, metadata: {name: extra1}}",
 		"{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c0}}", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c1}}",
 		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w0}}", "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w1}}",
 		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w2}}",
 	} {
-		if err := g.remove(ctx, object(text)); err != nil {
+		if err := tc.remove(ctx, parseObject(text)); err != nil {
 			return err
 		}
 	}
 	for _, text := range []string{definition("acme-app", "acme/app"), deployment("app", "acme/app:v1.2.0", 1), daemonSet("agent", "acme/agent:v2.0.0")} {
-		if err := g.apply(ctx, object(text)); err != nil {
+		if err := tc.apply(ctx, parseObject(text)); err != nil {
 			return err
 		}
 	}

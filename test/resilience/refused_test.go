@@ -2,6 +2,7 @@ package resilience
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -11,46 +12,50 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // TestNoEventWithoutAStatus shows that a status that cannot be written is followed by no event, and by one of each once it can.
 func TestNoEventWithoutAStatus(t *testing.T) {
-	g := enter(t)
-	g.startPair(t, "", short)
-	p := g.declare(t, "refused", 0)
+	tc := acquireCluster(t)
+	tc.startPair(t, "", shortLease)
+	p := tc.createWatchedProfile(t, "refused", 0)
 	profile := &v1alpha1.PlatformProfile{}
-	must(t, g.Client.Get(context.Background(), client.ObjectKey{Name: p.name}, profile))
-	allow := g.refuse(t, profile)
+	cluster.Must(t, tc.Client.Get(context.Background(), client.ObjectKey{Name: p.Name}, profile))
+	allow := tc.refuseStatuses(t, profile)
 	broken := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
 		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Rule: v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "object.nonsense()", Message: "never"}}}},
 	}}
 	began := time.Now()
-	must(t, g.Client.Create(context.Background(), broken))
-	t.Cleanup(func() { must(t, g.Client.Delete(context.Background(), broken)) })
-	p.fail(t)
-	within(t, 30*time.Second, "both statuses are refused twice", func() bool {
+	cluster.Must(t, tc.Client.Create(context.Background(), broken))
+	t.Cleanup(func() { cluster.Must(t, tc.Client.Delete(context.Background(), broken)) })
+	p.createClass(t)
+	cluster.Eventually(t, "both statuses are refused twice", func() (bool, string) {
 		refused := map[string]int{}
-		for _, request := range g.requests(t, began) {
+		for _, request := range tc.requests(t, began) {
 			if o := request.ObjectRef; o != nil && o.Subresource == "status" && request.ResponseStatus != nil && request.ResponseStatus.Code == 403 {
 				refused[o.Name]++
 			}
 		}
-		return refused[p.name] > 1 && refused[broken.Name] > 1
+		return refused[p.Name] > 1 && refused[broken.Name] > 1, fmt.Sprint(refused)
 	})
-	p.publishedAtMost(t, map[string]int{"CheckFailed": 0, "NotConformant": 0})
+	p.assertEventsAtMost(t, map[string]int{"CheckFailed": 0, "NotConformant": 0})
 	const invalid = "InvalidDefinition"
-	if got := g.eventsOn(t, "PlatformComponent", broken.Name); got[invalid] != 0 {
+	if got := tc.countEvents(t, "PlatformComponent", broken.Name); got[invalid] != 0 {
 		t.Errorf("events are on a definition whose status was not written: %v", got)
 	}
 	allow()
-	p.served(t, began, 30*time.Second, "the status is written", verdict(v1alpha1.VerdictCheckFailed))
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
-	within(t, 30*time.Second, "the mistake is published", func() bool { return g.eventsOn(t, "PlatformComponent", broken.Name)[invalid] == 1 })
+	p.Await(t, began, "the status is written", hasVerdict(v1alpha1.VerdictCheckFailed))
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
+	cluster.Eventually(t, "the mistake is published", func() (bool, string) {
+		events := tc.countEvents(t, "PlatformComponent", broken.Name)
+		return events[invalid] == 1, fmt.Sprint(events)
+	})
 }
 
-// refuse has the API server refuse every status, of which that of a profile is one, until allow is called.
-func (g *ground) refuse(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
+// refuseStatuses has the API server refuse every status, of which that of a profile is one, until allow is called.
+func (tc *testCluster) refuseStatuses(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
 	t.Helper()
 	ctx := context.Background()
 	rule := admissionregistrationv1.NamedRuleWithOperations{}
@@ -64,16 +69,16 @@ func (g *ground) refuse(t *testing.T, profile *v1alpha1.PlatformProfile) (allow 
 	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
 		PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
 	}}
-	must(t, g.Client.Create(ctx, policy))
-	must(t, g.Client.Create(ctx, binding))
+	cluster.Must(t, tc.Client.Create(ctx, policy))
+	cluster.Must(t, tc.Client.Create(ctx, binding))
 	allow = func() {
-		must(t, client.IgnoreNotFound(g.Client.Delete(ctx, binding)))
-		must(t, client.IgnoreNotFound(g.Client.Delete(ctx, policy)))
+		cluster.Must(t, client.IgnoreNotFound(tc.Client.Delete(ctx, binding)))
+		cluster.Must(t, client.IgnoreNotFound(tc.Client.Delete(ctx, policy)))
 	}
 	t.Cleanup(allow)
-	within(t, 30*time.Second, "statuses are refused", func() bool {
-		err := g.Client.Status().Update(ctx, profile.DeepCopy(), client.DryRunAll)
-		return apierrors.IsForbidden(err)
+	cluster.Eventually(t, "statuses are refused", func() (bool, string) {
+		err := tc.Client.Status().Update(ctx, profile.DeepCopy(), client.DryRunAll)
+		return apierrors.IsForbidden(err), fmt.Sprint(err)
 	})
 	return allow
 }

@@ -21,16 +21,16 @@ type replica struct {
 	state *os.ProcessState
 }
 
-var started atomic.Int32
+var replicaCount atomic.Int32
 
 // startReplica starts a replica and waits until it is ready: it stands by with all caches filled, or leads. server is as of
 // cluster.Replica.
-func (g *ground) startReplica(t *testing.T, server string, lease time.Duration) *replica {
+func (tc *testCluster) startReplica(t *testing.T, server string, lease time.Duration) *replica {
 	t.Helper()
-	name := fmt.Sprintf("replica-%d", started.Add(1))
-	o, err := g.Replica(context.Background(), name, g.program, server,
+	name := fmt.Sprintf("replica-%d", replicaCount.Add(1))
+	o, err := tc.Replica(context.Background(), name, tc.program, server,
 		"--leader-elect", "--leader-election-namespace", cluster.Namespace, "--leader-elect-lease-duration", lease.String(), "--verbosity", "1")
-	must(t, err)
+	cluster.Must(t, err)
 	r := &replica{Operator: o, name: name, ended: make(chan struct{})}
 	go func() {
 		r.state, _ = o.Wait()
@@ -52,7 +52,7 @@ func (g *ground) startReplica(t *testing.T, server string, lease time.Duration) 
 			t.Logf("%s said at last:\n%s", name, said[max(0, len(said)-tail):])
 		}
 	})
-	must(t, o.AwaitReady(context.Background()))
+	cluster.Must(t, o.AwaitReady(context.Background()))
 	return r
 }
 
@@ -68,14 +68,14 @@ func (r *replica) signal(t *testing.T, signal syscall.Signal) {
 	}
 }
 
-// end waits until the process has ended, and returns its exit code.
-func (r *replica) end(t *testing.T, patience time.Duration) int {
+// awaitEnd waits until the process has ended, and returns its exit code.
+func (r *replica) awaitEnd(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-r.ended:
 		return r.state.ExitCode()
-	case <-time.After(patience):
-		t.Fatalf("%s has not ended after %s", r.name, patience)
+	case <-time.After(cluster.Timeout):
+		t.Fatalf("%s has not ended after %s", r.name, cluster.Timeout)
 		return 0
 	}
 }
@@ -84,28 +84,19 @@ func (r *replica) end(t *testing.T, patience time.Duration) int {
 func (r *replica) leads(t *testing.T) bool {
 	t.Helper()
 	text, err := r.Scrape(context.Background())
-	must(t, err)
+	cluster.Must(t, err)
 	return strings.Contains(text, `leader_election_master_status{name="platformprofile.dev"} 1`)
 }
 
 // startPair starts two replicas and returns the one that leads first. Where it does, it reaches the API server by the given
 // address.
-func (g *ground) startPair(t *testing.T, server string, lease time.Duration) (leader, standby *replica) {
+func (tc *testCluster) startPair(t *testing.T, server string, lease time.Duration) (leader, standby *replica) {
 	t.Helper()
-	leader = g.startReplica(t, server, lease)
-	within(t, lease+20*time.Second, "the first replica leads", func() bool { return leader.leads(t) })
-	standby = g.startReplica(t, "", lease)
+	leader = tc.startReplica(t, server, lease)
+	cluster.Eventually(t, "the first replica leads", func() (bool, string) { return leader.leads(t), "" })
+	standby = tc.startReplica(t, "", lease)
 	if standby.leads(t) {
 		t.Fatal("both replicas lead")
 	}
 	return leader, standby
-}
-
-func within(t *testing.T, patience time.Duration, what string, met func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(patience); !met(); time.Sleep(50 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within %s", what, patience)
-		}
-	}
 }

@@ -10,10 +10,11 @@ import (
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// sweep is what all replicas that run showed at one time.
-type sweep struct {
+// scrapeResult is what all replicas that run showed at one time.
+type scrapeResult struct {
 	at        time.Time
 	builds    int      // replicas that show their version: none is what "operator absent" means
 	leaders   int      // replicas that say that they lead
@@ -28,7 +29,7 @@ type scraper struct {
 
 	mu       sync.Mutex
 	replicas []*replica
-	sweeps   []sweep
+	scrapes  []scrapeResult
 }
 
 func (s *scraper) add(r *replica) {
@@ -42,7 +43,7 @@ func (s *scraper) run(ctx context.Context) {
 		s.mu.Lock()
 		replicas := slices.Clone(s.replicas)
 		s.mu.Unlock()
-		s.once(ctx, replicas)
+		s.scrapeAll(ctx, replicas)
 		select {
 		case <-ctx.Done():
 		case <-time.After(100 * time.Millisecond):
@@ -50,8 +51,21 @@ func (s *scraper) run(ctx context.Context) {
 	}
 }
 
-func (s *scraper) once(ctx context.Context, replicas []*replica) {
-	seen := sweep{at: time.Now()}
+// awaitScrapes waits until all replicas were scraped some more times.
+func (s *scraper) awaitScrapes(t *testing.T) {
+	t.Helper()
+	count := func() int {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.scrapes)
+	}
+	const more = 10
+	before := count()
+	cluster.Eventually(t, "the replicas are scraped", func() (bool, string) { return count() >= before+more, "" })
+}
+
+func (s *scraper) scrapeAll(ctx context.Context, replicas []*replica) {
+	seen := scrapeResult{at: time.Now()}
 	for _, r := range replicas {
 		text, err := r.Scrape(ctx)
 		if err != nil {
@@ -81,36 +95,36 @@ func (s *scraper) once(ctx context.Context, replicas []*replica) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sweeps = append(s.sweeps, seen)
+	s.scrapes = append(s.scrapes, seen)
 }
 
 // TestRollingUpgrade shows that replacing both replicas one after the other, as the Deployment does, leaves no gap in what
 // alerts are made of that a scrape interval would not have, contradicts nothing, and writes and publishes nothing.
 func TestRollingUpgrade(t *testing.T) {
-	g := enter(t)
-	leader, standby := g.startPair(t, "", usual)
-	p := g.declare(t, "rolled", 0)
-	p.fail(t)
-	p.served(t, time.Time{}, 20*time.Second, "the check fails", verdict(v1alpha1.VerdictCheckFailed))
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	tc := acquireCluster(t)
+	leader, standby := tc.startPair(t, "", defaultLease)
+	p := tc.createWatchedProfile(t, "rolled", 0)
+	p.createClass(t)
+	p.Await(t, time.Time{}, "the check fails", hasVerdict(v1alpha1.VerdictCheckFailed))
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
 
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &scraper{profile: p.name, replicas: []*replica{leader, standby}}
+	s := &scraper{profile: p.Name, replicas: []*replica{leader, standby}}
 	var wg sync.WaitGroup
 	wg.Go(func() { s.run(ctx) })
-	time.Sleep(time.Second)
+	s.awaitScrapes(t)
 	began := time.Now()
 	// A new pod is ready before an old one is told to end. The one that leads goes first, then the one that took over:
 	// two handovers, which is as many as there can be.
 	for range 2 {
-		next := g.startReplica(t, "", usual)
+		next := tc.startReplica(t, "", defaultLease)
 		s.add(next)
 		leading := leader
 		if standby.leads(t) {
 			leading = standby
 		}
 		leading.signal(t, syscall.SIGTERM)
-		if code := leading.end(t, 15*time.Second); code != 0 {
+		if code := leading.awaitEnd(t); code != 0 {
 			t.Errorf("%s ended with %d", leading.name, code)
 		}
 		if leading == leader {
@@ -118,14 +132,14 @@ func TestRollingUpgrade(t *testing.T) {
 		} else {
 			standby = next
 		}
-		within(t, usual, "another replica leads", func() bool { return leader.leads(t) || standby.leads(t) })
+		cluster.Eventually(t, "another replica leads", func() (bool, string) { return leader.leads(t) || standby.leads(t), "" })
 	}
-	time.Sleep(time.Second)
+	s.awaitScrapes(t)
 	cancel()
 	wg.Wait()
 
 	gap, longest := time.Time{}, time.Duration(0)
-	for _, seen := range s.sweeps {
+	for _, seen := range s.scrapes {
 		if seen.builds == 0 {
 			t.Errorf("at %s no replica shows its version: the operator would count as absent", seen.at)
 		}
@@ -142,11 +156,11 @@ func TestRollingUpgrade(t *testing.T) {
 			gap = seen.at
 		}
 	}
-	t.Logf("%d scrapes: the longest time without the profile's conditions was %s", len(s.sweeps), longest.Round(time.Millisecond))
-	// The alerts bridge two minutes of it.
-	if longest > 20*time.Second || !gap.IsZero() {
+	t.Logf("%d scrapes: the longest time without the profile's conditions was %s", len(s.scrapes), longest.Round(time.Millisecond))
+	const bridged = 2 * time.Minute // by the alerts
+	if longest > bridged || !gap.IsZero() {
 		t.Errorf("for %s no replica showed the profile", longest)
 	}
-	p.wrote(t, began, 0)
-	p.published(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
+	p.assertWrites(t, began, 0)
+	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1, "Conformant": 1})
 }

@@ -8,29 +8,30 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 const (
-	unwanted = "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: unwanted}, provisioner: example.com/unwanted}"
-	second   = "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: second}, spec: {ok: false}}"
+	unwantedClass = "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: unwanted}, provisioner: example.com/unwanted}"
+	secondWidget  = "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: second}, spec: {ok: false}}"
 )
 
-// undone removes an object when the test ends.
-func (g *ground) undone(t *testing.T, text string) {
-	t.Cleanup(func() { must(t, g.remove(context.Background(), object(text))) })
+// removeAtEnd removes an object when the test ends.
+func (tc *testCluster) removeAtEnd(t *testing.T, text string) {
+	t.Cleanup(func() { cluster.Must(t, tc.remove(context.Background(), parseObject(text))) })
 }
 
 // TestAPIServerRestarts shows that an API server that is killed and comes back, in seconds or after the operator's patience,
 // leaves statuses that are right, and no word of what was out of sight.
 func TestAPIServerRestarts(t *testing.T) {
-	g, ctx := enter(t), context.Background()
-	o := g.launch(t, "", nil)
-	g.agrees(t)
+	tc, ctx := acquireCluster(t), context.Background()
+	o := tc.startOperator(t, "", nil)
+	tc.awaitMatchesCheck(t)
 	for name, down := range map[string]time.Duration{"in seconds": 0, "after long": 22 * time.Second} {
 		t.Run(name, func(t *testing.T) {
-			g.undone(t, unwanted)
-			changed := g.changedAt(t, "apps", "app")
-			must(t, g.Control(ctx, "kill", "kube-apiserver"))
+			tc.removeAtEnd(t, unwantedClass)
+			changed := tc.changedAt(t, "apps", "app")
+			cluster.Must(t, tc.Control(ctx, "kill", "kube-apiserver"))
 			killed := time.Now()
 			if down > 0 {
 				time.Sleep(down)
@@ -43,27 +44,27 @@ func TestAPIServerRestarts(t *testing.T) {
 					t.Errorf("metrics do not tell that nothing can be seen: sight %v, verdict %v", sight, verdict)
 				}
 			}
-			must(t, g.Control(ctx, "start", "kube-apiserver"))
+			cluster.Must(t, tc.Control(ctx, "start", "kube-apiserver"))
 			began := time.Now()
-			must(t, g.apply(ctx, object(unwanted)))
-			g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+			cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))
+			tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
 			t.Logf("right %s after the API server was ready", time.Since(began).Round(time.Millisecond))
-			g.agrees(t)
-			if again := g.changedAt(t, "apps", "app"); !again.Equal(changed) {
+			tc.awaitMatchesCheck(t)
+			if again := tc.changedAt(t, "apps", "app"); !again.Equal(changed) {
 				t.Errorf("apps/app, which was there all the while, changed at %s, and before at %s", again, changed)
 			}
-			must(t, g.remove(ctx, object(unwanted)))
-			g.turns(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
-			g.agrees(t)
+			cluster.Must(t, tc.remove(ctx, parseObject(unwantedClass)))
+			tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
+			tc.awaitMatchesCheck(t)
 		})
 	}
 }
 
 // changedAt is when the status says that the verdict on a requirement last changed, nil where it never did.
-func (g *ground) changedAt(t *testing.T, layer, requirement string) *metav1.Time {
+func (tc *testCluster) changedAt(t *testing.T, layer, requirement string) *metav1.Time {
 	t.Helper()
-	found, err := g.stored(context.Background(), "faults")
-	must(t, err)
+	found, err := tc.stored(context.Background(), "faults")
+	cluster.Must(t, err)
 	for _, l := range found.Status.Layers {
 		for _, r := range l.Requirements {
 			if l.Name == layer && r.Name == requirement {
@@ -78,30 +79,30 @@ func (g *ground) changedAt(t *testing.T, layer, requirement string) *metav1.Time
 // TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
 // How an operator tells that nothing answers is shown behind a black hole, which looks the same to it.
 func TestAPIServerHangs(t *testing.T) {
-	g, ctx := enter(t), context.Background()
-	g.launch(t, "", nil)
-	g.agrees(t)
-	g.undone(t, unwanted)
-	must(t, g.Control(ctx, "pause", "kube-apiserver"))
+	tc, ctx := acquireCluster(t), context.Background()
+	tc.startOperator(t, "", nil)
+	tc.awaitMatchesCheck(t)
+	tc.removeAtEnd(t, unwantedClass)
+	cluster.Must(t, tc.Control(ctx, "pause", "kube-apiserver"))
 	time.Sleep(8 * time.Second)
-	must(t, g.Control(ctx, "cont", "kube-apiserver"))
+	cluster.Must(t, tc.Control(ctx, "cont", "kube-apiserver"))
 	began := time.Now()
-	must(t, g.apply(ctx, object(unwanted)))
-	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
-	g.agrees(t)
+	cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))
+	tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	tc.awaitMatchesCheck(t)
 	t.Logf("right %s after it went on", time.Since(began).Round(time.Millisecond))
 }
 
 // TestEtcdRestarts shows that a restart of etcd under the API server changes nothing.
 func TestEtcdRestarts(t *testing.T) {
-	g, ctx := enter(t), context.Background()
-	g.launch(t, "", nil)
-	g.agrees(t)
-	g.undone(t, unwanted)
-	must(t, g.Control(ctx, "kill", "etcd"))
+	tc, ctx := acquireCluster(t), context.Background()
+	tc.startOperator(t, "", nil)
+	tc.awaitMatchesCheck(t)
+	tc.removeAtEnd(t, unwantedClass)
+	cluster.Must(t, tc.Control(ctx, "kill", "etcd"))
 	time.Sleep(3 * time.Second)
-	must(t, g.Control(ctx, "start", "etcd"))
-	must(t, g.apply(ctx, object(unwanted)))
-	g.turns(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
-	g.agrees(t)
+	cluster.Must(t, tc.Control(ctx, "start", "etcd"))
+	cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))
+	tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted")
+	tc.awaitMatchesCheck(t)
 }

@@ -11,31 +11,32 @@ import (
 	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// byChance draws from a generator of random numbers.
-type byChance struct{ *rand.Rand }
+// randomChooser draws from a generator of random numbers.
+type randomChooser struct{ *rand.Rand }
 
-func (d byChance) pick(_ string, n int) int { return d.IntN(n) }
+func (d randomChooser) pick(_ string, n int) int { return d.IntN(n) }
 
-// footprint is what an operator takes up.
-type footprint struct {
+// resourceUsage is what an operator takes up.
+type resourceUsage struct {
 	goroutines, heap, resident, descriptors float64
 }
 
-func (f footprint) String() string {
+func (f resourceUsage) String() string {
 	return fmt.Sprintf("%.0f goroutines, %.1f MiB of heap, %.1f MiB resident, %.0f file descriptors",
 		f.goroutines, f.heap/(1<<20), f.resident/(1<<20), f.descriptors)
 }
 
 // measure has the operator collect its garbage and says what it takes up: of some looks the least, because connections and
 // watches that end take a moment to be gone. What the heap is made of is an artifact of the test (go test -artifacts).
-func (r *rig) measure(t *testing.T, pprof, when string) footprint {
+func (r *proxiedOperator) measure(t *testing.T, pprof, when string) resourceUsage {
 	t.Helper()
-	var least footprint
+	var least resourceUsage
 	for look := range 10 {
 		profile := r.heap(t, pprof, "gc=1")
-		must(t, artifact(t, "heap-"+when+".pb.gz", profile))
+		cluster.Must(t, artifact(t, "heap-"+when+".pb.gz", profile))
 		// In words the profile says how large the heap was right after the collection. A metric would count what asking for it
 		// has made since, which is megabytes.
 		var alive float64
@@ -43,27 +44,27 @@ func (r *rig) measure(t *testing.T, pprof, when string) footprint {
 		if _, err := fmt.Sscanf(after, "%g", &alive); err != nil {
 			t.Fatalf("the profile does not say how large the heap is: %v", err)
 		}
-		f := footprint{metric(r.operator, "go_goroutines "), alive, metric(r.operator, "process_resident_memory_bytes "), metric(r.operator, "process_open_fds ")}
+		f := resourceUsage{metric(r.operator, "go_goroutines "), alive, metric(r.operator, "process_resident_memory_bytes "), metric(r.operator, "process_open_fds ")}
 		if look == 0 {
 			least = f
 		}
-		least = footprint{min(least.goroutines, f.goroutines), min(least.heap, f.heap), min(least.resident, f.resident), min(least.descriptors, f.descriptors)}
+		least = resourceUsage{min(least.goroutines, f.goroutines), min(least.heap, f.heap), min(least.resident, f.resident), min(least.descriptors, f.descriptors)}
 		time.Sleep(500 * time.Millisecond)
 	}
 	return least
 }
 
 // heap is the operator's heap profile, as a query asks for it.
-func (r *rig) heap(t *testing.T, pprof, query string) []byte {
+func (r *proxiedOperator) heap(t *testing.T, pprof, query string) []byte {
 	t.Helper()
 	profile, err := get("http://" + pprof + "/debug/pprof/heap?" + query)
-	must(t, err)
+	cluster.Must(t, err)
 	return profile
 }
 
 // keepIfFailed makes an artifact of where each goroutine of the operator is, and of its metrics, should the test fail: a state
 // that hours of churn led to does not come again soon.
-func (r *rig) keepIfFailed(t *testing.T, pprof string) {
+func (r *proxiedOperator) keepIfFailed(t *testing.T, pprof string) {
 	t.Cleanup(func() {
 		if !t.Failed() {
 			return
@@ -82,15 +83,15 @@ func (r *rig) keepIfFailed(t *testing.T, pprof string) {
 
 // watches is how many watches the operator has open, by what is watched, once it has opened all that it needs: the profiles
 // may be right before, because an operator before this one has written what they say.
-func (r *rig) watches(t *testing.T) map[string]int {
+func (r *proxiedOperator) watches(t *testing.T) map[string]int {
 	t.Helper()
 	var profiles v1alpha1.PlatformProfileList
-	must(t, r.Client.List(context.Background(), &profiles))
+	cluster.Must(t, r.Client.List(context.Background(), &profiles))
 	var open map[string]int
 	var since time.Time
-	await(t, "the operator has evaluated every profile, and opens no further watches", func() (bool, string) {
+	cluster.Eventually(t, "the operator has evaluated every profile, and opens no further watches", func() (bool, string) {
 		evaluations := metric(r.operator, "platformprofile_evaluation_duration_seconds_count ")
-		if now := r.door.open(); !maps.Equal(now, open) {
+		if now := r.api.openWatches(); !maps.Equal(now, open) {
 			open, since = now, time.Now()
 		}
 		return evaluations >= float64(len(profiles.Items)) && time.Since(since) > 3*time.Second, fmt.Sprintf("%.0f evaluations of %d profiles, and since %s the watches %v", evaluations, len(profiles.Items), since, open)
@@ -104,38 +105,36 @@ func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("it takes long: make test-long and make soak run it")
 	}
-	g, ctx := enter(t), context.Background()
+	tc, ctx := acquireCluster(t), context.Background()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	cluster.Must(t, err)
 	pprof := listener.Addr().String()
-	must(t, listener.Close())
-	r := g.newRig(t, "--pprof-bind-address", pprof)
+	cluster.Must(t, listener.Close())
+	r := tc.startProxiedOperator(t, "--pprof-bind-address", pprof)
 	r.keepIfFailed(t, pprof)
-	g.agrees(t)
+	tc.awaitMatchesCheck(t)
 	watched := r.watches(t) // before any fault
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("the seed is %d", seed)
-	d := byChance{rand.New(rand.NewPCG(seed, 0))}
+	d := randomChooser{newRandom(t)}
 	changes, faults := 0, 0
 	churn := func(lasting time.Duration) {
 		for end := time.Now().Add(lasting); time.Now().Before(end); {
 			if d.pick("fault", 40) == 0 {
-				what, err := r.fail(ctx, d)
+				what, err := r.injectRandomFault(ctx, d)
 				if err != nil {
 					t.Fatalf("%s: %v", what, err)
 				}
 				time.Sleep(time.Duration(d.pick("milliseconds", 1000)) * time.Millisecond)
-				r.mend()
+				r.restoreNetwork()
 				faults++
 			}
-			what, err := g.change(ctx, d)
+			what, err := tc.applyRandomChange(ctx, d)
 			if err != nil {
 				t.Fatalf("%s: %v", what, err)
 			}
 			changes++
 		}
-		must(t, g.restore(ctx))
-		g.agrees(t)
+		cluster.Must(t, tc.restore(ctx))
+		tc.awaitMatchesCheck(t)
 	}
 	r.restarts = 1                      // the API server stays: its restarts have a test of their own
 	churn(max(*soak/10, 5*time.Second)) // what is made once is made
@@ -155,8 +154,8 @@ func TestSoak(t *testing.T) {
 		t.Errorf("file descriptors grew from %.0f to %.0f", before.descriptors, after.descriptors)
 	}
 	// After a fault a watch may take half a minute to be opened anew.
-	await(t, "what is watched is what was watched at first", func() (bool, string) {
-		open := r.door.open()
+	cluster.Eventually(t, "what is watched is what was watched at first", func() (bool, string) {
+		open := r.api.openWatches()
 		return maps.Equal(open, watched), fmt.Sprintf("by how many watches each, then and now:\n%v\n%v", watched, open)
 	})
 }

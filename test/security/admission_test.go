@@ -15,17 +15,17 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// deployed is a pod of the Deployment in config/default. The chart has the same one: test/install compares them.
-func deployed(t *testing.T) *corev1.Pod {
+// operatorPod is a pod of the Deployment in config/default. The chart has the same one: test/packaging compares them.
+func operatorPod(t *testing.T) *corev1.Pod {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(cluster.Root(), "config", "default")).Output()
-	must(t, err)
+	cluster.Must(t, err)
 	objects, err := cluster.Parse(out)
-	must(t, err)
+	cluster.Must(t, err)
 	for _, object := range objects {
 		if object.GetKind() == "Deployment" {
 			deployment := &appsv1.Deployment{}
-			must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, deployment))
+			cluster.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, deployment))
 			return &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace, Name: "tried", Labels: deployment.Spec.Template.Labels},
 				Spec:       deployment.Spec.Template.Spec,
@@ -39,7 +39,7 @@ func deployed(t *testing.T) *corev1.Pod {
 // TestThePodIsAdmittedAndNoWeakerOne has the API server's own admission look at the pod, and at pods that lack one of the
 // things that the standard restricted asks for.
 func TestThePodIsAdmittedAndNoWeakerOne(t *testing.T) {
-	admitted := deployed(t)
+	admitted := operatorPod(t)
 	try := func(pod *corev1.Pod) error { return env.Client.Create(t.Context(), pod, client.DryRunAll) }
 	if err := try(admitted.DeepCopy()); err != nil {
 		t.Fatalf("the pod is refused: %v", err)
@@ -87,8 +87,8 @@ func TestTheNetworkPolicy(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	out, err := env.Kubectl(t.Context(), "create", "--dry-run=server", "-o", "jsonpath={.spec.podSelector.matchLabels}", "-k", folder)
-	must(t, err)
-	labels := deployed(t).Labels
+	cluster.Must(t, err)
+	labels := operatorPod(t).Labels
 	for _, label := range []string{"app.kubernetes.io/component", "app.kubernetes.io/name"} {
 		if !strings.Contains(out, `"`+label+`":"`+labels[label]+`"`) || labels[label] == "" {
 			t.Errorf("it selects %s, and the pods have %v", out, labels)

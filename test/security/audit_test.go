@@ -17,8 +17,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// work is a component whose pods cannot run for want of a volume, which has the operator look at all that it may look at.
-const work = `
+// auditedManifests is a component whose pods cannot run for want of a volume, which has the operator look at all that it may look at.
+const auditedManifests = `
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: velero, namespace: velero, labels: {component: velero}}
@@ -74,52 +74,53 @@ var unprovable = map[string]string{
 // nothing was written but what is its own, and no permission of its own roles is without use. What the built-in definitions
 // read is in a role that is generated from them.
 func TestItDoesWhatItMayAndNothingElse(t *testing.T) {
-	objects, err := cluster.Parse([]byte(work))
-	must(t, err)
-	must(t, env.ApplyObjects(t.Context(), objects, "velero"))
+	objects, err := cluster.Parse([]byte(auditedManifests))
+	cluster.Must(t, err)
+	cluster.Must(t, env.ApplyObjects(t.Context(), objects, "velero"))
 	t.Cleanup(func() {
 		for _, object := range objects {
-			must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), object)))
+			cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(context.Background(), object)))
 		}
 	})
 	verdict := func() v1alpha1.Verdict {
 		p := &v1alpha1.PlatformProfile{}
-		must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))
+		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))
 		if len(p.Status.Layers) == 0 {
 			return ""
 		}
 		return p.Status.Layers[0].Requirements[0].Verdict
 	}
 	await := func(want v1alpha1.Verdict) {
-		eventually(t, "velero is "+string(want), func() string {
+		cluster.Eventually(t, "velero is "+string(want), func() (bool, string) {
 			if got := verdict(); got != want {
-				return string(got)
+				return false, string(got)
 			}
-			return ""
+			return true, ""
 		})
 	}
 	await(v1alpha1.VerdictDegraded)
-	eventually(t, "the profile says why", func() string {
+	cluster.Eventually(t, "the profile says why", func() (bool, string) {
 		p := &v1alpha1.PlatformProfile{}
-		must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))
+		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))
 		if len(p.Status.Diagnoses) == 0 {
-			return "nothing is diagnosed"
+			return false, "nothing is diagnosed"
 		}
-		return ""
+		return true, ""
 	})
-	must(t, env.Client.Delete(t.Context(), objects[0].DeepCopy(), client.PropagationPolicy("Background")))
+	cluster.Must(t, env.Client.Delete(t.Context(), objects[0].DeepCopy(), client.PropagationPolicy("Background")))
 	await(v1alpha1.VerdictMissing)
 	scrape(t, "/metrics", account(t, "auditor"))
 
-	list := own(t)
+	list := ownPermissions(t)
 	var used map[string]bool
-	eventually(t, "every permission was of use", func() string {
+	cluster.Eventually(t, "every permission was of use", func() (bool, string) {
 		used = map[string]bool{}
 		for _, event := range requests(t) {
-			judge(t, event)
+			assertAllowed(t, event)
 			used[target(event)+" "+event.Verb] = true
 		}
-		return strings.Join(unused(list, used), ", ")
+		found := unused(list, used)
+		return len(found) == 0, strings.Join(found, ", ")
 	})
 	t.Logf("%d kinds of requests were made", len(used))
 }
@@ -128,7 +129,7 @@ func TestItDoesWhatItMayAndNothingElse(t *testing.T) {
 func requests(t *testing.T) []auditv1.Event {
 	t.Helper()
 	found, err := env.Requests(cluster.User, time.Time{})
-	must(t, err)
+	cluster.Must(t, err)
 	return found
 }
 
@@ -144,8 +145,8 @@ func target(event auditv1.Event) string {
 	return resource
 }
 
-// judge asserts that a request was answered, and wrote nothing but what is the operator's own.
-func judge(t *testing.T, event auditv1.Event) {
+// assertAllowed asserts that a request was answered, and wrote nothing but what is the operator's own.
+func assertAllowed(t *testing.T, event auditv1.Event) {
 	t.Helper()
 	if event.ResponseStatus != nil && (event.ResponseStatus.Code == 401 || event.ResponseStatus.Code == 403) {
 		t.Fatalf("%s %s was refused: %s", event.Verb, event.RequestURI, event.ResponseStatus.Message)
@@ -203,16 +204,16 @@ func unused(list permissions, used map[string]bool) []string {
 	return slices.DeleteFunc(found, func(what string) bool { return unprovable[what] != "" })
 }
 
-// own are the permissions of the roles that are written for the operator itself, in the form of the written list.
-func own(t *testing.T) permissions {
+// ownPermissions are the permissions of the roles that are written for the operator itself, in the form of the written list.
+func ownPermissions(t *testing.T) permissions {
 	t.Helper()
 	found := permissions{}
 	role := &rbacv1.ClusterRole{}
-	must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: cluster.ServiceAccount}, role))
+	cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: cluster.ServiceAccount}, role))
 	found.add("*", role.Rules)
 	for _, namespace := range []string{corev1.NamespaceDefault, cluster.Namespace} {
 		role := &rbacv1.Role{}
-		must(t, env.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: cluster.ServiceAccount}, role))
+		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Namespace: namespace, Name: cluster.ServiceAccount}, role))
 		found.add(namespace, role.Rules)
 	}
 	return found

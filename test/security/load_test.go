@@ -35,43 +35,28 @@ func startOperator(t *testing.T) *cluster.Operator {
 		if operator != nil {
 			operator.Stop()
 		}
-		must(t, runOperator(context.Background()))
+		cluster.Must(t, runOperator(context.Background()))
 	})
-	must(t, err)
+	cluster.Must(t, err)
 	return operator
 }
 
-// eventuallyTrue waits for what may take its time on a busy machine.
-func eventuallyTrue(t *testing.T, what string, met func() bool) time.Duration {
-	t.Helper()
-	const patience = 3 * time.Minute
-	start := time.Now()
-	for time.Since(start) < patience {
-		if met() {
-			return time.Since(start)
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Fatalf("%s: not within %s", what, patience)
-	return 0
-}
-
-// spent is the processor time that the operator took so far, and what memory it takes, in MiB.
-func spent(t *testing.T, operator *cluster.Operator) (time.Duration, int) {
+// resourceUsage is the processor time that the operator took so far, and what memory it takes, in MiB.
+func resourceUsage(t *testing.T, operator *cluster.Operator) (time.Duration, int) {
 	t.Helper()
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", operator.PID()))
-	must(t, err)
+	cluster.Must(t, err)
 	fields := strings.Fields(string(data[strings.LastIndexByte(string(data), ')')+1:]))
 	const user, system, pages, tick = 11, 12, 21, 10 * time.Millisecond
 	number := func(at int) int {
 		n, err := strconv.Atoi(fields[at])
-		must(t, err)
+		cluster.Must(t, err)
 		return n
 	}
 	return time.Duration(number(user)+number(system)) * tick, number(pages) * os.Getpagesize() >> 20
 }
 
-func numbered(n int) *v1alpha1.PlatformComponent {
+func numberedComponent(n int) *v1alpha1.PlatformComponent {
 	return &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint("product-", n)}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Capabilities: []v1alpha1.Name{"hostile"},
 		Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{fmt.Sprint("example/product-", n)}}}},
@@ -94,28 +79,22 @@ func accepted(name string) bool {
 func TestThousandsOfDefinitions(t *testing.T) {
 	ctx := context.Background()
 	operator := startOperator(t)
-	_, before := spent(t, operator)
+	_, before := resourceUsage(t, operator)
 	began := time.Now()
-	each(t, *definitions, func(n int) error { return env.Client.Create(ctx, numbered(n)) })
+	forEach(t, *definitions, func(n int) error { return env.Client.Create(ctx, numberedComponent(n)) })
 	applied := time.Since(began)
-	list := &v1alpha1.PlatformComponentList{}
-	eventuallyTrue(t, "all definitions are in use", func() bool {
-		must(t, env.Client.List(ctx, list))
-		for i := range list.Items {
-			if !meta.IsStatusConditionTrue(list.Items[i].Status.Conditions, v1alpha1.ConditionAccepted) {
-				time.Sleep(500 * time.Millisecond)
-				return false
-			}
-		}
-		return len(list.Items) == *definitions
-	})
-	time.Sleep(2 * time.Second) // what they set going ends
-	all, memory := spent(t, operator)
-	one := numbered(*definitions)
-	must(t, env.Client.Create(ctx, one))
-	took := eventuallyTrue(t, "one more is in use", func() bool { return accepted(one.Name) })
-	time.Sleep(2 * time.Second)
-	more, _ := spent(t, operator)
+	for n := range *definitions {
+		cluster.Eventually(t, "all definitions are in use", func() (bool, string) {
+			return accepted(numberedComponent(n).Name), fmt.Sprint("not the one with the number ", n)
+		})
+	}
+	env.Barrier(t) // what they set going ends
+	all, memory := resourceUsage(t, operator)
+	one := numberedComponent(*definitions)
+	cluster.Must(t, env.Client.Create(ctx, one))
+	took := cluster.Eventually(t, "one more is in use", func() (bool, string) { return accepted(one.Name), "" })
+	env.Barrier(t)
+	more, _ := resourceUsage(t, operator)
 	t.Logf("%d definitions were applied in %s and cost the operator %s of a processor; it takes %d MiB where it took %d. One more is in use after %s and costs %s",
 		*definitions, applied.Round(time.Second), all, memory, before, took.Round(time.Millisecond), more-all)
 	// Compiling them all takes many times as long.
@@ -126,14 +105,15 @@ func TestThousandsOfDefinitions(t *testing.T) {
 	if memory > most {
 		t.Errorf("the operator takes %d MiB", memory)
 	}
-	must(t, env.Client.DeleteAllOf(ctx, &v1alpha1.PlatformComponent{}))
-	eventuallyTrue(t, "they are gone from the operator", func() bool {
-		must(t, env.Client.List(ctx, list))
-		return len(list.Items) == 0
+	cluster.Must(t, env.Client.DeleteAllOf(ctx, &v1alpha1.PlatformComponent{}))
+	cluster.Eventually(t, "they are gone", func() (bool, string) {
+		list := &v1alpha1.PlatformComponentList{}
+		cluster.Must(t, env.Client.List(ctx, list))
+		return len(list.Items) == 0, fmt.Sprint(len(list.Items))
 	})
 }
 
-func each(t *testing.T, n int, do func(int) error) {
+func forEach(t *testing.T, n int, do func(int) error) {
 	t.Helper()
 	const side = 8
 	var group sync.WaitGroup
@@ -169,7 +149,7 @@ func TestTheLargestThatIsStored(t *testing.T) {
 		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "labelled"}},
 		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "labelled"}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "registry.example/labelled:1.2.3"}}}},
 	}}
-	must(t, env.Client.Create(ctx, labelled))
+	cluster.Must(t, env.Client.Create(ctx, labelled))
 	// It matches whatever carries one of the labels, by any value.
 	everything := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "everything"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{
@@ -177,9 +157,9 @@ func TestTheLargestThatIsStored(t *testing.T) {
 			Nodes:     []v1alpha1.NodeSignal{{KubeletVersion: "v"}}, CRDs: []v1alpha1.NameSignal{{Name: "platformprofile.dev", Role: v1alpha1.RoleProof}},
 		},
 	}}
-	must(t, env.Client.Create(ctx, everything))
+	cluster.Must(t, env.Client.Create(ctx, everything))
 	large := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "large", Annotations: map[string]string{"text": strings.Repeat("<&>", 80000)}}}
-	must(t, env.Client.Create(ctx, large))
+	cluster.Must(t, env.Client.Create(ctx, large))
 
 	check := func(name, expression string) v1alpha1.Requirement {
 		return v1alpha1.Requirement{Name: name, Rule: &v1alpha1.Rule{
@@ -205,17 +185,17 @@ func TestTheLargestThatIsStored(t *testing.T) {
 		}
 		profile.Spec.Layers = append(profile.Spec.Layers, layer)
 	}
-	must(t, env.Client.Create(ctx, profile))
+	cluster.Must(t, env.Client.Create(ctx, profile))
 	read := &v1alpha1.PlatformProfile{}
-	took := eventuallyTrue(t, "the largest profile is evaluated", func() bool {
-		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(profile), read))
-		return meta.FindStatusCondition(read.Status.Conditions, v1alpha1.ConditionReady) != nil && strings.HasSuffix(read.Status.Score, "/256") && len(read.Status.Layers[0].Requirements[1].Evidence) > 0
+	took := cluster.Eventually(t, "the largest profile is evaluated", func() (bool, string) {
+		cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(profile), read))
+		return meta.FindStatusCondition(read.Status.Conditions, v1alpha1.ConditionReady) != nil && strings.HasSuffix(read.Status.Score, "/256") && len(read.Status.Layers[0].Requirements[1].Evidence) > 0, ""
 	})
 	data, err := json.Marshal(read.Status)
-	must(t, err)
+	cluster.Must(t, err)
 	whole, err := json.Marshal(read)
-	must(t, err)
-	_, memory := spent(t, operator)
+	cluster.Must(t, err)
+	_, memory := resourceUsage(t, operator)
 	t.Logf("256 requirements are judged after %s: a status of %d KiB in an object of %d KiB; the operator takes %d MiB", took.Round(time.Millisecond), len(data)>>10, len(whole)>>10, memory)
 	const stored = 1536 << 10
 	if len(data) > stored/2 {
@@ -225,12 +205,12 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	neighbour := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "neighbour"}, Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{
 		Name: "a", Requirements: []v1alpha1.Requirement{{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireAnyHealth}},
 	}}}}
-	must(t, env.Client.Create(ctx, neighbour))
-	eventuallyTrue(t, "the neighbour is evaluated", func() bool {
-		must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(neighbour), read))
-		return read.Status.Score == "1/1"
+	cluster.Must(t, env.Client.Create(ctx, neighbour))
+	cluster.Eventually(t, "the neighbour is evaluated", func() (bool, string) {
+		cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(neighbour), read))
+		return read.Status.Score == "1/1", ""
 	})
 	for _, object := range []client.Object{labelled, everything, large, profile, neighbour} {
-		must(t, env.Client.Delete(ctx, object))
+		cluster.Must(t, env.Client.Delete(ctx, object))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
@@ -41,23 +40,4 @@ func runOperator(ctx context.Context) (err error) {
 	env.operator, err = env.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace,
 		"--metrics-insecure=false", "--metrics-cert-dir", env.certificates)
 	return err
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// eventually waits until nothing is left to say against it.
-func eventually(t *testing.T, what string, lacks func() string) {
-	t.Helper()
-	last := ""
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		if last = lacks(); last == "" {
-			return
-		}
-	}
-	t.Fatalf("it never came to be that %s: %s", what, last)
 }

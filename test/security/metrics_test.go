@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platformprofile/platformprofile/test/cluster"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -30,7 +31,7 @@ import (
 func metrics(t *testing.T) *url.URL {
 	t.Helper()
 	address, err := url.Parse(env.operator.Metrics)
-	must(t, err)
+	cluster.Must(t, err)
 	address.Scheme = "https"
 	return address
 }
@@ -64,20 +65,20 @@ func writeCertificate(folder, name string) error {
 	return nil
 }
 
-// answer is what somebody who asked for the metrics got.
-type answer struct {
+// metricsResponse is what somebody who asked for the metrics got.
+type metricsResponse struct {
 	code     int
 	protocol string
 	body     string
 }
 
 // scrape asks for the metrics with a token, or without one for "".
-func scrape(t *testing.T, path, token string) answer {
+func scrape(t *testing.T, path, token string) metricsResponse {
 	t.Helper()
 	address := metrics(t)
 	address.Path = path
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address.String(), nil)
-	must(t, err)
+	cluster.Must(t, err)
 	if token != "" {
 		request.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -85,20 +86,20 @@ func scrape(t *testing.T, path, token string) answer {
 	scraper := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}}
 	defer scraper.CloseIdleConnections()
 	response, err := scraper.Do(request)
-	must(t, err)
+	cluster.Must(t, err)
 	defer response.Body.Close() //nolint:errcheck // it was read
 	body, err := io.ReadAll(response.Body)
-	must(t, err)
-	return answer{response.StatusCode, response.Proto, string(body)}
+	cluster.Must(t, err)
+	return metricsResponse{response.StatusCode, response.Proto, string(body)}
 }
 
 // account makes a ServiceAccount and returns a token of it.
 func account(t *testing.T, name string) string {
 	t.Helper()
 	made := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	must(t, env.Client.Create(t.Context(), made))
+	cluster.Must(t, env.Client.Create(t.Context(), made))
 	request := &authenticationv1.TokenRequest{}
-	must(t, env.Client.SubResource("token").Create(t.Context(), made, request, &client.SubResourceCreateOptions{}))
+	cluster.Must(t, env.Client.SubResource("token").Create(t.Context(), made, request, &client.SubResourceCreateOptions{}))
 	return request.Status.Token
 }
 
@@ -110,7 +111,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "platformprofile-metrics-reader"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: "default", Name: "prometheus"}},
 	}
-	must(t, env.Client.Create(t.Context(), binding))
+	cluster.Must(t, env.Client.Create(t.Context(), binding))
 	for who, test := range map[string]struct {
 		token string
 		want  int
@@ -124,23 +125,23 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 			t.Errorf("%s gets %d, want %d: %.200s", who, got.code, test.want, got.body)
 		}
 	}
-	eventually(t, "Prometheus gets the metrics", func() string { // the authorizer learns of the binding in a moment
+	cluster.Eventually(t, "Prometheus gets the metrics", func() (bool, string) { // the authorizer learns of the binding in a moment
 		got := scrape(t, "/metrics", reader)
 		if got.code != http.StatusOK || !strings.Contains(got.body, "platformprofile_build_info") {
-			return http.StatusText(got.code)
+			return false, http.StatusText(got.code)
 		}
 		if got.protocol != "HTTP/1.1" {
 			t.Errorf("metrics are served by %s", got.protocol)
 		}
-		return ""
+		return true, ""
 	})
 	if got := scrape(t, "/debug/pprof/", reader); got.code != http.StatusNotFound {
 		t.Errorf("beside the metrics something else is served: %d", got.code)
 	}
 }
 
-// served is the name in the certificate that the metrics are served with, and the version of TLS.
-func served(t *testing.T, newest uint16) (string, uint16, error) {
+// servedCertificate is the name in the certificate that the metrics are served with, and the version of TLS.
+func servedCertificate(t *testing.T, newest uint16) (string, uint16, error) {
 	t.Helper()
 	dialer := &tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: &tls.Config{InsecureSkipVerify: true, MaxVersion: newest}}
 	conn, err := dialer.DialContext(t.Context(), "tcp", metrics(t).Host)
@@ -155,20 +156,20 @@ func served(t *testing.T, newest uint16) (string, uint16, error) {
 // TestMetricsAreServedByTLS shows that nothing older than TLS 1.3 is spoken, and that a certificate is replaced while the
 // operator runs.
 func TestMetricsAreServedByTLS(t *testing.T) {
-	if name, version, err := served(t, 0); err != nil || name != "first.example.com" || version != tls.VersionTLS13 {
+	if name, version, err := servedCertificate(t, 0); err != nil || name != "first.example.com" || version != tls.VersionTLS13 {
 		t.Errorf("served with the certificate of %s, by %s: %v", name, tls.VersionName(version), err)
 	}
-	if _, version, err := served(t, tls.VersionTLS12); err == nil {
+	if _, version, err := servedCertificate(t, tls.VersionTLS12); err == nil {
 		t.Errorf("%s is spoken", tls.VersionName(version))
 	}
-	must(t, writeCertificate(env.certificates, "second.example.com"))
-	eventually(t, "the new certificate is served", func() string {
-		name, _, err := served(t, 0)
-		must(t, err)
+	cluster.Must(t, writeCertificate(env.certificates, "second.example.com"))
+	cluster.Eventually(t, "the new certificate is served", func() (bool, string) {
+		name, _, err := servedCertificate(t, 0)
+		cluster.Must(t, err)
 		if name != "second.example.com" {
-			return "it is the one of " + name
+			return false, "it is the one of " + name
 		}
-		return ""
+		return true, ""
 	})
 }
 
@@ -176,14 +177,14 @@ func TestMetricsAreServedByTLS(t *testing.T) {
 func TestACertificateThatIsNotThere(t *testing.T) {
 	program := filepath.Join(env.Dir, "operator")
 	o, err := env.Launch(t.Context(), program, nil, "--metrics-insecure=false", "--metrics-cert-dir", t.TempDir())
-	must(t, err)
+	cluster.Must(t, err)
 	defer o.Stop()
-	eventually(t, "it says what is missing", func() string {
+	cluster.Eventually(t, "it says what is missing", func() (bool, string) {
 		said, err := os.ReadFile(o.Log)
-		must(t, err)
+		cluster.Must(t, err)
 		if !strings.Contains(string(said), "loading the certificate of the metrics endpoint (--metrics-cert-dir): open ") {
-			return "it does not"
+			return false, "it does not"
 		}
-		return ""
+		return true, ""
 	})
 }

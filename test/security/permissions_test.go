@@ -25,7 +25,7 @@ type permissions map[string][]string
 func written(t *testing.T) permissions {
 	t.Helper()
 	file, err := os.Open(filepath.Join("testdata", "permissions.txt"))
-	must(t, err)
+	cluster.Must(t, err)
 	defer file.Close() //nolint:errcheck // nothing was written
 	list := permissions{}
 	for scanner := bufio.NewScanner(file); scanner.Scan(); {
@@ -69,7 +69,7 @@ func granted(ctx context.Context, t *testing.T) permissions {
 	clusterRoles, roles := &rbacv1.ClusterRoleList{}, &rbacv1.RoleList{}
 	clusterBindings, bindings := &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}
 	for _, list := range []client.ObjectList{clusterRoles, roles, clusterBindings, bindings} {
-		must(t, env.Client.List(ctx, list))
+		cluster.Must(t, env.Client.List(ctx, list))
 	}
 	rules := map[string][]rbacv1.PolicyRule{}
 	for _, role := range clusterRoles.Items {
@@ -105,15 +105,15 @@ func bindsOperator(subjects []rbacv1.Subject) bool {
 }
 
 // TestItMayDoWhatIsWrittenAndNothingElse compares what the API server grants with the written list. The chart's roles are the
-// kustomization's: test/install compares them object by object.
+// kustomization's: test/packaging compares them object by object.
 func TestItMayDoWhatIsWrittenAndNothingElse(t *testing.T) {
 	want := written(t)
 	var got permissions
-	eventually(t, "the roles are aggregated", func() string {
+	cluster.Eventually(t, "the roles are aggregated", func() (bool, string) {
 		if got = granted(t.Context(), t); len(got["* velero.io/backups"]) == 0 {
-			return "platformprofile-reader has no rules"
+			return false, "platformprofile-reader has no rules"
 		}
-		return ""
+		return true, ""
 	})
 	for _, what := range slices.Sorted(maps.Keys(got)) {
 		if !slices.Equal(got[what], want[what]) {
@@ -206,6 +206,6 @@ func allowed(t *testing.T, asked authorizationv1.ResourceAttributes) bool {
 		Groups:             []string{"system:serviceaccounts", "system:serviceaccounts:" + cluster.Namespace, "system:authenticated"},
 		ResourceAttributes: &asked,
 	}}
-	must(t, env.Client.Create(t.Context(), review))
+	cluster.Must(t, env.Client.Create(t.Context(), review))
 	return review.Status.Allowed
 }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
 // grace is the pods' terminationGracePeriodSeconds in config/default.
@@ -17,9 +19,9 @@ const grace = 15 * time.Second
 // it; it is not ready, and says why; and it gets ready by itself once the API server goes on.
 func TestProbesTellStartingFromBroken(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
+	cluster.Must(t, err)
 	address := listener.Addr().String()
-	must(t, listener.Close())
+	cluster.Must(t, listener.Close())
 	ask := func(path string) (int, string) {
 		asker := &http.Client{Timeout: 2 * time.Second}
 		response, err := asker.Get("http://" + address + path)
@@ -32,10 +34,10 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	}
 
 	starting, err := env.Launch(t.Context(), filepath.Join(env.Dir, "operator"), nil, "--health-probe-bind-address", address)
-	must(t, err)
+	cluster.Must(t, err)
 	ending, err := env.Launch(t.Context(), filepath.Join(env.Dir, "operator"), nil)
-	must(t, err)
-	must(t, env.Control(t.Context(), "pause", "kube-apiserver"))
+	cluster.Must(t, err)
+	cluster.Must(t, env.Control(t.Context(), "pause", "kube-apiserver"))
 	hangs := true
 	defer func() {
 		if hangs {
@@ -43,11 +45,11 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 		}
 		starting.Stop()
 	}()
-	eventually(t, "it answers", func() string {
+	cluster.Eventually(t, "it answers", func() (bool, string) {
 		if code, said := ask("/healthz"); code != http.StatusOK {
-			return said
+			return false, said
 		}
-		return ""
+		return true, ""
 	})
 	for range 20 {
 		if code, said := ask("/healthz"); code != http.StatusOK {
@@ -66,12 +68,12 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	} else {
 		t.Logf("while the API server hangs it ends within %.1f s", took.Seconds())
 	}
-	must(t, env.Control(t.Context(), "cont", "kube-apiserver"))
+	cluster.Must(t, env.Control(t.Context(), "cont", "kube-apiserver"))
 	hangs = false
-	eventually(t, "it is ready", func() string {
+	cluster.Eventually(t, "it is ready", func() (bool, string) {
 		if code, said := ask("/readyz"); code != http.StatusOK {
-			return fmt.Sprint(code, said)
+			return false, fmt.Sprint(code, said)
 		}
-		return ""
+		return true, ""
 	})
 }

@@ -18,14 +18,14 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// as is a client of a user who has these permissions in the whole cluster, beside those to write profiles and definitions.
-func as(t *testing.T, user string, rules ...rbacv1.PolicyRule) client.Client {
+// impersonate is a client of a user who has these permissions in the whole cluster, beside those to write profiles and definitions.
+func impersonate(t *testing.T, user string, rules ...rbacv1.PolicyRule) client.Client {
 	t.Helper()
 	ctx := context.Background()
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: rules}
-	must(t, env.Client.Create(ctx, role))
+	cluster.Must(t, env.Client.Create(ctx, role))
 	for _, name := range []string{user, "platformprofile-editor"} {
-		must(t, env.Client.Create(ctx, &rbacv1.ClusterRoleBinding{
+		cluster.Must(t, env.Client.Create(ctx, &rbacv1.ClusterRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: user + "-" + name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 		}))
@@ -33,15 +33,15 @@ func as(t *testing.T, user string, rules ...rbacv1.PolicyRule) client.Client {
 	config := rest.CopyConfig(env.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: user}
 	c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-	must(t, err)
+	cluster.Must(t, err)
 	return c
 }
 
-func list(group string, resources ...string) rbacv1.PolicyRule {
+func listRule(group string, resources ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: []string{"list"}}
 }
 
-func reading(name string, resources ...v1alpha1.ResourceReference) *v1alpha1.PlatformProfile {
+func profileReading(name string, resources ...v1alpha1.ResourceReference) *v1alpha1.PlatformProfile {
 	layer := v1alpha1.Layer{Name: "a"}
 	for n, resource := range resources {
 		layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{
@@ -62,11 +62,11 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	t.Cleanup(func() { _, _ = env.Kubectl(ctx, "delete", "-k", filepath.Join(cluster.Root(), "config", "admission")) })
 	classes := v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}
 	roles := v1alpha1.ResourceReference{Group: "rbac.authorization.k8s.io", Resource: "clusterroles"}
-	tenant := as(t, "tenant", list("storage.k8s.io", "storageclasses"))
-	administrator := as(t, "administrator", list("*", "*"))
+	tenant := impersonate(t, "tenant", listRule("storage.k8s.io", "storageclasses"))
+	administrator := impersonate(t, "administrator", listRule("*", "*"))
 
-	eventuallyTrue(t, "the policies are in force", func() bool {
-		return apierrors.IsForbidden(tenant.Create(ctx, reading("probe", roles), client.DryRunAll))
+	cluster.Eventually(t, "the policies are in force", func() (bool, string) {
+		return apierrors.IsForbidden(tenant.Create(ctx, profileReading("probe", roles), client.DryRunAll)), ""
 	})
 	refused := func(what string, err error, says ...string) {
 		t.Helper()
@@ -81,26 +81,26 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 			}
 		}
 	}
-	mine := reading("mine", classes)
-	must(t, tenant.Create(ctx, mine))
+	mine := profileReading("mine", classes)
+	cluster.Must(t, tenant.Create(ctx, mine))
 	// The operator may list much less than everything, and writes statuses all the same.
 	config := rest.CopyConfig(env.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: cluster.User}
 	operator, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-	must(t, err)
+	cluster.Must(t, err)
 	status := apply.PlatformProfile("mine").WithStatus(apply.PlatformProfileStatus().WithScore("1/1"))
-	must(t, operator.Status().Apply(ctx, status, client.FieldOwner("platformprofile")))
-	refused("a profile that reads cluster roles", tenant.Create(ctx, reading("theirs", classes, roles)), "clusterroles", "rbac.authorization.k8s.io", "you may not list them")
-	must(t, tenant.Get(ctx, client.ObjectKeyFromObject(mine), mine))
-	mine.Spec = reading("", classes, roles).Spec
+	cluster.Must(t, operator.Status().Apply(ctx, status, client.FieldOwner("platformprofile")))
+	refused("a profile that reads cluster roles", tenant.Create(ctx, profileReading("theirs", classes, roles)), "clusterroles", "rbac.authorization.k8s.io", "you may not list them")
+	cluster.Must(t, tenant.Get(ctx, client.ObjectKeyFromObject(mine), mine))
+	mine.Spec = profileReading("", classes, roles).Spec
 	refused("a change to it", tenant.Update(ctx, mine), "you may not list them")
-	refused("a profile that reads Secrets", administrator.Create(ctx, reading("secrets", v1alpha1.ResourceReference{Resource: "secrets"})), "Secrets are never read")
+	refused("a profile that reads Secrets", administrator.Create(ctx, profileReading("secrets", v1alpha1.ResourceReference{Resource: "secrets"})), "Secrets are never read")
 	var many []v1alpha1.ResourceReference
 	for n := range 17 {
 		many = append(many, v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: fmt.Sprint("storageclasses", n)})
 	}
-	refused("a profile that reads seventeen resources", tenant.Create(ctx, reading("many", many...)), "more than 16")
-	must(t, administrator.Create(ctx, reading("all", append(many, roles)...)))
+	refused("a profile that reads seventeen resources", tenant.Create(ctx, profileReading("many", many...)), "more than 16")
+	cluster.Must(t, administrator.Create(ctx, profileReading("all", append(many, roles)...)))
 
 	definition := func(name string, change func(*v1alpha1.PlatformComponentSpec)) *v1alpha1.PlatformComponent {
 		d := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformComponentSpec{
@@ -114,7 +114,7 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 			s.Health = &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "a", Rule: v1alpha1.Rule{Resource: &of, Related: related, ListExpression: "objects.size() == 0", Message: "m"}}}}
 		}
 	}
-	must(t, tenant.Create(ctx, definition("my-own", health(classes))))
+	cluster.Must(t, tenant.Create(ctx, definition("my-own", health(classes))))
 	refused("a health rule over cluster roles", tenant.Create(ctx, definition("health", health(roles))), "clusterroles")
 	refused("a related resource", tenant.Create(ctx, definition("related", health(classes, v1alpha1.RelatedResource{Name: "r", Resource: roles}))), "clusterroles")
 	refused("a version from cluster roles", tenant.Create(ctx, definition("version", func(s *v1alpha1.PlatformComponentSpec) {
@@ -126,11 +126,11 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	refused("a look into a ConfigMap", tenant.Create(ctx, definition("config", func(s *v1alpha1.PlatformComponentSpec) {
 		s.Signals.ConfigMaps = []v1alpha1.ConfigMapSignal{{Namespace: "kube-system", Name: "x", Contains: "password"}}
 	})), "kube-system/x")
-	must(t, administrator.Create(ctx, definition("theirs", health(roles))))
+	cluster.Must(t, administrator.Create(ctx, definition("theirs", health(roles))))
 	for _, name := range []string{"mine", "all"} {
-		must(t, env.Client.Delete(ctx, &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+		cluster.Must(t, env.Client.Delete(ctx, &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
 	for _, name := range []string{"my-own", "theirs"} {
-		must(t, env.Client.Delete(ctx, &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}}))
+		cluster.Must(t, env.Client.Delete(ctx, &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}}))
 	}
 }

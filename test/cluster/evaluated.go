@@ -12,9 +12,9 @@ import (
 	"github.com/platformprofile/platformprofile/internal/cli"
 )
 
-// Judged is a profile of generation 3 with the status that an evaluation over an empty cluster gives it. layers is the
+// EvaluatedProfile is a profile of generation 3 with the status that an evaluation over an empty cluster gives it. layers is the
 // YAML of spec.layers.
-func Judged(layers string) (*v1alpha1.PlatformProfile, error) {
+func EvaluatedProfile(layers string) (*v1alpha1.PlatformProfile, error) {
 	folder, err := os.MkdirTemp("", "platformprofile-judged-")
 	if err != nil {
 		return nil, err
