@@ -31,9 +31,9 @@ func Cleanup(cleanup func(failed bool)) {
 func Run(tests Tests, prepare func(context.Context) error) {
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
-	defer cancel()
-	code := 1
-	if err := prepare(ctx); err != nil {
+	code, err := 1, prepare(ctx)
+	cancel()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	} else {
 		code = tests.Run()
