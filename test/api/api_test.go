@@ -174,7 +174,7 @@ func TestKubectl(t *testing.T) {
 	}}
 	cluster.Must(t, env.Client.Create(ctx, object))
 	for args, says := range map[string]string{
-		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is found",
+		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is installed",
 		"explain platformprofile.spec.gracePeriod":                   "Verdicts change at once",
 		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
 		"explain platformcomponent.spec.signals.workloads.images":    "path boundary",

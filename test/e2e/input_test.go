@@ -79,9 +79,9 @@ func TestBadDefinitions(t *testing.T) {
 	}{
 		"matches-nothing":       {workload(v1alpha1.WorkloadSignal{Images: []string{"acme/server:v1.2"}}), "spec.signals.workloads[0].images[0]", "never match"},
 		"matches-nothing-alone": {v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "acme.example"}}}, "spec.signals", "no signal proves"},
-		"matches-everything":    {workload(v1alpha1.WorkloadSignal{Labels: map[string]v1alpha1.LabelValue{"app.kubernetes.io/name": "*"}}), "spec.signals.workloads[0]", "everybody uses"},
+		"matches-everything":    {workload(v1alpha1.WorkloadSignal{Labels: map[string]v1alpha1.LabelValue{"app.kubernetes.io/name": "*"}}), "spec.signals.workloads[0]", "a common label"},
 		"matches-every-node":    {v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{KubeletVersion: ".*"}}}, "spec.signals.nodes[0].kubeletVersion", "matches the empty text"},
-		"matches-any-product":   {workload(v1alpha1.WorkloadSignal{Images: []string{"controller"}}), "spec.signals.workloads[0].images[0]", "across products"},
+		"matches-any-product":   {workload(v1alpha1.WorkloadSignal{Images: []string{"controller"}}), "spec.signals.workloads[0].images[0]", "images of many products"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			definition := &v1alpha1.PlatformComponent{Spec: v1alpha1.PlatformComponentSpec{Layer: "workloads", Signals: test.signals}}
