@@ -125,8 +125,12 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 		s.IsListed = false
 		s = s.retry(now)
 	case FoundNotServed:
-		actions.Report = s.lose(facts.NotServed)
-		s = s.wait(now, longPause, longPause)
+		if s.isAfterOutage(now) { // an API server that has just started does not serve all resources yet
+			s = s.fail(e.Message, now).retry(now)
+		} else {
+			actions.Report = s.lose(facts.NotServed)
+			s = s.wait(now, longPause, longPause)
+		}
 	case FoundNothing:
 		if s.Known != facts.Synced || s.isOverdue(now) {
 			actions.Report = s.lose(facts.NotServed)
@@ -136,11 +140,11 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 			s = s.fail(e.Message, now).retry(now)
 		}
 	case Refused:
-		if s.outageAt.IsZero() || now.Sub(s.outageAt) > patience {
+		if s.isAfterOutage(now) { // an API server that has just started refuses everybody
+			s = s.fail(e.Message, now).retry(now)
+		} else {
 			actions.Report = s.lose(facts.Forbidden)
 			s = s.wait(now, time.Second, longPause)
-		} else { // an API server that has just started refuses everybody
-			s = s.fail(e.Message, now).retry(now)
 		}
 	case Unavailable, Failed:
 		s.IsListed = s.IsListed && e.Type == Unavailable
@@ -158,7 +162,7 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 		}
 	case CRDListed:
 		if s.Known == facts.NotServed && s.Phase == Waiting {
-			s.retryAt = now
+			s.crdAt, s.retryAt = now, now
 		}
 	case AccessGranted:
 		if s.Known == facts.Forbidden && s.Phase == Waiting {
@@ -226,6 +230,11 @@ func (s State) Deadline() time.Time {
 
 // IsUnsettled reports whether the source does not answer now, or was reported so and was not read since.
 func (s State) IsUnsettled() bool { return s.Known == facts.Failing || !s.FailingSince.IsZero() }
+
+// isAfterOutage reports whether a request was not answered a moment ago, so that the API server may have just started.
+func (s State) isAfterOutage(now time.Time) bool {
+	return !s.outageAt.IsZero() && now.Sub(s.outageAt) <= patience
+}
 
 // isOverdue reports whether the source has failed for so long that its consumers must learn of it.
 func (s State) isOverdue(now time.Time) bool {

@@ -122,6 +122,16 @@ var stories = []story{
 		66 Refused          Synced Waiting
 		70 Tick             Synced Reading !Read
 		70 WatchOpened      Synced Watching`},
+	{"an API server that has just started does not serve all CRDs yet, and is not believed", `
+		0  Tick             Pending Reading !Read
+		1  WatchOpened      Synced Watching
+		60 WatchEnded       Synced Waiting
+		60 Tick             Synced Reading !Read
+		60 Unavailable      Synced Waiting
+		62 Tick             Synced Reading !Read
+		62 FoundNotServed   Synced Waiting
+		63 Tick             Synced Reading !Read
+		63 WatchOpened      Synced Watching`},
 	{"a CRD that comes is read at once, and again in short intervals until it is served", `
 		0   Tick            Pending Reading !Read
 		1   FoundNotServed  NotServed Waiting !Report
