@@ -3,7 +3,6 @@ package catalog
 import (
 	"maps"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -180,12 +179,12 @@ type ConfigMap struct{ Namespace, Name string }
 
 // ConfigMaps returns the ConfigMaps that signals name, sorted.
 func (c *Catalog) ConfigMaps() []ConfigMap {
-	var configMaps []ConfigMap
+	configMaps := make([]ConfigMap, 0, len(c.byConfigMap))
 	for _, signals := range c.byConfigMap {
 		configMaps = append(configMaps, ConfigMap{signals[0].namespace, signals[0].name})
 	}
-	sort.Slice(configMaps, func(i, j int) bool {
-		return configMaps[i].Namespace+"/"+configMaps[i].Name < configMaps[j].Namespace+"/"+configMaps[j].Name
+	slices.SortFunc(configMaps, func(a, b ConfigMap) int {
+		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
 	})
 	return configMaps
 }
@@ -253,7 +252,7 @@ func (c *Catalog) matchWorkload(w *facts.Workload) []Match {
 		}
 	}
 	matchSignals(c.byName[w.Name])
-	sort.SliceStable(matches, func(i, j int) bool { return matches[i].Component.Name < matches[j].Component.Name })
+	slices.SortStableFunc(matches, func(a, b Match) int { return strings.Compare(a.Component.Name, b.Component.Name) })
 	return matches
 }
 
@@ -289,6 +288,7 @@ func (c *Catalog) matchNamed(n *facts.Named) []Match {
 				matchName(after, value)
 				rest = after
 			}
+		default: // only the whole value matches
 		}
 	}
 	return matches

@@ -426,8 +426,9 @@ func parseParameter(parameterType v1alpha1.ParameterType, value v1alpha1.Paramet
 			return nil, errWrongType("a duration, for example 24h or 90m")
 		}
 		return d, nil
+	default:
+		return string(value), nil
 	}
-	return string(value), nil
 }
 
 type errWrongType string

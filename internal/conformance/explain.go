@@ -182,7 +182,7 @@ func (r *requirement) describeRequest() []string {
 	case r.Capability != "":
 		add("a component that provides %s is %sinstalled", r.Capability, not)
 	case len(r.AnyOf) > 0:
-		var choices []string
+		choices := make([]string, 0, len(r.AnyOf))
 		for _, c := range r.AnyOf {
 			choices = append(choices, strings.TrimSpace(c.Component+" "+c.Version))
 		}

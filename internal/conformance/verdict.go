@@ -92,6 +92,7 @@ func (ev *evaluator) evaluateRule(r *requirement) requirementOutcome {
 		if explained := outcome.Explain(r.rule.Rule, ""); explained != "" {
 			o.message += ": " + explained
 		}
+	default: // verdictOfRule sets the message
 	}
 	return o
 }
@@ -129,7 +130,7 @@ func verdictOfRule(r *rule.Rule, outcome *rule.Outcome) requirementOutcome {
 
 // ruleEvidence returns the objects that decide the outcome of a rule.
 func ruleEvidence(outcome *rule.Outcome) []v1alpha1.Evidence {
-	var evidence []v1alpha1.Evidence
+	evidence := make([]v1alpha1.Evidence, 0, len(outcome.Objects))
 	for _, object := range outcome.Objects {
 		evidence = append(evidence, object.Evidence())
 	}
@@ -138,7 +139,7 @@ func ruleEvidence(outcome *rule.Outcome) []v1alpha1.Evidence {
 
 // resourceNames joins the names of the resources that a rule selects.
 func resourceNames(r *rule.Rule) string {
-	var names []string
+	names := make([]string, 0, len(r.Resources))
 	for _, resource := range r.Resources {
 		names = append(names, resource.String())
 	}
@@ -189,30 +190,7 @@ func (ev *evaluator) evaluatePresent(r *requirement) requirementOutcome {
 	if conflict, found := findConflict(r, s); found {
 		return conflict
 	}
-	var best *requirementOutcome
-	var unreadable []string
-	var withLeftovers *inventory.Component
-	for _, c := range r.choices {
-		component := s.Component(c.component)
-		if component == nil {
-			continue
-		}
-		if len(component.Installations) == 0 || component.IsPartlyUnreadable {
-			unreadable = append(unreadable, component.UnreadableSources...)
-		}
-		if len(component.Installations) == 0 && len(component.Leftovers) > 0 && withLeftovers == nil {
-			withLeftovers = component
-		}
-		if component.IsPartlyUnreadable {
-			continue // its version and health may be incomplete
-		}
-		for i := range component.Installations {
-			o := ev.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
-			if best == nil || severityRank(o.verdict) < severityRank(best.verdict) {
-				best = &o
-			}
-		}
-	}
+	best, unreadable := ev.evaluateChoices(r)
 	switch {
 	case best != nil && isGood(best.verdict):
 		if unreadable := unreadableRivals(r, s); len(unreadable) > 0 {
@@ -224,15 +202,49 @@ func (ev *evaluator) evaluatePresent(r *requirement) requirementOutcome {
 	case best != nil:
 		return *best
 	}
-	o := requirementOutcome{verdict: v1alpha1.VerdictMissing, message: notInstalled(r.choices), remediation: installAdvice(r, s.Catalog)}
+	return missingOutcome(r, s)
+}
+
+// evaluateChoices returns the best outcome of the installations of all choices, nil without installations, and the unreadable sources
+// that may contain another installation.
+func (ev *evaluator) evaluateChoices(r *requirement) (best *requirementOutcome, unreadable []string) {
+	for _, c := range r.choices {
+		component := ev.snapshot.Component(c.component)
+		if component == nil {
+			continue
+		}
+		if len(component.Installations) == 0 || component.IsPartlyUnreadable {
+			unreadable = append(unreadable, component.UnreadableSources...)
+		}
+		if component.IsPartlyUnreadable {
+			continue // its version and health may be incomplete
+		}
+		for i := range component.Installations {
+			o := ev.evaluateInstallation(r, c, component.Definition, &component.Installations[i])
+			if best == nil || severityRank(o.verdict) < severityRank(best.verdict) {
+				best = &o
+			}
+		}
+	}
+	return best, unreadable
+}
+
+// missingOutcome returns the outcome of a requirement for which nothing is installed.
+func missingOutcome(r *requirement, s *inventory.Snapshot) requirementOutcome {
+	o := requirementOutcome{
+		verdict: v1alpha1.VerdictMissing, message: notInstalled(r.choices), remediation: installAdvice(r, s.Catalog),
+	}
 	if r.Capability != "" {
 		o.message = "no component that provides " + r.Capability + " is installed; candidates: " + joinNames(r.choices)
 	}
 	if r.undefinedReason != "" {
 		o.message, o.remediation = r.undefinedReason, "Correct the name in the profile, or apply a PlatformComponent for it."
 	}
-	if withLeftovers != nil {
-		o.message, o.evidence = o.message+"; "+describeLeftovers(r, withLeftovers), withLeftovers.Leftovers
+	for _, c := range r.choices {
+		if component := s.Component(c.component); component != nil && len(component.Installations) == 0 && len(component.Leftovers) > 0 {
+			o.message, o.evidence = o.message+"; "+describeLeftovers(r, component), component.Leftovers
+			break
+		}
 	}
 	return o
 }
@@ -320,6 +332,7 @@ func (ev *evaluator) evaluateInstallation(
 		case v1alpha1.HealthUnknown:
 			o.verdict, o.remediation = v1alpha1.VerdictUnknown, inspectAdvice(component, installation)
 			return o
+		default: // good enough
 		}
 	}
 	for _, named := range r.checks {
@@ -486,6 +499,7 @@ func severityRank(v v1alpha1.Verdict) int {
 		return 7
 	case v1alpha1.VerdictForbidden:
 		return 8
+	default: // Missing
+		return 9
 	}
-	return 9 // Missing
 }

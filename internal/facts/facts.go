@@ -211,7 +211,7 @@ func newCRD(o metav1.Object) *Named {
 
 // newWebhooks returns the fact of a webhook configuration: the names of its webhooks, and the namespace of the first Service.
 func newWebhooks(kind string, o metav1.Object, count int, webhook func(int) (string, admissionregistrationv1.WebhookClientConfig)) *Named {
-	var names []string
+	names := make([]string, 0, count)
 	service := ""
 	for i := range count {
 		name, client := webhook(i)

@@ -105,7 +105,14 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy}
 	case status.FailedStatus:
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: r.podCounts() + "; its rollout made no progress within its deadline"}
+	default:
+		return w.assessInProgress(now, complete)
 	}
+}
+
+// assessInProgress returns the health of a workload that does not match its spec, or of which kstatus cannot determine that it does.
+func (w *Workload) assessInProgress(now time.Time, complete bool) HealthAssessment {
+	r := w.Rollout
 	if r.hasEnoughPods() && r.Generation == r.ObservedGeneration && !w.isRollingOut(complete) {
 		return HealthAssessment{Health: v1alpha1.HealthHealthy} // surplus pods are going away
 	}
@@ -345,6 +352,7 @@ func deploymentRollout(o *appsv1.Deployment, observed bool) Rollout {
 			r.Progressing, r.Reason = intern(string(condition.Status)), intern(condition.Reason)
 		case appsv1.DeploymentAvailable:
 			r.DeploymentAvailable = intern(string(condition.Status))
+		default: // ReplicaFailure is not part of a rollout
 		}
 	}
 	return r

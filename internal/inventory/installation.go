@@ -294,8 +294,9 @@ func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) s
 			}
 		}
 		return text
+	default:
+		return ""
 	}
-	return ""
 }
 
 func apiServerText(from v1alpha1.VersionOrigin, a *facts.APIServer) string {
@@ -320,8 +321,10 @@ func nodeText(source catalog.VersionSource, n *facts.Node) string {
 		if start := strings.IndexAny(n.OSImage, "0123456789"); start >= 0 {
 			return n.OSImage[start:]
 		}
+		return ""
+	default:
+		return ""
 	}
-	return ""
 }
 
 func lowerVersion(a, b string) string {
@@ -336,20 +339,44 @@ func lowerVersion(a, b string) string {
 	return a
 }
 
+// healthSummary combines the healths of an installation's parts.
+type healthSummary struct {
+	// worst is the worst health of a part.
+	worst v1alpha1.Health
+	// messages describe the parts with the worst health.
+	messages []string
+	// validUntil is when the first deadline passes; zero for never.
+	validUntil time.Time
+}
+
+func (s *healthSummary) add(health v1alpha1.Health, message string) {
+	switch {
+	case severity(health) > severity(s.worst):
+		s.worst, s.messages = health, []string{message}
+	case health == s.worst && message != "":
+		s.messages = append(s.messages, message)
+	}
+}
+
+func (s *healthSummary) addDeadline(deadline time.Time) {
+	if !deadline.IsZero() && (s.validUntil.IsZero() || deadline.Before(s.validUntil)) {
+		s.validUntil = deadline
+	}
+}
+
+// message joins the first messages.
+func (s *healthSummary) message() string {
+	messages := s.messages
+	if len(messages) > 3 {
+		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
+	}
+	return strings.Join(messages, "; ")
+}
+
 // deriveHealth returns the worst health of the installation's workloads and of the component's health rules, the message, and when a
 // deadline passes; zero for never. It sets the degradedWorkloads.
 func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationBuilder) (v1alpha1.Health, string, time.Time) {
-	worst := v1alpha1.HealthHealthy
-	var messages []string
-	var until time.Time
-	add := func(health v1alpha1.Health, message string) {
-		switch {
-		case severity(health) > severity(worst):
-			worst, messages = health, []string{message}
-		case health == worst && message != "":
-			messages = append(messages, message)
-		}
-	}
+	summary := healthSummary{worst: v1alpha1.HealthHealthy}
 	isRunning, idleMessage := false, ""
 	for n, m := range append(slices.Clone(b.proofs), b.supports...) {
 		isProof := n < len(b.proofs)
@@ -359,9 +386,7 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 			continue
 		}
 		assessment := w.AssessHealth(i.now(), m.wasComplete(w.Rollout.Generation))
-		if !assessment.ValidUntil.IsZero() && (until.IsZero() || assessment.ValidUntil.Before(until)) {
-			until = assessment.ValidUntil
-		}
+		summary.addDeadline(assessment.ValidUntil)
 		switch {
 		case assessment.IsIdle:
 			if isProof {
@@ -379,18 +404,15 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 		if assessment.Message != "" {
 			message = w.String() + ": " + assessment.Message
 		}
-		add(assessment.Health, message)
+		summary.add(assessment.Health, message)
 	}
 	if !isRunning && idleMessage != "" {
-		add(v1alpha1.HealthDegraded, idleMessage)
+		summary.add(v1alpha1.HealthDegraded, idleMessage)
 	}
 	for n := range definition.Health {
-		add(i.deriveRuleHealth(&definition.Health[n]))
+		summary.add(i.deriveRuleHealth(&definition.Health[n]))
 	}
-	if len(messages) > 3 {
-		messages = append(messages[:3], fmt.Sprintf("and %d more", len(messages)-3))
-	}
-	return worst, strings.Join(messages, "; "), until
+	return summary.worst, summary.message(), summary.validUntil
 }
 
 // deriveRuleHealth returns the health according to a rule. It is Healthy if the resource is not served or has not synced yet.

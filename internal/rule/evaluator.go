@@ -574,8 +574,9 @@ func (e *evaluation) isDecided(o *Outcome) bool {
 		return o.IsSatisfied
 	case v1alpha1.RequireExactlyOne:
 		return o.Satisfied > 1
+	default:
+		return o.IsSatisfied || (o.Satisfied+e.counts[resultError])*100 < e.minPercent()*o.Matched
 	}
-	return o.IsSatisfied || (o.Satisfied+e.counts[resultError])*100 < e.minPercent()*o.Matched
 }
 
 // objectRef names an object of one of the rule's resources.

@@ -157,6 +157,7 @@ func (a *fieldAnalysis) pathsOf(expr ast.Expr) fieldPaths {
 		}
 	case ast.ComprehensionKind:
 		return a.comprehensionPaths(expr.AsComprehension())
+	default: // a literal reads no field
 	}
 	return nil
 }
@@ -194,25 +195,9 @@ func (a *fieldAnalysis) callPaths(call ast.CallExpr) fieldPaths {
 	args := call.Args()
 	switch name := call.FunctionName(); name {
 	case operators.OptSelect, operators.Index, operators.OptIndex:
-		if len(args) != 2 {
-			break
+		if len(args) == 2 {
+			return a.indexPaths(args[0], args[1])
 		}
-		key, isConstant := args[1].AsLiteral().(types.String)
-		if args[1].Kind() != ast.LiteralKind {
-			isConstant = false
-			a.markRead(a.pathsOf(args[1]))
-		}
-		if isConstant && a.isFree(args[0], varRelated) {
-			return a.relatedListPaths(string(key))
-		}
-		if isConstant && a.isFree(args[0], varVariables) {
-			return a.variables[string(key)]
-		}
-		operand := a.pathsOf(args[0])
-		if isConstant {
-			return a.fieldPathsBelow(operand, string(key))
-		}
-		return a.elementPaths(operand)
 	case operators.Conditional:
 		a.markRead(a.pathsOf(args[0]))
 		return a.pathsOf(args[1]).union(a.pathsOf(args[2]))
@@ -252,6 +237,24 @@ func (a *fieldAnalysis) callPaths(call ast.CallExpr) fieldPaths {
 		a.markRead(a.pathsOf(arg))
 	}
 	return nil
+}
+
+// indexPaths returns the paths of operand[index], and of operand.?index.
+func (a *fieldAnalysis) indexPaths(operand, index ast.Expr) fieldPaths {
+	key, isConstant := index.AsLiteral().(types.String)
+	if index.Kind() != ast.LiteralKind {
+		isConstant = false
+		a.markRead(a.pathsOf(index))
+	}
+	switch {
+	case !isConstant:
+		return a.elementPaths(a.pathsOf(operand))
+	case a.isFree(operand, varRelated):
+		return a.relatedListPaths(string(key))
+	case a.isFree(operand, varVariables):
+		return a.variables[string(key)]
+	}
+	return a.fieldPathsBelow(a.pathsOf(operand), string(key))
 }
 
 // sizeOperand returns the operand of size(x) or x.size(); nil for another number of arguments.

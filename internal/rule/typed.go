@@ -48,8 +48,9 @@ func (f *Fields) ExistIn(t reflect.Type) bool {
 		return true
 	case reflect.Slice:
 		return len(f.children) == 1 && f.children[anyElement] != nil && f.children[anyElement].ExistIn(t.Elem())
+	default:
+		return false
 	}
-	return false
 }
 
 // isComplete reports whether newer versions of a type cannot have more fields: it has no structs except those that marshal themselves.
@@ -61,8 +62,9 @@ func isComplete(t reflect.Type) bool {
 		return marshalsItself(t)
 	case reflect.Interface:
 		return false
+	default:
+		return true
 	}
-	return true
 }
 
 var (
@@ -79,7 +81,6 @@ func marshalsItself(t reflect.Type) bool {
 // jsonField returns the type of a struct's field by its name in JSON. It includes fields of inline structs.
 func jsonField(t reflect.Type, name string) (reflect.Type, bool) {
 	for field := range t.Fields() {
-		field := field
 		tag, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if tag == name {
 			return field.Type, true

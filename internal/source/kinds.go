@@ -35,8 +35,9 @@ type kind struct {
 
 // Resources returns the resources that facts are extracted from. They are read independently of the catalog and the profiles.
 func Resources() []rule.Resource {
-	var all []rule.Resource
-	for _, k := range facts.Kinds() {
+	kinds := facts.Kinds()
+	all := make([]rule.Resource, 0, len(kinds))
+	for _, k := range kinds {
 		all = append(all, rule.Resource{Group: k.Group, Resource: k.Resource})
 	}
 	return all

@@ -36,7 +36,7 @@ func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
 	for name, source := range rulesBySource(instances, i.Rules) {
 		listing(source.kind, name).rules = source.rules
 	}
-	var all []Listing
+	all := make([]Listing, 0, len(listings))
 	for _, one := range listings {
 		all = append(all, *one)
 	}

@@ -119,6 +119,7 @@ func (w *source) run(ctx context.Context) {
 			at, held = m.position, m.list
 		case WatchOpened, Received:
 			at = m.position
+		default: // nothing was read
 		}
 		if state.Known == facts.Synced && held != nil {
 			w.consumers.replace(held)
@@ -164,8 +165,9 @@ func (w *source) reason(s State) string {
 		return forbidden(w.kind.resource, w.kind.name())
 	case facts.Failing:
 		return unanswered(w.kind.name(), s.FailingSince, s.Cause)
+	default:
+		return ""
 	}
-	return ""
 }
 
 // isLast reports whether the reader ends with the message.

@@ -30,7 +30,7 @@ type Sources struct {
 	reading sync.Mutex
 
 	mu      sync.Mutex
-	run     context.Context // nil before Run
+	run     context.Context //nolint:containedctx // sources are added after Run has begun, and end with it; nil before Run
 	watched map[string]*source
 	wg      sync.WaitGroup
 }
