@@ -166,7 +166,7 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 		"one by label":        {[]string{"check", "-l", "team=held"}, cli.ExitOK, "PlatformProfile held   conformant: True"},
 		"one by name":         {[]string{"check", "unheld"}, cli.ExitFound, "PlatformProfile unheld   conformant: False"},
 		"none by label":       {[]string{"check", "-l", "team=other"}, cli.ExitError, "no PlatformProfile with the labels team=other"},
-		"none by name":        {[]string{"check", "other"}, cli.ExitError, `no PlatformProfile "other" in the cluster; there is held, unheld`},
+		"none by name":        {[]string{"check", "other"}, cli.ExitError, `no PlatformProfile "other" in the cluster, which has held, unheld`},
 		"why one of them is":  {[]string{"explain", "unheld", "class"}, cli.ExitOK, "storageclasses.storage.k8s.io: "},
 		"completion of names": {[]string{"__complete", "check", ""}, cli.ExitOK, "unheld"},
 		"and of requirements": {[]string{"__complete", "explain", "held", ""}, cli.ExitOK, "storage/class"},
