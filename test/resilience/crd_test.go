@@ -11,7 +11,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// gadgetCRD is a CRD of versions, each "name", "name!" for the one that is stored, or "-name" for one that is not served.
+// gadgetCRD returns a CRD with versions, each "name", "name!" for the stored one, or "-name" for one that is not served.
 func gadgetCRD(versions ...string) string {
 	var all []string
 	for _, v := range versions {
@@ -42,8 +42,8 @@ spec:
         message: all are ok
 `
 
-// TestCRDsComeChangeAndGo shows that a check follows its resource when its CRD is installed, gets another version, loses the
-// one that is watched, is served no more, and is deleted, with objects and all, while the operator runs.
+// TestCRDsComeChangeAndGo tests a rule while the CRD of its resource is installed, gets another version, loses the one that is
+// watched, is no longer served, and is deleted with its objects.
 func TestCRDsComeChangeAndGo(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	tc.startOperator(t, "", nil)
@@ -102,8 +102,8 @@ spec:
 	sprocketAPI     = "{apiVersion: apiregistration.k8s.io/v1, kind: APIService, metadata: {name: v1.gone.example.com}, spec: {group: gone.example.com, version: v1, groupPriorityMinimum: 1000, versionPriority: 10, insecureSkipTLSVerify: true, service: {name: sprockets, namespace: acme}}}"
 )
 
-// TestAggregatedAPIWithoutBackend shows that an API whose backend is gone is Unknown to who asks for it, and to nobody else,
-// and that one that is not there at all is not.
+// TestAggregatedAPIWithoutBackend tests that a rule over an API without a backend is Unknown, that other requirements stay as they
+// are, and that a rule over an API that does not exist is Missing.
 func TestAggregatedAPIWithoutBackend(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	tc.startOperator(t, "", nil)

@@ -19,8 +19,7 @@ const (
 	longLease = 45 * time.Second
 )
 
-// TestLeaderKilled shows that a standby takes over soon after the lease of a leader that was killed, answers what changed
-// meanwhile, and publishes it once.
+// TestLeaderKilled kills the leader: the standby takes over, evaluates what changed meanwhile, and publishes it once.
 func TestLeaderKilled(t *testing.T) {
 	tc := acquireCluster(t)
 	leader, standby := tc.startPair(t, "", defaultLease)
@@ -39,7 +38,7 @@ func TestLeaderKilled(t *testing.T) {
 	p.assertWrites(t, killed, 1)
 }
 
-// TestLeaderEnded shows that a leader that has to end gives the lease back, so that nobody waits until it is over.
+// TestLeaderEnded stops the leader with SIGTERM: it releases the lease, so that the standby does not wait until it expires.
 func TestLeaderEnded(t *testing.T) {
 	tc := acquireCluster(t)
 	leader, standby := tc.startPair(t, "", longLease)
@@ -70,8 +69,8 @@ func TestLeaderEnded(t *testing.T) {
 	}
 }
 
-// TestLeaderPaused shows that a leader that was paused past its lease, and wakes with statuses to write, writes and
-// publishes nothing that its successor did, and ends.
+// TestLeaderPaused pauses the leader for longer than its lease, with statuses to write: it writes and publishes nothing when it
+// continues, and ends.
 func TestLeaderPaused(t *testing.T) {
 	tc := acquireCluster(t)
 	const grace = 9 * time.Second
@@ -121,8 +120,8 @@ func TestLeaderPaused(t *testing.T) {
 	profiles[0].assertWrites(t, mended, 1)
 }
 
-// TestLeaderKilledWhileItWrites shows that what a leader wrote in its last moment is neither written nor published again by its
-// successor. Its events may be lost with it: the status is the record.
+// TestLeaderKilledWhileItWrites kills the leader right after it wrote: its successor neither writes nor publishes the same again.
+// Events of the leader may be lost: the status is the record.
 func TestLeaderKilledWhileItWrites(t *testing.T) {
 	tc := acquireCluster(t)
 	leader, standby := tc.startPair(t, "", shortLease)
@@ -140,8 +139,7 @@ func TestLeaderKilledWhileItWrites(t *testing.T) {
 	}
 }
 
-// TestLeaderCutOff shows that a leader whose network swallows every packet ends before its lease does, and that the standby
-// takes over.
+// TestLeaderCutOff drops every packet of the leader: it ends when it cannot renew its lease, and the standby takes over.
 func TestLeaderCutOff(t *testing.T) {
 	tc := acquireCluster(t)
 	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))

@@ -22,7 +22,7 @@ type failureCase struct {
 	group, resource, unwanted string
 }
 
-// unansweredMessage is how a message begins of a kind that is not answered for.
+// unansweredMessage returns the beginning of the message for a kind that the API server does not answer for.
 func unansweredMessage(kind string) string {
 	return "cannot read " + kind + ": the API server has not answered since 20"
 }
@@ -62,8 +62,8 @@ var failureCases = []failureCase{
 	},
 }
 
-// TestWhatCannotBeKnown shows three operators at the same time, because what is noticed is noticed after a while: one that is
-// cut off, one behind a black hole, and one for which single kinds fail.
+// TestWhatCannotBeKnown runs three operators at the same time, because each needs a while to notice: one that is cut off, one behind
+// a black hole, and one for which single kinds fail.
 func TestWhatCannotBeKnown(t *testing.T) {
 	tc := acquireCluster(t)
 	cut, hung := tc.startIsolatedOperator(t, (*tcpProxy).reject), tc.startIsolatedOperator(t, (*tcpProxy).blackhole)
@@ -74,9 +74,8 @@ func TestWhatCannotBeKnown(t *testing.T) {
 	hung.testRecovers(t)
 }
 
-// testFailingKinds shows what becomes of requirements when one kind fails in each of these ways while the others work: they
-// turn Unknown, with the kind, since when and what to do, the others stay, and all is right when it is over. A kind that can
-// still be listed stays right all the while.
+// testFailingKinds tests requirements whose kind fails while others work: they become Unknown, with a message that names the kind,
+// the time and the remedy, and recover afterwards. A kind that can still be listed stays right.
 func (tc *testCluster) testFailingKinds(t *testing.T) {
 	ctx := context.Background()
 	d, err := newAPIProxy(tc.Config)

@@ -1,8 +1,7 @@
-// Package resilience shows that what the operator says is true while and after what is around it fails: the API server, etcd,
-// the network between them, single kinds, CRDs, aggregated APIs. The operator runs as its own process and ServiceAccount on
-// a real control plane, behind proxies that the tests own. Most of a fault is waiting, so that several control planes are
-// tried at the same time, each by one test. Where two operators run side by side, as the Deployment does, the one that leads is
-// taken away in every way that happens: killed, ended, paused, cut off, replaced.
+// Package resilience tests that statuses are right during and after failures of the API server, etcd, the network, single kinds,
+// CRDs and aggregated APIs, and that a standby takes over from a leader that is killed, ended, paused, cut off or replaced. The
+// operator runs as its own process and ServiceAccount on a real control plane, behind proxies of the tests. Most of a fault is
+// waiting, so that several tests run at the same time, each on its own control plane.
 package resilience
 
 import (

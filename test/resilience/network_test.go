@@ -28,8 +28,8 @@ func startTCPProxy(t *testing.T, target string) *tcpProxy {
 	return proxy
 }
 
-// TestNetworkBreaksOffAndIsSlow shows that connections that break off, that hang for seconds and that are slow lose no change
-// and turn no verdict.
+// TestNetworkBreaksOffAndIsSlow tests that no change is lost and no verdict changes when connections break off, hang for seconds or
+// are slow.
 func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))
@@ -60,8 +60,8 @@ func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 	t.Logf("right %s after a hang of 5 s", time.Since(back).Round(time.Millisecond))
 }
 
-// TestNetworkGoneUntilPatienceEnds shows that an operator whose network comes back in any moment around the one in which
-// sources count as out of sight writes no word of it: what it looked at was there all the while.
+// TestNetworkGoneUntilPatienceEnds restores the network at random moments around the one in which sources become Failing: no
+// transition is written, because nothing changed in the cluster.
 func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))
@@ -89,7 +89,7 @@ func TestNetworkGoneUntilPatienceEnds(t *testing.T) {
 	}
 }
 
-// isolatedOperator is an operator that nothing reaches.
+// isolatedOperator is an operator whose network fails.
 type isolatedOperator struct {
 	*testCluster
 	proxy    *tcpProxy
@@ -99,7 +99,7 @@ type isolatedOperator struct {
 	unknownAfter, unreadyAfter chan time.Duration
 }
 
-// startIsolatedOperator starts an operator, and then has something happen to its network.
+// startIsolatedOperator starts an operator, and then makes its network fail.
 func (tc *testCluster) startIsolatedOperator(t *testing.T, happen func(*tcpProxy)) *isolatedOperator {
 	t.Helper()
 	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))
@@ -118,7 +118,7 @@ func (tc *testCluster) startIsolatedOperator(t *testing.T, happen func(*tcpProxy
 	return s
 }
 
-// measure says how long it takes until something is so, where it comes to be.
+// measure sends how long it takes until a condition holds, and closes the channel.
 func (s *isolatedOperator) measure(took chan<- time.Duration, so func() bool) {
 	err := wait.PollUntilContextTimeout(context.Background(), 500*time.Millisecond, cluster.Timeout, true, func(context.Context) (bool, error) { return so(), nil })
 	if err == nil {
@@ -127,7 +127,7 @@ func (s *isolatedOperator) measure(took chan<- time.Duration, so func() bool) {
 	close(took)
 }
 
-// testReportsUnknown waits until metrics and readiness say that nothing can be known.
+// testReportsUnknown waits until metrics and readiness report that the API server does not answer.
 func (s *isolatedOperator) testReportsUnknown(t *testing.T) {
 	t.Helper()
 	blind, ok := <-s.unknownAfter
@@ -144,7 +144,7 @@ func (s *isolatedOperator) testReportsUnknown(t *testing.T) {
 	t.Logf("metrics tell that no verdict stands after %s, readiness after %s", blind.Round(time.Second), unready.Round(time.Second))
 }
 
-// testRecovers shows that it is right when its network is mended.
+// testRecovers tests that statuses are right after the network is restored.
 func (s *isolatedOperator) testRecovers(t *testing.T) {
 	t.Helper()
 	s.proxy.restore()
@@ -155,8 +155,8 @@ func (s *isolatedOperator) testRecovers(t *testing.T) {
 	s.operator.Stop()
 }
 
-// TestExpiredWatches shows that an operator whose watches are older than what etcd keeps lists anew: after a compaction and a
-// restart of the API server, while the operator was cut off, and after events that say so.
+// TestExpiredWatches tests that an operator lists again when its resource versions are compacted: etcd is compacted and the API
+// server restarted while the operator is cut off.
 func TestExpiredWatches(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	proxy := startTCPProxy(t, hostOf(t, tc.Config.Host))
@@ -176,7 +176,7 @@ func TestExpiredWatches(t *testing.T) {
 	tc.awaitMatchesCheck(t)
 }
 
-// compact has etcd forget all revisions but the present one.
+// compact compacts all revisions of etcd but the latest one.
 func (tc *testCluster) compact(t *testing.T) {
 	t.Helper()
 	state := struct {

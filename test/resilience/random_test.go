@@ -16,7 +16,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// proxiedOperator is an operator behind both proxies.
+// proxiedOperator is an operator that reaches the API server through both proxies.
 type proxiedOperator struct {
 	*testCluster
 	operator *cluster.Operator
@@ -39,12 +39,12 @@ type chooser interface {
 	pick(label string, n int) int
 }
 
-// rapidChooser draws from rapid, which tells what it drew when a sequence fails.
+// rapidChooser draws from rapid, which prints the draws of a sequence that fails.
 type rapidChooser struct{ *rapid.T }
 
 func (d rapidChooser) pick(label string, n int) int { return rapid.IntRange(0, n-1).Draw(d.T, label) }
 
-// applyRandomChange makes one random change of what profiles ask for, of definitions or of profiles, and says which.
+// applyRandomChange makes one random change of a resource, a definition or a profile, and returns its description.
 func (tc *testCluster) applyRandomChange(ctx context.Context, d chooser) (string, error) {
 	put := func(text string) (string, error) { return text, tc.apply(ctx, parseObject(text)) }
 	drop := func(text string) (string, error) { return "no " + text, tc.remove(ctx, parseObject(text)) }
@@ -103,7 +103,7 @@ func definition(name, image string) string {
 	return fmt.Sprintf("{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: %s}, spec: {layer: apps, signals: {workloads: [{kinds: [Deployment], images: [%q]}]}}}", name, image)
 }
 
-// randomRequirements are those that random profiles ask for.
+// randomRequirements are the requirements of random profiles.
 var randomRequirements = []string{
 	`anyOf: [{component: kubernetes}], checks: [{name: nodes-ready}]`,
 	`anyOf: [{component: acme-app, version: ">=1.0.0"}]`,
@@ -123,10 +123,10 @@ func profile(name, undeclared string, suspend bool, asked []string) string {
 		name, undeclared, suspend, strings.Join(asked, ", "))
 }
 
-// faultPaths are parts of what the operator asks for.
+// faultPaths are parts of the paths that the operator requests.
 var faultPaths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/platformcomponents", "/apis/apps/", "/nodes", "?"}
 
-// injectRandomFault has one random fault begin, which may be over at once, and says which.
+// injectRandomFault starts one random fault, which may end at once, and returns its description.
 func (r *proxiedOperator) injectRandomFault(ctx context.Context, d chooser) (string, error) {
 	path := faultPaths[d.pick("path", len(faultPaths))]
 	set := func(f fault) (string, error) {
@@ -177,14 +177,14 @@ func (r *proxiedOperator) restoreNetwork() {
 	r.tcp.restore()
 }
 
-// parts are how many operators share the random sequences. Each lives through its own, one after the other.
+// parts is the number of operators that share the random sequences.
 const parts = 8
 
-// statistics is what was tried in random sequences.
+// statistics counts what random sequences tried.
 type statistics struct {
 	mu                                   sync.Mutex
 	sequences, changes, faults, restarts int
-	checks                               int // how often a fresh look was compared with what the operator says
+	checks                               int // how often the stored statuses were compared with those of check
 	longest                              time.Duration
 }
 
@@ -200,12 +200,11 @@ func (all *statistics) add(some *statistics) {
 }
 
 func (all *statistics) String() string {
-	return fmt.Sprintf("%d sequences of %d changes and %d faults (the API server was killed %d times); right at most %s after each, by %d fresh looks",
+	return fmt.Sprintf("%d sequences of %d changes and %d faults (the API server was killed %d times); right at most %s after each, in %d checks",
 		all.sequences, all.changes, all.faults, all.restarts, all.longest.Round(time.Millisecond), all.checks)
 }
 
-// TestAnySequence shows for random sequences of changes and faults that when they are over all profiles say what a fresh look
-// finds.
+// TestAnySequence tries random sequences of changes and faults: after each, all stored statuses are those that check computes.
 func TestAnySequence(t *testing.T) {
 	t.Parallel()
 	all := &statistics{}
@@ -226,8 +225,8 @@ func TestAnySequence(t *testing.T) {
 	}
 }
 
-// TestRecreatedUnseen deletes a definition and a profile while nobody watches them, and creates others of the same names. They come
-// as updates of objects whose generation is the same.
+// TestRecreatedUnseen deletes a definition and a profile while the operator cannot watch, and creates others of the same names,
+// which arrive as updates of objects with the same generation.
 func TestRecreatedUnseen(t *testing.T) {
 	tc := acquireCluster(t)
 	r := tc.startProxiedOperator(t)
@@ -250,7 +249,7 @@ func TestRecreatedUnseen(t *testing.T) {
 	tc.awaitMatchesCheck(t)
 }
 
-// runSequence tries a random sequence, ends its faults, and waits until all profiles are right.
+// runSequence tries a random sequence, ends its faults, and waits until all statuses are right.
 func (r *proxiedOperator) runSequence(rt *rapid.T, some *statistics) {
 	ctx, d := context.Background(), rapidChooser{rt}
 	some.sequences++

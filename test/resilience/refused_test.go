@@ -15,7 +15,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// TestNoEventWithoutAStatus shows that a status that cannot be written is followed by no event, and by one of each once it can.
+// TestNoEventWithoutAStatus tests that no event is published while a status cannot be written, and one of each once it can.
 func TestNoEventWithoutAStatus(t *testing.T) {
 	tc := acquireCluster(t)
 	tc.startPair(t, "", shortLease)
@@ -54,7 +54,7 @@ func TestNoEventWithoutAStatus(t *testing.T) {
 	})
 }
 
-// refuseStatuses has the API server refuse every status, of which that of a profile is one, until allow is called.
+// refuseStatuses makes the API server refuse every status until allow is called.
 func (tc *testCluster) refuseStatuses(t *testing.T, profile *v1alpha1.PlatformProfile) (allow func()) {
 	t.Helper()
 	ctx := context.Background()

@@ -80,7 +80,7 @@ func (r *replica) awaitEnd(t *testing.T) int {
 	}
 }
 
-// leads tells whether the replica says that it leads.
+// leads reports whether the replica is the leader, by its metrics.
 func (r *replica) leads(t *testing.T) bool {
 	t.Helper()
 	text, err := r.Scrape(context.Background())
@@ -88,8 +88,7 @@ func (r *replica) leads(t *testing.T) bool {
 	return strings.Contains(text, `leader_election_master_status{name="platformprofile.dev"} 1`)
 }
 
-// startPair starts two replicas and returns the one that leads first. Where it does, it reaches the API server by the given
-// address.
+// startPair starts two replicas, of which the first leads. The leader reaches the API server at the given address.
 func (tc *testCluster) startPair(t *testing.T, server string, lease time.Duration) (leader, standby *replica) {
 	t.Helper()
 	leader = tc.startReplica(t, server, lease)

@@ -13,7 +13,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// scrapeResult is what all replicas that run showed at one time.
+// scrapeResult sums up the metrics of all running replicas at one time.
 type scrapeResult struct {
 	at        time.Time
 	builds    int      // replicas that show their version: none is what "operator absent" means
@@ -23,7 +23,7 @@ type scrapeResult struct {
 	inventory int      // replicas that show what is installed
 }
 
-// scraper scrapes all replicas over and over, as Prometheus does, only more often.
+// scraper scrapes all replicas again and again, as Prometheus does, only more often.
 type scraper struct {
 	profile string
 
@@ -98,8 +98,8 @@ func (s *scraper) scrapeAll(ctx context.Context, replicas []*replica) {
 	s.scrapes = append(s.scrapes, seen)
 }
 
-// TestRollingUpgrade shows that replacing both replicas one after the other, as the Deployment does, leaves no gap in what
-// alerts are made of that a scrape interval would not have, contradicts nothing, and writes and publishes nothing.
+// TestRollingUpgrade replaces both replicas one after the other, as the Deployment does: the metrics have no gap that an alert
+// would notice and never contradict each other, and nothing is written or published.
 func TestRollingUpgrade(t *testing.T) {
 	tc := acquireCluster(t)
 	leader, standby := tc.startPair(t, "", defaultLease)

@@ -21,8 +21,8 @@ func (tc *testCluster) removeAtEnd(t *testing.T, text string) {
 	t.Cleanup(func() { cluster.Must(t, tc.remove(context.Background(), parseObject(text))) })
 }
 
-// TestAPIServerRestarts shows that an API server that is killed and comes back, in seconds or after the operator's patience,
-// leaves statuses that are right, and no word of what was out of sight.
+// TestAPIServerRestarts kills the API server for seconds, and for longer than sources need to become Failing: statuses are right
+// afterwards, and have no transitions of what did not change.
 func TestAPIServerRestarts(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	o := tc.startOperator(t, "", nil)
@@ -60,7 +60,7 @@ func TestAPIServerRestarts(t *testing.T) {
 	}
 }
 
-// changedAt is when the status says that the verdict on a requirement last changed, nil where it never did.
+// changedAt returns the last transition time of a requirement, nil where there was none.
 func (tc *testCluster) changedAt(t *testing.T, layer, requirement string) *metav1.Time {
 	t.Helper()
 	found, err := tc.stored(context.Background(), "faults")
@@ -76,8 +76,8 @@ func (tc *testCluster) changedAt(t *testing.T, layer, requirement string) *metav
 	return nil
 }
 
-// TestAPIServerHangs shows that what is changed around a hang of the API server, as of a machine that stands still, is seen.
-// How an operator tells that nothing answers is shown behind a black hole, which looks the same to it.
+// TestAPIServerHangs tests that changes around a hang of the API server are seen. TestWhatCannotBeKnown tests that the operator
+// notices a hang.
 func TestAPIServerHangs(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	tc.startOperator(t, "", nil)
@@ -93,7 +93,7 @@ func TestAPIServerHangs(t *testing.T) {
 	t.Logf("right %s after it went on", time.Since(began).Round(time.Millisecond))
 }
 
-// TestEtcdRestarts shows that a restart of etcd under the API server changes nothing.
+// TestEtcdRestarts tests that a restart of etcd below the API server loses no change.
 func TestEtcdRestarts(t *testing.T) {
 	tc, ctx := acquireCluster(t), context.Background()
 	tc.startOperator(t, "", nil)

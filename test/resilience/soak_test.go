@@ -14,12 +14,12 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// randomChooser draws from a generator of random numbers.
+// randomChooser draws from a seeded generator.
 type randomChooser struct{ *rand.Rand }
 
 func (d randomChooser) pick(_ string, n int) int { return d.IntN(n) }
 
-// resourceUsage is what an operator takes up.
+// resourceUsage is what an operator uses.
 type resourceUsage struct {
 	goroutines, heap, resident, descriptors float64
 }
@@ -29,8 +29,8 @@ func (f resourceUsage) String() string {
 		f.goroutines, f.heap/(1<<20), f.resident/(1<<20), f.descriptors)
 }
 
-// measure has the operator collect its garbage and says what it takes up: of some looks the least, because connections and
-// watches that end take a moment to be gone. What the heap is made of is an artifact of the test (go test -artifacts).
+// measure returns the operator's usage after a garbage collection: the least of several measurements, because connections and
+// watches take a moment to end. The heap profile is an artifact of the test (go test -artifacts).
 func (r *proxiedOperator) measure(t *testing.T, pprof, when string) resourceUsage {
 	t.Helper()
 	var least resourceUsage
@@ -54,7 +54,7 @@ func (r *proxiedOperator) measure(t *testing.T, pprof, when string) resourceUsag
 	return least
 }
 
-// heap is the operator's heap profile, as a query asks for it.
+// heap returns the operator's heap profile for a query.
 func (r *proxiedOperator) heap(t *testing.T, pprof, query string) []byte {
 	t.Helper()
 	profile, err := get("http://" + pprof + "/debug/pprof/heap?" + query)
@@ -62,8 +62,7 @@ func (r *proxiedOperator) heap(t *testing.T, pprof, query string) []byte {
 	return profile
 }
 
-// keepIfFailed makes an artifact of where each goroutine of the operator is, and of its metrics, should the test fail: a state
-// that hours of churn led to does not come again soon.
+// keepIfFailed writes the operator's goroutines and metrics as artifacts if the test fails: hours of churn are hard to repeat.
 func (r *proxiedOperator) keepIfFailed(t *testing.T, pprof string) {
 	t.Cleanup(func() {
 		if !t.Failed() {
@@ -81,8 +80,8 @@ func (r *proxiedOperator) keepIfFailed(t *testing.T, pprof string) {
 	})
 }
 
-// watches is how many watches the operator has open, by what is watched, once it has opened all that it needs: the profiles
-// may be right before, because an operator before this one has written what they say.
+// watches returns the number of the operator's open watches by path, once it has opened all that it needs. The statuses may be
+// right before that, because an earlier operator wrote them.
 func (r *proxiedOperator) watches(t *testing.T) map[string]int {
 	t.Helper()
 	var profiles v1alpha1.PlatformProfileList
@@ -99,8 +98,8 @@ func (r *proxiedOperator) watches(t *testing.T) map[string]int {
 	return open
 }
 
-// TestSoak churns workloads, classes, custom resources, CRDs, definitions and profiles, with cuts in between, and shows that
-// the operator takes up no more at the end than at the beginning: goroutines, heap after a collection, connections, watches.
+// TestSoak changes workloads, classes, custom resources, CRDs, definitions and profiles, with faults in between: goroutines, heap,
+// connections and watches stay flat.
 func TestSoak(t *testing.T) {
 	if *soak == 0 {
 		t.Skip("it takes long: make test-long and make soak run it")
