@@ -21,7 +21,9 @@ func eventTexts(before *v1alpha1.PlatformProfileStatus, result *conformance.Resu
 }
 
 func conformant(value metav1.ConditionStatus) v1alpha1.PlatformProfileStatus {
-	return v1alpha1.PlatformProfileStatus{Conditions: []metav1.Condition{{Type: v1alpha1.ConditionConformant, Status: value, Message: "the message"}}}
+	return v1alpha1.PlatformProfileStatus{
+		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionConformant, Status: value, Message: "the message"}},
+	}
 }
 
 func wantEvents(t *testing.T, got []string, want ...string) {
@@ -40,13 +42,21 @@ func wantEvents(t *testing.T, got []string, want ...string) {
 func TestTransitionEvents(t *testing.T) {
 	before, after := conformant("True"), conformant("False")
 	transition := func(from, to v1alpha1.Verdict) conformance.Transition {
-		return conformance.Transition{Layer: "network", From: from, Now: v1alpha1.RequirementStatus{Name: "cni", Verdict: to, Message: "in words"}}
+		return conformance.Transition{
+			Layer: "network",
+			From:  from,
+			Now:   v1alpha1.RequirementStatus{Name: "cni", Verdict: to, Message: "in words"},
+		}
 	}
-	wantEvents(t, eventTexts(&before, &conformance.Result{Status: after, Transitions: []conformance.Transition{transition("Satisfied", "Missing")}}),
+	wantEvents(t,
+		eventTexts(&before, &conformance.Result{Status: after, Transitions: []conformance.Transition{transition("Satisfied", "Missing")}}),
 		"Warning Missing network/cni (was Satisfied): in words", "Warning NotConformant the message")
-	wantEvents(t, eventTexts(&after, &conformance.Result{Status: before, Transitions: []conformance.Transition{transition("Missing", "Satisfied")}}),
+	wantEvents(t,
+		eventTexts(&after, &conformance.Result{Status: before, Transitions: []conformance.Transition{transition("Missing", "Satisfied")}}),
 		"Normal Satisfied network/cni (was Missing): in words", "Normal Conformant the message")
-	wantEvents(t, eventTexts(&after, &conformance.Result{Status: after, Transitions: []conformance.Transition{transition("", "Satisfied"), transition("", "Missing")}}),
+	wantEvents(t,
+		eventTexts(&after,
+			&conformance.Result{Status: after, Transitions: []conformance.Transition{transition("", "Satisfied"), transition("", "Missing")}}),
 		"Warning Missing network/cni: in words")
 }
 
@@ -55,7 +65,10 @@ func TestTransitionEventNamesSymptom(t *testing.T) {
 	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop"}
 	transition := func(message string) *conformance.Result {
 		now := v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictVersionMismatch, Message: message}
-		return &conformance.Result{Status: before, Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Diagnosis: why}}}
+		return &conformance.Result{
+			Status:      before,
+			Transitions: []conformance.Transition{{Layer: "apps", From: v1alpha1.VerdictSatisfied, Now: now, Diagnosis: why}},
+		}
 	}
 	wantEvents(t, eventTexts(&before, transition("outside the range")),
 		"Warning VersionMismatch apps/it (was Satisfied): outside the range; Deployment shop/web: CrashLoop")
@@ -65,8 +78,16 @@ func TestTransitionEventNamesSymptom(t *testing.T) {
 
 func TestDiagnosedEvent(t *testing.T) {
 	before := conformant("False")
-	why := &v1alpha1.Diagnosis{Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}, Symptom: "CrashLoop", Meaning: "It ends soon."}
-	found := conformance.DiagnosedRequirement{Layer: "apps", Now: v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded}, Diagnosis: why}
+	why := &v1alpha1.Diagnosis{
+		Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"},
+		Symptom:  "CrashLoop",
+		Meaning:  "It ends soon.",
+	}
+	found := conformance.DiagnosedRequirement{
+		Layer:     "apps",
+		Now:       v1alpha1.RequirementStatus{Name: "it", Verdict: v1alpha1.VerdictDegraded},
+		Diagnosis: why,
+	}
 	wantEvents(t, eventTexts(&before, &conformance.Result{Status: before, Diagnosed: []conformance.DiagnosedRequirement{found}}),
 		"Warning Diagnosed apps/it is Degraded because of Deployment shop/web: CrashLoop: It ends soon.")
 }

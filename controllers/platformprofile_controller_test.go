@@ -43,9 +43,16 @@ func TestConcurrentUpdateReads(t *testing.T) {
 	reader := &slowReader{called: make(chan struct{}, 1), over: make(chan struct{})}
 	r := &PlatformProfileReconciler{Reader: reader}
 	add := func(resource string) {
-		spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{{
-			Name: "it", Rule: &v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Resource: resource}, ListExpression: "objects.size() > 0", Message: "there is one"},
-		}}}}}
+		spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "any", Requirements: []v1alpha1.Requirement{
+			{
+				Name: "it",
+				Rule: &v1alpha1.Rule{
+					Resource:       &v1alpha1.ResourceReference{Resource: resource},
+					ListExpression: "objects.size() > 0",
+					Message:        "there is one",
+				},
+			},
+		}}}}
 		state := r.stateOf(&v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: resource}})
 		state.compiled.Store(&compiledProfile{Profile: conformance.Compile(spec, c), spec: spec})
 		r.updateReads(c)

@@ -93,7 +93,13 @@ func (b *bench) bringUp(ctx context.Context) error {
 	var err error
 	// Nobody but the benchmark writes statuses. Nodes come as they are when their kubelet has long been up, and no controller
 	// makes the ServiceAccounts that pods name.
-	flags := []string{"--without", "kwok,controllers,scheduler", "--audit", "--apiserver-arg", "disable-admission-plugins=TaintNodesByCondition,ServiceAccount"}
+	flags := []string{
+		"--without",
+		"kwok,controllers,scheduler",
+		"--audit",
+		"--apiserver-arg",
+		"disable-admission-plugins=TaintNodesByCondition,ServiceAccount",
+	}
 	if b.pprof != "" {
 		flags = append(flags, "--apiserver-arg", "profiling=true") // what a change costs is mostly spent there
 	}
@@ -132,7 +138,8 @@ func (b *bench) start(ctx context.Context) error {
 	if err := <-profiled; err != nil {
 		return err
 	}
-	b.figures.StartupSeconds, b.figures.RSSPeakMiB, b.figures.UnknownVerdicts = number(started.Took.Seconds()), number(started.Peak), started.Unknown
+	b.figures.StartupSeconds, b.figures.RSSPeakMiB, b.figures.UnknownVerdicts =
+		number(started.Took.Seconds()), number(started.Peak), started.Unknown
 	b.say(fmt.Sprintf("every profile had its status after %.2f s; memory was at most %.0f MiB", started.Took.Seconds(), started.Peak))
 	for _, unknown := range started.Unknown {
 		b.say(fmt.Sprintf("Unknown: %.200s", unknown))
@@ -146,9 +153,11 @@ func (b *bench) beQuiet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.figures.IdleRequestsPerMinute, b.figures.IdleRequests, b.figures.IdleSpanSeconds = number(quiet.PerMinute), quiet.Requests, number(b.quiet.Seconds())
+	b.figures.IdleRequestsPerMinute, b.figures.IdleRequests, b.figures.IdleSpanSeconds =
+		number(quiet.PerMinute), quiet.Requests, number(b.quiet.Seconds())
 	b.figures.RSSSteadyMiB, b.figures.IdleCPUPercent = number(quiet.Memory), number(100*quiet.CPU)
-	b.say(fmt.Sprintf("in the quiet: %.1f requests a minute beside watches and lease, %.0f MiB, %.2f %% of a CPU; all requests: %v", quiet.PerMinute, quiet.Memory, 100*quiet.CPU, quiet.Requests))
+	b.say(fmt.Sprintf("in the quiet: %.1f requests a minute beside watches and lease, %.0f MiB, %.2f %% of a CPU; all requests: %v",
+		quiet.PerMinute, quiet.Memory, 100*quiet.CPU, quiet.Requests))
 	return b.profile(ctx, "steady", 5*time.Second)
 }
 
@@ -170,7 +179,8 @@ func (b *bench) makeSingleChanges(ctx context.Context) error {
 		return err
 	}
 	b.figures.SingleChangeToStatus = timesOf(changed.Times)
-	b.figures.EvaluationMicroseconds, b.figures.MeanEvaluationMicroseconds = number(microseconds(changed.Median)), number(microseconds(changed.Evaluation))
+	b.figures.EvaluationMicroseconds, b.figures.MeanEvaluationMicroseconds =
+		number(microseconds(changed.Median)), number(microseconds(changed.Evaluation))
 	return nil
 }
 
@@ -181,8 +191,10 @@ func (b *bench) makeChanges(ctx context.Context) error {
 	if err = errors.Join(err, <-profiled); err != nil {
 		return err
 	}
-	b.figures.ChangesPerSecond, b.figures.ChangeToStatus, b.figures.ChangeWriteMs = number(changed.Rate), timesOf(changed.Times), timesOf(changed.Writes)
-	b.figures.LoadedEvaluationMicroseconds, b.figures.EvaluationsPerChange = number(microseconds(changed.Evaluation)), number(changed.PerChange)
+	b.figures.ChangesPerSecond, b.figures.ChangeToStatus, b.figures.ChangeWriteMs =
+		number(changed.Rate), timesOf(changed.Times), timesOf(changed.Writes)
+	b.figures.LoadedEvaluationMicroseconds, b.figures.EvaluationsPerChange =
+		number(microseconds(changed.Evaluation)), number(changed.PerChange)
 	return nil
 }
 
@@ -194,7 +206,8 @@ func (b *bench) change(ctx context.Context, rate float64, span time.Duration) (m
 	}
 	seen, writes := timesOf(changed.Times), timesOf(changed.Writes)
 	b.say(fmt.Sprintf("%d changes, %.1f a second, were seen after p50 %.0f, p99 %.0f, at most %.0f ms (the writes alone took p50 %.0f, p99 %.0f ms); %.2f evaluations for each, of %.0f µs in the middle and %.0f on average",
-		seen.N, changed.Rate, seen.P50, seen.P99, seen.Max, writes.P50, writes.P99, changed.PerChange, microseconds(changed.Median), microseconds(changed.Evaluation)))
+		seen.N, changed.Rate, seen.P50, seen.P99, seen.Max, writes.P50, writes.P99, changed.PerChange, microseconds(changed.Median),
+		microseconds(changed.Evaluation)))
 	return changed, nil
 }
 
@@ -257,8 +270,10 @@ func (b *bench) check(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.figures.CheckSeconds, b.figures.CheckPeakMiB, b.figures.ListFloorSeconds = number(shot.Check.Took.Seconds()), number(shot.Check.Peak), number(shot.Floor.Took.Seconds())
-	b.say(fmt.Sprintf("check %.2f s with %.0f MiB; lists %.2f s with %.0f MiB, %s", shot.Check.Took.Seconds(), shot.Check.Peak, shot.Floor.Took.Seconds(), shot.Floor.Peak, strings.TrimSpace(string(shot.Floor.Stdout))))
+	b.figures.CheckSeconds, b.figures.CheckPeakMiB, b.figures.ListFloorSeconds =
+		number(shot.Check.Took.Seconds()), number(shot.Check.Peak), number(shot.Floor.Took.Seconds())
+	b.say(fmt.Sprintf("check %.2f s with %.0f MiB; lists %.2f s with %.0f MiB, %s", shot.Check.Took.Seconds(), shot.Check.Peak,
+		shot.Floor.Took.Seconds(), shot.Floor.Peak, strings.TrimSpace(string(shot.Floor.Stdout))))
 	if b.skipPreflight {
 		return nil
 	}
@@ -268,7 +283,8 @@ func (b *bench) check(ctx context.Context) error {
 		return err
 	}
 	b.figures.PreflightSeconds, b.figures.PreflightPeakMiB, b.figures.PreflightCutShort = number(ran.Took.Seconds()), number(ran.Peak), cut
-	b.say(fmt.Sprintf("preflight %s%.1f s with %.0f MiB; it is written down in %s", choose(cut, "was not done after ", ""), ran.Took.Seconds(), ran.Peak, filepath.Join(filepath.Dir(b.out), "bench-preflight.txt")))
+	b.say(fmt.Sprintf("preflight %s%.1f s with %.0f MiB; it is written down in %s", choose(cut, "was not done after ", ""), ran.Took.Seconds(),
+		ran.Peak, filepath.Join(filepath.Dir(b.out), "bench-preflight.txt")))
 	return nil
 }
 

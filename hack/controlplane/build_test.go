@@ -33,7 +33,8 @@ func TestStagesComeFromBothSources(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(b.out, ".stamps"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if source, err := b.goOutput(t.Context(), "list", "-m", "-f", "{{.Dir}}", kwokModule); err != nil || strings.TrimSpace(string(source)) == "" {
+	if source, err := b.goOutput(t.Context(), "list", "-m", "-f", "{{.Dir}}", kwokModule); err != nil ||
+		strings.TrimSpace(string(source)) == "" {
 		t.Skipf("module %s is not downloaded (%v); run: controlplane build", kwokModule, err)
 	}
 	if _, err := b.stages(t.Context(), []byte("1")); err != nil {

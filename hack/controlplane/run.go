@@ -75,7 +75,10 @@ func run(ctx context.Context, opts runOptions, stdout, stderr io.Writer) error {
 	}
 
 	logs := filepath.Join(opts.dir, "logs")
-	for _, dir := range []string{opts.dir, logs, filepath.Join(opts.dir, "kubeconfigs"), filepath.Join(opts.dir, "apiserver"), filepath.Join(opts.dir, "etcd")} {
+	for _, dir := range []string{
+		opts.dir, logs, filepath.Join(opts.dir, "kubeconfigs"), filepath.Join(opts.dir, "apiserver"),
+		filepath.Join(opts.dir, "etcd"),
+	} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}

@@ -143,7 +143,8 @@ func TestTheDockerfileMakesTheSameImage(t *testing.T) {
 		t.Errorf("the image begins with %s", image.BaseName)
 	}
 	expand := func(word string) (string, error) {
-		found, _, err := shell.NewLex('\\').ProcessWord(word, shell.EnvsFromSlice([]string{"VERSION=" + o.release.version, "REVISION=" + o.release.revision}))
+		env := shell.EnvsFromSlice([]string{"VERSION=" + o.release.version, "REVISION=" + o.release.revision})
+		found, _, err := shell.NewLex('\\').ProcessWord(word, env)
 		return found, err
 	}
 	got := v1.Config{Labels: map[string]string{}}
@@ -224,7 +225,10 @@ func TestTheContextHoldsWhatTheOperatorIsBuiltOf(t *testing.T) {
 			t.Errorf("the operator is built of %s, and .dockerignore keeps it out", file)
 		}
 	}
-	for _, file := range []string{".git/HEAD", "bin/operator", "dist/image.tar", "docs/install.md", "hack/image/main.go", "internal/operator/operator_test.go"} {
+	for _, file := range []string{
+		".git/HEAD", "bin/operator", "dist/image.tar", "docs/install.md", "hack/image/main.go",
+		"internal/operator/operator_test.go",
+	} {
 		if !ignored(file) {
 			t.Errorf("%s is part of what is sent to the builder", file)
 		}

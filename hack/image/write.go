@@ -67,7 +67,8 @@ func archive(w io.Writer, folder fs.FS) error {
 		if err != nil {
 			return err
 		}
-		if err := packed.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: path, Mode: 0o644, Size: int64(len(data)), Format: tar.FormatUSTAR}); err != nil {
+		header := &tar.Header{Typeflag: tar.TypeReg, Name: path, Mode: 0o644, Size: int64(len(data)), Format: tar.FormatUSTAR}
+		if err := packed.WriteHeader(header); err != nil {
 			return err
 		}
 		_, err = packed.Write(data)

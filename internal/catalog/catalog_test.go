@@ -159,7 +159,8 @@ func TestLastDefinitionWins(t *testing.T) {
 	if got := c.Match(newWorkload("Deployment", "a", nil, "example/new")); len(got) != 1 {
 		t.Errorf("the overriding definition matches %d times", len(got))
 	}
-	if !slices.Equal(c.Names(), []string{"x", "z"}) || !slices.Equal(c.Providers("cni"), []string{"z"}) || !slices.Equal(c.Providers("ingress"), []string{"x"}) {
+	if !slices.Equal(c.Names(), []string{"x", "z"}) || !slices.Equal(c.Providers("cni"), []string{"z"}) ||
+		!slices.Equal(c.Providers("ingress"), []string{"x"}) {
 		t.Errorf("names %v, cni %v, ingress %v", c.Names(), c.Providers("cni"), c.Providers("ingress"))
 	}
 }
@@ -226,7 +227,8 @@ func BenchmarkMatch(b *testing.B) {
   crds: [{name: group-%[1]d.example.com}]`, i)))
 		}
 		c := New(components...)
-		mine := newWorkload("Deployment", "x", map[string]string{"app": "product-7", "app.kubernetes.io/name": "product-7", "x": "y"}, "mirror.corp/org-7/server-7:v1.2.3", "envoy:v1")
+		mine := newWorkload("Deployment", "x", map[string]string{"app": "product-7", "app.kubernetes.io/name": "product-7", "x": "y"},
+			"mirror.corp/org-7/server-7:v1.2.3", "envoy:v1")
 		other := newWorkload("Deployment", "x", map[string]string{"app": "shop", "team": "a"}, "corp/shop:v1")
 		if match := c.Match(mine); len(match) != 1 || match[0].Role != v1alpha1.RoleProof {
 			b.Fatal(match)

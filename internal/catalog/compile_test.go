@@ -127,13 +127,15 @@ func TestBuiltinDefinitionsCompile(t *testing.T) {
 	}
 	c := New(components...)
 	for _, name := range []string{
-		"cilium", "calico", "metallb", "ingress-nginx", "rook", "ceph", "velero", "argo-cd", "harbor", "prometheus", "grafana", "falco", "vault", "istio", "knative-serving", "containerd",
+		"cilium", "calico", "metallb", "ingress-nginx", "rook", "ceph", "velero", "argo-cd", "harbor", "prometheus", "grafana", "falco", "vault",
+		"istio", "knative-serving", "containerd",
 	} {
 		component := c.Component(name)
 		switch {
 		case component == nil:
 			t.Errorf("%s is not in the catalog", name)
-		case !component.Builtin || len(component.Capabilities) == 0 || component.Remediation.Install == "" || component.Remediation.Docs == "" || component.Homepage == "":
+		case !component.Builtin || len(component.Capabilities) == 0 || component.Remediation.Install == "" || component.Remediation.Docs == "" ||
+			component.Homepage == "":
 			t.Errorf("%s has no capability, homepage or remediation", name)
 		}
 	}

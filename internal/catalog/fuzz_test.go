@@ -16,11 +16,14 @@ import (
 	"github.com/platformprofile/platformprofile/internal/manifest"
 )
 
-// FuzzVersion checks that cleaning a version is idempotent, that the result can be parsed, and that a range from or to a version includes it.
+// FuzzVersion checks that cleaning a version is idempotent, that the result can be parsed, and that a range from or to a version
+// includes it.
 func FuzzVersion(f *testing.F) {
 	for _, text := range []string{
-		"v1.18.2", "1.18.2-debian-12-r5", "2024.06.1", "distroless-v1.38.3", "1.17.0-rc.1", "1.2.3.4", "v3", "20200709", "1.2-rc.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1",
-		"0.0.0", "999999.999999999999.999999999999", "1.36.5-gke.1000", "v1.37.2+k3s1", "1.2.3-RC1", "1.2-alpha-1", "1.2.3-rc.01", "१.२.३", "\xff1.2",
+		"v1.18.2", "1.18.2-debian-12-r5", "2024.06.1", "distroless-v1.38.3", "1.17.0-rc.1", "1.2.3.4", "v3", "20200709",
+		"1.2-rc.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1.1",
+		"0.0.0", "999999.999999999999.999999999999", "1.36.5-gke.1000", "v1.37.2+k3s1", "1.2.3-RC1", "1.2-alpha-1", "1.2.3-rc.01", "१.२.३",
+		"\xff1.2",
 	} {
 		f.Add(text, ">=1.16 <2")
 	}
@@ -56,8 +59,8 @@ func FuzzVersion(f *testing.F) {
 	})
 }
 
-// FuzzDefinition validates, compiles and matches a definition, as the operator does. Errors have the path of the field. Matches do not depend
-// on the order of the components.
+// FuzzDefinition validates, compiles and matches a definition, as the operator does. Errors have the path of the field. Matches do not
+// depend on the order of the components.
 func FuzzDefinition(f *testing.F) {
 	for _, name := range []string{"cilium", "velero", "containerd", "ceph", "k3s", "gateway-api"} {
 		if data, err := definitionFiles.ReadFile("definitions/" + name + ".yaml"); err == nil {
@@ -77,12 +80,36 @@ func FuzzDefinition(f *testing.F) {
 		f.Fatal(err)
 	}
 	sampleFacts := []facts.Fact{
-		&facts.Node{Ref: facts.Ref{Kind: "Node", Name: "n"}, ContainerRuntime: "containerd://2.1.4", Kubelet: "v1.37.2+k3s1", OSImage: "Talos (v1.9.1)", Labels: facts.NewLabels(map[string]string{"a": "b", "x/y": "z"})},
-		&facts.Named{Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}, NameKind: facts.CRDName, Values: []string{"backups.velero.io"}},
-		&facts.Named{Ref: facts.Ref{Kind: "CSIDriver", Name: "x.rbd.csi.ceph.com"}, NameKind: facts.CSIDriverName, Values: []string{"x.rbd.csi.ceph.com"}},
-		&facts.Workload{Ref: facts.Ref{Kind: "DaemonSet", Namespace: "kube-system", Name: "web"}, Labels: facts.NewLabels(map[string]string{"a": "b", "b": "c", "k8s-app": "cilium"}), Containers: []facts.Container{
-			{Name: "cilium-agent", Image: facts.Image{Repository: "quay.io/cilium/cilium", Tag: "v1.18.2"}, Arguments: []string{"-x"}, Env: []string{"A"}}, {Name: "b", Image: facts.Image{Repository: "docker.io/a/b", Tag: "1"}},
-		}},
+		&facts.Node{
+			Ref:              facts.Ref{Kind: "Node", Name: "n"},
+			ContainerRuntime: "containerd://2.1.4",
+			Kubelet:          "v1.37.2+k3s1",
+			OSImage:          "Talos (v1.9.1)",
+			Labels:           facts.NewLabels(map[string]string{"a": "b", "x/y": "z"}),
+		},
+		&facts.Named{
+			Ref:      facts.Ref{Kind: "CustomResourceDefinition", Name: "backups.velero.io"},
+			NameKind: facts.CRDName,
+			Values:   []string{"backups.velero.io"},
+		},
+		&facts.Named{
+			Ref:      facts.Ref{Kind: "CSIDriver", Name: "x.rbd.csi.ceph.com"},
+			NameKind: facts.CSIDriverName,
+			Values:   []string{"x.rbd.csi.ceph.com"},
+		},
+		&facts.Workload{
+			Ref:    facts.Ref{Kind: "DaemonSet", Namespace: "kube-system", Name: "web"},
+			Labels: facts.NewLabels(map[string]string{"a": "b", "b": "c", "k8s-app": "cilium"}),
+			Containers: []facts.Container{
+				{
+					Name:      "cilium-agent",
+					Image:     facts.Image{Repository: "quay.io/cilium/cilium", Tag: "v1.18.2"},
+					Arguments: []string{"-x"},
+					Env:       []string{"A"},
+				},
+				{Name: "b", Image: facts.Image{Repository: "docker.io/a/b", Tag: "1"}},
+			},
+		},
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		object := &unstructured.Unstructured{}

@@ -124,10 +124,12 @@ func TestDiscoverNothing(t *testing.T) {
 	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"residue": []`) {
 		t.Errorf("exit code %d, and empty lists must not be omitted: %s", code, out)
 	}
-	if code, out, _ = run("# nothing\n", "discover", "--from", "-"); code != ExitOK || !strings.Contains(out, "No component of the catalog is installed.") {
+	code, out, _ = run("# nothing\n", "discover", "--from", "-")
+	if code != ExitOK || !strings.Contains(out, "No component of the catalog is installed.") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if code, _, errOut := run("# nothing\n", "discover", "--from", "-", "-o", "profile"); code != ExitError || !strings.Contains(errOut, "there is no profile to write") {
+	if code, _, errOut := run("# nothing\n", "discover", "--from", "-", "-o", "profile"); code != ExitError ||
+		!strings.Contains(errOut, "there is no profile to write") {
 		t.Errorf("exit code %d: %s", code, errOut)
 	}
 }
@@ -139,7 +141,8 @@ func TestDiscoverYAMLAndTable(t *testing.T) {
 	}
 	code, out, _ = run(falcoManifest+"---"+veleroLeftovers, "discover", "--from", "-")
 	lines := strings.Split(out, "\n")
-	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") || strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
+	if code != ExitOK || len(lines) < 3 || strings.Index(lines[0], "VERSION") != strings.Index(lines[1], "0.40.0") ||
+		strings.Index(lines[0], "NAMESPACE") != strings.Index(lines[1], "guard") {
 		t.Errorf("exit code %d, or columns are not aligned:\n%s", code, out)
 	}
 	if !strings.Contains(out, "Leftovers of velero: CustomResourceDefinition backups.velero.io") {
@@ -217,13 +220,16 @@ func TestCheckJSON(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	requirement := got.Status.Layers[0].Requirements[0]
-	if requirement.Verdict != v1alpha1.VerdictSatisfied || requirement.Version != "0.40.0" || requirement.Namespace != "guard" || requirement.Health != v1alpha1.HealthNotObserved {
+	if requirement.Verdict != v1alpha1.VerdictSatisfied || requirement.Version != "0.40.0" || requirement.Namespace != "guard" ||
+		requirement.Health != v1alpha1.HealthNotObserved {
 		t.Errorf("%+v", requirement)
 	}
-	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" +
+		strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
 	code, out, _ = run(two, "check", "-f", "-", "--from", folder, "-o", "json")
 	list := &v1alpha1.PlatformProfileList{}
-	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 || list.Kind != "PlatformProfileList" {
+	if err := json.Unmarshal([]byte(out), list); err != nil || code != ExitFound || len(list.Items) != 2 ||
+		list.Kind != "PlatformProfileList" {
 		t.Errorf("two profiles: exit code %d, %v, %d items", code, err, len(list.Items))
 	}
 }
@@ -347,7 +353,8 @@ metadata: {name: web, namespace: shop, creationTimestamp: "2026-11-20T12:00:00Z"
 spec: {nodeName: node, containers: [{name: web, image: web}]}
 status: {phase: Running}
 `
-	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
+	file := filepath.Join(writeFiles(t,
+		map[string]string{"p.yaml": newProfile("{name: a, anyOf: [{component: kubernetes}], checks: [{name: claims-bound}]}")}), "p.yaml")
 	for at, want := range map[string]int{"2026-11-20T12:03:30Z": ExitOK, "2026-11-20T12:30:00Z": ExitFound} {
 		if code, out, errOut := run(dump, "check", "-f", file, "--from", "-", "--at", at); code != want {
 			t.Errorf("check at %s ends with %d, want %d:\n%s%s", at, code, want, out, errOut)

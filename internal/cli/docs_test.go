@@ -33,7 +33,8 @@ func readBlocks(t *testing.T, page, language string) []string {
 func useRenderedFolder(t *testing.T) {
 	t.Helper()
 	t.Chdir(writeFiles(t, map[string]string{
-		"profile.yaml": newProfile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falcoManifest, "rendered.yaml": falcoManifest,
+		"profile.yaml": newProfile("{name: runtime-security, capability: runtime-security}"), "rendered/falco.yaml": falcoManifest,
+		"rendered.yaml": falcoManifest,
 	}))
 }
 

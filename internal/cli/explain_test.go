@@ -50,9 +50,13 @@ func TestExplain(t *testing.T) {
 // All installations are explained, not only the one with the best verdict.
 func TestExplainAllInstallations(t *testing.T) {
 	older := strings.ReplaceAll(strings.ReplaceAll(falcoManifest, "guard", "old"), "0.40.0", "0.38.0")
-	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(`{name: a, anyOf: [{component: falco, version: ">=0.40"}]}`)}), "p.yaml")
+	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(`{name: a, anyOf: [{component: falco, version: ">=0.40"}]}`)}),
+		"p.yaml")
 	_, out, _ := run(falcoManifest+"---"+older, "explain", "a", "-f", file, "--from", "-")
-	for _, want := range []string{"a of PlatformProfile p: Satisfied", "falco 0.40.0 in guard", "falco 0.38.0 in old", "VersionMismatch: falco 0.38.0 in old is outside the range >=0.40"} {
+	for _, want := range []string{
+		"a of PlatformProfile p: Satisfied", "falco 0.40.0 in guard", "falco 0.38.0 in old",
+		"VersionMismatch: falco 0.38.0 in old is outside the range >=0.40",
+	} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in:\n%s", want, out)
 		}
@@ -73,7 +77,8 @@ func TestExplainEqualsCheck(t *testing.T) {
 		if err := json.Unmarshal([]byte(out), got); err != nil {
 			t.Fatal(err)
 		}
-		if got.Verdict != r.Verdict || got.Message != r.Message || got.Remediation != r.Remediation || got.Layer != "security" || got.Profile != "p" || len(got.Request) == 0 {
+		if got.Verdict != r.Verdict || got.Message != r.Message || got.Remediation != r.Remediation || got.Layer != "security" ||
+			got.Profile != "p" || len(got.Request) == 0 {
 			t.Errorf("check: %+v\nexplain: %+v", r, got)
 		}
 	}
@@ -99,14 +104,16 @@ func TestExplainErrors(t *testing.T) {
 			}
 		}
 	}
-	if code, out, errOut := run(falcoManifest, "explain", "q", "b/x", "-f", both, "--from", "-"); code != ExitOK || !strings.Contains(out, "b/x of PlatformProfile q: Unknown") {
+	if code, out, errOut := run(falcoManifest, "explain", "q", "b/x", "-f", both, "--from", "-"); code != ExitOK ||
+		!strings.Contains(out, "b/x of PlatformProfile q: Unknown") {
 		t.Errorf("exit code %d: %s%s", code, out, errOut)
 	}
 }
 
 func TestExplainIsPrintable(t *testing.T) {
 	file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(`{name: a, rule: {resource: {group: apps, resource: daemonsets}, expression: "false", message: "\u001b[31mred\u202e\rhidden"}}`)}), "p.yaml")
-	if _, out, _ := run(falcoManifest, "explain", "a", "-f", file, "--from", "-"); strings.ContainsAny(out, "\x1b\r\u202e") || !strings.Contains(out, "[31mred") {
+	if _, out, _ := run(falcoManifest, "explain", "a", "-f", file, "--from", "-"); strings.ContainsAny(out, "\x1b\r\u202e") ||
+		!strings.Contains(out, "[31mred") {
 		t.Errorf("%q", out)
 	}
 }

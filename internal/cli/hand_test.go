@@ -25,7 +25,8 @@ func TestPluginHelp(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
-	two := newProfile("{name: a, capability: cni}") + "---\n" + strings.Replace(newProfile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
+	two := newProfile("{name: a, capability: cni}") + "---\n" +
+		strings.Replace(newProfile("{name: a, capability: cni}, {name: b, capability: dns}"), "name: p}", "name: q}", 1)
 	folder := writeFiles(t, map[string]string{
 		"pq.yaml": two, "p.yaml": newProfile("{name: a, capability: cni}"),
 		"config": "apiVersion: v1\nkind: Config\ncontexts: [{name: staging, context: {cluster: a, user: a}}, {name: live, context: {cluster: a, user: a}}]\n",
@@ -92,7 +93,10 @@ func TestUnreachableCluster(t *testing.T) {
 		"config": "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{name: a, cluster: {server: 'https://127.0.0.1:1'}}]\ncontexts: [{name: a, context: {cluster: a, user: a}}]\nusers: [{name: a}]\n",
 		"p.yaml": newProfile("{name: a, capability: cni}"),
 	})
-	for _, args := range [][]string{{"check"}, {"check", "-f", filepath.Join(folder, "p.yaml")}, {"discover"}, {"explain", "a"}, {"diagnose"}} {
+	for _, args := range [][]string{
+		{"check"}, {"check", "-f", filepath.Join(folder, "p.yaml")}, {"discover"}, {"explain", "a"},
+		{"diagnose"},
+	} {
 		code, out, errOut := run("", append(args, "--kubeconfig", filepath.Join(folder, "config"))...)
 		if code != ExitError || out != "" || !strings.Contains(errOut, "127.0.0.1:1") || !strings.Contains(errOut, "--context") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, errOut)

@@ -49,7 +49,25 @@ func writeDump(w io.Writer, pods int, form string) error {
 	case "json":
 		put("{\n    \"apiVersion\": \"v1\",\n    \"items\": [\n")
 		for n := range pods {
-			put("{\"apiVersion\": \"v1\",\n\"kind\": \"Pod\",\n\"metadata\": {\n\"labels\": {\n\"app\": \"a\"\n},\n\"name\": \"pod-%d\",\n\"namespace\": \"a\"\n},\n\"spec\": {\"containers\": [\n{\"image\": \"example/a:1\",\n\"name\": \"a\"}]},\n\"status\": {\"containerStatuses\": [{\n\"name\": \"a\",\n\"ready\": true,\n\"state\": {\"running\": {\"startedAt\": \"2026-11-25T12:00:00Z\"}}}],\n\"phase\": \"Running\"\n}},\n", n)
+			put(`{"apiVersion": "v1",
+"kind": "Pod",
+"metadata": {
+"labels": {
+"app": "a"
+},
+"name": "pod-%d",
+"namespace": "a"
+},
+"spec": {"containers": [
+{"image": "example/a:1",
+"name": "a"}]},
+"status": {"containerStatuses": [{
+"name": "a",
+"ready": true,
+"state": {"running": {"startedAt": "2026-11-25T12:00:00Z"}}}],
+"phase": "Running"
+}},
+`, n)
 		}
 		put("%s],\n    \"kind\": \"List\",\n    \"metadata\": {\"resourceVersion\": \"\"}\n}\n", daemonSet)
 	}

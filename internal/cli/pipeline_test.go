@@ -42,7 +42,8 @@ func TestJUnit(t *testing.T) {
 	if err := xml.Unmarshal([]byte(out), &got); err != nil {
 		t.Fatalf("%v:\n%s", err, out)
 	}
-	if got.Tests != 4 || got.Failures != 1 || got.Errors != 1 || got.Skipped != 1 || len(got.Suites) != 1 || got.Suites[0].Name != "p/security" {
+	if got.Tests != 4 || got.Failures != 1 || got.Errors != 1 || got.Skipped != 1 || len(got.Suites) != 1 ||
+		got.Suites[0].Name != "p/security" {
 		t.Fatalf("%+v", got)
 	}
 	for _, c := range got.Suites[0].Cases {
@@ -50,23 +51,27 @@ func TestJUnit(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "vault is not installed") || !strings.Contains(text, "Install HashiCorp Vault") {
+	if text := *got.Suites[0].Cases[1].Failure; !strings.Contains(text, "vault is not installed") ||
+		!strings.Contains(text, "Install HashiCorp Vault") {
 		t.Errorf("no remediation in %q", text)
 	}
 }
 
 func TestJUnitOfSeveralProfiles(t *testing.T) {
-	two := newProfile("{name: a, capability: runtime-security}") + "---\n" + strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
+	two := newProfile("{name: a, capability: runtime-security}") + "---\n" +
+		strings.Replace(newProfile("{name: a, capability: secrets}"), "name: p}", "name: q}", 1)
 	folder := writeFiles(t, map[string]string{"m.yaml": falcoManifest})
 	code, out, _ := run(two, "check", "-f", "-", "--from", folder, "-o", "junit")
 	var got junit
-	if err := xml.Unmarshal([]byte(out), &got); err != nil || code != ExitFound || len(got.Suites) != 2 || got.Suites[0].Name != "p/security" || got.Suites[1].Name != "q/security" || got.Failures != 1 {
+	if err := xml.Unmarshal([]byte(out), &got); err != nil || code != ExitFound || len(got.Suites) != 2 ||
+		got.Suites[0].Name != "p/security" || got.Suites[1].Name != "q/security" || got.Failures != 1 {
 		t.Errorf("exit code %d, %v, %+v", code, err, got)
 	}
 	if code, out, _ = run(two, "check", "p", "-f", "-", "--from", folder); code != ExitOK || strings.Contains(out, "PlatformProfile q") {
 		t.Errorf("one profile: exit code %d:\n%s", code, out)
 	}
-	if code, _, errOut := run(two, "check", "r", "-f", "-", "--from", folder); code != ExitError || !strings.Contains(errOut, `no PlatformProfile "r"`) || !strings.Contains(errOut, "p, q") {
+	if code, _, errOut := run(two, "check", "r", "-f", "-", "--from", folder); code != ExitError ||
+		!strings.Contains(errOut, `no PlatformProfile "r"`) || !strings.Contains(errOut, "p, q") {
 		t.Errorf("an unknown profile: exit code %d: %s", code, errOut)
 	}
 }
@@ -133,7 +138,8 @@ func TestSARIF(t *testing.T) {
 	}
 	for _, result := range got.Runs[0].Results {
 		at := result.Locations[0].PhysicalLocation
-		if result.Level != want[*result.RuleID] || *at.ArtifactLocation.URI != "sub%20dir/p.yaml" || *at.Region.StartLine != lines[*result.RuleID] {
+		if result.Level != want[*result.RuleID] || *at.ArtifactLocation.URI != "sub%20dir/p.yaml" ||
+			*at.Region.StartLine != lines[*result.RuleID] {
 			t.Errorf("%s is %s at %s:%d", *result.RuleID, result.Level, *at.ArtifactLocation.URI, *at.Region.StartLine)
 		}
 	}
@@ -153,7 +159,8 @@ func TestReportsEscapeText(t *testing.T) {
 	if err := xml.Unmarshal([]byte(out), &got); err != nil || got.Failures != 1 {
 		t.Fatalf("%v: %+v\n%s%s", err, got, out, errOut)
 	}
-	if text := *got.Suites[0].Cases[0].Failure; !strings.Contains(text, `]]></failure><script>alert(1)</script>&"'`) || strings.ContainsAny(out, "\x1b\u202e") {
+	if text := *got.Suites[0].Cases[0].Failure; !strings.Contains(text, `]]></failure><script>alert(1)</script>&"'`) ||
+		strings.ContainsAny(out, "\x1b\u202e") {
 		t.Errorf("%q", out)
 	}
 	_, out, _ = run(falcoManifest, "check", "-f", file, "--from", "-", "-o", "sarif")

@@ -36,7 +36,8 @@ func newFiftyRequirements(b testing.TB) (*Profile, *inventory.Inventory, *invent
 		checks := ""
 		text := fmt.Sprintf("metadata: {name: c%d}\nspec:\n  layer: network\n  signals: {workloads: [{images: [example/c%d]}]}\n", n, n)
 		if n == 49 {
-			text += "  checks: [{name: ok, resource: {group: c.dev, resource: things}, expression: \"" + readyExpression + "\", message: not ready}]\n"
+			text += "  checks: [{name: ok, resource: {group: c.dev, resource: things}, expression: \"" + readyExpression +
+				"\", message: not ready}]\n"
 			checks = ", checks: [{name: ok}]"
 		}
 		fmt.Fprintf(&spec, "    - {name: r%d, anyOf: [{component: c%d, version: '>=1.0'}]%s}\n", n, n, checks)
@@ -81,7 +82,10 @@ func newFiftyRequirements(b testing.TB) (*Profile, *inventory.Inventory, *invent
 
 func newThing(b testing.TB, name, phase string) rule.Object {
 	b.Helper()
-	pruned, err := rule.AllFields().Prune(map[string]any{"metadata": map[string]any{"namespace": "ns", "name": name}, "status": map[string]any{"phase": phase}})
+	pruned, err := rule.AllFields().Prune(map[string]any{
+		"metadata": map[string]any{"namespace": "ns", "name": name},
+		"status":   map[string]any{"phase": phase},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}

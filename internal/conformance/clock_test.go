@@ -85,7 +85,9 @@ func TestRandomClockJumps(t *testing.T) {
 		w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 		w.evaluate()
 		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
-			w.now = w.now.Add(time.Duration(rapid.Int64Range(int64(-year/time.Second), int64(year/time.Second)).Draw(rt, "jump")) * time.Second / time.Duration(rapid.SampledFrom([]int{1, 3600, 86400}).Draw(rt, "scale")))
+			jump := rapid.Int64Range(int64(-year/time.Second), int64(year/time.Second)).Draw(rt, "jump")
+			scale := rapid.SampledFrom([]int{1, 3600, 86400}).Draw(rt, "scale")
+			w.now = w.now.Add(time.Duration(jump) * time.Second / time.Duration(scale))
 			there := rapid.Bool().Draw(rt, "there")
 			if w.setDeployments(); there {
 				w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
@@ -103,7 +105,8 @@ func TestRandomClockJumps(t *testing.T) {
 					rt.Fatalf("at %s the status says %s", w.now, at)
 				}
 			}
-			if conformant := w.condition(v1alpha1.ConditionConformant); r.FailingSince != nil && w.now.Sub(r.FailingSince.Time) > 5*time.Minute && conformant.Status != metav1.ConditionFalse {
+			if conformant := w.condition(v1alpha1.ConditionConformant); r.FailingSince != nil && w.now.Sub(r.FailingSince.Time) > 5*time.Minute &&
+				conformant.Status != metav1.ConditionFalse {
 				rt.Fatalf("it is failing since %s, and at %s Conformant is %s", r.FailingSince, w.now, conformant.Status)
 			}
 			if again := w.evaluate(); again.Changed {

@@ -42,7 +42,8 @@ layers:
   - {name: nicer, severity: Recommended, anyOf: [{component: alpha}]}
   - {name: cni, anyOf: [{component: alpha}]}
   - {name: registry, anyOf: [{component: gamma}]}`)
-	w.setDeployments(degradedDeployment("net", "example/alpha:v1"), degradedDeployment("net", "example/beta:v1"), degradedDeployment("reg", "example/gamma:v1"))
+	w.setDeployments(degradedDeployment("net", "example/alpha:v1"), degradedDeployment("net", "example/beta:v1"),
+		degradedDeployment("reg", "example/gamma:v1"))
 	w.setSymptoms("net", "alpha", diagnosis.NotReady, diagnosis.CrashLoop)
 	w.setSymptoms("net", "beta", diagnosis.NodeLost, diagnosis.CrashLoop)
 	w.setSymptoms("reg", "gamma", diagnosis.Unschedulable)
@@ -64,7 +65,8 @@ layers:
 		t.Error("evaluating it again wrote another status")
 	}
 
-	w.setDeployments(healthyDeployment("net", "example/alpha:v1"), healthyDeployment("net", "example/beta:v1"), healthyDeployment("reg", "example/gamma:v1"))
+	w.setDeployments(healthyDeployment("net", "example/alpha:v1"), healthyDeployment("net", "example/beta:v1"),
+		healthyDeployment("reg", "example/gamma:v1"))
 	w.evaluate()
 	if len(w.status.Diagnoses) > 0 || w.status.DiagnosesOmitted > 0 {
 		t.Errorf("the healthy cluster has diagnoses %q and %d more", w.diagnosisTexts(), w.status.DiagnosesOmitted)
@@ -80,7 +82,8 @@ func TestTransitionIncludesDiagnosis(t *testing.T) {
 	w.setSpec(specWith("anyOf: [{component: gamma}]"))
 	w.setSymptoms("reg", "gamma", diagnosis.NotReady, diagnosis.CrashLoop)
 	result := w.evaluate()
-	if len(result.Transitions) != 1 || !result.Transitions[0].IsFailure() || SymptomText(result.Transitions[0].Diagnosis) != "Deployment reg/gamma: CrashLoop" {
+	if len(result.Transitions) != 1 || !result.Transitions[0].IsFailure() ||
+		SymptomText(result.Transitions[0].Diagnosis) != "Deployment reg/gamma: CrashLoop" {
 		t.Errorf("%+v", result.Transitions)
 	}
 	w.setDeployments(healthyDeployment("reg", "example/gamma:v1"))
@@ -98,7 +101,9 @@ func TestLateDiagnosisIsReportedOnce(t *testing.T) {
 	}
 	w.setSymptoms("reg", "gamma", diagnosis.NotReady)
 	result := w.evaluate()
-	if len(result.Transitions) > 0 || len(result.Diagnosed) != 1 || SymptomText(result.Diagnosed[0].Diagnosis) != "Deployment reg/gamma: NotReady" || result.Diagnosed[0].Now.Verdict != v1alpha1.VerdictDegraded {
+	if len(result.Transitions) > 0 || len(result.Diagnosed) != 1 ||
+		SymptomText(result.Diagnosed[0].Diagnosis) != "Deployment reg/gamma: NotReady" ||
+		result.Diagnosed[0].Now.Verdict != v1alpha1.VerdictDegraded {
 		t.Fatalf("%+v", result)
 	}
 	w.setSymptoms("reg", "gamma", diagnosis.CrashLoop)

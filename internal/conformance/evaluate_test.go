@@ -54,7 +54,8 @@ func TestTransitionTimes(t *testing.T) {
 	if !down.LastTransitionTime.Time.Equal(start.Add(2*time.Minute)) || !down.FailingSince.Equal(down.LastTransitionTime) {
 		t.Errorf("missing since %s, failing since %s", down.LastTransitionTime, down.FailingSince)
 	}
-	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].IsFailure() || result.Transitions[0].Layer != "network" {
+	if len(result.Transitions) != 1 || result.Transitions[0].From != v1alpha1.VerdictSatisfied || !result.Transitions[0].IsFailure() ||
+		result.Transitions[0].Layer != "network" {
 		t.Errorf("the transition is %+v", result.Transitions)
 	}
 	old, _ := step(healthyDeployment("net", "example/alpha:v1.0.0"))
@@ -62,7 +63,8 @@ func TestTransitionTimes(t *testing.T) {
 		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
 	}
 	up, result := step(healthyDeployment("net", "example/alpha:v2.0.0"))
-	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 || result.Transitions[0].IsFailure() {
+	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 ||
+		result.Transitions[0].IsFailure() {
 		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
 	}
 	if got := w.condition("Conformant").LastTransitionTime; !got.Time.Equal(w.now) {
@@ -103,11 +105,14 @@ layers:
 		},
 		"a source is unreadable": {
 			spec: fmt.Sprintf(two, ""), unreadable: true,
-			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2", column: "network: cni Unknown; service-mesh: registry Unknown",
+			conformant: "Unknown", reason: ReasonCannotTell, mesh: "Unknown", score: "0/2",
+			column: "network: cni Unknown; service-mesh: registry Unknown",
 		},
 		"one fails and one is unknown": {
-			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}", "{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), unreadable: true,
-			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2", column: "network: cni Expired; service-mesh: registry Unknown",
+			spec: strings.Replace(fmt.Sprintf(two, ""), "{name: cni, capability: cni}",
+				"{name: cni, attestation: {by: me, reason: so, expires: '2020-01-01T00:00:00Z'}}", 1), unreadable: true,
+			conformant: "False", reason: ReasonFailing, mesh: "Unknown", score: "0/2",
+			column: "network: cni Expired; service-mesh: registry Unknown",
 		},
 		"undeclared is forbidden and a component is undeclared": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, capability: cni}]}]", runs: []*facts.Workload{alpha, gamma},
@@ -165,7 +170,8 @@ layers:
   - {name: nicer, severity: Recommended, anyOf: [{component: gamma}]}`)
 	w.setDeployments(healthyDeployment("net", "example/alpha:v1.0.0"))
 	w.evaluate()
-	if got, want := *w.status.Summary, (v1alpha1.Summary{Required: 3, Satisfied: 1, Failed: 1, Unknown: 1, Recommended: 2, RecommendedSatisfied: 1}); got != want {
+	if got, want := *w.status.Summary,
+		(v1alpha1.Summary{Required: 3, Satisfied: 1, Failed: 1, Unknown: 1, Recommended: 2, RecommendedSatisfied: 1}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	layer := w.status.Layers[0]
@@ -275,7 +281,8 @@ func TestErrorsStallTheProfile(t *testing.T) {
 			if stalled.Status != "True" || stalled.Reason != ReasonInvalidSpec {
 				t.Errorf("Stalled is %s, %s", stalled.Status, stalled.Reason)
 			}
-			if want := "spec.layers[0].requirements[1]." + test.path; !strings.Contains(stalled.Message, want+":") || !strings.Contains(stalled.Message, test.says) {
+			if want := "spec.layers[0].requirements[1]." + test.path; !strings.Contains(stalled.Message, want+":") ||
+				!strings.Contains(stalled.Message, test.says) {
 				t.Errorf("Stalled says %q, want it to name %s and to say %s", stalled.Message, want, test.says)
 			}
 			if got := w.condition(v1alpha1.ConditionReady).Status; got != "False" {
@@ -312,7 +319,8 @@ layers:
 - {name: a-1, requirements: [{name: x, capability: cni}]}
 - {name: a1, requirements: [{name: x, capability: cni}]}`)
 	w.evaluate()
-	if got := w.condition(v1alpha1.ConditionStalled).Message; !strings.Contains(got, "spec.layers[1].name") || !strings.Contains(got, "A1Conformant") {
+	if got := w.condition(v1alpha1.ConditionStalled).Message; !strings.Contains(got, "spec.layers[1].name") ||
+		!strings.Contains(got, "A1Conformant") {
 		t.Errorf("Stalled says %q", got)
 	}
 }

@@ -25,9 +25,11 @@ func FuzzProfile(f *testing.F) {
 	const head = "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: x}, spec: {layers: [{name: a, requirements: ["
 	for _, text := range []string{
 		"{name: b, capability: cni, exclusive: true}", "{name: b, anyOf: [{component: alpha, version: '>=1 <2'}, {component: beta}], checks: [{name: recent, parameters: {maxAge: 1h}}]}",
-		"{name: b, anyOf: [{component: alpha}], presence: Absent}", "{name: b, anyOf: [{component: nobody, version: '<<<<<<&&&&&&'}]}", "{name: b, severity: Recommended, anyOf: [{component: beta}], health: Any}",
+		"{name: b, anyOf: [{component: alpha}], presence: Absent}", "{name: b, anyOf: [{component: nobody, version: '<<<<<<&&&&&&'}]}",
+		"{name: b, severity: Recommended, anyOf: [{component: beta}], health: Any}",
 		"{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects[0].text == \"\"', message: '<&>'}}", "{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects[0][objects[0].text]', message: 'a\u202eb'}}",
-		"{name: b, rule: {resource: {group: '', resource: hostile}, expression: '" + strings.Repeat("ä", 100) + "', message: 'ä'}}", "{name: b, attestation: {by: '\x1b[31m', reason: \"a\\nb\\u0000\", expires: 2020-01-01T00:00:00Z}}",
+		"{name: b, rule: {resource: {group: '', resource: hostile}, expression: '" + strings.Repeat("ä", 100) + "', message: 'ä'}}",
+		"{name: b, attestation: {by: '\x1b[31m', reason: \"a\\nb\\u0000\", expires: 2020-01-01T00:00:00Z}}",
 		"{name: b, rule: {resource: {resource: hostile}, listExpression: 'objects.all(p, objects.all(q, p == q))', message: m}}",
 	} {
 		f.Add([]byte(head + text + "]}]}}"))
@@ -53,12 +55,21 @@ func FuzzProfile(f *testing.F) {
 	hostile := strings.Repeat("<\u202e&\x1b[31m\n\"\x00]]>ä", 200)
 	now := time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 	i := inventory.New(known, func() time.Time { return now })
-	for _, name := range []string{"deployments.apps", "daemonsets.apps", "statefulsets.apps", "customresourcedefinitions.apiextensions.k8s.io", "nodes"} {
+	for _, name := range []string{
+		"deployments.apps", "daemonsets.apps", "statefulsets.apps", "customresourcedefinitions.apiextensions.k8s.io",
+		"nodes",
+	} {
 		i.Source(name).Replace(nil)
 	}
 	i.Source("deployments.apps").Replace([]facts.Fact{
-		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}}},
-		&facts.Workload{Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"}, Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}}},
+		&facts.Workload{
+			Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: hostile, Name: hostile},
+			Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/alpha", Tag: "1.2.3"}}},
+		},
+		&facts.Workload{
+			Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: "b", Name: "b"},
+			Containers: []facts.Container{{Name: "a", Image: facts.Image{Repository: "docker.io/example/beta", Tag: hostile}}},
+		},
 	})
 	i.Rules.Source(rule.Resource{Resource: "hostile"}).Replace(pruneObjects(f, map[string]any{"text": hostile}))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -111,7 +122,8 @@ func FuzzProfile(f *testing.F) {
 
 func checkSingleLine(t *testing.T, text string, most int) {
 	t.Helper()
-	if len(text) > most || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+	if len(text) > most || !utf8.ValidString(text) ||
+		strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
 		t.Fatalf("%d bytes, or not one readable line: %q", len(text), text)
 	}
 }
@@ -129,12 +141,16 @@ func TestLargestProfile(t *testing.T) {
 				break
 			}
 			name := strings.Repeat("r", 61) + string(rune('a'+l)) + string(rune('a'+r))
-			layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=9"}}})
-			component, errs := catalog.Compile(&v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformComponentSpec{
-				Layer: "x", DisplayName: worst(128), Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "<"}}},
-				Version:     []v1alpha1.VersionSource{{From: v1alpha1.VersionFromKubelet}},
-				Remediation: &v1alpha1.Remediation{Install: worst(512), Degraded: worst(512)},
-			}})
+			layer.Requirements = append(layer.Requirements,
+				v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=9"}}})
+			component, errs := catalog.Compile(&v1alpha1.PlatformComponent{
+				ObjectMeta: metav1.ObjectMeta{Name: name},
+				Spec: v1alpha1.PlatformComponentSpec{
+					Layer: "x", DisplayName: worst(128), Signals: v1alpha1.Signals{Nodes: []v1alpha1.NodeSignal{{OSImage: "<"}}},
+					Version:     []v1alpha1.VersionSource{{From: v1alpha1.VersionFromKubelet}},
+					Remediation: &v1alpha1.Remediation{Install: worst(512), Degraded: worst(512)},
+				},
+			})
 			if len(errs) > 0 {
 				t.Fatal(errs.ToAggregate())
 			}
@@ -147,7 +163,11 @@ func TestLargestProfile(t *testing.T) {
 	i := inventory.New(known, func() time.Time { return now })
 	var nodes []facts.Fact
 	for n := range 8 {
-		nodes = append(nodes, &facts.Node{Ref: facts.Ref{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("n", 252) + string(rune('a'+n))}, Kubelet: "v1.2." + strings.Repeat("9", 12), OSImage: worst(100000)})
+		nodes = append(nodes, &facts.Node{
+			Ref:     facts.Ref{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("n", 252) + string(rune('a'+n))},
+			Kubelet: "v1.2." + strings.Repeat("9", 12),
+			OSImage: worst(100000),
+		})
 	}
 	i.Source("nodes").Replace(nodes)
 	compiled := Compile(spec, known)
@@ -159,7 +179,8 @@ func TestLargestProfile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := len(result.Status.Layers[0].Requirements[0].Evidence); got == 0 || result.Status.Layers[0].Requirements[0].Verdict != v1alpha1.VerdictVersionMismatch {
+	if got := len(result.Status.Layers[0].Requirements[0].Evidence); got == 0 ||
+		result.Status.Layers[0].Requirements[0].Verdict != v1alpha1.VerdictVersionMismatch {
 		t.Fatalf("the largest profile is not what it should be: %+v", result.Status.Layers[0].Requirements[0])
 	}
 	const stored = 1536 << 10

@@ -175,9 +175,13 @@ func TestVersionSkewAgainstTheAPIServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "core", Requirements: []v1alpha1.Requirement{{
-				Name: "cluster", AnyOf: []v1alpha1.ComponentChoice{{Component: "kubernetes"}}, Checks: []v1alpha1.CheckReference{{Name: "version-skew"}},
-			}}}}}
+			spec := &v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{Name: "core", Requirements: []v1alpha1.Requirement{
+				{
+					Name:   "cluster",
+					AnyOf:  []v1alpha1.ComponentChoice{{Component: "kubernetes"}},
+					Checks: []v1alpha1.CheckReference{{Name: "version-skew"}},
+				},
+			}}}}
 			profile := conformance.Compile(spec, c)
 			i := inventory.New(c, func() time.Time { return now })
 			if err := dump.Load(i, slices.Concat(c.Instances(), profile.Instances())); err != nil {

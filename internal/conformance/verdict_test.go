@@ -25,7 +25,8 @@ func TestVerdicts(t *testing.T) {
 		w.inventory.Source("deployments.apps").SetState(facts.Failing, "cannot read deployments.apps: permission to list and watch is missing")
 	}
 	forbidCRDs := func(w *world) {
-		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing, "cannot read CRDs: permission to list and watch is missing")
+		w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").SetState(facts.Failing,
+			"cannot read CRDs: permission to list and watch is missing")
 	}
 	for name, test := range map[string]struct {
 		asks    string
@@ -56,7 +57,8 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"the version is inside the range": {
-			asks: `anyOf: [{component: alpha, version: ">=1.2 <2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.2.0-debian-12-r5")},
+			asks:    `anyOf: [{component: alpha, version: ">=1.2 <2"}]`,
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.2.0-debian-12-r5")},
 			verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.2.0",
 		},
 		"a release candidate above the range's start is inside it": {
@@ -64,26 +66,31 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictSatisfied, says: "1.17.0-rc.1",
 		},
 		"a release candidate of the range's start is below it": {
-			asks: `anyOf: [{component: alpha, version: ">=1.17.0"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.17.0-rc.1")},
+			asks:    `anyOf: [{component: alpha, version: ">=1.17.0"}]`,
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.17.0-rc.1")},
 			verdict: v1alpha1.VerdictVersionMismatch,
 		},
 		"the version is below the range": {
 			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.1.9")},
-			verdict: v1alpha1.VerdictVersionMismatch, says: "alpha 1.1.9 in net is outside the range >=1.2", advises: "Install a version of Alpha in the range >=1.2",
+			verdict: v1alpha1.VerdictVersionMismatch, says: "alpha 1.1.9 in net is outside the range >=1.2",
+			advises: "Install a version of Alpha in the range >=1.2",
 		},
 		"the version that a range needs could not be determined": {
 			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")},
 			verdict: v1alpha1.VerdictUnknown, says: "alpha is installed in net; its version could not be determined, so the range >=1.2 cannot be evaluated", advises: "version tag",
 		},
 		"without a range the version does not matter": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")}, verdict: v1alpha1.VerdictSatisfied,
+			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")},
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"of two choices the one in range counts": {
-			asks: `anyOf: [{component: alpha, version: ">=9"}, {component: beta, version: ">=1"}]`,
-			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied, says: "beta 1.0.0",
+			asks:    `anyOf: [{component: alpha, version: ">=9"}, {component: beta, version: ">=1"}]`,
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v1.0.0")},
+			verdict: v1alpha1.VerdictSatisfied, says: "beta 1.0.0",
 		},
 		"of two copies the healthy one counts": {
-			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")},
+			asks:    "anyOf: [{component: alpha}]",
+			runs:    []*facts.Workload{degradedDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")},
 			verdict: v1alpha1.VerdictSatisfied, says: "in b",
 		},
 		"pods are missing": {
@@ -95,7 +102,8 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictDegraded, advises: "kubectl -n net get deployments",
 		},
 		"pods are missing and installed is enough": {
-			asks: "health: Any, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks: "health: Any, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a rollout under way still satisfies": {
 			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{progressingDeployment("net", "example/alpha:v1.0.0")},
@@ -104,14 +112,16 @@ func TestVerdicts(t *testing.T) {
 		"only leftovers exist": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) {
 				w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Put(&facts.Named{
-					Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "pools.alpha.dev"}, NameKind: facts.CRDName, Values: []string{"pools.alpha.dev"},
+					Ref: facts.Ref{Kind: "CustomResourceDefinition", Name: "pools.alpha.dev"}, NameKind: facts.CRDName,
+					Values: []string{"pools.alpha.dev"},
 				})
 			},
 			verdict: v1alpha1.VerdictMissing, says: "alpha is not installed; leftover resources: CustomResourceDefinition pools.alpha.dev",
 		},
 		"a source is forbidden": {
 			asks: "anyOf: [{component: alpha}]", given: forbidDeployments,
-			verdict: v1alpha1.VerdictUnknown, says: "cannot read deployments.apps: permission to list and watch is missing", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, says: "cannot read deployments.apps: permission to list and watch is missing",
+			advises: "ServiceAccount",
 		},
 		"a source has not synced": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
@@ -126,65 +136,81 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictSatisfied, says: "gamma is not installed",
 		},
 		"another version than the forbidden one is installed": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
+			runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"the forbidden version is installed": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden,
+			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
+			runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden,
 		},
 		"the version could not be determined and one is forbidden": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`, runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
+			asks:    `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
+			runs:    []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
 			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg; its version could not be determined, so the forbidden range <2 cannot be evaluated", advises: "version tag",
 		},
 		"an installation without a version does not hide a forbidden one": {
-			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
-			runs: []*facts.Workload{healthyDeployment("a", "example/gamma:latest"), healthyDeployment("b", "example/gamma:v1.0.0")}, verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
+			asks:    `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
+			runs:    []*facts.Workload{healthyDeployment("a", "example/gamma:latest"), healthyDeployment("b", "example/gamma:v1.0.0")},
+			verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
 		},
 		"every version is forbidden and the version could not be determined": {
-			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")}, verdict: v1alpha1.VerdictForbidden,
+			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
+			verdict: v1alpha1.VerdictForbidden,
 		},
 		"a source of a forbidden component is unreadable": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", given: forbidDeployments, verdict: v1alpha1.VerdictUnknown,
 		},
 		"two implementations where one is allowed": {
-			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
+			asks:    "exclusive: true, capability: cni",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
 			verdict: v1alpha1.VerdictConflict, says: "2 implementations are installed where one is allowed: alpha 1.0.0 in net is Healthy; beta 2.0.0",
 		},
 		"a rival that is not among the choices": {
-			asks: "exclusive: true, anyOf: [{component: alpha}, {component: beta}]",
-			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/delta:v2.0.0")}, verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
+			asks:    "exclusive: true, anyOf: [{component: alpha}, {component: beta}]",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/delta:v2.0.0")},
+			verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
 		},
 		"a rival among the choices is unreadable": {
 			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
 			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"a rival that is not among the choices is unreadable": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			given:   forbidCRDs,
 			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"an unreadable rival does not hide a missing component": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", given: forbidCRDs, verdict: v1alpha1.VerdictMissing,
 		},
 		"an unreadable rival does not hide a failure": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
+			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
+			given:   forbidCRDs,
 			verdict: v1alpha1.VerdictDegraded,
 		},
 		"two rivals conflict even if another one is unreadable": {
-			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")}, given: forbidCRDs,
+			asks:    "exclusive: true, capability: cni",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
+			given:   forbidCRDs,
 			verdict: v1alpha1.VerdictConflict,
 		},
 		"an unreadable choice without exclusive": {
-			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs, verdict: v1alpha1.VerdictSatisfied,
+			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a component with another capability is not a rival": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]",
-			runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks:    "exclusive: true, anyOf: [{component: alpha}]",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("reg", "example/gamma:v2.0.0")},
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"two installations of one component do not conflict": {
-			asks: "exclusive: true, anyOf: [{component: alpha}]",
-			runs: []*facts.Workload{healthyDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks:    "exclusive: true, anyOf: [{component: alpha}]",
+			runs:    []*facts.Workload{healthyDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")},
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"two implementations without exclusive": {
-			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")}, verdict: v1alpha1.VerdictSatisfied,
+			asks:    "capability: cni",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
+			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a rule that is satisfied": {
 			asks: oneClass, given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied, says: "one class",
@@ -204,7 +230,8 @@ func TestVerdicts(t *testing.T) {
 		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io has not synced yet"},
 		"a rule that fails to evaluate an object": {
 			asks:  `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.status.phase == 'x'", message: m}`,
-			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status", advises: "optional access",
+			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status",
+			advises: "optional access",
 		},
 		"an attestation that has not expired": {
 			asks:    "attestation: {by: platform-team, reason: hosted elsewhere, url: 'https://example.com', expires: '2027-01-02T03:04:06Z'}",
@@ -212,36 +239,44 @@ func TestVerdicts(t *testing.T) {
 		},
 		"an attestation without an expiry": {asks: "attestation: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
 		"an attestation that expired this second": {
-			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired, says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm the attestation",
+			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired,
+			says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm the attestation",
 		},
 		"a named check within its default": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) }, verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.0.0",
+			given: func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) }, verdict: v1alpha1.VerdictSatisfied,
+			says: "alpha 1.0.0",
 		},
 		"a named check outside its parameter": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 1h}}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			asks:    "anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 1h}}]",
+			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) },
 			verdict: v1alpha1.VerdictCheckFailed, says: "check recent of alpha is not satisfied: no recent backup",
 		},
 		"a named check over a resource that is not served": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.NotServed, "") },
-			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster does not serve backups.alpha.dev", advises: "CustomResourceDefinitions of Alpha",
+			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster does not serve backups.alpha.dev",
+			advises: "CustomResourceDefinitions of Alpha",
 		},
 		"a named check over a forbidden resource": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
-			given: func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") }, verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") },
+			verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
 		},
 		"a named check of another choice": {
-			asks: "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.0.0")},
+			asks:  "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]",
+			runs:  []*facts.Workload{healthyDeployment("net", "example/beta:v1.0.0")},
 			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictSatisfied, says: "beta",
 		},
 		"a whole number as a parameter": {
-			asks: `anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: "2"}}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
+			asks:  `anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: "2"}}]`,
+			runs:  []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given: func(w *world) { w.setObjects(pools, map[string]any{}, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a named check of a degraded installation": {
-			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
+			asks:  "anyOf: [{component: alpha}], checks: [{name: recent}]",
+			runs:  []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
 			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictDegraded,
 		},
 	} {
@@ -354,7 +389,10 @@ func TestCheckThatUsesTimeFails(t *testing.T) {
 
 func TestRuleFollowsItsObjects(t *testing.T) {
 	w := newWorld(t, specWith(`rule: {resource: {group: storage.k8s.io, resource: storageclasses}, listExpression: "objects.size() == 1", message: one}`))
-	for n, want := range map[int]v1alpha1.Verdict{0: v1alpha1.VerdictCheckFailed, 1: v1alpha1.VerdictSatisfied, 2: v1alpha1.VerdictCheckFailed} {
+	for n, want := range map[int]v1alpha1.Verdict{
+		0: v1alpha1.VerdictCheckFailed, 1: v1alpha1.VerdictSatisfied,
+		2: v1alpha1.VerdictCheckFailed,
+	} {
 		w.setObjects(classes, make([]any, n)...)
 		w.evaluate()
 		if got := w.requirement("it").Verdict; got != want {

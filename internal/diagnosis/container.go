@@ -310,7 +310,8 @@ func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 		causes: exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
-		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()}, f.causes...)
+		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()},
+			f.causes...)
 	}
 	if !f.usePreviousLogs {
 		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}

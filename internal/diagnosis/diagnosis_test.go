@@ -24,20 +24,31 @@ func pod(changes ...func(*corev1.Pod)) *corev1.Pod {
 	controller := true
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "shop", Name: "web-7d9f-x2x4z", UID: "1", CreationTimestamp: ago(time.Hour), Labels: map[string]string{"pod-template-hash": "7d9f"},
-			OwnerReferences: []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web-7d9f", Controller: &controller}},
+			Namespace:         "shop",
+			Name:              "web-7d9f-x2x4z",
+			UID:               "1",
+			CreationTimestamp: ago(time.Hour),
+			Labels:            map[string]string{"pod-template-hash": "7d9f"},
+			OwnerReferences:   []metav1.OwnerReference{{Kind: "ReplicaSet", Name: "web-7d9f", Controller: &controller}},
 		},
 		Spec: corev1.PodSpec{
 			NodeName: "node-1", RestartPolicy: corev1.RestartPolicyAlways,
-			Containers: []corev1.Container{{
-				Name: "app", Image: "example/app:1.2.3",
-				ReadinessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3}, LivenessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3},
-				Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}},
-			}},
+			Containers: []corev1.Container{
+				{
+					Name:           "app",
+					Image:          "example/app:1.2.3",
+					ReadinessProbe: &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3},
+					LivenessProbe:  &corev1.Probe{PeriodSeconds: 10, FailureThreshold: 3},
+					Resources:      corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("64Mi")}},
+				},
+			},
 		},
 		Status: corev1.PodStatus{
-			Phase:      corev1.PodRunning,
-			Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}, {Type: corev1.ContainersReady, Status: corev1.ConditionTrue}},
+			Phase: corev1.PodRunning,
+			Conditions: []corev1.PodCondition{
+				{Type: corev1.PodReady, Status: corev1.ConditionTrue},
+				{Type: corev1.ContainersReady, Status: corev1.ConditionTrue},
+			},
 			ContainerStatuses: []corev1.ContainerStatus{{
 				Name: "app", Ready: true, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}},
 			}},
@@ -50,7 +61,9 @@ func pod(changes ...func(*corev1.Pod)) *corev1.Pod {
 }
 
 // hints are the pod hints of a definition.
-var hints = []v1alpha1.PodHint{{Labels: map[string]string{"vault-sealed": "true"}, Meaning: "It is sealed.", Command: "exec {pod} -- vault status"}}
+var hints = []v1alpha1.PodHint{
+	{Labels: map[string]string{"vault-sealed": "true"}, Meaning: "It is sealed.", Command: "exec {pod} -- vault status"},
+}
 
 func labelled(name, value string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) { p.Labels[name] = value }
@@ -79,7 +92,12 @@ func waiting(reason, message string) func(*corev1.Pod) {
 func lastEnded(reason string, code int32, restarts int32) func(*corev1.Pod) {
 	return status(func(s *corev1.ContainerStatus) {
 		s.RestartCount = restarts
-		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, StartedAt: ago(62 * time.Second), FinishedAt: ago(60 * time.Second)}
+		s.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{
+			Reason:     reason,
+			ExitCode:   code,
+			StartedAt:  ago(62 * time.Second),
+			FinishedAt: ago(60 * time.Second),
+		}
 	})
 }
 
@@ -94,7 +112,14 @@ func runningFor(d time.Duration, ready bool) func(*corev1.Pod) {
 func ended(reason string, code int32) func(*corev1.Pod) {
 	return status(func(s *corev1.ContainerStatus) {
 		s.Ready = false
-		s.State = corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code, StartedAt: ago(2 * time.Second), FinishedAt: ago(time.Second)}}
+		s.State = corev1.ContainerState{
+			Terminated: &corev1.ContainerStateTerminated{
+				Reason:     reason,
+				ExitCode:   code,
+				StartedAt:  ago(2 * time.Second),
+				FinishedAt: ago(time.Second),
+			},
+		}
 	})
 }
 
@@ -123,7 +148,12 @@ func initContainer(state, last corev1.ContainerState) func(*corev1.Pod) {
 }
 
 func event(reason, message string) corev1.Event {
-	return corev1.Event{Reason: reason, Message: message, LastTimestamp: ago(5 * time.Second), InvolvedObject: corev1.ObjectReference{Kind: "Pod", UID: "1"}}
+	return corev1.Event{
+		Reason:         reason,
+		Message:        message,
+		LastTimestamp:  ago(5 * time.Second),
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", UID: "1"},
+	}
 }
 
 func counted(e corev1.Event, times int32) corev1.Event {
@@ -140,7 +170,12 @@ func unreadyFor(d time.Duration) func(*corev1.Pod) {
 
 func failedPhase(reason, message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
-		p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, Message: message, StartTime: &metav1.Time{Time: now.Add(-time.Minute)}}
+		p.Status = corev1.PodStatus{
+			Phase:     corev1.PodFailed,
+			Reason:    reason,
+			Message:   message,
+			StartTime: &metav1.Time{Time: now.Add(-time.Minute)},
+		}
 	}
 }
 
@@ -250,13 +285,15 @@ func TestSymptoms(t *testing.T) {
 		},
 		"not ready, and slow to start": {
 			Case{Pod: pod(runningFor(10*time.Minute, false)), Events: []corev1.Event{
-				counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 60), counted(event("Unhealthy", "Readiness probe failed: connection refused"), 2),
+				counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 60),
+				counted(event("Unhealthy", "Readiness probe failed: connection refused"), 2),
 			}},
 			NotReady, []string{"statuscode: 503"},
 		},
 		"killed by its liveness probe, and slow to start": {
 			Case{Pod: pod(lastEnded("Error", 137, 3), runningFor(5*time.Second, false)), Events: []corev1.Event{
-				counted(event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"), 6), counted(event("Unhealthy", "Liveness probe failed: connection refused"), 2),
+				counted(event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500"), 6),
+				counted(event("Unhealthy", "Liveness probe failed: connection refused"), 2),
 				counted(event("Killing", "Container app failed liveness probe, will be restarted"), 9),
 			}},
 			LivenessRestarts, []string{"statuscode: 500"},
@@ -359,7 +396,10 @@ func TestOwner(t *testing.T) {
 
 // BenchmarkDiagnose diagnoses a pod in a crash loop and a healthy one.
 func BenchmarkDiagnose(b *testing.B) {
-	looping := Case{Pod: pod(lastEnded("Error", 1, 7), waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container")), Events: []corev1.Event{event("BackOff", "Back-off restarting failed container")}}
+	looping := Case{
+		Pod:    pod(lastEnded("Error", 1, 7), waiting("CrashLoopBackOff", "back-off 5m0s restarting failed container")),
+		Events: []corev1.Event{event("BackOff", "Back-off restarting failed container")},
+	}
 	for name, test := range map[string]struct {
 		c    Case
 		want int

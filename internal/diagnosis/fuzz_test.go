@@ -36,15 +36,24 @@ func FuzzPod(f *testing.F) {
 	add(Case{Pod: pod(status(waiting("CrashLoopBackOff", "back-off")), func(p *corev1.Pod) {
 		p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Message: "\x1b[31m"}
 	})})
-	add(Case{Pod: pod(status(waiting("ImagePullBackOff", "manifest unknown"))), Events: []corev1.Event{{Reason: "Failed", Message: "Failed to pull image"}}})
+	add(Case{
+		Pod:    pod(status(waiting("ImagePullBackOff", "manifest unknown"))),
+		Events: []corev1.Event{{Reason: "Failed", Message: "Failed to pull image"}},
+	})
 	add(Case{Pod: pod(status(waiting("CreateContainerConfigError", `configmap "x; rm -rf /" not found`)))})
 	add(Case{Pod: pod(func(p *corev1.Pod) {
 		p.Name, p.Namespace, p.Status.Phase, p.Status.Reason = "$(x)", "a;b", corev1.PodFailed, "Evicted"
 	})})
 	add(Case{Pod: pod(func(p *corev1.Pod) {
-		p.Status.Phase, p.Status.Conditions = corev1.PodPending, []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "unbound immediate PersistentVolumeClaims"}}
+		p.Status.Phase, p.Status.Conditions = corev1.PodPending, []corev1.PodCondition{
+			{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "unbound immediate PersistentVolumeClaims"},
+		}
 	}), Claims: []Claim{{Name: "`x`", Claim: &corev1.PersistentVolumeClaim{}}}})
-	add(Case{Pod: pod(func(p *corev1.Pod) { at := ago(0); p.DeletionTimestamp = &at; p.Finalizers = []string{"a/b"} }), IsNodeGone: true, Job: &batchv1.Job{}})
+	add(Case{
+		Pod:        pod(func(p *corev1.Pod) { at := ago(0); p.DeletionTimestamp = &at; p.Finalizers = []string{"a/b"} }),
+		IsNodeGone: true,
+		Job:        &batchv1.Job{},
+	})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := Case{}
 		if json.Unmarshal(data, &c) != nil || c.Pod == nil {

@@ -361,7 +361,11 @@ func (d *diagnoser) findUnboundClaim(message string) *finding {
 	}
 	if unbound == nil {
 		message = shorten(message)
-		return &finding{symptom: VolumeClaimUnbound, meaning: "A PersistentVolumeClaim of the pod is not bound: " + message, causes: []string{message}}
+		return &finding{
+			symptom: VolumeClaimUnbound,
+			meaning: "A PersistentVolumeClaim of the pod is not bound: " + message,
+			causes:  []string{message},
+		}
 	}
 	f := &finding{symptom: VolumeClaimUnbound, commands: []string{
 		fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, unbound.Name), "kubectl get storageclasses,csidrivers",
@@ -394,11 +398,14 @@ func claimCauses(c *Claim) []string {
 	case c.Class == nil:
 		causes = append(causes, "its StorageClass "+*wanted+" does not exist")
 	case c.Class.Provisioner == "kubernetes.io/no-provisioner":
-		causes = append(causes, "its StorageClass "+*wanted+" does not provision volumes, and no existing volume matches its size, access modes and node")
+		causes = append(causes,
+			"its StorageClass "+*wanted+" does not provision volumes, and no existing volume matches its size, access modes and node")
 	case c.Class.VolumeBindingMode != nil && *c.Class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer:
-		causes = append(causes, "the volume is provisioned after the pod is scheduled, and the provisioner "+c.Class.Provisioner+" has not provisioned it")
+		causes = append(causes,
+			"the volume is provisioned after the pod is scheduled, and the provisioner "+c.Class.Provisioner+" has not provisioned it")
 	default:
-		causes = append(causes, "the provisioner "+c.Class.Provisioner+" of the StorageClass "+*wanted+" is not running, or cannot provision the volume")
+		causes = append(causes,
+			"the provisioner "+c.Class.Provisioner+" of the StorageClass "+*wanted+" is not running, or cannot provision the volume")
 	}
 	return causes
 }

@@ -25,7 +25,10 @@ func testMeta(name string) metav1.ObjectMeta {
 	at := func(minutes int, subresource string) metav1.ManagedFieldsEntry {
 		when := metav1.NewTime(noon.Add(time.Duration(minutes) * time.Minute))
 		return metav1.ManagedFieldsEntry{
-			Manager: "manager", Subresource: subresource, Time: &when, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{` + strings.Repeat(" ", 1000) + `}}`),
+			Manager:     "manager",
+			Subresource: subresource,
+			Time:        &when,
+			FieldsV1:    metav1.NewFieldsV1(`{"f:spec":{` + strings.Repeat(" ", 1000) + `}}`),
 		}
 	}
 	return metav1.ObjectMeta{
@@ -38,7 +41,10 @@ func testMeta(name string) metav1.ObjectMeta {
 
 func testPodTemplate() corev1.PodTemplateSpec {
 	return corev1.PodTemplateSpec{
-		ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "x", "pod": "y"}, Annotations: map[string]string{"checksum": strings.Repeat("c", 64)}},
+		ObjectMeta: metav1.ObjectMeta{
+			Labels:      map[string]string{"app": "x", "pod": "y"},
+			Annotations: map[string]string{"checksum": strings.Repeat("c", 64)},
+		},
 		Spec: corev1.PodSpec{
 			InitContainers: []corev1.Container{{Name: "init", Image: "example/init:v1"}},
 			Containers: []corev1.Container{
@@ -52,8 +58,14 @@ func testPodTemplate() corev1.PodTemplateSpec {
 
 func testObjects() map[string]runtime.Object {
 	three := int32(3)
-	condition := []appsv1.DeploymentCondition{{Type: "Progressing", Status: "True", Reason: "ReplicaSetUpdated", Message: strings.Repeat("m", 500)}, {Type: "Available", Status: "False"}}
-	service := admissionregistrationv1.WebhookClientConfig{Service: &admissionregistrationv1.ServiceReference{Namespace: "hooks", Name: "s"}, CABundle: []byte(strings.Repeat("c", 2000))}
+	condition := []appsv1.DeploymentCondition{
+		{Type: "Progressing", Status: "True", Reason: "ReplicaSetUpdated", Message: strings.Repeat("m", 500)},
+		{Type: "Available", Status: "False"},
+	}
+	service := admissionregistrationv1.WebhookClientConfig{
+		Service:  &admissionregistrationv1.ServiceReference{Namespace: "hooks", Name: "s"},
+		CABundle: []byte(strings.Repeat("c", 2000)),
+	}
 	unstructuredOf := func(apiVersion, kind string, spec map[string]any) *unstructured.Unstructured {
 		u := &unstructured.Unstructured{Object: map[string]any{"apiVersion": apiVersion, "kind": kind, "spec": spec}}
 		meta := testMeta("a")
@@ -63,43 +75,71 @@ func testObjects() map[string]runtime.Object {
 	}
 	return map[string]runtime.Object{
 		"Deployment": &appsv1.Deployment{
-			ObjectMeta: testMeta("a"), Spec: appsv1.DeploymentSpec{Replicas: &three, Template: testPodTemplate(), ProgressDeadlineSeconds: &three, Paused: true},
-			Status: appsv1.DeploymentStatus{ObservedGeneration: 3, Replicas: 4, UpdatedReplicas: 2, ReadyReplicas: 1, AvailableReplicas: 1, Conditions: condition},
+			ObjectMeta: testMeta("a"),
+			Spec:       appsv1.DeploymentSpec{Replicas: &three, Template: testPodTemplate(), ProgressDeadlineSeconds: &three, Paused: true},
+			Status: appsv1.DeploymentStatus{
+				ObservedGeneration: 3, Replicas: 4, UpdatedReplicas: 2, ReadyReplicas: 1, AvailableReplicas: 1, Conditions: condition,
+			},
 		},
 		"DaemonSet": &appsv1.DaemonSet{
-			ObjectMeta: testMeta("a"), Spec: appsv1.DaemonSetSpec{Template: testPodTemplate(), UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: "OnDelete"}},
-			Status: appsv1.DaemonSetStatus{ObservedGeneration: 3, DesiredNumberScheduled: 4, CurrentNumberScheduled: 4, UpdatedNumberScheduled: 2, NumberReady: 1, NumberAvailable: 1},
+			ObjectMeta: testMeta("a"),
+			Spec:       appsv1.DaemonSetSpec{Template: testPodTemplate(), UpdateStrategy: appsv1.DaemonSetUpdateStrategy{Type: "OnDelete"}},
+			Status: appsv1.DaemonSetStatus{
+				ObservedGeneration: 3, DesiredNumberScheduled: 4, CurrentNumberScheduled: 4, UpdatedNumberScheduled: 2,
+				NumberReady: 1, NumberAvailable: 1,
+			},
 		},
 		"StatefulSet": &appsv1.StatefulSet{
 			ObjectMeta: testMeta("a"), Spec: appsv1.StatefulSetSpec{
 				Replicas: &three, Template: testPodTemplate(), VolumeClaimTemplates: []corev1.PersistentVolumeClaim{{ObjectMeta: testMeta("data")}},
 				UpdateStrategy: appsv1.StatefulSetUpdateStrategy{RollingUpdate: &appsv1.RollingUpdateStatefulSetStrategy{Partition: &three}},
 			},
-			Status: appsv1.StatefulSetStatus{ObservedGeneration: 3, Replicas: 3, UpdatedReplicas: 1, ReadyReplicas: 2, AvailableReplicas: 2, UpdateRevision: "b", CurrentRevision: "a"},
+			Status: appsv1.StatefulSetStatus{
+				ObservedGeneration: 3,
+				Replicas:           3,
+				UpdatedReplicas:    1,
+				ReadyReplicas:      2,
+				AvailableReplicas:  2,
+				UpdateRevision:     "b",
+				CurrentRevision:    "a",
+			},
 		},
 		"Node": &corev1.Node{
 			ObjectMeta: testMeta("a"), Spec: corev1.NodeSpec{ProviderID: "kind://x"},
 			Status: corev1.NodeStatus{
-				NodeInfo: corev1.NodeSystemInfo{ContainerRuntimeVersion: "containerd://2.1.4", KubeletVersion: "v1.34.1", OSImage: "Debian"},
-				Images:   []corev1.ContainerImage{{Names: []string{strings.Repeat("i", 2000)}}}, Conditions: []corev1.NodeCondition{{Type: "Ready", LastHeartbeatTime: metav1.NewTime(noon)}},
+				NodeInfo:   corev1.NodeSystemInfo{ContainerRuntimeVersion: "containerd://2.1.4", KubeletVersion: "v1.34.1", OSImage: "Debian"},
+				Images:     []corev1.ContainerImage{{Names: []string{strings.Repeat("i", 2000)}}},
+				Conditions: []corev1.NodeCondition{{Type: "Ready", LastHeartbeatTime: metav1.NewTime(noon)}},
 			},
 		},
 		"ConfigMap":    &corev1.ConfigMap{ObjectMeta: testMeta("a"), Data: map[string]string{"x": "y"}},
 		"StorageClass": &storagev1.StorageClass{ObjectMeta: testMeta("a"), Provisioner: "rook.rbd.csi.ceph.com"},
 		"CSIDriver":    &storagev1.CSIDriver{ObjectMeta: testMeta("rbd.csi.ceph.com")},
-		"IngressClass": &networkingv1.IngressClass{ObjectMeta: testMeta("a"), Spec: networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"}},
+		"IngressClass": &networkingv1.IngressClass{
+			ObjectMeta: testMeta("a"),
+			Spec:       networkingv1.IngressClassSpec{Controller: "k8s.io/ingress-nginx"},
+		},
 		"RuntimeClass": &nodev1.RuntimeClass{ObjectMeta: testMeta("a"), Handler: "runsc"},
 		"ValidatingWebhookConfiguration": &admissionregistrationv1.ValidatingWebhookConfiguration{
-			ObjectMeta: testMeta("a"), Webhooks: []admissionregistrationv1.ValidatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)}},
+			ObjectMeta: testMeta("a"),
+			Webhooks: []admissionregistrationv1.ValidatingWebhook{
+				{Name: "z.dev"},
+				{Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)},
+			},
 		},
 		"MutatingWebhookConfiguration": &admissionregistrationv1.MutatingWebhookConfiguration{
-			ObjectMeta: testMeta("a"), Webhooks: []admissionregistrationv1.MutatingWebhook{{Name: "z.dev"}, {Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)}},
+			ObjectMeta: testMeta("a"),
+			Webhooks: []admissionregistrationv1.MutatingWebhook{
+				{Name: "z.dev"},
+				{Name: "a.dev", ClientConfig: service, Rules: make([]admissionregistrationv1.RuleWithOperations, 20)},
+			},
 		},
 		"CustomResourceDefinition": &metav1.PartialObjectMetadata{ObjectMeta: testMeta("widgets.example.com")},
 		"APIService": unstructuredOf("apiregistration.k8s.io/v1", "APIService", map[string]any{
 			"group": "metrics.k8s.io", "service": map[string]any{"namespace": "hooks", "name": "s"},
 		}),
-		"GatewayClass": unstructuredOf("gateway.networking.k8s.io/v1", "GatewayClass", map[string]any{"controllerName": "io.cilium/gateway-controller"}),
+		"GatewayClass": unstructuredOf("gateway.networking.k8s.io/v1", "GatewayClass",
+			map[string]any{"controllerName": "io.cilium/gateway-controller"}),
 	}
 }
 
@@ -160,8 +200,9 @@ func TestWorkload(t *testing.T) {
 func TestNamed(t *testing.T) {
 	for kind, want := range map[string]string{
 		"StorageClass": "rook.rbd.csi.ceph.com", "CSIDriver": "rbd.csi.ceph.com", "IngressClass": "k8s.io/ingress-nginx", "RuntimeClass": "runsc",
-		"ValidatingWebhookConfiguration": "a.dev z.dev hooks", "MutatingWebhookConfiguration": "a.dev z.dev hooks", "CustomResourceDefinition": "widgets.example.com",
-		"APIService": "a metrics.k8s.io hooks", "GatewayClass": "io.cilium/gateway-controller",
+		"ValidatingWebhookConfiguration": "a.dev z.dev hooks", "MutatingWebhookConfiguration": "a.dev z.dev hooks",
+		"CustomResourceDefinition": "widgets.example.com", "APIService": "a metrics.k8s.io hooks",
+		"GatewayClass": "io.cilium/gateway-controller",
 	} {
 		fact, err := Extract(testObjects()[kind], true)
 		if err != nil {
@@ -172,7 +213,14 @@ func TestNamed(t *testing.T) {
 			t.Errorf("a %s has the names %q, want %q", kind, got, want)
 		}
 	}
-	local := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": map[string]any{"name": "v1.apps"}, "spec": map[string]any{"group": "apps"}}}
+	local := &unstructured.Unstructured{
+		Object: map[string]any{
+			"apiVersion": "apiregistration.k8s.io/v1",
+			"kind":       "APIService",
+			"metadata":   map[string]any{"name": "v1.apps"},
+			"spec":       map[string]any{"group": "apps"},
+		},
+	}
 	if fact, err := Extract(local, true); err != nil || len(fact.(*Named).Values) > 0 {
 		t.Errorf("an API that the API server itself serves: %v, %v", fact, err)
 	}

@@ -72,15 +72,17 @@ var kinds = []Kind{
 	}),
 	newKind("admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
 		func(o *admissionregistrationv1.ValidatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
-				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-			})
+			return newWebhooks("ValidatingWebhookConfiguration", o, len(o.Webhooks),
+				func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
+					return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+				})
 		}),
 	newKind("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
 		func(o *admissionregistrationv1.MutatingWebhookConfiguration, _ bool) Fact {
-			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks), func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
-				return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
-			})
+			return newWebhooks("MutatingWebhookConfiguration", o, len(o.Webhooks),
+				func(i int) (string, admissionregistrationv1.WebhookClientConfig) {
+					return o.Webhooks[i].Name, o.Webhooks[i].ClientConfig
+				})
 		}),
 	// Signals match the name of a CRD. Its schema is large.
 	newKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions",

@@ -26,8 +26,15 @@ func deployment(updated, available int32, progressing, reason string) *appsv1.De
 		ObjectMeta: metav1.ObjectMeta{Name: "d", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
 		Spec:       appsv1.DeploymentSpec{Replicas: int32Pointer(3), ProgressDeadlineSeconds: int32Pointer(600)},
 		Status: appsv1.DeploymentStatus{
-			ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: updated, ReadyReplicas: available, AvailableReplicas: available,
-			Conditions: []appsv1.DeploymentCondition{{Type: "Progressing", Status: corev1.ConditionStatus(progressing), Reason: reason}, {Type: "Available", Status: corev1.ConditionStatus(state)}},
+			ObservedGeneration: 1,
+			Replicas:           3,
+			UpdatedReplicas:    updated,
+			ReadyReplicas:      available,
+			AvailableReplicas:  available,
+			Conditions: []appsv1.DeploymentCondition{
+				{Type: "Progressing", Status: corev1.ConditionStatus(progressing), Reason: reason},
+				{Type: "Available", Status: corev1.ConditionStatus(state)},
+			},
 		},
 	}
 }
@@ -35,7 +42,14 @@ func deployment(updated, available int32, progressing, reason string) *appsv1.De
 func daemonSet(updated, available int32) *appsv1.DaemonSet {
 	return &appsv1.DaemonSet{
 		ObjectMeta: metav1.ObjectMeta{Name: "d", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
-		Status:     appsv1.DaemonSetStatus{ObservedGeneration: 1, DesiredNumberScheduled: 3, CurrentNumberScheduled: 3, UpdatedNumberScheduled: updated, NumberReady: available, NumberAvailable: available},
+		Status: appsv1.DaemonSetStatus{
+			ObservedGeneration:     1,
+			DesiredNumberScheduled: 3,
+			CurrentNumberScheduled: 3,
+			UpdatedNumberScheduled: updated,
+			NumberReady:            available,
+			NumberAvailable:        available,
+		},
 	}
 }
 
@@ -43,7 +57,15 @@ func statefulSet(updated, available int32) *appsv1.StatefulSet {
 	s := &appsv1.StatefulSet{
 		ObjectMeta: metav1.ObjectMeta{Name: "s", Generation: 1, CreationTimestamp: metav1.NewTime(noon)},
 		Spec:       appsv1.StatefulSetSpec{Replicas: int32Pointer(3)},
-		Status:     appsv1.StatefulSetStatus{ObservedGeneration: 1, Replicas: 3, UpdatedReplicas: updated, ReadyReplicas: available, AvailableReplicas: available, CurrentRevision: "old", UpdateRevision: "new"},
+		Status: appsv1.StatefulSetStatus{
+			ObservedGeneration: 1,
+			Replicas:           3,
+			UpdatedReplicas:    updated,
+			ReadyReplicas:      available,
+			AvailableReplicas:  available,
+			CurrentRevision:    "old",
+			UpdateRevision:     "new",
+		},
 	}
 	if updated == 3 {
 		s.Status.CurrentRevision = "new"
@@ -117,7 +139,8 @@ func TestAssessHealth(t *testing.T) {
 			}
 			got := fact.(*Workload).AssessHealth(noon.Add(test.after), test.complete)
 			if got.Health != test.want || got.IsIdle != test.idle || !got.ValidUntil.Equal(test.until) {
-				t.Errorf("got %s (%s), idle %v, until %s; want %s, %v, %s", got.Health, got.Message, got.IsIdle, got.ValidUntil, test.want, test.idle, test.until)
+				t.Errorf("got %s (%s), idle %v, until %s; want %s, %v, %s",
+					got.Health, got.Message, got.IsIdle, got.ValidUntil, test.want, test.idle, test.until)
 			}
 			if !strings.Contains(got.Message, test.message) {
 				t.Errorf("the message is %q, want %q", got.Message, test.message)
@@ -261,7 +284,8 @@ func managedFieldsAt(minutes int, subresource, field string) []metav1.ManagedFie
 	return []metav1.ManagedFieldsEntry{{Subresource: subresource, Time: &at, FieldsV1: metav1.NewFieldsV1(`{"` + field + `":{}}`)}}
 }
 
-// Annotations and replicas increase the generation of a Deployment. Neither starts a rollout, whose deadline would have passed for an old one.
+// Annotations and replicas increase the generation of a Deployment. Neither starts a rollout, whose deadline would have passed for an
+// old one.
 func TestAnnotationIsNoRollout(t *testing.T) {
 	for name, entries := range map[string][]metav1.ManagedFieldsEntry{
 		"an annotation": slices.Concat(managedFieldsAt(0, "", "f:spec"), managedFieldsAt(6000, "", "f:metadata")),
@@ -283,7 +307,8 @@ func TestAnnotationIsNoRollout(t *testing.T) {
 }
 
 func TestRolloutStartsWithLastWriteOfSpec(t *testing.T) {
-	entries := slices.Concat(managedFieldsAt(1, "", "f:spec"), managedFieldsAt(2, "", "f:metadata"), managedFieldsAt(3, "scale", "f:spec"), managedFieldsAt(4, "status", "f:status"))
+	entries := slices.Concat(managedFieldsAt(1, "", "f:spec"), managedFieldsAt(2, "", "f:metadata"), managedFieldsAt(3, "scale", "f:spec"),
+		managedFieldsAt(4, "status", "f:status"))
 	for name, test := range map[string]struct {
 		object metav1.Object
 		want   int

@@ -24,14 +24,23 @@ func compileComponent(t *testing.T, name string, spec v1alpha1.PlatformComponent
 
 func TestBundlerOf(t *testing.T) {
 	byImage := func(image string, bundles ...v1alpha1.Name) v1alpha1.PlatformComponentSpec {
-		return v1alpha1.PlatformComponentSpec{Layer: "x", Bundles: bundles, Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{image}}}}}
+		return v1alpha1.PlatformComponentSpec{
+			Layer:   "x",
+			Bundles: bundles,
+			Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{image}}}},
+		}
 	}
-	i := New(catalog.New(compileComponent(t, "registry", byImage("acme/registry", "scanner")), compileComponent(t, "scanner", byImage("acme/scanner"))), time.Now)
+	i := New(catalog.New(compileComponent(t, "registry", byImage("acme/registry", "scanner")),
+		compileComponent(t, "scanner", byImage("acme/scanner"))), time.Now)
 	run := func(namespace, image string) facts.Fact {
 		parsed, _ := facts.ParseImage(image)
-		return &facts.Workload{Ref: facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()}, Containers: []facts.Container{{Image: parsed}}}
+		return &facts.Workload{
+			Ref:        facts.Ref{Kind: "Deployment", Namespace: namespace, Name: parsed.Base()},
+			Containers: []facts.Container{{Image: parsed}},
+		}
 	}
-	i.Source("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"), run("alone", "acme/scanner:3.0.0")})
+	i.Source("deployments.apps").Replace([]facts.Fact{run("registry", "acme/registry:1.0.0"), run("registry", "acme/scanner:2.0.0"),
+		run("alone", "acme/scanner:3.0.0")})
 	s := i.Snapshot()
 	scanner := s.Component("scanner")
 	want := map[string]string{"registry": "registry", "alone": ""}

@@ -150,7 +150,9 @@ type change func(*facts.Workload)
 // newDeployment returns a Deployment with two available pods.
 func newDeployment(namespace, name, image string, changes ...change) *facts.Workload {
 	w := &facts.Workload{
-		Ref: facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name}, UID: "1", Containers: []facts.Container{{Image: parseImage(image)}},
+		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: "Deployment", Namespace: namespace, Name: name},
+		UID:        "1",
+		Containers: []facts.Container{{Image: parseImage(image)}},
 		Rollout: facts.Rollout{
 			HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1,
 			Deadline: 600, Progressing: "True", Reason: "NewReplicaSetAvailable", DeploymentAvailable: "True",
@@ -198,7 +200,11 @@ func withRelease(release string) change {
 }
 
 func newCRD(name string) *facts.Named {
-	return &facts.Named{Ref: facts.Ref{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: name}, NameKind: facts.CRDName, Values: []string{name}}
+	return &facts.Named{
+		Ref:      facts.Ref{APIVersion: "apiextensions.k8s.io/v1", Kind: "CustomResourceDefinition", Name: name},
+		NameKind: facts.CRDName,
+		Values:   []string{name},
+	}
 }
 
 func newNode(name, version string) *facts.Node {
@@ -222,14 +228,17 @@ func TestInstallations(t *testing.T) {
 			"a 1.0.0 Degraded; b 2.0.0 Healthy",
 		},
 		"workloads of one namespace are one": {
-			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"), newDeployment("a", "worker", "example/alpha-worker:v1.0.0")}, "a 1.0.0 Healthy",
+			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"), newDeployment("a", "worker", "example/alpha-worker:v1.0.0")},
+			"a 1.0.0 Healthy",
 		},
 		"two Helm releases in one namespace are two": {
-			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y"), withAvailable(0))},
+			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y"), withAvailable(0))},
 			"a 1.0.0 Healthy; a 2.0.0 Degraded",
 		},
 		"two releases of different workloads are one": {
-			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "y-worker", "example/alpha-worker:v1.0.0", withRelease("y"))}, "a 1.0.0 Healthy",
+			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "y-worker", "example/alpha-worker:v1.0.0", withRelease("y"))}, "a 1.0.0 Healthy",
 		},
 		"two workloads of one release and signal are one": {
 			[]facts.Fact{
@@ -239,43 +248,52 @@ func TestInstallations(t *testing.T) {
 		},
 		"workloads that an operator numbers by instance are one": {
 			[]facts.Fact{
-				newDeployment("a", "mon-a", "example/alpha:v1.0.0", withLabels("app.kubernetes.io/instance", "a", "app.kubernetes.io/managed-by", "rook-ceph-operator")),
-				newDeployment("a", "mon-b", "example/alpha:v1.0.0", withLabels("app.kubernetes.io/instance", "b", "app.kubernetes.io/managed-by", "rook-ceph-operator")),
+				newDeployment("a", "mon-a", "example/alpha:v1.0.0",
+					withLabels("app.kubernetes.io/instance", "a", "app.kubernetes.io/managed-by", "rook-ceph-operator")),
+				newDeployment("a", "mon-b", "example/alpha:v1.0.0",
+					withLabels("app.kubernetes.io/instance", "b", "app.kubernetes.io/managed-by", "rook-ceph-operator")),
 			}, "a 1.0.0 Healthy",
 		},
 		"the helper of a broken release makes that release alone unhealthy": {
 			[]facts.Fact{
-				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
+				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
 				newDeployment("a", "y-helper", "example/helper:v2.0.0", withRelease("y"), withAvailable(0)),
 			}, "a 1.0.0 Healthy; a 2.0.0 Degraded",
 		},
 		"a helper in another namespace belongs to the only installation": {
-			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"), newDeployment("b", "helper", "example/helper:v1.0.0", withAvailable(0))}, "a 1.0.0 Degraded",
+			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"),
+				newDeployment("b", "helper", "example/helper:v1.0.0", withAvailable(0))}, "a 1.0.0 Degraded",
 		},
 		"a helper in a third namespace belongs to neither of two": {
-			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"), newDeployment("b", "alpha", "example/alpha:v1.0.0"), newDeployment("c", "helper", "example/helper:v1.0.0", withAvailable(0))},
+			[]facts.Fact{newDeployment("a", "alpha", "example/alpha:v1.0.0"), newDeployment("b", "alpha", "example/alpha:v1.0.0"),
+				newDeployment("c", "helper", "example/helper:v1.0.0", withAvailable(0))},
 			"a 1.0.0 Healthy; b 1.0.0 Healthy",
 		},
 		"a helper of a third release belongs to neither of two in its namespace": {
 			[]facts.Fact{
-				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
+				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
 				newDeployment("a", "z-helper", "example/helper:v1.0.0", withRelease("z"), withAvailable(0)),
 			}, "a 1.0.0 Healthy; a 2.0.0 Healthy",
 		},
 		"a helper of no release belongs to neither of two in its namespace": {
 			[]facts.Fact{
-				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
+				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
 				newDeployment("a", "helper", "example/helper:v1.0.0", withAvailable(0)),
 			}, "a 1.0.0 Healthy; a 2.0.0 Healthy",
 		},
 		"a helper of another release belongs to the only installation in its namespace": {
 			[]facts.Fact{
-				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("b", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
+				newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("b", "y-alpha", "example/alpha:v2.0.0", withRelease("y")),
 				newDeployment("a", "z-helper", "example/helper:v1.0.0", withRelease("z"), withAvailable(0)),
 			}, "a 1.0.0 Degraded; b 2.0.0 Healthy",
 		},
 		"a helper of no release belongs to the only installation in its namespace": {
-			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")), newDeployment("a", "helper", "example/helper:v1.0.0", withAvailable(0))}, "a 1.0.0 Degraded",
+			[]facts.Fact{newDeployment("a", "x-alpha", "example/alpha:v1.0.0", withRelease("x")),
+				newDeployment("a", "helper", "example/helper:v1.0.0", withAvailable(0))}, "a 1.0.0 Degraded",
 		},
 		"a helper alone is no installation": {[]facts.Fact{newDeployment("a", "helper", "example/helper:v1.0.0")}, ""},
 	} {
@@ -421,7 +439,8 @@ func TestRecheckDeadlines(t *testing.T) {
 
 func TestLowestVersionOfNodes(t *testing.T) {
 	w := newTestInventory(t)
-	w.Source("nodes").Replace([]facts.Fact{newNode("a", "1.10.0"), newNode("b", "1.9.3"), newNode("c", "1.10.1"), &facts.Node{Ref: facts.Ref{Kind: "Node", Name: "d"}, ContainerRuntime: "other://0.1.0"}})
+	w.Source("nodes").Replace([]facts.Fact{newNode("a", "1.10.0"), newNode("b", "1.9.3"), newNode("c", "1.10.1"),
+		&facts.Node{Ref: facts.Ref{Kind: "Node", Name: "d"}, ContainerRuntime: "other://0.1.0"}})
 	w.expectInstallations("runtime", "1.9.3 Healthy")
 	w.Source("nodes").Delete(newNode("b", "").ObjectRef())
 	w.expectInstallations("runtime", "1.10.0 Healthy")
@@ -473,7 +492,8 @@ func TestLeftovers(t *testing.T) {
 	w := newTestInventory(t)
 	w.Source(crds).Replace([]facts.Fact{newCRD("pools.alpha.dev"), newCRD("pools.other.dev")})
 	s := w.Snapshot()
-	if len(s.InstalledComponents()) != 0 || len(s.LeftoverComponents()) != 1 || len(s.LeftoverComponents()[0].Leftovers) != 1 || s.LeftoverComponents()[0].Leftovers[0].Name != "pools.alpha.dev" {
+	if len(s.InstalledComponents()) != 0 || len(s.LeftoverComponents()) != 1 || len(s.LeftoverComponents()[0].Leftovers) != 1 ||
+		s.LeftoverComponents()[0].Leftovers[0].Name != "pools.alpha.dev" {
 		t.Errorf("installed %v, leftovers %v", s.InstalledComponents(), s.LeftoverComponents())
 	}
 	w.putWorkloads(newDeployment("a", "alpha", "example/alpha:v1"))
@@ -481,7 +501,8 @@ func TestLeftovers(t *testing.T) {
 	if len(s.InstalledComponents()) != 1 || len(s.LeftoverComponents()) != 0 {
 		t.Errorf("with the workload: installed %v, leftovers %v", s.InstalledComponents(), s.LeftoverComponents())
 	}
-	if evidence := s.InstalledComponents()[0].Installations[0].Evidence; len(evidence) != 2 || evidence[0].Kind != "Deployment" || evidence[1].Signal != "CRD pools.alpha.dev" {
+	if evidence := s.InstalledComponents()[0].Installations[0].Evidence; len(evidence) != 2 || evidence[0].Kind != "Deployment" ||
+		evidence[1].Signal != "CRD pools.alpha.dev" {
 		t.Errorf("the evidence is %v, want the proof first", evidence)
 	}
 	w.Source(deployments).Delete(newDeployment("a", "alpha", "example/alpha").ObjectRef())
@@ -497,7 +518,8 @@ func TestUnreadableSources(t *testing.T) {
 	w.changes = nil
 
 	w.Source(deployments).SetState(facts.Failing, "no permission to list deployments.apps")
-	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.UnreadableSources, []string{"no permission to list deployments.apps"}) {
+	if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 ||
+		!slices.Equal(got.UnreadableSources, []string{"no permission to list deployments.apps"}) {
 		t.Errorf("unreadable, alpha is %+v", got)
 	}
 	if got := w.Snapshot().Component("runtime").UnreadableSources; len(got) > 0 {
@@ -653,7 +675,8 @@ func TestClosedSourceIsIgnored(t *testing.T) {
 			w.changes = nil
 			call(closed)
 			w.expectChanges()
-			if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 || !slices.Equal(got.UnreadableSources, []string{"deployments.apps has not synced yet"}) {
+			if got := w.Snapshot().Component("alpha"); len(got.Installations) > 0 ||
+				!slices.Equal(got.UnreadableSources, []string{"deployments.apps has not synced yet"}) {
 				t.Errorf("closed, alpha is %+v", got)
 			}
 			w.Source(deployments).Replace([]facts.Fact{current})

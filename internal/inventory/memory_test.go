@@ -30,19 +30,28 @@ func newDeployment(n int) *appsv1.Deployment {
 		for i := range 8 {
 			c.Env = append(c.Env, corev1.EnvVar{Name: fmt.Sprintf("SETTING_%d", i), Value: fmt.Sprintf("value-%d-%d", n, i)})
 		}
-		c.Resources.Requests = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")}
+		c.Resources.Requests = corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("100m"),
+			corev1.ResourceMemory: resource.MustParse("128Mi"),
+		}
 		return c
 	}
 	return &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: fmt.Sprintf("team-%d", n%200), Name: fmt.Sprintf("app-%d", n), UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)), Generation: 3,
+			Namespace: fmt.Sprintf("team-%d", n%200), Name: fmt.Sprintf("app-%d", n),
+			UID: types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", n)), Generation: 3,
 			Labels: labels, Annotations: map[string]string{"deployment.kubernetes.io/revision": "3"},
 		},
 		Spec: appsv1.DeploymentSpec{
 			Replicas: &replicas, ProgressDeadlineSeconds: &deadline, Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: labels},
-				Spec:       corev1.PodSpec{Containers: []corev1.Container{container("app", fmt.Sprintf("registry.example.com/team-%d/app-%d:1.2.3", n%200, n)), container("proxy", "docker.io/istio/proxyv2:1.27.0")}},
+				Spec: corev1.PodSpec{
+					Containers: []corev1.Container{
+						container("app", fmt.Sprintf("registry.example.com/team-%d/app-%d:1.2.3", n%200, n)),
+						container("proxy", "docker.io/istio/proxyv2:1.27.0"),
+					},
+				},
 			},
 		},
 		Status: appsv1.DeploymentStatus{

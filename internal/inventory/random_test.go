@@ -16,7 +16,14 @@ import (
 )
 
 // images are the images of random workloads: of components of the catalog, and of none.
-var images = []string{"quay.io/cilium/cilium:v1.17.1", "quay.io/cilium/cilium:v1.16.0", "docker.io/calico/node:v3.29.0", "docker.io/falcosecurity/falco:0.40.0", "docker.io/velero/velero:v1.15.0", "docker.io/library/nginx:1.27"}
+var images = []string{
+	"quay.io/cilium/cilium:v1.17.1",
+	"quay.io/cilium/cilium:v1.16.0",
+	"docker.io/calico/node:v3.29.0",
+	"docker.io/falcosecurity/falco:0.40.0",
+	"docker.io/velero/velero:v1.15.0",
+	"docker.io/library/nginx:1.27",
+}
 
 // cluster has the facts of all objects, by source.
 type cluster map[string]map[facts.Ref]facts.Fact
@@ -31,9 +38,23 @@ func drawWorkload(t *rapid.T, kind string) *facts.Workload {
 	image, _ := facts.ParseImage(rapid.SampledFrom(images).Draw(t, "image"))
 	ready := int32(rapid.IntRange(0, 2).Draw(t, "ready"))
 	w := &facts.Workload{
-		Ref:        facts.Ref{APIVersion: "apps/v1", Kind: kind, Namespace: rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"), Name: rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "name")},
+		Ref: facts.Ref{
+			APIVersion: "apps/v1",
+			Kind:       kind,
+			Namespace:  rapid.SampledFrom([]string{"a", "b", "c"}).Draw(t, "namespace"),
+			Name:       rapid.SampledFrom([]string{"x", "y", "z"}).Draw(t, "name"),
+		},
 		Containers: []facts.Container{{Image: image}},
-		Rollout:    facts.Rollout{HasStatus: true, Desired: 2, Total: 2, Updated: 2, Ready: 2, Available: 2, Generation: 1, ObservedGeneration: 1},
+		Rollout: facts.Rollout{
+			HasStatus:          true,
+			Desired:            2,
+			Total:              2,
+			Updated:            2,
+			Ready:              2,
+			Available:          2,
+			Generation:         1,
+			ObservedGeneration: 1,
+		},
 	}
 	if kind == "Deployment" {
 		// Other kinds stay available: their health also depends on whether the rollout was complete before.
@@ -52,7 +73,10 @@ func TestRandomEvents(t *testing.T) {
 	components = slices.DeleteFunc(slices.Clone(components), func(c *catalog.Component) bool {
 		return !slices.Contains([]string{"cilium", "calico", "falco", "velero", "eks"}, c.Name)
 	})
-	catalogs := []*catalog.Catalog{catalog.New(components...), catalog.New(slices.DeleteFunc(slices.Clone(components), func(c *catalog.Component) bool { return c.Name == "cilium" })...)}
+	catalogs := []*catalog.Catalog{
+		catalog.New(components...),
+		catalog.New(slices.DeleteFunc(slices.Clone(components), func(c *catalog.Component) bool { return c.Name == "cilium" })...),
+	}
 	sources := slices.Sorted(maps.Keys(sourceKinds))
 	now := func() time.Time { return time.Unix(1_800_000_000, 0) }
 

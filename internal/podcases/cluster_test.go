@@ -53,17 +53,24 @@ func TestPodsOfCluster(t *testing.T) {
 	podList := &corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}}
 	for n := range 60 {
 		podList.Items = append(podList.Items, corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: fmt.Sprint("agent-", n), OwnerReferences: []metav1.OwnerReference{{Kind: "DaemonSet", Name: "agent", Controller: &isController}}},
-			Spec:       corev1.PodSpec{NodeName: "gone"},
-			Status:     corev1.PodStatus{Phase: corev1.PodPending},
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace:       "a",
+				Name:            fmt.Sprint("agent-", n),
+				OwnerReferences: []metav1.OwnerReference{{Kind: "DaemonSet", Name: "agent", Controller: &isController}},
+			},
+			Spec:   corev1.PodSpec{NodeName: "gone"},
+			Status: corev1.PodStatus{Phase: corev1.PodPending},
 		})
 	}
 	client := serve(t, map[string]any{
-		"/apis/apps/v1/daemonsets": &appsv1.DaemonSetList{TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DaemonSetList"}, Items: []appsv1.DaemonSet{{
-			ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "agent"},
-			Spec:       appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}}},
-			Status:     appsv1.DaemonSetStatus{DesiredNumberScheduled: 60},
-		}}},
+		"/apis/apps/v1/daemonsets": &appsv1.DaemonSetList{
+			TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "DaemonSetList"},
+			Items: []appsv1.DaemonSet{{
+				ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "agent"},
+				Spec:       appsv1.DaemonSetSpec{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}}},
+				Status:     appsv1.DaemonSetStatus{DesiredNumberScheduled: 60},
+			}},
+		},
 		"/api/v1/namespaces/a/pods": podList,
 		"/api/v1/pods":              podList,
 	})

@@ -77,7 +77,8 @@ func TestPodsOfDump(t *testing.T) {
 		t.Fatalf("%d failing pods, %d workloads without pods, unreadable %v", len(pods.Cases), len(pods.Uncreated), pods.Unreadable)
 	}
 	c := pods.Cases[0]
-	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil || c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
+	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil ||
+		c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
 		t.Errorf("the case is %+v", c)
 	}
 	if pods := collectFromDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
@@ -89,7 +90,8 @@ func TestPodsOfDump(t *testing.T) {
 func TestDumpOfPodsOnly(t *testing.T) {
 	pod, _, _ := strings.Cut(objects, "---")
 	pods := collectFromDump(t, pod, "")
-	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable || len(pods.Unreadable) > 0 {
+	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable ||
+		len(pods.Unreadable) > 0 {
 		t.Errorf("%+v", pods)
 	}
 }

@@ -18,10 +18,14 @@ func TestDiagnosesText(t *testing.T) {
 	second := first
 	second.Pod = "web-2"
 	var out bytes.Buffer
-	if err := (Diagnoses{Diagnoses: []v1alpha1.Diagnosis{first, second}, Unreadable: []string{"cannot read events"}}).WriteText(&out); err != nil {
+	diagnoses := Diagnoses{Diagnoses: []v1alpha1.Diagnosis{first, second}, Unreadable: []string{"cannot read events"}}
+	if err := diagnoses.WriteText(&out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"CrashLoop  Deployment shop/web, pod web-1 and 1 more, container app\n", "    1. first\n    2. second\n", "    kubectl -n shop describe pod web-1\n", "cannot read events\n"} {
+	for _, want := range []string{
+		"CrashLoop  Deployment shop/web, pod web-1 and 1 more, container app\n", "    1. first\n    2. second\n",
+		"    kubectl -n shop describe pod web-1\n", "cannot read events\n",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
@@ -37,7 +41,14 @@ func TestDiagnosesText(t *testing.T) {
 
 func TestDiagnosesOnPage(t *testing.T) {
 	workload := v1alpha1.WorkloadReference{Kind: "DaemonSet", Namespace: "falco", Name: "falco"}
-	first := v1alpha1.Diagnosis{Workload: workload, Pod: "falco-1", Symptom: "CrashLoop", Meaning: "it ends soon", LikelyCauses: []string{"its kernel is old"}, Commands: []string{"kubectl -n falco describe pod falco-1"}}
+	first := v1alpha1.Diagnosis{
+		Workload:     workload,
+		Pod:          "falco-1",
+		Symptom:      "CrashLoop",
+		Meaning:      "it ends soon",
+		LikelyCauses: []string{"its kernel is old"},
+		Commands:     []string{"kubectl -n falco describe pod falco-1"},
+	}
 	second := first
 	second.Pod = "falco-2"
 	falco, sensor := newInstallation("falco", "0.40.0", v1alpha1.HealthDegraded), newInstallation("falco", "", v1alpha1.HealthDegraded)
@@ -61,7 +72,10 @@ func TestDiagnosesOnPage(t *testing.T) {
 	if err := d.WriteHTML(&out, time.Unix(0, 0)); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"falco-1 and 1 more", "its kernel is old", "<code>kubectl -n falco describe pod falco-1</code>", "<dt>Failing pods</dt>"} {
+	for _, want := range []string{
+		"falco-1 and 1 more", "its kernel is old", "<code>kubectl -n falco describe pod falco-1</code>",
+		"<dt>Failing pods</dt>",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q", want)
 		}

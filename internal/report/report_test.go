@@ -23,10 +23,14 @@ func newInstallation(namespace, version string, health v1alpha1.Health) Installa
 func TestTable(t *testing.T) {
 	d := Discovery{
 		Components: []Component{
-			newTestComponent("a-own", "zz-own"), newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded)),
-			newTestComponent("own", "zz-own", newInstallation("", "1.0.0", v1alpha1.HealthHealthy)), newTestComponent("kubernetes", "core", newInstallation("", "1.34.1", v1alpha1.HealthHealthy)),
+			newTestComponent("a-own", "zz-own"),
+			newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy),
+				newInstallation("other", "", v1alpha1.HealthDegraded)),
+			newTestComponent("own", "zz-own", newInstallation("", "1.0.0", v1alpha1.HealthHealthy)),
+			newTestComponent("kubernetes", "core", newInstallation("", "1.34.1", v1alpha1.HealthHealthy)),
 		},
-		Leftovers:  []Component{newTestComponent("velero", "storage", Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
+		Leftovers: []Component{newTestComponent("velero", "storage",
+			Installation{Evidence: []v1alpha1.Evidence{{Kind: "CustomResourceDefinition", Name: "backups.velero.io"}}})},
 		Unreadable: []string{"cannot read nodes"},
 	}
 	var out bytes.Buffer
@@ -49,11 +53,19 @@ Warning: cannot read nodes
 func TestReportsArePrintable(t *testing.T) {
 	const evil = "x\x1b[31m\tred\r\n\u202e"
 	var out bytes.Buffer
-	if err := (Discovery{Components: []Component{newTestComponent(evil, "network", newInstallation(evil, evil, v1alpha1.HealthHealthy))}}).WriteTable(&out, TableOptions{}); err != nil {
+	component := newTestComponent(evil, "network", newInstallation(evil, evil, v1alpha1.HealthHealthy))
+	if err := (Discovery{Components: []Component{component}}).WriteTable(&out, TableOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	status := v1alpha1.PlatformProfileStatus{
-		Layers: []v1alpha1.LayerStatus{{Name: "a", Requirements: []v1alpha1.RequirementStatus{{Name: "b", Verdict: v1alpha1.VerdictMissing, Message: evil, Remediation: evil, Version: evil}}}},
+		Layers: []v1alpha1.LayerStatus{
+			{
+				Name: "a",
+				Requirements: []v1alpha1.RequirementStatus{
+					{Name: "b", Verdict: v1alpha1.VerdictMissing, Message: evil, Remediation: evil, Version: evil},
+				},
+			},
+		},
 	}
 	if err := WriteConformance(&out, &v1alpha1.PlatformProfile{Status: status}, TableOptions{}); err != nil {
 		t.Fatal(err)
@@ -104,7 +116,9 @@ Errors in the profile: spec.x: wrong
 func TestOmittedDiagnoses(t *testing.T) {
 	profile := &v1alpha1.PlatformProfile{}
 	web := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
-	profile.Status.Diagnoses = []v1alpha1.Diagnosis{{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"}}
+	profile.Status.Diagnoses = []v1alpha1.Diagnosis{
+		{Workload: web, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon"},
+	}
 	write := func() string {
 		var out bytes.Buffer
 		if err := WriteConformance(&out, profile, TableOptions{}); err != nil {
@@ -140,7 +154,8 @@ func TestRolloutIsReported(t *testing.T) {
 func TestProfileRequiresHealth(t *testing.T) {
 	d := Discovery{Components: []Component{
 		newTestComponent("down", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded)),
-		newTestComponent("half", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded), newInstallation("b", "1.0.0", v1alpha1.HealthHealthy)),
+		newTestComponent("half", "network", newInstallation("a", "1.0.0", v1alpha1.HealthDegraded),
+			newInstallation("b", "1.0.0", v1alpha1.HealthHealthy)),
 		newTestComponent("filed", "core", newInstallation("a", "1.0.0", v1alpha1.HealthNotObserved)),
 	}}
 	profile := d.Profile("found")
@@ -185,7 +200,8 @@ func TestProfileVersionRange(t *testing.T) {
 }
 
 func TestColoursHaveNoWidth(t *testing.T) {
-	d := Discovery{Components: []Component{newTestComponent("cilium", "network", newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded))}}
+	d := Discovery{Components: []Component{newTestComponent("cilium", "network",
+		newInstallation("kube-system", "1.18.2", v1alpha1.HealthHealthy), newInstallation("other", "", v1alpha1.HealthDegraded))}}
 	profile := &v1alpha1.PlatformProfile{}
 	profile.Status.Layers = []v1alpha1.LayerStatus{{Name: "network", Requirements: []v1alpha1.RequirementStatus{
 		{Name: "cni", Verdict: v1alpha1.VerdictSatisfied, Health: v1alpha1.HealthHealthy, Namespace: "kube-system"},

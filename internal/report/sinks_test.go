@@ -26,33 +26,84 @@ func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 	at := metav1.NewTime(time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC))
 	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: text}}
 	requirement := v1alpha1.Requirement{Name: text, Rule: &v1alpha1.Rule{Message: text}}
-	profile.Spec = v1alpha1.PlatformProfileSpec{Undeclared: v1alpha1.UndeclaredForbid, Layers: []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}}}
+	profile.Spec = v1alpha1.PlatformProfileSpec{
+		Undeclared: v1alpha1.UndeclaredForbid,
+		Layers:     []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}},
+	}
 	layer := v1alpha1.LayerStatus{Name: text, Verdict: v1alpha1.VerdictMissing}
 	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictMissing, v1alpha1.VerdictSatisfied, v1alpha1.VerdictUnknown} {
 		for _, severity := range []v1alpha1.Severity{v1alpha1.SeverityRequired, v1alpha1.SeverityRecommended} {
 			layer.Requirements = append(layer.Requirements, v1alpha1.RequirementStatus{
-				Name: text, Verdict: verdict, Severity: severity, Component: text, Version: text, Namespace: text, Message: text, Remediation: text, Evidence: evidence,
-				Health: v1alpha1.HealthDegraded, LastTransitionTime: &at, FailingSince: &at,
+				Name:               text,
+				Verdict:            verdict,
+				Severity:           severity,
+				Component:          text,
+				Version:            text,
+				Namespace:          text,
+				Message:            text,
+				Remediation:        text,
+				Evidence:           evidence,
+				Health:             v1alpha1.HealthDegraded,
+				LastTransitionTime: &at,
+				FailingSince:       &at,
 			})
 		}
 	}
 	profile.Status = v1alpha1.PlatformProfileStatus{
-		Score: text, Reason: text, Layers: []v1alpha1.LayerStatus{layer}, Undeclared: []v1alpha1.UndeclaredComponent{{Component: text, Version: text, Namespace: text}},
-		Conditions: []metav1.Condition{{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: text}, {Type: v1alpha1.ConditionConformant, Status: metav1.ConditionUnknown, Message: text}},
-		Diagnoses: []v1alpha1.Diagnosis{{
-			Workload: v1alpha1.WorkloadReference{Kind: text, Namespace: text, Name: text}, Pod: text, Container: text, Symptom: text, Meaning: text, LikelyCauses: []string{text}, Commands: []string{text},
-		}},
+		Score:      text,
+		Reason:     text,
+		Layers:     []v1alpha1.LayerStatus{layer},
+		Undeclared: []v1alpha1.UndeclaredComponent{{Component: text, Version: text, Namespace: text}},
+		Conditions: []metav1.Condition{
+			{Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Message: text},
+			{Type: v1alpha1.ConditionConformant, Status: metav1.ConditionUnknown, Message: text},
+		},
+		Diagnoses: []v1alpha1.Diagnosis{
+			{
+				Workload:     v1alpha1.WorkloadReference{Kind: text, Namespace: text, Name: text},
+				Pod:          text,
+				Container:    text,
+				Symptom:      text,
+				Meaning:      text,
+				LikelyCauses: []string{text},
+				Commands:     []string{text},
+			},
+		},
 	}
-	installation := Installation{Namespace: text, Version: text, Variant: text, Health: v1alpha1.HealthDegraded, Message: text, PartOf: text, Evidence: evidence}
+	installation := Installation{
+		Namespace: text,
+		Version:   text,
+		Variant:   text,
+		Health:    v1alpha1.HealthDegraded,
+		Message:   text,
+		PartOf:    text,
+		Evidence:  evidence,
+	}
 	component := Component{Name: text, Layer: text, Capabilities: []string{text}, Installations: []Installation{installation}}
 	return profile, Discovery{Components: []Component{component}, Leftovers: []Component{component}, Unreadable: []string{text}}
 }
 
 // hostileTexts contain control characters and markup of the formats.
 var hostileTexts = []string{
-	"x\x1b[31mred\x1b]0;title\x07", "a\u202eb\u2066c\u200f", "line\nbreak\r\nand\ttab", "nul\x00\x01\x7f", "\xff\xfe\xed\xa0\x80 no text", "]]> <![CDATA[ x ]]>", "<script>alert(1)</script>",
-	"\"><img src=x onerror=alert(1)>", "</style><style>*{}", "' onmouseover='x", "javascript:alert(1)", "{{.}} ${x} %s %n", "&lt;&amp;&#x3c;", "| a | b |\n|---|", "::error::x", "\u2028\u2029\u0085\ufeff",
-	"<!-- -->", "]]>]]>", strings.Repeat("<&>\"'", 500),
+	"x\x1b[31mred\x1b]0;title\x07",
+	"a\u202eb\u2066c\u200f",
+	"line\nbreak\r\nand\ttab",
+	"nul\x00\x01\x7f",
+	"\xff\xfe\xed\xa0\x80 no text",
+	"]]> <![CDATA[ x ]]>",
+	"<script>alert(1)</script>",
+	"\"><img src=x onerror=alert(1)>",
+	"</style><style>*{}",
+	"' onmouseover='x",
+	"javascript:alert(1)",
+	"{{.}} ${x} %s %n",
+	"&lt;&amp;&#x3c;",
+	"| a | b |\n|---|",
+	"::error::x",
+	"\u2028\u2029\u0085\ufeff",
+	"<!-- -->",
+	"]]>]]>",
+	strings.Repeat("<&>\"'", 500),
 }
 
 // FuzzReports writes a text into every field of every report and parses the reports. The text must not become markup, another line, or a
@@ -85,12 +136,27 @@ func FuzzReports(f *testing.F) {
 		}
 		checkPrintable(t, write(Diagnoses{Diagnoses: profile.Status.Diagnoses, Unreadable: []string{text}}.WriteText(&out)))
 		checkPrintable(t, write(WriteExplanation(&out, &conformance.Explanation{
-			Profile: text, Layer: text, Requirement: text, Request: []string{text}, Message: text, Remediation: text, Conformant: text,
-			Sources: []conformance.ExplainedSource{{Name: text, Reason: text}}, Rules: []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
+			Profile:     text,
+			Layer:       text,
+			Requirement: text,
+			Request:     []string{text},
+			Message:     text,
+			Remediation: text,
+			Conformant:  text,
+			Sources:     []conformance.ExplainedSource{{Name: text, Reason: text}},
+			Rules:       []conformance.ExplainedRule{{Name: text, Component: text, Message: text, Expression: text}},
 		})))
 
 		decoder := xml.NewDecoder(bytes.NewReader(write(WriteJUnit(&out, profiles))))
-		allowed := map[string]bool{"testsuites": true, "testsuite": true, "testcase": true, "failure": true, "error": true, "skipped": true, "system-out": true}
+		allowed := map[string]bool{
+			"testsuites": true,
+			"testsuite":  true,
+			"testcase":   true,
+			"failure":    true,
+			"error":      true,
+			"skipped":    true,
+			"system-out": true,
+		}
 		for {
 			token, err := decoder.Token()
 			if errors.Is(err, io.EOF) {
@@ -120,7 +186,8 @@ func FuzzReports(f *testing.F) {
 				}
 			}
 		}{}
-		if err := json.Unmarshal(write(WriteSARIF(&out, profiles, Location{}, "v1")), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != results {
+		if err := json.Unmarshal(write(WriteSARIF(&out, profiles, Location{}, "v1")), &log); err != nil || len(log.Runs) != 1 ||
+			len(log.Runs[0].Results) != results {
 			t.Fatalf("invalid SARIF, or other results: %v: %+v", err, log)
 		}
 		for _, result := range log.Runs[0].Results {
@@ -143,7 +210,8 @@ func listElements(t testing.TB, text string) string {
 	t.Helper()
 	profile, discovery := newHostileReports(text)
 	var out bytes.Buffer
-	if err := errors.Join(WriteHTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}), discovery.WriteHTML(&out, time.Time{})); err != nil {
+	if err := errors.Join(WriteHTML(&out, []*v1alpha1.PlatformProfile{profile}, time.Time{}),
+		discovery.WriteHTML(&out, time.Time{})); err != nil {
 		t.Fatal(err)
 	}
 	var b strings.Builder

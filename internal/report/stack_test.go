@@ -43,7 +43,8 @@ func TestStackHasLayerOfEveryComponent(t *testing.T) {
 }
 
 func TestStackIndexOfOtherLayers(t *testing.T) {
-	if custom, mesh, troubleshooting := stackIndex("our-own"), stackIndex("service-mesh"), stackIndex("troubleshooting"); custom <= stackIndex("workloads") || custom >= troubleshooting || mesh != stackIndex("mesh") {
+	custom, mesh, troubleshooting := stackIndex("our-own"), stackIndex("service-mesh"), stackIndex("troubleshooting")
+	if custom <= stackIndex("workloads") || custom >= troubleshooting || mesh != stackIndex("mesh") {
 		t.Errorf("our-own %d, service-mesh %d, troubleshooting %d", custom, mesh, troubleshooting)
 	}
 	if got := layerTitle("our-own"); got != "Our own" {

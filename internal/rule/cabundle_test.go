@@ -52,7 +52,8 @@ func TestCABundleExpires(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			object := newWidget("a", nil)
 			object["clientConfig"] = test.config
-			expires := compiledInstance(t, v1alpha1.Rule{Expression: "false", MessageExpression: "object.clientConfig.?caBundleExpires.orValue('none')"})
+			expires := compiledInstance(t,
+				v1alpha1.Rule{Expression: "false", MessageExpression: "object.clientConfig.?caBundleExpires.orValue('none')"})
 			for _, fields := range []*Fields{expires.ReadFields(""), AllFields()} {
 				c := newTestEvaluator(t)
 				c.setObjects(widgets, fields, object)

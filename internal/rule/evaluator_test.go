@@ -227,7 +227,10 @@ func BenchmarkChange(b *testing.B) {
 	c.setObjects(widgets, instance.ReadFields(""), objects...)
 	c.evaluateInstance(instance)
 	source := c.Source(widgets)
-	changed := []Object{c.prune(instance.ReadFields(""), newWidget("w-7", condition("False"))), c.prune(instance.ReadFields(""), newWidget("w-7", condition("True")))}
+	changed := []Object{
+		c.prune(instance.ReadFields(""), newWidget("w-7", condition("False"))),
+		c.prune(instance.ReadFields(""), newWidget("w-7", condition("True"))),
+	}
 	b.ResetTimer()
 	for n := range b.N {
 		source.Put(changed[n%2])

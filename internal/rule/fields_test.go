@@ -78,7 +78,11 @@ func TestReadFieldsOfVariablesMatchAndMessage(t *testing.T) {
 	if got := r.ReadFields("classes").String(); got != "metadata.name.**" {
 		t.Errorf("of the classes it reads %q", got)
 	}
-	if got := compiledInstance(t, v1alpha1.Rule{Variables: []v1alpha1.Variable{{Name: "a", Expression: "object.a"}}, Expression: "dyn(variables) != null"}).ReadFields("").String(); got != "a.**" {
+	instance := compiledInstance(t, v1alpha1.Rule{
+		Variables:  []v1alpha1.Variable{{Name: "a", Expression: "object.a"}},
+		Expression: "dyn(variables) != null",
+	})
+	if got := instance.ReadFields("").String(); got != "a.**" {
 		t.Errorf("of variables that are used whole it reads %q", got)
 	}
 }

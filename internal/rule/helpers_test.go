@@ -119,5 +119,6 @@ func compiledInstance(t testing.TB, spec v1alpha1.Rule) Instance {
 }
 
 func (o *Outcome) String() string {
-	return fmt.Sprintf("%s %q satisfied=%t %d/%d %v %q %q %v", o.State, o.Reason, o.IsSatisfied, o.Satisfied, o.Matched, o.Objects, o.Message, o.Text, o.Err)
+	return fmt.Sprintf("%s %q satisfied=%t %d/%d %v %q %q %v", o.State, o.Reason, o.IsSatisfied, o.Satisfied, o.Matched, o.Objects, o.Message,
+		o.Text, o.Err)
 }

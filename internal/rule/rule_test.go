@@ -41,7 +41,8 @@ func TestCompileErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			test.rule.Resource = reference(widgets)
 			errs := New(&test.rule, test.scope, "").Compile(field.NewPath("spec", "rule"))
-			if len(errs) != 1 || errs[0].Field != test.field || !strings.Contains(errs[0].Detail, test.want) || strings.Contains(errs[0].Error(), "\n") {
+			if len(errs) != 1 || errs[0].Field != test.field || !strings.Contains(errs[0].Detail, test.want) ||
+				strings.Contains(errs[0].Error(), "\n") {
 				t.Errorf("got %v, want %s with %q in one line", errs, test.field, test.want)
 			}
 		})
@@ -129,7 +130,8 @@ func TestOutcomeListsFewObjects(t *testing.T) {
 	if first := got.Objects[0]; first.Key != "shop/w-000" || first.APIVersion != "example.com/v1" || first.Kind != "Widget" {
 		t.Errorf("the first object is %+v", first)
 	}
-	if message := got.Explain(instance.Rule, "m"); !strings.HasPrefix(message, "72 of 214 widgets fail: shop/w-000: no; shop/w-003: no; ") || !strings.HasSuffix(message, "; and 56 more") {
+	if message := got.Explain(instance.Rule, "m"); !strings.HasPrefix(message, "72 of 214 widgets fail: shop/w-000: no; shop/w-003: no; ") ||
+		!strings.HasSuffix(message, "; and 56 more") {
 		t.Errorf("the message is %q", message)
 	}
 }
@@ -151,7 +153,8 @@ func TestVariables(t *testing.T) {
 	}
 	instance := NewInstance(r, Params{"maxAge": time.Hour}, "alpha")
 	c := newTestEvaluator(t)
-	c.setObjects(widgets, instance.ReadFields(""), newWidget("a", map[string]any{"class": "gold", "since": noon.Add(-30 * time.Minute).Format(time.RFC3339)}))
+	c.setObjects(widgets, instance.ReadFields(""),
+		newWidget("a", map[string]any{"class": "gold", "since": noon.Add(-30 * time.Minute).Format(time.RFC3339)}))
 	c.setObjects(classes, instance.ReadFields("classes"), newObject("Class", "", "gold", nil))
 	c.SetVersion("alpha", "1.2.3", "ImageTag")
 	c.SetInstances([]Instance{instance})
@@ -183,11 +186,14 @@ func TestVariables(t *testing.T) {
 
 func TestRuleOnSeveralResources(t *testing.T) {
 	instance := compiledInstance(t, v1alpha1.Rule{
-		Resources: []v1alpha1.ResourceReference{*reference(widgets), *reference(gadgets)}, Expression: "object.status.ok", MessageExpression: "'this ' + object.kind + ' is not'",
+		Resources:         []v1alpha1.ResourceReference{*reference(widgets), *reference(gadgets)},
+		Expression:        "object.status.ok",
+		MessageExpression: "'this ' + object.kind + ' is not'",
 	})
 	c := newTestEvaluator(t)
 	c.setObjects(widgets, instance.ReadFields(""), newWidget("same", map[string]any{"ok": true}))
-	if got := c.evaluateInstance(instance); got.State != facts.Pending || !strings.Contains(got.Reason, "gadgets.example.com has not synced yet") {
+	if got := c.evaluateInstance(instance); got.State != facts.Pending ||
+		!strings.Contains(got.Reason, "gadgets.example.com has not synced yet") {
 		t.Errorf("before the second resource has synced: %s", got)
 	}
 	c.Source(gadgets).SetState(facts.NotServed, "")
@@ -195,7 +201,8 @@ func TestRuleOnSeveralResources(t *testing.T) {
 		t.Errorf("where the second kind is not served: %s", got)
 	}
 	c.setObjects(gadgets, instance.ReadFields(""), newObject("Gadget", "shop", "same", map[string]any{"ok": false}))
-	if got := c.evaluateInstance(instance); got.IsSatisfied || got.Explain(instance.Rule, "") != "1 of 2 widgets and gadgets fail: shop/same: this Gadget is not" {
+	if got := c.evaluateInstance(instance); got.IsSatisfied ||
+		got.Explain(instance.Rule, "") != "1 of 2 widgets and gadgets fail: shop/same: this Gadget is not" {
 		t.Errorf("with an object of the same name in both: %s", got)
 	}
 	c.Source(gadgets).SetState(facts.Failing, "no permission")
@@ -210,7 +217,8 @@ func TestRuleOnSeveralResources(t *testing.T) {
 }
 
 func TestMatchRule(t *testing.T) {
-	instance := NewInstance(NewMatchRule(*reference(widgets), "object.metadata.name != 'other'", "object.?status.?version.orValue('')"), nil, "")
+	match := NewMatchRule(*reference(widgets), "object.metadata.name != 'other'", "object.?status.?version.orValue('')")
+	instance := NewInstance(match, nil, "")
 	c := newTestEvaluator(t)
 	for name, test := range map[string]struct {
 		objects []map[string]any

@@ -76,7 +76,10 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 			}
 		}
 	}
-	for _, large := range []string{"nodes", "deployments", "daemonsets", "endpointslices", "services", "persistentvolumeclaims", "storageclasses"} {
+	for _, large := range []string{
+		"nodes", "deployments", "daemonsets", "endpointslices", "services", "persistentvolumeclaims",
+		"storageclasses",
+	} {
 		if !compact[large] {
 			t.Errorf("%s travel as JSON, although Go types know all that rules read of them", large)
 		}

@@ -60,7 +60,8 @@ func TestConsumersKeepTheSameOfTypedAndUntypedObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !fromTyped.fact.Equal(fromUntyped.fact) || fromTyped.objects[0] != fromUntyped.objects[0] || fromTyped.objects[0].Key != "shop/web" || fromTyped.objects[0].Kind != "Deployment" {
+	if !fromTyped.fact.Equal(fromUntyped.fact) || fromTyped.objects[0] != fromUntyped.objects[0] || fromTyped.objects[0].Key != "shop/web" ||
+		fromTyped.objects[0].Kind != "Deployment" {
 		t.Errorf("from the Go type %+v, and from the unstructured object %+v", fromTyped, fromUntyped)
 	}
 }
@@ -68,7 +69,8 @@ func TestConsumersKeepTheSameOfTypedAndUntypedObjects(t *testing.T) {
 // A resource that rules name with its version and without is read once, for both, and beside the facts.
 func TestOneSourceForEachResource(t *testing.T) {
 	reads := func(resource v1alpha1.ResourceReference) rule.Instance {
-		return rule.NewInstance(rule.New(&v1alpha1.Rule{Resource: &resource, Expression: "object.metadata.name != ''"}, rule.ProfileScope, ""), nil, "")
+		spec := &v1alpha1.Rule{Resource: &resource, Expression: "object.metadata.name != ''"}
+		return rule.NewInstance(rule.New(spec, rule.ProfileScope, ""), nil, "")
 	}
 	i := inventory.New(catalog.New(), time.Now)
 	sources := rulesBySource([]rule.Instance{
@@ -78,7 +80,8 @@ func TestOneSourceForEachResource(t *testing.T) {
 		reads(v1alpha1.ResourceReference{Group: "example.com", Resource: "widgets"}),
 	}, i.Rules)
 	names := slices.Sorted(maps.Keys(sources))
-	if want := []string{"storageclasses.storage.k8s.io", "storageclasses.storage.k8s.io/v1beta1", "widgets.example.com"}; !slices.Equal(names, want) {
+	want := []string{"storageclasses.storage.k8s.io", "storageclasses.storage.k8s.io/v1beta1", "widgets.example.com"}
+	if !slices.Equal(names, want) {
 		t.Errorf("the sources are %q, want %q", names, want)
 	}
 	if got := len(sources["storageclasses.storage.k8s.io"].rules); got != 2 {

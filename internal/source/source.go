@@ -46,7 +46,15 @@ type source struct {
 }
 
 func newSource(k kind, name string, clients Clients, c consumer, known facts.SourceState, recovered func()) *source {
-	w := &source{kind: k, name: name, clients: clients, consumers: c, recovered: recovered, posted: make(chan Event, 16), ended: make(chan struct{})}
+	w := &source{
+		kind:      k,
+		name:      name,
+		clients:   clients,
+		consumers: c,
+		recovered: recovered,
+		posted:    make(chan Event, 16),
+		ended:     make(chan struct{}),
+	}
 	w.state.Store(&State{Known: known, Silence: clients.WatchSilence})
 	return w
 }
@@ -232,7 +240,9 @@ func (w *source) listAndWatch(ctx context.Context, at position, send func(messag
 }
 
 // list lists all objects, stripped page by page, and returns the version that a watch continues from.
-func list(ctx context.Context, client *cache.ListWatch, strip func(object any) (*stripped, error), answered func()) ([]*stripped, string, error) {
+func list(
+	ctx context.Context, client *cache.ListWatch, strip func(object any) (*stripped, error), answered func(),
+) ([]*stripped, string, error) {
 	version := ""
 	pages := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 		ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errNoAnswer)
@@ -269,7 +279,8 @@ func openWatch(ctx context.Context, client *cache.ListWatch, version string) (wa
 	ctx, cancel := context.WithCancelCause(ctx)
 	timer := time.AfterFunc(requestTimeout, func() { cancel(errNoAnswer) })
 	defer timer.Stop()
-	open, err := client.WatchWithContext(ctx, metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &timeout})
+	options := metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &timeout}
+	open, err := client.WatchWithContext(ctx, options)
 	if err != nil {
 		return nil, cause(ctx, err)
 	}

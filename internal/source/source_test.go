@@ -113,7 +113,8 @@ func TestSourceFollowsTheServer(t *testing.T) {
 			widgetKind,
 			&api{lists: listsWidgets, watches: func(_ int, version string, w http.ResponseWriter) {
 				if version == "10" {
-					_, _ = fmt.Fprint(w, event("ADDED", widget("c", "11"))+event("MODIFIED", widget("a", "12"))+bookmark+event("DELETED", widget("c", "18")))
+					_, _ = fmt.Fprint(w,
+						event("ADDED", widget("c", "11"))+event("MODIFIED", widget("a", "12"))+bookmark+event("DELETED", widget("c", "18")))
 				}
 			}},
 			[]string{"replace a b1", "put c", "put a", "remove c"},

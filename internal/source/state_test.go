@@ -190,7 +190,8 @@ func TestState(t *testing.T) {
 				now := start.Add(time.Duration(second) * time.Second)
 				var actions Actions
 				s, actions = s.On(e, now)
-				got := append([]string{words[0], words[1], s.Known.String(), [...]string{"Waiting", "Reading", "Watching"}[s.Phase]}, actionNames(actions)...)
+				got := append([]string{words[0], words[1], s.Known.String(), [...]string{"Waiting", "Reading", "Watching"}[s.Phase]},
+					actionNames(actions)...)
 				want := make([]string, 0, len(words))
 				for _, word := range words {
 					if word == "listed" {
@@ -215,7 +216,8 @@ func TestState(t *testing.T) {
 // TestPauses shows that what fails is tried again ever more seldom, and what is not served hardly ever.
 func TestPauses(t *testing.T) {
 	for e, want := range map[EventType][]time.Duration{
-		Failed:         {200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond, 3200 * time.Millisecond, 6400 * time.Millisecond, 10 * time.Second, 10 * time.Second},
+		Failed: {200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond, 3200 * time.Millisecond,
+			6400 * time.Millisecond, 10 * time.Second, 10 * time.Second},
 		Refused:        {time.Second, 2 * time.Second, 4 * time.Second, 8 * time.Second, 16 * time.Second},
 		FoundNotServed: {10 * time.Minute, 10 * time.Minute},
 	} {
@@ -233,9 +235,22 @@ func TestPauses(t *testing.T) {
 }
 
 var eventTypes = map[string]EventType{
-	"Tick": Tick, "Answered": Answered, "Listed": Listed, "WatchOpened": WatchOpened, "Received": Received, "WatchEnded": WatchEnded,
-	"WatchExpired": WatchExpired, "FoundNotServed": FoundNotServed, "FoundNothing": FoundNothing, "Refused": Refused, "Unavailable": Unavailable,
-	"Failed": Failed, "CRDChanged": CRDChanged, "CRDListed": CRDListed, "AccessGranted": AccessGranted, "AccessDenied": AccessDenied,
+	"Tick":            Tick,
+	"Answered":        Answered,
+	"Listed":          Listed,
+	"WatchOpened":     WatchOpened,
+	"Received":        Received,
+	"WatchEnded":      WatchEnded,
+	"WatchExpired":    WatchExpired,
+	"FoundNotServed":  FoundNotServed,
+	"FoundNothing":    FoundNothing,
+	"Refused":         Refused,
+	"Unavailable":     Unavailable,
+	"Failed":          Failed,
+	"CRDChanged":      CRDChanged,
+	"CRDListed":       CRDListed,
+	"AccessGranted":   AccessGranted,
+	"AccessDenied":    AccessDenied,
 	"APIServerIsBack": APIServerIsBack,
 }
 

@@ -80,7 +80,8 @@ func open(t *testing.T, name string, first ...func(*tab)) *tab {
 	_ = out.Close()
 
 	allocator, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900), chromedp.WSURLReadTimeout(2*time.Minute))...)
+		chromedp.ExecPath(chromium), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WindowSize(1280, 900),
+		chromedp.WSURLReadTimeout(2*time.Minute))...)
 	t.Cleanup(cancel)
 	address := (&url.URL{Scheme: "file", Path: file}).String()
 	p := &tab{t: t}
@@ -174,12 +175,14 @@ func (p *tab) quiet() {
 
 func scheme(name string) func(*tab) {
 	return func(p *tab) {
-		call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
+		call(p, emulation.SetEmulatedMedia,
+			emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}}})
 	}
 }
 
 func phone(p *tab) {
-	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 740, DeviceScaleFactor: 2, Mobile: true})
+	call(p, emulation.SetDeviceMetricsOverride,
+		emulation.SetDeviceMetricsOverrideParams{Width: 360, Height: 740, DeviceScaleFactor: 2, Mobile: true})
 }
 
 func eachPage(t *testing.T, test func(t *testing.T, name string)) {
@@ -195,7 +198,10 @@ func TestThePageShowsThePlatformFromTheGroundUp(t *testing.T) {
 	if strings.Join(got, " ") != want {
 		t.Errorf("%q, want %q", got, want)
 	}
-	for title, class := range map[string]string{"cni": "good", "ingress": "gap", "backup": "gap", "runtime-security": "bad", "widgets": "doubt", "CrashLoop": "bad"} {
+	for title, class := range map[string]string{
+		"cni": "good", "ingress": "gap", "backup": "gap", "runtime-security": "bad",
+		"widgets": "doubt", "CrashLoop": "bad",
+	} {
 		classes := ask[string](p, fmt.Sprintf(`[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === %q)?.className ?? "not there"`, title))
 		if !strings.Contains(" "+classes+" ", " "+class+" ") {
 			t.Errorf("%s looks like %q, want %s", title, classes, class)
@@ -226,7 +232,8 @@ func TestADiscoveryShowsEmptyLayersAsGaps(t *testing.T) {
 
 func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
 	p := open(t, "discover")
-	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") || !strings.Contains(first, "1 degraded, 1 diagnosis") {
+	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") ||
+		!strings.Contains(first, "1 degraded, 1 diagnosis") {
 		t.Errorf("the top of the stack says %q", first)
 	}
 	const crash = `[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === "CrashLoop")`
@@ -235,7 +242,10 @@ func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
 	}
 	p.tell(crash + `.querySelector("summary").click()`)
 	details := ask[string](p, crash+`.innerText`)
-	for _, want := range []string{"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "Commands", "kubectl"} {
+	for _, want := range []string{
+		"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "Commands",
+		"kubectl",
+	} {
 		if !strings.Contains(details, want) {
 			t.Errorf("it does not say %q:\n%s", want, details)
 		}
@@ -279,7 +289,8 @@ func TestDetailsOpenByClickAndByKeyboard(t *testing.T) {
 			t.Errorf("of %d details %d are open", all, opened())
 		}
 		p.do(chromedp.Click("#failing"))
-		if ask[bool](p, `[...document.querySelectorAll(".tile.good")].some((t) => t.checkVisibility())`) || !ask[bool](p, `document.querySelector(".tile.bad").checkVisibility()`) {
+		if ask[bool](p, `[...document.querySelectorAll(".tile.good")].some((t) => t.checkVisibility())`) ||
+			!ask[bool](p, `document.querySelector(".tile.bad").checkVisibility()`) {
 			t.Error("what holds is still shown, or what does not is hidden")
 		}
 		p.quiet()
@@ -370,7 +381,10 @@ func TestScreenshots(t *testing.T) {
 		t.Fatal(err)
 	}
 	eachPage(t, func(t *testing.T, name string) {
-		for look, actions := range map[string][]func(*tab){"light": {scheme("light")}, "dark": {scheme("dark")}, "phone": {scheme("light"), phone}} {
+		for look, actions := range map[string][]func(*tab){
+			"light": {scheme("light")}, "dark": {scheme("dark")},
+			"phone": {scheme("light"), phone},
+		} {
 			p := open(t, name, actions...)
 			p.tell(`document.querySelectorAll(".tile.bad, .tile.gap")[1].open = true`)
 			image, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))

@@ -33,7 +33,8 @@ func (f *filler) application(i int) *unstructured.Unstructured {
 	destination := map[string]any{"server": "https://kubernetes.default.svc", "namespace": namespace}
 	var resources []any
 	for n, kind := range []string{
-		"ConfigMap", "Service", "ServiceAccount", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Ingress", "NetworkPolicy", "Role", "RoleBinding", "Secret", "StatefulSet",
+		"ConfigMap", "Service", "ServiceAccount", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "Ingress", "NetworkPolicy",
+		"Role", "RoleBinding", "Secret", "StatefulSet",
 	} {
 		resources = append(resources, map[string]any{
 			"group": "apps", "version": "v1", "kind": kind, "namespace": namespace, "name": fmt.Sprintf("%s-%02d", name, n), "status": "Synced",
@@ -54,19 +55,33 @@ func (f *filler) application(i int) *unstructured.Unstructured {
 			"labels": map[string]any{"team.example.com/owner": namespace, "environment": "production"},
 		},
 		"spec": map[string]any{
-			"project": namespace, "source": source, "destination": destination,
-			"syncPolicy": map[string]any{"automated": map[string]any{"prune": true, "selfHeal": true}, "syncOptions": []any{"CreateNamespace=true", "ServerSideApply=true"}},
+			"project":     namespace,
+			"source":      source,
+			"destination": destination,
+			"syncPolicy": map[string]any{
+				"automated":   map[string]any{"prune": true, "selfHeal": true},
+				"syncOptions": []any{"CreateNamespace=true", "ServerSideApply=true"},
+			},
 		},
 		"status": map[string]any{
-			"sync":       map[string]any{"status": "Synced", "revision": revision, "comparedTo": map[string]any{"source": source, "destination": destination}},
-			"health":     map[string]any{"status": "Healthy", "lastTransitionTime": "2026-01-05T08:00:43Z"},
-			"resources":  resources,
-			"history":    history,
-			"sourceType": "Helm", "reconciledAt": "2026-01-05T09:00:00Z", "controllerNamespace": argoNamespace,
-			"summary": map[string]any{"images": []any{fmt.Sprintf("registry.corp.example/%s/%s:v1.0.0", namespace, name)}},
+			"sync": map[string]any{
+				"status":     "Synced",
+				"revision":   revision,
+				"comparedTo": map[string]any{"source": source, "destination": destination},
+			},
+			"health":              map[string]any{"status": "Healthy", "lastTransitionTime": "2026-01-05T08:00:43Z"},
+			"resources":           resources,
+			"history":             history,
+			"sourceType":          "Helm",
+			"reconciledAt":        "2026-01-05T09:00:00Z",
+			"controllerNamespace": argoNamespace,
+			"summary":             map[string]any{"images": []any{fmt.Sprintf("registry.corp.example/%s/%s:v1.0.0", namespace, name)}},
 			"operationState": map[string]any{
-				"phase": "Succeeded", "message": "successfully synced (all tasks run)", "startedAt": "2026-01-05T08:00:00Z", "finishedAt": "2026-01-05T08:00:42Z",
-				"operation": map[string]any{"sync": map[string]any{"revision": revision, "prune": true}},
+				"phase":      "Succeeded",
+				"message":    "successfully synced (all tasks run)",
+				"startedAt":  "2026-01-05T08:00:00Z",
+				"finishedAt": "2026-01-05T08:00:42Z",
+				"operation":  map[string]any{"sync": map[string]any{"revision": revision, "prune": true}},
 			},
 		},
 	}}

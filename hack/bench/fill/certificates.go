@@ -40,10 +40,13 @@ func (f *filler) certificate(i int) *unstructured.Unstructured {
 		"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
 		"metadata": map[string]any{"namespace": namespace, "name": name, "labels": map[string]any{"team.example.com/owner": namespace}},
 		"spec": map[string]any{
-			"secretName": name + "-tls", "duration": "2160h", "renewBefore": "360h", "usages": []any{"digital signature", "key encipherment", "server auth"},
-			"dnsNames":   []any{name + "." + namespace + ".svc", name + "." + namespace + ".svc.cluster.local", name + ".apps.corp.example"},
-			"issuerRef":  map[string]any{"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "corporate"},
-			"privateKey": map[string]any{"algorithm": "ECDSA", "size": int64(256), "rotationPolicy": "Always"},
+			"secretName":  name + "-tls",
+			"duration":    "2160h",
+			"renewBefore": "360h",
+			"usages":      []any{"digital signature", "key encipherment", "server auth"},
+			"dnsNames":    []any{name + "." + namespace + ".svc", name + "." + namespace + ".svc.cluster.local", name + ".apps.corp.example"},
+			"issuerRef":   map[string]any{"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "corporate"},
+			"privateKey":  map[string]any{"algorithm": "ECDSA", "size": int64(256), "rotationPolicy": "Always"},
 		},
 	}}
 }
@@ -56,6 +59,7 @@ func certificateStatus() map[string]any {
 			"type": "Ready", "status": "True", "reason": "Ready", "message": "Certificate is up to date and has not expired",
 			"lastTransitionTime": stamp(-24 * time.Hour), "observedGeneration": int64(1),
 		}},
-		"notBefore": stamp(-24 * time.Hour), "notAfter": stamp(89 * 24 * time.Hour), "renewalTime": stamp(74 * 24 * time.Hour), "revision": int64(1),
+		"notBefore": stamp(-24 * time.Hour), "notAfter": stamp(89 * 24 * time.Hour), "renewalTime": stamp(74 * 24 * time.Hour),
+		"revision": int64(1),
 	}
 }

@@ -28,8 +28,14 @@ func crd(i int) *unstructured.Unstructured {
 			"labels": map[string]any{"app.kubernetes.io/part-of": group},
 		},
 		"spec": map[string]any{
-			"group": group, "scope": "Namespaced",
-			"names": map[string]any{"kind": strings.ToUpper(singular[:1]) + singular[1:], "listKind": strings.ToUpper(singular[:1]) + singular[1:] + "List", "plural": plural, "singular": singular},
+			"group": group,
+			"scope": "Namespaced",
+			"names": map[string]any{
+				"kind":     strings.ToUpper(singular[:1]) + singular[1:],
+				"listKind": strings.ToUpper(singular[:1]) + singular[1:] + "List",
+				"plural":   plural,
+				"singular": singular,
+			},
 			"versions": []any{map[string]any{
 				"name": "v1", "served": true, "storage": true, "subresources": map[string]any{"status": map[string]any{}},
 				"additionalPrinterColumns": []any{map[string]any{"name": "Ready", "type": "string", "jsonPath": ".status.phase"}},
@@ -57,8 +63,12 @@ func section(parts int) map[string]any {
 			"properties": map[string]any{
 				"name":     map[string]any{"type": "string", "minLength": int64(1), "maxLength": int64(253), "description": described("name")},
 				"replicas": map[string]any{"type": "integer", "format": "int32", "minimum": int64(0), "description": described("replicas")},
-				"labels":   map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}, "description": described("labels")},
-				"policy":   map[string]any{"type": "string", "enum": []any{"Always", "Never", "IfNeeded"}, "description": described("policy")},
+				"labels": map[string]any{
+					"type":                 "object",
+					"additionalProperties": map[string]any{"type": "string"},
+					"description":          described("labels"),
+				},
+				"policy": map[string]any{"type": "string", "enum": []any{"Always", "Never", "IfNeeded"}, "description": described("policy")},
 				"items": map[string]any{"type": "array", "description": described("items"), "items": map[string]any{
 					"type": "object", "properties": map[string]any{
 						"key": map[string]any{"type": "string"}, "value": map[string]any{"type": "string"}, "optional": map[string]any{"type": "boolean"},
@@ -71,6 +81,7 @@ func section(parts int) map[string]any {
 }
 
 func described(what string) string {
-	return "Says " + what + " of this resource as it is wanted. Where it is left out, the controller takes what it finds in its own settings, " +
+	return "Says " + what + " of this resource as it is wanted. " +
+		"Where it is left out, the controller takes what it finds in its own settings, " +
 		"and writes what it took into the status, so that it can be seen there. More: https://bench.example.com/docs/reference/api"
 }

@@ -80,7 +80,8 @@ func (f *filler) namespaces(ctx context.Context) error {
 		if err := made("a namespace", err); err != nil {
 			return err
 		}
-		_, err = f.Typed.CoreV1().ServiceAccounts(names[i]).Create(ctx, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
+		account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}
+		_, err = f.Typed.CoreV1().ServiceAccounts(names[i]).Create(ctx, account, metav1.CreateOptions{})
 		return made("a ServiceAccount", err)
 	})
 }

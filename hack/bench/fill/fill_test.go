@@ -72,7 +72,11 @@ func TestObjectsAreOfRealSize(t *testing.T) {
 			t.Errorf("%s has %d bytes, want %d to %d", what, size, least, most)
 		}
 	}
-	deployment := &appsv1.Deployment{ObjectMeta: w.meta(), Spec: appsv1.DeploymentSpec{Template: w.template()}, Status: *DeploymentStatus(1, w.name, true)}
+	deployment := &appsv1.Deployment{
+		ObjectMeta: w.meta(),
+		Spec:       appsv1.DeploymentSpec{Template: w.template()},
+		Status:     *DeploymentStatus(1, w.name, true),
+	}
 	within("a Deployment", sizeOf(t, deployment), 4000, 6000)
 	within("an Application", sizeOf(t, f.application(3)), 4000, 7000)
 	within("a node", sizeOf(t, node(3, "v1.37.0")), 4000, 10000)
@@ -115,7 +119,8 @@ func TestProfilesAskForFiftyThingsAndForTheirOwn(t *testing.T) {
 	if len(owners) != 100 || owners[ComponentName(37)] != Owner(37) {
 		t.Errorf("%d components are asked for; 37 by %s", len(owners), owners[ComponentName(37)])
 	}
-	if rule := profile(0, nil, missing).Spec.Layers[1].Requirements[5]; rule.Checks[0].Name != "applications-synced" || rule.AnyOf[0].Component != "argo-cd" {
+	if rule := profile(0, nil, missing).Spec.Layers[1].Requirements[5]; rule.Checks[0].Name != "applications-synced" ||
+		rule.AnyOf[0].Component != "argo-cd" {
 		t.Errorf("the rule over Applications is %+v", rule)
 	}
 }

@@ -124,7 +124,8 @@ func (f *filler) apply(ctx context.Context, product, folder string) error {
 		return err
 	}
 	// Some installs know only of a version of CRDs that no API server serves any more. Nothing of theirs will come.
-	objects = slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetAPIVersion() == "apiextensions.k8s.io/v1beta1" })
+	objects = slices.DeleteFunc(objects,
+		func(o *unstructured.Unstructured) bool { return o.GetAPIVersion() == "apiextensions.k8s.io/v1beta1" })
 	if err := f.cluster.ApplyObjects(ctx, objects, "its-"+product); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()

@@ -59,8 +59,12 @@ func lease(i int, now time.Time) *coordinationv1.Lease {
 func node(i int, version string) *corev1.Node {
 	name, zone := NodeName(i), fmt.Sprintf("eu-west-1%c", 'a'+i%3)
 	capacity := corev1.ResourceList{
-		corev1.ResourceCPU: resource.MustParse("16"), corev1.ResourceMemory: resource.MustParse("65806480Ki"), corev1.ResourcePods: resource.MustParse("110"),
-		corev1.ResourceEphemeralStorage: resource.MustParse("209702892Ki"), "hugepages-1Gi": resource.MustParse("0"), "hugepages-2Mi": resource.MustParse("0"),
+		corev1.ResourceCPU:              resource.MustParse("16"),
+		corev1.ResourceMemory:           resource.MustParse("65806480Ki"),
+		corev1.ResourcePods:             resource.MustParse("110"),
+		corev1.ResourceEphemeralStorage: resource.MustParse("209702892Ki"),
+		"hugepages-1Gi":                 resource.MustParse("0"),
+		"hugepages-2Mi":                 resource.MustParse("0"),
 	}
 	address := fmt.Sprintf("10.%d.%d.%d", 64+i/65536, i/256%256, i%256)
 	return &corev1.Node{
@@ -87,7 +91,9 @@ func node(i int, version string) *corev1.Node {
 			},
 			DaemonEndpoints: corev1.NodeDaemonEndpoints{KubeletEndpoint: corev1.DaemonEndpoint{Port: 10250}},
 			NodeInfo: corev1.NodeSystemInfo{
-				MachineID: fmt.Sprintf("ec2%029x", i), SystemUUID: fmt.Sprintf("ec2%05x-0000-4000-8000-%012x", i, i), BootID: fmt.Sprintf("%08x-1111-4111-8111-111111111111", i),
+				MachineID:     fmt.Sprintf("ec2%029x", i),
+				SystemUUID:    fmt.Sprintf("ec2%05x-0000-4000-8000-%012x", i, i),
+				BootID:        fmt.Sprintf("%08x-1111-4111-8111-111111111111", i),
 				KernelVersion: "6.12.40-63.114.amzn2023.x86_64", OSImage: "Amazon Linux 2023.8.20250808", ContainerRuntimeVersion: "containerd://2.1.4",
 				KubeletVersion: version, OperatingSystem: "linux", Architecture: "amd64",
 			},

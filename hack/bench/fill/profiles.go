@@ -39,7 +39,8 @@ func absent(installed []string) ([]string, error) {
 	}
 	var names []string
 	for _, component := range components {
-		if !slices.Contains(installed, component.Name) && component.Name != "kubernetes" && component.Name != "argo-cd" && component.Name != "cert-manager" {
+		if !slices.Contains(installed, component.Name) && component.Name != "kubernetes" && component.Name != "argo-cd" &&
+			component.Name != "cert-manager" {
 			names = append(names, component.Name)
 		}
 	}
@@ -53,20 +54,34 @@ func profile(i int, installed, missing []string) *v1alpha1.PlatformProfile {
 	own := v1alpha1.Layer{Name: ownLayer}
 	for n := range OwnComponents {
 		name := ComponentName(i*OwnComponents + n)
-		own.Requirements = append(own.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=1.0.0"}}})
+		own.Requirements = append(own.Requirements,
+			v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: name, Version: ">=1.0.0"}}})
 	}
 	platform := v1alpha1.Layer{Name: "platform", Requirements: []v1alpha1.Requirement{
-		{Name: "cluster", AnyOf: []v1alpha1.ComponentChoice{{Component: "kubernetes", Version: ">=1.30"}}, Checks: checks("nodes-ready", "default-storage-class", "version-skew")},
+		{
+			Name:   "cluster",
+			AnyOf:  []v1alpha1.ComponentChoice{{Component: "kubernetes", Version: ">=1.30"}},
+			Checks: checks("nodes-ready", "default-storage-class", "version-skew"),
+		},
 		{Name: "container-runtime", AnyOf: []v1alpha1.ComponentChoice{{Component: "containerd", Version: ">=1.7"}}},
 		{Name: "no-docker", AnyOf: []v1alpha1.ComponentChoice{{Component: "docker"}}, Presence: v1alpha1.PresenceAbsent},
 		{Name: "cni", Capability: "cni"},
 		{Name: "ingress", Capability: "ingress"},
-		{Name: "gitops", AnyOf: []v1alpha1.ComponentChoice{{Component: "argo-cd", Version: ">=2"}}, Checks: checks("applications-synced", "applications-healthy")},
-		{Name: "certificates", AnyOf: []v1alpha1.ComponentChoice{{Component: "cert-manager"}}, Checks: checks("certificates-ready", "certificates-unexpired")},
+		{
+			Name:   "gitops",
+			AnyOf:  []v1alpha1.ComponentChoice{{Component: "argo-cd", Version: ">=2"}},
+			Checks: checks("applications-synced", "applications-healthy"),
+		},
+		{
+			Name:   "certificates",
+			AnyOf:  []v1alpha1.ComponentChoice{{Component: "cert-manager"}},
+			Checks: checks("certificates-ready", "certificates-unexpired"),
+		},
 		{Name: "default-class", Rule: &v1alpha1.Rule{
 			Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},
-			Expression: "object.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true'", Require: v1alpha1.RequireAny,
-			Message: "a default StorageClass",
+			Expression: "object.metadata.?annotations[?'storageclass.kubernetes.io/is-default-class'].orValue('') == 'true'",
+			Require:    v1alpha1.RequireAny,
+			Message:    "a default StorageClass",
 		}},
 		{Name: "ci", Attestation: &v1alpha1.Attestation{By: "platform-team", Reason: "hosted runners, outside the cluster"}},
 	}}

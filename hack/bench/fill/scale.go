@@ -83,7 +83,8 @@ func (s *Scale) Settle() error {
 		}
 	}
 	if s.Components < OwnComponents*s.Profiles {
-		return fmt.Errorf("%d profiles need %d components of their own: raise --components or lower --profiles", s.Profiles, OwnComponents*s.Profiles)
+		return fmt.Errorf("%d profiles need %d components of their own: raise --components or lower --profiles",
+			s.Profiles, OwnComponents*s.Profiles)
 	}
 	if s.PerComponent() == 0 {
 		return fmt.Errorf("%d Deployments are too few for %d components: raise --deployments", s.Deployments, s.Components)

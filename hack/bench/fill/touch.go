@@ -14,7 +14,8 @@ import (
 // touch asks once for every custom resource. The API server begins to cache a resource when it is first asked for, and
 // sends those away that come before it has: in a cluster whose garbage collector runs, all of them are cached.
 func (f *filler) touch(ctx context.Context) error {
-	crds, err := f.Dynamic.Resource(schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}).List(ctx, metav1.ListOptions{})
+	resource := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	crds, err := f.Dynamic.Resource(resource).List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}

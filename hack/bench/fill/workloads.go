@@ -29,13 +29,21 @@ func (f *filler) deployment(i int) workload {
 	if per := f.scale.PerComponent(); i < per*f.scale.Components {
 		return memberOf(i/per, i%per)
 	}
-	return workload{f.namespaceOf(i), fmt.Sprintf("service-%05d", i), fmt.Sprintf("registry.corp.example/team-%03d/service-%05d:v1.%d.%d", i%f.scale.Namespaces, i, i%20, i%7)}
+	return workload{
+		f.namespaceOf(i),
+		fmt.Sprintf("service-%05d", i),
+		fmt.Sprintf("registry.corp.example/team-%03d/service-%05d:v1.%d.%d", i%f.scale.Namespaces, i, i%20, i%7),
+	}
 }
 
 // memberOf is a Deployment of a custom component. All of a component are in one namespace, so that they are one
 // installation, as unhealthy as the worst of them.
 func memberOf(component, i int) workload {
-	return workload{ComponentName(component), MemberName(component, i), fmt.Sprintf("registry.corp.example/%s:1.%d.0", componentImage(component), component%10)}
+	return workload{
+		ComponentName(component),
+		MemberName(component, i),
+		fmt.Sprintf("registry.corp.example/%s:1.%d.0", componentImage(component), component%10),
+	}
 }
 
 // MemberName is the name of a Deployment of a custom component; its namespace is the component's name.
@@ -87,7 +95,12 @@ func DeploymentStatus(generation int64, name string, available bool) *appsv1.Dep
 	}
 	now := metav1.NewTime(time.Now())
 	return &appsv1.DeploymentStatus{
-		ObservedGeneration: generation, Replicas: replicas, UpdatedReplicas: replicas, ReadyReplicas: ready, AvailableReplicas: ready, UnavailableReplicas: replicas - ready,
+		ObservedGeneration:  generation,
+		Replicas:            replicas,
+		UpdatedReplicas:     replicas,
+		ReadyReplicas:       ready,
+		AvailableReplicas:   ready,
+		UnavailableReplicas: replicas - ready,
 		Conditions: []appsv1.DeploymentCondition{
 			{Type: appsv1.DeploymentAvailable, Status: is, Reason: reason, Message: message, LastUpdateTime: now, LastTransitionTime: now},
 			{
@@ -117,7 +130,12 @@ func (f *filler) daemonSets(ctx context.Context) error {
 func daemonSetStatus(generation int64, nodes int) appsv1.DaemonSetStatus {
 	n := int32(nodes)
 	return appsv1.DaemonSetStatus{
-		ObservedGeneration: generation, DesiredNumberScheduled: n, CurrentNumberScheduled: n, UpdatedNumberScheduled: n, NumberReady: n, NumberAvailable: n,
+		ObservedGeneration:     generation,
+		DesiredNumberScheduled: n,
+		CurrentNumberScheduled: n,
+		UpdatedNumberScheduled: n,
+		NumberReady:            n,
+		NumberAvailable:        n,
 	}
 }
 
@@ -150,8 +168,14 @@ func (f *filler) statefulSets(ctx context.Context) error {
 
 func statefulSetStatus(generation int64, count int32, revision string) appsv1.StatefulSetStatus {
 	return appsv1.StatefulSetStatus{
-		ObservedGeneration: generation, Replicas: count, ReadyReplicas: count, AvailableReplicas: count, CurrentReplicas: count, UpdatedReplicas: count,
-		CurrentRevision: revision, UpdateRevision: revision,
+		ObservedGeneration: generation,
+		Replicas:           count,
+		ReadyReplicas:      count,
+		AvailableReplicas:  count,
+		CurrentReplicas:    count,
+		UpdatedReplicas:    count,
+		CurrentRevision:    revision,
+		UpdateRevision:     revision,
 	}
 }
 
@@ -186,22 +210,37 @@ func (w workload) template() corev1.PodTemplateSpec {
 		},
 		LivenessProbe: probe("/livez", 20), ReadinessProbe: probe("/readyz", 5), StartupProbe: probe("/readyz", 2),
 		VolumeMounts: []corev1.VolumeMount{
-			{Name: "config", MountPath: "/etc/app", ReadOnly: true}, {Name: "tmp", MountPath: "/tmp"}, {Name: "certificates", MountPath: "/etc/tls", ReadOnly: true},
+			{Name: "config", MountPath: "/etc/app", ReadOnly: true},
+			{Name: "tmp", MountPath: "/tmp"},
+			{Name: "certificates", MountPath: "/etc/tls", ReadOnly: true},
 		},
-		SecurityContext: &corev1.SecurityContext{AllowPrivilegeEscalation: &no, ReadOnlyRootFilesystem: &yes, Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}}},
+		SecurityContext: &corev1.SecurityContext{
+			AllowPrivilegeEscalation: &no,
+			ReadOnlyRootFilesystem:   &yes,
+			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+		},
 	}
 	for n := range 14 {
 		app.Env = append(app.Env, corev1.EnvVar{Name: fmt.Sprintf("APP_SETTING_%02d", n), Value: fmt.Sprintf("https://dependency-%02d.%s.svc.cluster.local:8443/api/v1", n, w.namespace)})
 	}
 	app.Env = append(app.Env,
 		corev1.EnvVar{Name: "POD_NAME", ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{FieldPath: "metadata.name"}}},
-		corev1.EnvVar{Name: "DATABASE_PASSWORD", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: w.name}, Key: "password"}}},
+		corev1.EnvVar{
+			Name: "DATABASE_PASSWORD",
+			ValueFrom: &corev1.EnvVarSource{
+				SecretKeyRef: &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: w.name}, Key: "password"},
+			},
+		},
 	)
 	forwarder := corev1.Container{
-		Name: "log-forwarder", Image: "registry.corp.example/platform/log-forwarder:4.2.1", Args: []string{"--from=/tmp/logs", "--to=logs.platform.svc:4317"},
+		Name:         "log-forwarder",
+		Image:        "registry.corp.example/platform/log-forwarder:4.2.1",
+		Args:         []string{"--from=/tmp/logs", "--to=logs.platform.svc:4317"},
 		Env:          []corev1.EnvVar{{Name: "SERVICE_NAME", Value: w.name}, {Name: "SERVICE_NAMESPACE", Value: w.namespace}},
 		VolumeMounts: []corev1.VolumeMount{{Name: "tmp", MountPath: "/tmp"}},
-		Resources:    corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")}},
+		Resources: corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("20m"), corev1.ResourceMemory: resource.MustParse("32Mi")},
+		},
 	}
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{
@@ -212,16 +251,32 @@ func (w workload) template() corev1.PodTemplateSpec {
 			},
 		},
 		Spec: corev1.PodSpec{
-			Containers: []corev1.Container{app, forwarder}, TerminationGracePeriodSeconds: &grace,
-			SecurityContext: &corev1.PodSecurityContext{RunAsNonRoot: &yes, RunAsUser: &user, FSGroup: &user, SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault}},
+			Containers:                    []corev1.Container{app, forwarder},
+			TerminationGracePeriodSeconds: &grace,
+			SecurityContext: &corev1.PodSecurityContext{
+				RunAsNonRoot:   &yes,
+				RunAsUser:      &user,
+				FSGroup:        &user,
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+			},
 			Volumes: []corev1.Volume{
-				{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: w.name}}}},
+				{
+					Name: "config",
+					VolumeSource: corev1.VolumeSource{
+						ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: w.name}},
+					},
+				},
 				{Name: "certificates", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: w.name + "-tls"}}},
 				{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
 			},
-			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{{
-				MaxSkew: 1, TopologyKey: "topology.kubernetes.io/zone", WhenUnsatisfiable: corev1.ScheduleAnyway, LabelSelector: &metav1.LabelSelector{MatchLabels: w.selector()},
-			}},
+			TopologySpreadConstraints: []corev1.TopologySpreadConstraint{
+				{
+					MaxSkew:           1,
+					TopologyKey:       "topology.kubernetes.io/zone",
+					WhenUnsatisfiable: corev1.ScheduleAnyway,
+					LabelSelector:     &metav1.LabelSelector{MatchLabels: w.selector()},
+				},
+			},
 		},
 	}
 }

@@ -26,11 +26,13 @@ func ChangeCertificates(ctx context.Context, clients *fill.Clients, o *Operator,
 	}
 	for i := range changes {
 		namespace, name := fill.Certificate(scale, i)
-		patch, err := json.Marshal(map[string]any{"status": map[string]any{"revision": i + 2, "notAfter": time.Now().Add(90 * 24 * time.Hour).UTC().Format(time.RFC3339)}})
+		notAfter := time.Now().Add(90 * 24 * time.Hour).UTC().Format(time.RFC3339)
+		patch, err := json.Marshal(map[string]any{"status": map[string]any{"revision": i + 2, "notAfter": notAfter}})
 		if err != nil {
 			return RuledCost{}, err
 		}
-		if _, err := clients.Dynamic.Resource(fill.Certificates).Namespace(namespace).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
+		certificates := clients.Dynamic.Resource(fill.Certificates).Namespace(namespace)
+		if _, err := certificates.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status"); err != nil {
 			return RuledCost{}, fmt.Errorf("renewing a Certificate: %w", err)
 		}
 		if err := sleep(ctx, 200*time.Millisecond); err != nil {

@@ -44,7 +44,9 @@ type changer struct {
 
 // MakeChanges makes so many changes a second for a while. Each flips one Deployment of a custom component between
 // available and not. They do not wait for each other: an operator that is slow is not spared.
-func MakeChanges(ctx context.Context, clients *fill.Clients, o *Operator, p *Profiles, scale *fill.Scale, rate float64, span time.Duration) (Changed, error) {
+func MakeChanges(
+	ctx context.Context, clients *fill.Clients, o *Operator, p *Profiles, scale *fill.Scale, rate float64, span time.Duration,
+) (Changed, error) {
 	before, err := o.Counters(ctx)
 	if err != nil {
 		return Changed{}, err
@@ -165,7 +167,8 @@ func flip(ctx context.Context, clients *fill.Clients, component, member int, ava
 	if err != nil {
 		return err
 	}
-	_, err = clients.Typed.AppsV1().Deployments(fill.ComponentName(component)).Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
+	deployments := clients.Typed.AppsV1().Deployments(fill.ComponentName(component))
+	_, err = deployments.Patch(ctx, name, types.MergePatchType, patch, metav1.PatchOptions{}, "status")
 	if err != nil {
 		return fmt.Errorf("changing a Deployment: %w", err)
 	}

@@ -28,7 +28,12 @@ func CheckOnce(ctx context.Context, c *cluster.Cluster, program, self string, ru
 	if err := c.Client.Get(ctx, client.ObjectKey{Name: fill.ProfileName(0)}, profile); err != nil {
 		return OneShot{}, err
 	}
-	wanted := map[string]any{"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformProfile", "metadata": map[string]any{"name": profile.Name}, "spec": profile.Spec}
+	wanted := map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(),
+		"kind":       "PlatformProfile",
+		"metadata":   map[string]any{"name": profile.Name},
+		"spec":       profile.Spec,
+	}
 	data, err := json.Marshal(wanted)
 	if err != nil {
 		return OneShot{}, err

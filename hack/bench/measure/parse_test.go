@@ -29,7 +29,8 @@ func TestOperatorRunsAsDeployed(t *testing.T) {
 	if !slices.Contains(args, "--leader-elect") {
 		t.Errorf("arguments %v", args)
 	}
-	if !slices.Contains(env, "GOGC=50") || !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") && !strings.HasSuffix(v, "=0") }) {
+	if !slices.Contains(env, "GOGC=50") ||
+		!slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOMEMLIMIT=") && !strings.HasSuffix(v, "=0") }) {
 		t.Errorf("variables %v", env)
 	}
 }
@@ -73,7 +74,8 @@ process_cpu_seconds_total 1.5
 
 func TestOperatorsRequestsAreTold(t *testing.T) {
 	line := func(user, verb, resource, at string) string {
-		return `{"verb":"` + verb + `","user":{"username":"` + user + `"},"objectRef":{"resource":"` + resource + `"},"requestReceivedTimestamp":"` + at + `"}`
+		return `{"verb":"` + verb + `","user":{"username":"` + user + `"},"objectRef":{"resource":"` + resource +
+			`"},"requestReceivedTimestamp":"` + at + `"}`
 	}
 	log := strings.Join([]string{
 		line(cluster.User, "list", "nodes", "2026-01-01T10:00:00.000000Z"),

@@ -82,8 +82,10 @@ func (p *Profiles) watch(ctx context.Context, c client.WithWatch) error {
 // take takes in a profile that arrived.
 func (p *Profiles) take(profile *v1alpha1.PlatformProfile, at time.Time) {
 	view := &View{
-		Current:  profile.Status.ObservedGeneration == profile.Generation && meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReady),
-		Verdicts: map[string]v1alpha1.Verdict{}, Since: at,
+		Current: profile.Status.ObservedGeneration == profile.Generation &&
+			meta.IsStatusConditionTrue(profile.Status.Conditions, v1alpha1.ConditionReady),
+		Verdicts: map[string]v1alpha1.Verdict{},
+		Since:    at,
 	}
 	for _, layer := range profile.Status.Layers {
 		for _, requirement := range layer.Requirements {

@@ -9,8 +9,9 @@ func TestGoalsAreJudgedAndShown(t *testing.T) {
 	number := func(n float64) *float64 { return &n }
 	f := &Figures{
 		StartupSeconds: number(5), RSSPeakMiB: number(250.4), ChangesPerSecond: number(50), ChangeToStatus: &Times{P50: 40, P99: 501},
-		IdleRequestsPerMinute: number(0), HeartbeatEvaluations: number(1), CheckSeconds: number(1), ListFloorSeconds: number(0.5), PreflightSeconds: number(29),
-		Failed: []string{"storm: it rained"},
+		IdleRequestsPerMinute: number(0), HeartbeatEvaluations: number(1), CheckSeconds: number(1), ListFloorSeconds: number(0.5),
+		PreflightSeconds: number(29),
+		Failed:           []string{"storm: it rained"},
 	}
 	f.Judge()
 	var b strings.Builder

@@ -1,5 +1,5 @@
-// Command queries lists the series of PromQL queries: it reads a JSON list of queries and writes the selectors of each query with the labels
-// that it uses.
+// Command queries lists the series of PromQL queries: it reads a JSON list of queries and writes the selectors of each query with the
+// labels that it uses.
 package main
 
 import (
