@@ -64,7 +64,7 @@ func (s *Sources) reviewAccess(ctx context.Context) {
 
 // review sends AccessGranted or AccessDenied to each source.
 func (s *Sources) review(ctx context.Context) {
-	for _, w := range s.all() {
+	for _, w := range s.list() {
 		allowed, err := s.mayRead(ctx, w.kind)
 		switch {
 		case err != nil:
@@ -123,5 +123,5 @@ func (b *changeNotifier) notify() {
 	}
 }
 
-func (b *changeNotifier) lose(facts.SourceState, string) {}
-func (b *changeNotifier) close()                         {}
+func (b *changeNotifier) setState(facts.SourceState, string) {}
+func (b *changeNotifier) close()                             {}

@@ -66,11 +66,11 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 				t.Fatal(err)
 			}
 			object.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{}) // as it is in a list of protobuf
-			want, err := s.keep(&unstructured.Unstructured{Object: content})
+			want, err := s.prune(&unstructured.Unstructured{Object: content})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := s.keep(object)
+			got, err := s.prune(object)
 			if err != nil || got != want {
 				t.Fatalf("%s: rules would see\n%v\n%v, and not\n%v", resource, got, err, want)
 			}

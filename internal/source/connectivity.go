@@ -18,21 +18,21 @@ import (
 const (
 	// versionInterval is how often the API server is asked for its version while all goes well: an upgrade of the control plane changes it.
 	versionInterval = 10 * time.Minute
-	// quiet is how long nothing may be heard from the API server before it is asked whether it is there. Every watch is sent a bookmark
+	// maxQuiet is how long nothing may be heard from the API server before it is asked whether it is there. Every watch is sent a bookmark
 	// every minute, so that this is seldom.
-	quiet = 75 * time.Second
+	maxQuiet = 75 * time.Second
 	// checkInterval is how often that is checked, and how often an API server is asked that does not answer.
 	checkInterval = 5 * time.Second
-	// recovery is how long the sources may take at most to be read again once the API server is back: each waits until it is tried again, and
+	// recoveryTime is how long the sources may take at most to be read again once the API server is back: each waits until it is tried again, and
 	// an API server that has just started refuses everybody for a moment.
-	recovery = 10 * time.Second
+	recoveryTime = 10 * time.Second
 )
 
-// connection knows whether the API server answers, and in which version.
+// connection tracks whether the API server answers, and its version.
 type connection struct {
-	sources   *Sources
-	feed      *inventory.Source // of the API server's version
-	suspected chan struct{}
+	sources  *Sources
+	feed     *inventory.Source // of the API server's version
+	checkNow chan struct{}
 
 	mu         sync.Mutex
 	answeredAt time.Time // when it last answered a request for its version
@@ -41,13 +41,13 @@ type connection struct {
 }
 
 func newConnection(s *Sources) *connection {
-	return &connection{sources: s, feed: s.inventory.Source(catalog.APIServerSource), suspected: make(chan struct{}, 1)}
+	return &connection{sources: s, feed: s.inventory.Source(catalog.APIServerSource), checkNow: make(chan struct{}, 1)}
 }
 
-// suspect has the API server asked at once, because a source is read again: what answers may be another API server than before.
-func (c *connection) suspect() {
+// check has the API server asked at once, because a source is read again: what answers may be another API server than before.
+func (c *connection) check() {
 	select {
-	case c.suspected <- struct{}{}:
+	case c.checkNow <- struct{}{}:
 	default:
 	}
 }
@@ -67,17 +67,17 @@ func (c *connection) watch(ctx context.Context) {
 			case ctx.Err() != nil:
 				return
 			case err == nil:
-				c.answered()
+				c.setAnswered()
 				c.feed.Replace([]facts.Fact{facts.NewAPIServer(name)})
 				if isAway {
 					c.retryAll()
 				}
 				askedAt, isKnown, isReported, pause = time.Now(), true, false, checkInterval
 			default:
-				since := c.failed(startedAt)
+				since := c.setAway(startedAt)
 				if !isReported && (!isKnown || time.Since(since) > patience) {
 					isReported = true
-					c.feed.SetState(facts.Failing, unanswered(catalog.APIServerSource, since, err.Error()))
+					c.feed.SetState(facts.Failing, failingReason(catalog.APIServerSource, since, err.Error()))
 				}
 				pause = min(2*pause, checkInterval)
 			}
@@ -85,7 +85,7 @@ func (c *connection) watch(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
-		case <-c.suspected:
+		case <-c.checkNow:
 			askedAt = time.Time{}
 			c.retryAll()
 		case <-time.After(pause):
@@ -95,20 +95,20 @@ func (c *connection) watch(ctx context.Context) {
 
 // retryAll has all sources that fail read at once.
 func (c *connection) retryAll() {
-	for _, w := range c.sources.all() {
+	for _, w := range c.sources.list() {
 		w.post(APIServerIsBack)
 	}
 }
 
 // isInDoubt reports whether to ask: nothing was heard for a while, or a source fails and its consumers are about to learn of it.
 func (c *connection) isInDoubt() bool {
-	return time.Since(c.sources.LastContact()) > quiet || slices.ContainsFunc(c.sources.all(), func(w *source) bool {
+	return time.Since(c.sources.LastContact()) > maxQuiet || slices.ContainsFunc(c.sources.list(), func(w *source) bool {
 		state := w.state.Load()
 		return !state.FailingSince.IsZero() && state.Known != facts.Failing
 	})
 }
 
-func (c *connection) answered() {
+func (c *connection) setAnswered() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.answeredAt = time.Now()
@@ -117,8 +117,8 @@ func (c *connection) answered() {
 	}
 }
 
-// failed notes that the API server did not answer, and returns since when.
-func (c *connection) failed(askedAt time.Time) time.Time {
+// setAway notes that the API server did not answer, and returns since when.
+func (c *connection) setAway(askedAt time.Time) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.awaySince.IsZero() {
@@ -158,7 +158,7 @@ func (s *Sources) HasRecovered() bool {
 	if isAway || backAt.IsZero() {
 		return !isAway
 	}
-	return time.Since(backAt) > recovery || !slices.ContainsFunc(s.all(), func(w *source) bool { return w.state.Load().IsUnsettled() })
+	return time.Since(backAt) > recoveryTime || !slices.ContainsFunc(s.list(), func(w *source) bool { return w.state.Load().IsUnsettled() })
 }
 
 // LastContact is when the API server last answered a request for its version or a list, or sent something to a watch; zero for never.
@@ -179,7 +179,7 @@ func (s *Sources) LastContact() time.Time {
 // A watch sends a bookmark every minute.
 func (s *Sources) LastHeard() map[string]time.Time {
 	heard := map[string]time.Time{}
-	for _, w := range s.all() {
+	for _, w := range s.list() {
 		if last := w.state.Load().LastHeard; last.After(heard[w.kind.name()]) || heard[w.kind.name()].IsZero() {
 			heard[w.kind.name()] = last
 		}

@@ -22,8 +22,8 @@ type consumer interface {
 	replace(list []*stripped)
 	put(object *stripped)
 	remove(object *stripped)
-	// lose removes all objects, because the source cannot be read or is not served.
-	lose(state facts.SourceState, reason string)
+	// setState removes all objects, because the source cannot be read or is not served.
+	setState(state facts.SourceState, reason string)
 	// close is called when the source is not read anymore.
 	close()
 }
@@ -44,7 +44,7 @@ type consumers struct {
 
 // factConsumer adds facts to the inventory.
 type factConsumer struct {
-	feed *inventory.Source
+	source *inventory.Source
 	// changed is called for each object that is listed, added, updated or deleted; it may be nil.
 	changed func(e EventType, name string)
 }
@@ -59,7 +59,7 @@ func (f *factConsumer) notify(e EventType, name string) {
 type ruleConsumer struct {
 	resource rule.Resource
 	fields   *rule.Fields
-	feed     *rule.Source
+	source   *rule.Source
 }
 
 var _ consumer = (*consumers)(nil)
@@ -76,7 +76,7 @@ func (c *consumers) strip(object any) (*stripped, error) {
 		}
 	}
 	for _, rules := range c.rules {
-		kept, err := rules.keep(object)
+		kept, err := rules.prune(object)
 		if err != nil {
 			return nil, err
 		}
@@ -85,8 +85,8 @@ func (c *consumers) strip(object any) (*stripped, error) {
 	return s, nil
 }
 
-// keep returns the fields of an object that rules read.
-func (r *ruleConsumer) keep(object any) (rule.Object, error) {
+// prune returns the fields of an object that rules read.
+func (r *ruleConsumer) prune(object any) (rule.Object, error) {
 	if untyped, ok := object.(*unstructured.Unstructured); ok {
 		return r.fields.Prune(untyped.Object)
 	}
@@ -108,20 +108,20 @@ func (r *ruleConsumer) keep(object any) (rule.Object, error) {
 
 func (c *consumers) put(s *stripped) {
 	for n, rules := range c.rules {
-		rules.feed.Put(s.objects[n])
+		rules.source.Put(s.objects[n])
 	}
 	if c.facts != nil {
-		c.facts.feed.Put(s.fact)
+		c.facts.source.Put(s.fact)
 		c.facts.notify(CRDChanged, s.name)
 	}
 }
 
 func (c *consumers) remove(s *stripped) {
 	for _, rules := range c.rules {
-		rules.feed.Delete(rule.ObjectKey(s.namespace, s.name))
+		rules.source.Delete(rule.ObjectKey(s.namespace, s.name))
 	}
 	if c.facts != nil {
-		c.facts.feed.Delete(s.fact.ObjectRef())
+		c.facts.source.Delete(s.fact.ObjectRef())
 		c.facts.notify(CRDChanged, s.name)
 	}
 }
@@ -136,31 +136,31 @@ func (c *consumers) replace(list []*stripped) {
 		for _, s := range list {
 			kept = append(kept, s.objects[n])
 		}
-		rules.feed.Replace(kept)
+		rules.source.Replace(kept)
 	}
 	if c.facts == nil {
 		return
 	}
-	c.facts.feed.Replace(found)
+	c.facts.source.Replace(found)
 	for _, s := range list {
 		c.facts.notify(CRDListed, s.name)
 	}
 }
 
-func (c *consumers) lose(state facts.SourceState, reason string) {
+func (c *consumers) setState(state facts.SourceState, reason string) {
 	for _, rules := range c.rules {
-		rules.feed.SetState(state, reason)
+		rules.source.SetState(state, reason)
 	}
 	if c.facts != nil {
-		c.facts.feed.SetState(state, reason)
+		c.facts.source.SetState(state, reason)
 	}
 }
 
 func (c *consumers) close() {
 	for _, rules := range c.rules {
-		rules.feed.Close()
+		rules.source.Close()
 	}
 	if c.facts != nil {
-		c.facts.feed.Close()
+		c.facts.source.Close()
 	}
 }

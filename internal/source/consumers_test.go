@@ -21,7 +21,7 @@ import (
 // A CSINode without drivers is served with a field that is there and null. Rules must not stumble over it.
 func TestRulesSeeNoNulls(t *testing.T) {
 	s := &ruleConsumer{fields: rule.AllFields()}
-	got, err := s.keep(&unstructured.Unstructured{Object: map[string]any{
+	got, err := s.prune(&unstructured.Unstructured{Object: map[string]any{
 		"metadata": map[string]any{"name": "node-1", "creationTimestamp": nil},
 		"spec":     map[string]any{"drivers": nil, "zones": []any{map[string]any{"a": nil, "b": "c"}}},
 	}})

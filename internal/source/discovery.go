@@ -61,8 +61,8 @@ func notServed(err error) error {
 	return err
 }
 
-// forbidden returns the message for a source that is Forbidden.
-func forbidden(resource rule.Resource, source string) string {
+// forbiddenReason returns the message for a source that is Forbidden.
+func forbiddenReason(resource rule.Resource, source string) string {
 	group := resource.Group
 	if group == "" {
 		group = `""`
@@ -70,8 +70,8 @@ func forbidden(resource rule.Resource, source string) string {
 	return fmt.Sprintf("cannot read %s: permission to list and watch is missing; grant the verbs list and watch on the resource %s of the API group %s", source, resource.Resource, group)
 }
 
-// unanswered returns the message for a source that is Failing.
-func unanswered(source string, since time.Time, cause string) string {
+// failingReason returns the message for a source that is Failing.
+func failingReason(source string, since time.Time, cause string) string {
 	const enough = 200 // bytes of the cause
 	return fmt.Sprintf("cannot read %s: the API server has not answered since %s: %s; check that it is ready (kubectl get --raw /readyz?verbose) and, for an aggregated API, that its APIService is Available (kubectl get apiservices)",
 		source, since.UTC().Format(time.RFC3339), text.Truncate(cause, enough))

@@ -1,6 +1,6 @@
 // Package source feeds an inventory from an API server by watches. It only reads: it lists and watches, and asks whether it may.
 //
-// Each resource is one source, however many facts and rules are taken from it. State says what is known of it, and what is done next:
+// Each resource is one source, however many facts and rules read it. State is the state of a source, a value with a pure transition function:
 //
 //	            +-- Answered, Listed --+
 //	            v                      |
@@ -8,9 +8,9 @@
 //	   ^          |                                          |
 //	   +----------+---- WatchEnded, an error ----------------+
 //
-// Consumers are told Synced, Failing since when, Forbidden or NotServed. Package list does the same with one list, and package files with
-// files. No Secret is read and no Pod is watched.
+// Consumers receive the objects and the state: Synced, Failing with the time and the cause, Forbidden, or NotServed. Package list does the
+// same with one list, and package files with files. No Secret is read and no Pod is watched.
 //
-// Locks are taken in this order: Sources.reading, Sources.mu, and then those of the evaluator and the inventory; CONTRIBUTING.md has all of
+// Locks are taken in this order: Sources.readMu, Sources.mu, and then those of the evaluator and the inventory; CONTRIBUTING.md has all of
 // them.
 package source

@@ -79,7 +79,7 @@ func (k kind) resolve(ctx context.Context, c Clients) (schema.GroupVersionResour
 	ctx, cancel := context.WithTimeoutCause(ctx, requestTimeout, errNoAnswer)
 	defer cancel()
 	gvr, err := discover(ctx, c, k.resource)
-	return gvr, cause(ctx, err)
+	return gvr, causeOf(ctx, err)
 }
 
 // client returns the ListWatch of the resource. Built-in resources are encoded as protobuf, which costs a fraction of JSON, if their Go

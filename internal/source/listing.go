@@ -27,11 +27,11 @@ func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
 		return listings[name].consumers
 	}
 	for _, k := range facts.Kinds() {
-		listing(kindOf(k), k.SourceName()).facts = &factConsumer{feed: i.Source(k.SourceName())}
+		listing(kindOf(k), k.SourceName()).facts = &factConsumer{source: i.Source(k.SourceName())}
 	}
 	for _, c := range i.Catalog().ConfigMaps() {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		listing(kindOfConfigMap(c), name).facts = &factConsumer{feed: i.Source(name)}
+		listing(kindOfConfigMap(c), name).facts = &factConsumer{source: i.Source(name)}
 	}
 	for name, source := range rulesBySource(instances, i.Rules) {
 		listing(source.kind, name).rules = source.rules
@@ -57,13 +57,13 @@ func (r Listing) List(ctx context.Context, clients Clients) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
-		switch typeOf(err) {
+		switch eventTypeOf(err) {
 		case FoundNotServed, FoundNothing:
-			r.consumers.lose(facts.NotServed, "")
+			r.consumers.setState(facts.NotServed, "")
 		case Refused:
-			r.consumers.lose(facts.Forbidden, forbidden(r.kind.resource, r.kind.name()))
+			r.consumers.setState(facts.Forbidden, forbiddenReason(r.kind.resource, r.kind.name()))
 		default:
-			r.consumers.lose(facts.Failing, unanswered(r.kind.name(), time.Now(), err.Error()))
+			r.consumers.setState(facts.Failing, failingReason(r.kind.name(), time.Now(), err.Error()))
 		}
 	}
 	return nil

@@ -30,7 +30,7 @@ const (
 
 // source is one resource that is watched for its consumers. One goroutine, run, owns its state; others read a copy and post events.
 //
-// It does the work of client-go's Reflector. That one retries what was answered by 429, and refused connections, without telling anybody.
+// It does the work of client-go's Reflector, which retries 429 and refused connections without reporting them.
 type source struct {
 	kind      kind
 	name      string
@@ -90,8 +90,8 @@ type position struct {
 	version string
 }
 
-// run lists and watches until the context ends. What was read is held back until the watch is open too, unless it only refreshes what the
-// consumers have: a source that can be listed and not watched would otherwise come and go with each attempt.
+// run lists and watches until the context ends. A list is delivered when the watch is open, unless the source is Synced already: a source
+// that can be listed and not watched would otherwise change its state with each attempt.
 func (w *source) run(ctx context.Context) {
 	defer close(w.ended)
 	state := *w.state.Load()
@@ -141,10 +141,10 @@ func (w *source) run(ctx context.Context) {
 			}
 		}
 		if actions.Report {
-			w.consumers.lose(state.Known, w.reason(state))
+			w.consumers.setState(state.Known, w.reason(state))
 		}
 		current := state
-		w.state.Store(&current) // once the consumers know: nobody may take what they have for newer than it is
+		w.state.Store(&current) // after the consumers: what they have must not appear newer than it is
 		if before == facts.Failing && state.Known == facts.Synced {
 			w.recovered()
 		}
@@ -170,9 +170,9 @@ func (w *source) run(ctx context.Context) {
 func (w *source) reason(s State) string {
 	switch s.Known {
 	case facts.Forbidden:
-		return forbidden(w.kind.resource, w.kind.name())
+		return forbiddenReason(w.kind.resource, w.kind.name())
 	case facts.Failing:
-		return unanswered(w.kind.name(), s.FailingSince, s.Cause)
+		return failingReason(w.kind.name(), s.FailingSince, s.Cause)
 	default:
 		return ""
 	}
@@ -191,7 +191,7 @@ func (w *source) read(ctx context.Context, cancel context.CancelFunc, from posit
 	})
 	last := message{Event: Event{Type: WatchEnded}}
 	if err != nil && ctx.Err() == nil {
-		last.Event = Event{typeOf(err), err.Error()}
+		last.Event = Event{eventTypeOf(err), err.Error()}
 	}
 	cancel()
 	to <- last
@@ -249,7 +249,7 @@ func list(
 		defer cancel()
 		page, err := client.ListWithContext(ctx, options)
 		if err != nil {
-			return nil, cause(ctx, err)
+			return nil, causeOf(ctx, err)
 		}
 		list, err := meta.ListAccessor(page)
 		if err != nil {
@@ -282,30 +282,30 @@ func openWatch(ctx context.Context, client *cache.ListWatch, version string) (wa
 	options := metav1.ListOptions{ResourceVersion: version, AllowWatchBookmarks: true, TimeoutSeconds: &timeout}
 	open, err := client.WatchWithContext(ctx, options)
 	if err != nil {
-		return nil, cause(ctx, err)
+		return nil, causeOf(ctx, err)
 	}
 	// client-go returns a watch without events where the connection broke before there was an answer.
 	if reflect.TypeOf(open) == reflect.TypeOf(watch.NewEmptyWatch()) {
-		return nil, errBroken
+		return nil, errConnectionLost
 	}
 	return open, nil
 }
 
 var (
-	errNoAnswer = errors.New("no answer within " + requestTimeout.String())
-	errBroken   = errors.New("the connection broke before there was an answer")
+	errNoAnswer       = errors.New("no answer within " + requestTimeout.String())
+	errConnectionLost = errors.New("the connection broke before there was an answer")
 )
 
-// cause returns why a request ended, where it ended because it took too long.
-func cause(ctx context.Context, err error) error {
+// causeOf returns why a request ended, where it ended because it took too long.
+func causeOf(ctx context.Context, err error) error {
 	if errors.Is(context.Cause(ctx), errNoAnswer) {
 		return errNoAnswer
 	}
 	return err
 }
 
-// typeOf returns the event that an error is.
-func typeOf(err error) EventType {
+// eventTypeOf returns the event that an error is.
+func eventTypeOf(err error) EventType {
 	switch {
 	case errors.Is(err, errNotServed):
 		return FoundNotServed
@@ -316,7 +316,7 @@ func typeOf(err error) EventType {
 	case apierrors.IsResourceExpired(err), apierrors.IsGone(err):
 		return WatchExpired
 	case apierrors.IsTooManyRequests(err), utilnet.IsConnectionRefused(err), utilnet.IsConnectionReset(err), utilnet.IsProbableEOF(err),
-		utilnet.IsTimeout(err), errors.Is(err, errBroken), errors.Is(err, errNoAnswer):
+		utilnet.IsTimeout(err), errors.Is(err, errConnectionLost), errors.Is(err, errNoAnswer):
 		return Unavailable
 	}
 	return Failed

@@ -90,7 +90,7 @@ func (d diary) replace(list []*stripped) {
 }
 func (d diary) put(s *stripped)    { d <- "put " + s.name }
 func (d diary) remove(s *stripped) { d <- "remove " + s.name }
-func (d diary) lose(state facts.SourceState, reason string) {
+func (d diary) setState(state facts.SourceState, reason string) {
 	d <- "lose " + state.String() + " " + reason
 }
 func (d diary) close() {}

@@ -25,19 +25,19 @@ type Sources struct {
 
 	connection *connection
 
-	// reading is held while sources are started and stopped. mu must not be held then: a stopping source may still report a change of a CRD,
+	// readMu is held while sources are started and stopped. mu must not be held then: a stopping source may still report a change of a CRD,
 	// for which it locks mu.
-	reading sync.Mutex
+	readMu sync.Mutex
 
 	mu      sync.Mutex
 	run     context.Context //nolint:containedctx // sources are added after Run has begun, and end with it; nil before Run
-	watched map[string]*source
+	sources map[string]*source
 	wg      sync.WaitGroup
 }
 
 // New returns the sources of an inventory. They are not read before Run.
 func New(clients Clients, i *inventory.Inventory, log logr.Logger) *Sources {
-	s := &Sources{clients: clients, inventory: i, log: log, watched: map[string]*source{}}
+	s := &Sources{clients: clients, inventory: i, log: log, sources: map[string]*source{}}
 	s.connection = newConnection(s)
 	for _, k := range facts.Kinds() {
 		s.add(kindOf(k), k.SourceName(), &consumers{facts: s.factConsumer(k.SourceName())}, facts.Pending)
@@ -50,15 +50,15 @@ func (s *Sources) NeedLeaderElection() bool { return false }
 
 // Run runs the sources until the context is done.
 func (s *Sources) Run(ctx context.Context) error {
-	s.reading.Lock()
+	s.readMu.Lock()
 	s.mu.Lock()
 	s.run = ctx
 	s.mu.Unlock()
-	for _, w := range s.all() {
+	for _, w := range s.list() {
 		s.start(w)
 	}
-	s.reading.Unlock()
-	for _, run := range []func(context.Context){s.inventory.Rules.Run, s.connection.watch, s.reviewAccess, s.keepDiagnoses, s.keepDeadlines} {
+	s.readMu.Unlock()
+	for _, run := range []func(context.Context){s.inventory.Rules.Run, s.connection.watch, s.reviewAccess, s.updateDiagnoses, s.recheckDeadlines} {
 		s.wg.Go(func() { run(ctx) })
 	}
 	<-ctx.Done()
@@ -72,53 +72,53 @@ func (s *Sources) Start(ctx context.Context) error { return s.Run(ctx) }
 // Read sets the rule instances to evaluate and the ConfigMaps to read. It stops watches that are no longer needed. If an instance reads
 // fields that are not cached, its resource is listed again, and its rules are Pending until then.
 func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
-	s.reading.Lock()
-	defer s.reading.Unlock()
+	s.readMu.Lock()
+	defer s.readMu.Unlock()
 	defer s.inventory.Rules.SetInstances(instances) // last, so that no instance is evaluated on objects without its fields
 	wanted := map[string]bool{}
 	for name, source := range rulesBySource(instances, s.inventory.Rules) {
 		wanted[name] = true
-		s.readFor(name, source)
+		s.readForRules(name, source)
 	}
 	for _, c := range configMaps {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		wanted[name] = true
-		if s.watched[name] == nil {
+		if s.sources[name] == nil {
 			s.start(s.add(kindOfConfigMap(c), name, &consumers{facts: s.factConsumer(name)}, facts.Pending))
 		}
 	}
-	for name, w := range s.watched {
-		taken := w.consumers.(*consumers)
+	for name, w := range s.sources {
+		current := w.consumers.(*consumers)
 		switch {
 		case wanted[name]:
-		case taken.facts == nil || w.kind.configMap != (catalog.ConfigMap{}):
+		case current.facts == nil || w.kind.configMap != (catalog.ConfigMap{}):
 			s.mu.Lock()
-			delete(s.watched, name)
+			delete(s.sources, name)
 			s.mu.Unlock()
 			w.stop()
-			taken.close()
-		case len(taken.rules) > 0:
+			current.close()
+		case len(current.rules) > 0:
 			// Facts still need the source: restart it without the rules.
 			w.stop()
-			for _, rules := range taken.rules {
-				rules.feed.Close()
+			for _, rules := range current.rules {
+				rules.source.Close()
 			}
 			k := w.kind
 			k.fields = nil
-			s.restart(w, k, &consumers{facts: taken.facts})
+			s.restart(w, k, &consumers{facts: current.facts})
 		}
 	}
 }
 
-// ruledSource is a source that rules read.
-type ruledSource struct {
+// ruleSource is a source that rules read.
+type ruleSource struct {
 	kind  kind // with the fields of all rules
 	rules []*ruleConsumer
 }
 
 // rulesBySource returns the sources that instances read, by name.
-func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruledSource {
-	sources, fields := map[string]ruledSource{}, map[string]*rule.Fields{}
+func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[string]ruleSource {
+	sources, fields := map[string]ruleSource{}, map[string]*rule.Fields{}
 	for resource, read := range rule.CollectFields(instances) {
 		k, name := kindOfResource(resource)
 		if fields[name] == nil {
@@ -134,47 +134,47 @@ func rulesBySource(instances []rule.Instance, evaluator *rule.Evaluator) map[str
 	return sources
 }
 
-// readFor starts a source for rules. If it is already read, for facts or other rules, it is restarted unless it has all fields.
-func (s *Sources) readFor(name string, source ruledSource) {
-	known := s.watched[name]
+// readForRules starts a source for rules. If it is already read, for facts or other rules, it is restarted unless it has all fields.
+func (s *Sources) readForRules(name string, source ruleSource) {
+	known := s.sources[name]
 	if known == nil {
 		s.start(s.add(source.kind, name, &consumers{rules: source.rules}, facts.Pending))
 		return
 	}
-	taken := known.consumers.(*consumers)
-	kept := func(wanted *ruleConsumer) bool {
-		return slices.ContainsFunc(taken.rules, func(r *ruleConsumer) bool {
+	current := known.consumers.(*consumers)
+	isCovered := func(wanted *ruleConsumer) bool {
+		return slices.ContainsFunc(current.rules, func(r *ruleConsumer) bool {
 			return r.resource == wanted.resource && r.fields.Includes(wanted.fields)
 		})
 	}
-	if len(taken.rules) == len(source.rules) && !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return !kept(r) }) {
+	if len(current.rules) == len(source.rules) && !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return !isCovered(r) }) {
 		return
 	}
 	known.stop()
 	for _, rules := range source.rules {
-		if !kept(rules) {
-			rules.feed.SetState(facts.Pending, "")
+		if !isCovered(rules) {
+			rules.source.SetState(facts.Pending, "")
 		}
 	}
-	for _, before := range taken.rules {
+	for _, before := range current.rules {
 		if !slices.ContainsFunc(source.rules, func(r *ruleConsumer) bool { return r.resource == before.resource }) {
-			before.feed.Close()
+			before.source.Close()
 		}
 	}
-	s.restart(known, source.kind, &consumers{facts: taken.facts, rules: source.rules})
+	s.restart(known, source.kind, &consumers{facts: current.facts, rules: source.rules})
 }
 
 // restart starts a stopped source with other consumers. The facts stay cached until it is listed again.
-func (s *Sources) restart(before *source, k kind, taken *consumers) {
+func (s *Sources) restart(before *source, k kind, current *consumers) {
 	known := facts.Pending
-	if taken.facts != nil {
+	if current.facts != nil {
 		known = before.state.Load().Known
 	}
-	s.start(s.add(k, before.name, taken, known))
+	s.start(s.add(k, before.name, current, known))
 }
 
 func (s *Sources) factConsumer(source string) *factConsumer {
-	f := &factConsumer{feed: s.inventory.Source(source)}
+	f := &factConsumer{source: s.inventory.Source(source)}
 	switch source {
 	case crdSource:
 		f.changed = s.onCRD
@@ -192,7 +192,7 @@ const (
 
 // onCRD sends an event of a CRD to the sources of its resource.
 func (s *Sources) onCRD(e EventType, crd string) {
-	for _, w := range s.all() {
+	for _, w := range s.list() {
 		if w.kind.version == "" && w.kind.resource.String() == crd {
 			w.post(e)
 		}
@@ -203,7 +203,7 @@ func (s *Sources) onCRD(e EventType, crd string) {
 // "v1beta1.metrics.k8s.io".
 func (s *Sources) onAPIService(e EventType, name string) {
 	_, group, _ := strings.Cut(name, ".")
-	for _, w := range s.all() {
+	for _, w := range s.list() {
 		if w.kind.version == "" && w.kind.resource.Group == group {
 			w.post(e)
 		}
@@ -211,10 +211,10 @@ func (s *Sources) onAPIService(e EventType, name string) {
 }
 
 func (s *Sources) add(k kind, name string, c consumer, known facts.SourceState) *source {
-	w := newSource(k, name, s.clients, c, known, s.connection.suspect)
+	w := newSource(k, name, s.clients, c, known, s.connection.check)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.watched[name] = w
+	s.sources[name] = w
 	return w
 }
 
@@ -231,23 +231,23 @@ func (s *Sources) start(w *source) {
 	s.wg.Go(func() { w.run(ctx) })
 }
 
-// all returns the current sources.
-func (s *Sources) all() []*source {
+// list returns the current sources.
+func (s *Sources) list() []*source {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.watched))
+	return slices.Collect(maps.Values(s.sources))
 }
 
 const (
-	// diagnoseSoon is the delay after a change of the degraded workloads, because the status of pods may follow a moment later.
-	diagnoseSoon = 500 * time.Millisecond
-	// diagnoseAgain is the interval while there are degraded workloads, because pods change without their workloads.
-	diagnoseAgain = 20 * time.Second
+	// diagnoseDelay is the delay after a change of the degraded workloads, because the status of pods may follow a moment later.
+	diagnoseDelay = 500 * time.Millisecond
+	// diagnoseInterval is the interval while there are degraded workloads, because pods change without their workloads.
+	diagnoseInterval = 20 * time.Second
 )
 
-// keepDiagnoses updates the diagnoses of degraded workloads, until the context is done. It sends no request while none is degraded. Every
+// updateDiagnoses updates the diagnoses of degraded workloads, until the context is done. It sends no request while none is degraded. Every
 // replica does, so that a standby takes over with complete diagnoses.
-func (s *Sources) keepDiagnoses(ctx context.Context) {
+func (s *Sources) updateDiagnoses(ctx context.Context) {
 	changed := s.inventory.Changes()
 	var told []facts.Ref // the workloads of the last diagnosis
 	for again := false; ; {
@@ -255,7 +255,7 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 			select {
 			case <-ctx.Done():
 				return
-			case <-time.After(diagnoseSoon):
+			case <-time.After(diagnoseDelay):
 			}
 			told = s.inventory.Snapshot().DegradedWorkloads()
 			if err := podcases.Diagnose(ctx, s.clients.Typed, s.inventory, time.Now()); err != nil && ctx.Err() == nil {
@@ -264,7 +264,7 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 		}
 		var later <-chan time.Time
 		if len(told) > 0 {
-			later = time.After(diagnoseAgain)
+			later = time.After(diagnoseInterval)
 		}
 		select {
 		case <-ctx.Done():
@@ -277,9 +277,9 @@ func (s *Sources) keepDiagnoses(ctx context.Context) {
 	}
 }
 
-// keepDeadlines rechecks the deadlines of the inventory when one passes, and at least once a minute while there is one, because the clock
+// recheckDeadlines rechecks the deadlines of the inventory when one passes, and at least once a minute while there is one, because the clock
 // may jump.
-func (s *Sources) keepDeadlines(ctx context.Context) {
+func (s *Sources) recheckDeadlines(ctx context.Context) {
 	const least, most = time.Second, time.Minute
 	timer := time.NewTimer(least)
 	defer timer.Stop()

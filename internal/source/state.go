@@ -7,21 +7,21 @@ import (
 )
 
 const (
-	// patience is how long a source may fail before its consumers learn of it. A restart of the API server is over within it.
+	// patience is how long a source may fail before that is reported to its consumers. A restart of the API server takes less.
 	patience = 15 * time.Second
 	// answerDeadline is how long a request may have no answer before that counts as a failure.
 	answerDeadline = 15 * time.Second
-	// restartDelay is how long after a change of its CRD a watch is restarted. The API server needs a moment to serve the change, and
-	// keeps watches of the version before open for minutes.
+	// restartDelay is the delay of a restart after a change of the CRD. The API server needs a moment to serve the change, and keeps
+	// watches of the former version open for minutes.
 	restartDelay = 300 * time.Millisecond
-	// settling is how long after a change of its CRD a resource that is not found is looked for in short intervals.
-	settling = 5 * time.Second
+	// settleTime is how long after a change of its CRD a resource that is not found is looked for in short intervals.
+	settleTime = 5 * time.Second
 	// longPause is how often a source that is refused or not served is tried again without a reason to. CRDs and roles are watched, so that
 	// most of the time there is one.
 	longPause = 10 * time.Minute
 )
 
-// Phase is what a source does.
+// Phase is what a source is doing.
 type Phase int
 
 // The phases of a source.
@@ -31,9 +31,9 @@ const (
 	Watching              // the watch is open
 )
 
-// State is what is known of one source, and what it does. It is a value: On returns the state that follows.
+// State is the state of one source. It is a value: On returns the state that follows an event.
 type State struct {
-	// Known is what the consumers were told last.
+	// Known is the state that was last reported to the consumers.
 	Known facts.SourceState
 	Phase Phase
 	// IsListed says that there is a list that a watch can continue from.
@@ -56,7 +56,7 @@ type State struct {
 	outageAt  time.Time // when a request last was not answered
 }
 
-// EventType is what happens to a source.
+// EventType is a kind of event of a source.
 type EventType int
 
 // The events of a source.
@@ -80,23 +80,23 @@ const (
 	APIServerIsBack                  // the API server answers again
 )
 
-// Event is one that happens to a source. Message says what a failure was.
+// Event is an event of a source. Message describes a failure.
 type Event struct {
 	Type    EventType
 	Message string
 }
 
-// Actions are what is to be done after a transition.
+// Actions are what the loop must do after a transition.
 type Actions struct {
 	// Read starts discovery, the list where IsListed is false, and the watch.
 	Read bool
 	// Interrupt ends what is being read or watched. WatchEnded follows.
 	Interrupt bool
-	// Report says to the consumers that what they hold is no longer known to be so. Known says why.
+	// Report reports Known to the consumers, which then drop their objects.
 	Report bool
 }
 
-// On returns the state after an event, and what is to be done. It is pure.
+// On returns the state after an event, and the actions. It is pure.
 func (s State) On(e Event, now time.Time) (State, Actions) {
 	actions := Actions{}
 	switch e.Type {
@@ -128,12 +128,12 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 		if s.isAfterOutage(now) { // an API server that has just started does not serve all resources yet
 			s = s.fail(e.Message, now).retry(now)
 		} else {
-			actions.Report = s.lose(facts.NotServed)
+			actions.Report = s.setKnown(facts.NotServed)
 			s = s.wait(now, longPause, longPause)
 		}
 	case FoundNothing:
 		if s.Known != facts.Synced || s.isOverdue(now) {
-			actions.Report = s.lose(facts.NotServed)
+			actions.Report = s.setKnown(facts.NotServed)
 			s = s.wait(now, time.Second, longPause)
 		} else { // one answer is no absence
 			s.IsListed = false
@@ -143,15 +143,15 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 		if s.isAfterOutage(now) { // an API server that has just started refuses everybody
 			s = s.fail(e.Message, now).retry(now)
 		} else {
-			actions.Report = s.lose(facts.Forbidden)
+			actions.Report = s.setKnown(facts.Forbidden)
 			s = s.wait(now, time.Second, longPause)
 		}
 	case Unavailable, Failed:
 		s.IsListed = s.IsListed && e.Type == Unavailable
 		s.outageAt = now
 		s = s.fail(e.Message, now).retry(now)
-		if s.Known == facts.Pending || s.isOverdue(now) { // who starts must say soon what it cannot read
-			actions.Report = s.lose(facts.Failing)
+		if s.Known == facts.Pending || s.isOverdue(now) { // at its start, the operator must report soon what it cannot read
+			actions.Report = s.setKnown(facts.Failing)
 		}
 	case CRDChanged:
 		s.crdAt, s.failures = now, 0
@@ -196,7 +196,7 @@ func (s State) onTick(now time.Time) (State, Actions) {
 		s.restartAt, actions.Interrupt = time.Time{}, s.Phase != Waiting
 	}
 	if s.isOverdue(now) {
-		actions.Report = s.lose(facts.Failing)
+		actions.Report = s.setKnown(facts.Failing)
 	}
 	return s, actions
 }
@@ -228,7 +228,7 @@ func (s State) Deadline() time.Time {
 	return first
 }
 
-// IsUnsettled reports whether the source does not answer now, or was reported so and was not read since.
+// IsUnsettled reports whether the source fails now, or was reported as failing and has not synced since.
 func (s State) IsUnsettled() bool { return s.Known == facts.Failing || !s.FailingSince.IsZero() }
 
 // isAfterOutage reports whether a request was not answered a moment ago, so that the API server may have just started.
@@ -241,9 +241,9 @@ func (s State) isOverdue(now time.Time) bool {
 	return !s.FailingSince.IsZero() && now.Sub(s.FailingSince) >= patience
 }
 
-// lose notes that the source cannot be read, or is not served, and reports whether that is new to the consumers. What is reported first
-// of a failure stays: the cause of each attempt differs, and each would be another status.
-func (s *State) lose(known facts.SourceState) (isNew bool) {
+// setKnown sets the state that consumers know, and reports whether it changed. The first cause of a failure stays: that of each attempt
+// differs, and each would be another status.
+func (s *State) setKnown(known facts.SourceState) (isNew bool) {
 	isNew = s.Known != known
 	s.Known = known
 	if known != facts.Failing {
@@ -273,7 +273,7 @@ func (s State) wait(now time.Time, first, limit time.Duration) State {
 		s.failures = 0 // the watch went well for a while
 	}
 	delay := min(limit, first<<min(s.failures, 16))
-	if now.Sub(s.crdAt) < settling {
+	if now.Sub(s.crdAt) < settleTime {
 		delay = min(delay, 200*time.Millisecond)
 	}
 	s.failures++

@@ -186,7 +186,7 @@ func TestState(t *testing.T) {
 				if _, err := fmt.Sscan(words[0], &second); err != nil {
 					t.Fatal(err)
 				}
-				e := Event{Type: eventTypeOf(t, words[1]), Message: words[1]}
+				e := Event{Type: parseEventType(t, words[1]), Message: words[1]}
 				now := start.Add(time.Duration(second) * time.Second)
 				var actions Actions
 				s, actions = s.On(e, now)
@@ -254,7 +254,7 @@ var eventTypes = map[string]EventType{
 	"APIServerIsBack": APIServerIsBack,
 }
 
-func eventTypeOf(t *testing.T, name string) EventType {
+func parseEventType(t *testing.T, name string) EventType {
 	t.Helper()
 	e, ok := eventTypes[name]
 	if !ok {
