@@ -21,14 +21,17 @@ func FuzzProfiles(f *testing.F) {
 		head + "  layers: [{name: a, requirements: [{name: b, rule: {resource: {group: g, version: v, resource: r}, expression: 'true', message: m}}]}]\n---\nkind: Other\napiVersion: v1\n",
 		head + "  layers: [{name: a, requirements: [{name: b, attestation: {by: c, reason: d, url: 'https://x', expires: 2027-01-02T03:04:05Z}}]}]\n",
 		head + "  layers: [{name: a, requirements: [{name: b, attestation: {by: c, reason: d, expires: soon}}]}]\n", head + "  layrs: []\n", head + "  layers: []\n  layers: []\n", "\xef\xbb\xbf" + head + "  layers: 1\n",
-		"a: &a [x]\nb: [*a, *a]\n", "---\n---\n", "{}", "[]", "\x00", "!!binary x", "? a\n: b", "- - - -", head + "  interval: 1e400\n", "%YAML 1.2\n---\nkind: 9223372036854775808",
+		"a: &a [x]\nb: [*a, *a]\n", "---\n---\n", "{}", "[]", "\x00", "!!binary x", "? a\n: b", "- - - -", head + "  interval: 1e400\n",
+		"%YAML 1.2\n---\nkind: 9223372036854775808",
 	} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		start := time.Now()
 		for name, line := range LineNumbers(data) {
-			if line < 0 || line > bytes.Count(data, []byte("\n"))+bytes.Count(data, []byte("\r"))+1+strings.Count(string(data), "\u2028")+strings.Count(string(data), "\u2029")+strings.Count(string(data), "\u0085") {
+			if line < 0 ||
+				line > bytes.Count(data, []byte("\n"))+bytes.Count(data, []byte("\r"))+1+strings.Count(string(data),
+					"\u2028")+strings.Count(string(data), "\u2029")+strings.Count(string(data), "\u0085") {
 				t.Fatalf("%q is on line %d of %q", name, line, data)
 			}
 		}

@@ -120,7 +120,8 @@ func Validate(object *unstructured.Unstructured) error {
 		return fmt.Errorf("%s is not a kind of %s", object.GetKind(), v1alpha1.GroupVersion)
 	}
 	unstructured.RemoveNestedField(object.Object, "status")
-	unknown := pruning.PruneWithOptions(object.DeepCopy().Object, s.structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	unknown := pruning.PruneWithOptions(object.DeepCopy().Object, s.structural, true,
+		schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
 	if len(unknown) > 0 {
 		return fmt.Errorf("unknown field %s: correct the spelling, or remove it", strings.Join(unknown, ", "))
 	}
@@ -160,7 +161,8 @@ var schemasByKind = sync.OnceValues(func() (map[string]*kindSchema, error) {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		props := &apiextensions.JSONSchemaProps{}
-		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(definition.Spec.Versions[0].Schema.OpenAPIV3Schema, props, nil); err != nil {
+		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(definition.Spec.Versions[0].Schema.OpenAPIV3Schema,
+			props, nil); err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		structural, err := schema.NewStructural(props)

@@ -19,7 +19,8 @@ func newProfileText(requirement string) string {
 
 func TestProfileDefaults(t *testing.T) {
 	profiles, err := Profiles(strings.NewReader("# a remark\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n---\n" +
-		newProfileText("capability: cni") + "status: {score: lies}\n---\n" + strings.Replace(newProfileText("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
+		newProfileText("capability: cni") + "status: {score: lies}\n---\n" +
+		strings.Replace(newProfileText("capability: cni, severity: Recommended"), "name: p", "name: q", 1)))
 	if err != nil || len(profiles) != 2 || profiles[1].Name != "q" {
 		t.Fatal(profiles, err)
 	}
@@ -103,7 +104,8 @@ func TestInvalidProfiles(t *testing.T) {
 }
 
 func TestErrorNamesDocumentAndProfile(t *testing.T) {
-	_, err := Profiles(strings.NewReader(newProfileText("capability: cni") + "---\n" + strings.Replace(newProfileText("presence: Absent"), "name: p", "name: q", 1)))
+	_, err := Profiles(strings.NewReader(newProfileText("capability: cni") + "---\n" +
+		strings.Replace(newProfileText("presence: Absent"), "name: p", "name: q", 1)))
 	if err == nil || !strings.HasPrefix(err.Error(), `document 2, PlatformProfile "q": `) {
 		t.Errorf("got %v", err)
 	}
@@ -157,7 +159,8 @@ func TestDefinitions(t *testing.T) {
 			}
 		})
 	}
-	if err := Validate(&unstructured.Unstructured{Object: map[string]any{"kind": "Pod"}}); err == nil || !strings.Contains(err.Error(), "Pod is not a kind of") {
+	if err := Validate(&unstructured.Unstructured{Object: map[string]any{"kind": "Pod"}}); err == nil ||
+		!strings.Contains(err.Error(), "Pod is not a kind of") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -35,9 +35,9 @@ var jsonList = regexp.MustCompile(`^\s*\{\s*("(kind|apiVersion)"\s*:\s*"[^"]*"\s
 // listHead is how many bytes are matched with jsonList.
 const listHead = 1 << 10
 
-// EachObject calls a function with the documents of a stream and with the items of a List in JSON, one after the other. Lists in YAML come
-// whole. A document that cannot be read is an object with an error, and those after it are read. EachObject returns an error of the function,
-// or where the stream cannot be read any further.
+// EachObject calls do with each object of a stream of documents. A YAML List is one object, a JSON List is one object for each item and
+// one without items at the end. A document that cannot be decoded is an object with an error. EachObject returns an error of do, or where
+// it cannot read the rest of the stream.
 func EachObject(input io.Reader, do func(Object) error) error {
 	stream := withLineEnd(input)
 	if mark, _ := stream.Peek(3); string(mark) == "\xef\xbb\xbf" {

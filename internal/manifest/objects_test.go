@@ -12,7 +12,8 @@ import (
 
 func podList(n int) (items []any, compact, indented string) {
 	for i := range n {
-		items = append(items, map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": fmt.Sprint("p", i)}, "number": int64(i)})
+		items = append(items,
+			map[string]any{"apiVersion": "v1", "kind": "Pod", "metadata": map[string]any{"name": fmt.Sprint("p", i)}, "number": int64(i)})
 	}
 	list := map[string]any{"apiVersion": "v1", "kind": "List", "metadata": map[string]any{"resourceVersion": "7"}, "items": items}
 	line, _ := json.Marshal(list)

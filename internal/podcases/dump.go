@@ -143,7 +143,11 @@ func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference)
 
 // eachObject calls do with each object of a resource, in the Go type of the prototype, and note with each that cannot be read.
 func eachObject(
-	dump Dump, resource rule.Resource, prototype runtime.Object, note func(what string, err error), do func(types.NamespacedName, runtime.Object),
+	dump Dump,
+	resource rule.Resource,
+	prototype runtime.Object,
+	note func(what string, err error),
+	do func(types.NamespacedName, runtime.Object),
 ) error {
 	return dump.Each(resource, func(content *unstructured.Unstructured) error {
 		object, name := prototype.DeepCopyObject(), nameOf(content.GetNamespace(), content.GetName())

@@ -23,8 +23,8 @@ const (
 	maxQuiet = 75 * time.Second
 	// checkInterval is how often that is checked, and how often an API server is asked that does not answer.
 	checkInterval = 5 * time.Second
-	// recoveryTime is how long the sources may take at most to be read again once the API server is back: each waits until it is tried again, and
-	// an API server that has just started refuses everybody for a moment.
+	// recoveryTime is how long the sources may take at most to sync again once the API server is back: each waits for its retry, and an
+	// API server that has just started refuses everybody for a moment.
 	recoveryTime = 10 * time.Second
 )
 

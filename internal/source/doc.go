@@ -1,6 +1,6 @@
 // Package source feeds an inventory from an API server by watches. It only reads: it lists and watches, and asks whether it may.
 //
-// Each resource is one source, however many facts and rules read it. State is the state of a source, a value with a pure transition function:
+// Each resource is one source, however many facts and rules read it. State is the state of a source, with a pure transition function:
 //
 //	            +-- Answered, Listed --+
 //	            v                      |

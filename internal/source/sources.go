@@ -58,7 +58,8 @@ func (s *Sources) Run(ctx context.Context) error {
 		s.start(w)
 	}
 	s.readMu.Unlock()
-	for _, run := range []func(context.Context){s.inventory.Rules.Run, s.connection.watch, s.reviewAccess, s.updateDiagnoses, s.recheckDeadlines} {
+	for _, run := range []func(context.Context){s.inventory.Rules.Run, s.connection.watch, s.reviewAccess, s.updateDiagnoses,
+		s.recheckDeadlines} {
 		s.wg.Go(func() { run(ctx) })
 	}
 	<-ctx.Done()
@@ -277,8 +278,8 @@ func (s *Sources) updateDiagnoses(ctx context.Context) {
 	}
 }
 
-// recheckDeadlines rechecks the deadlines of the inventory when one passes, and at least once a minute while there is one, because the clock
-// may jump.
+// recheckDeadlines rechecks the deadlines of the inventory when one passes, and once a minute while there is one, because the clock may
+// jump.
 func (s *Sources) recheckDeadlines(ctx context.Context) {
 	const least, most = time.Second, time.Minute
 	timer := time.NewTimer(least)

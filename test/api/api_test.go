@@ -1,5 +1,6 @@
-// Package api holds what needs no more than an API server. Its first part holds the schema against the real API server: what it refuses, and with which sentence; what it fills in;
-// what kubectl shows of it. What the API server refuses, the command line must refuse too, and the other way round.
+// Package api tests what needs only an API server: the schema of both kinds, and the reconcilers.
+//
+// What the API server rejects, with which message, and what it defaults is held against the command line, which must agree.
 package api
 
 import (
@@ -26,10 +27,11 @@ import (
 var env *cluster.Cluster
 
 func TestMain(m *testing.M) {
-	cluster.Main(m, []string{"--without", "kwok", "--without", "controllers", "--without", "scheduler"}, func(_ context.Context, c *cluster.Cluster) error {
-		env = c
-		return nil
-	})
+	cluster.Main(m, []string{"--without", "kwok", "--without", "controllers", "--without", "scheduler"},
+		func(_ context.Context, c *cluster.Cluster) error {
+			env = c
+			return nil
+		})
 }
 
 const profileHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: bad}\nspec:\n"
@@ -169,8 +171,12 @@ func TestStoredMembersHoldNoDefaultsOfOthers(t *testing.T) {
 func TestKubectl(t *testing.T) {
 	ctx := context.Background()
 	object := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "PlatformProfile", "metadata": map[string]any{"name": "shown"},
-		"spec": map[string]any{"layers": []any{map[string]any{"name": "network", "requirements": []any{map[string]any{"name": "cni", "capability": "cni"}}}}},
+		"apiVersion": v1alpha1.GroupVersion.String(),
+		"kind":       "PlatformProfile",
+		"metadata":   map[string]any{"name": "shown"},
+		"spec": map[string]any{
+			"layers": []any{map[string]any{"name": "network", "requirements": []any{map[string]any{"name": "cni", "capability": "cni"}}}},
+		},
 	}}
 	cluster.Must(t, env.Client.Create(ctx, object))
 	for args, says := range map[string]string{

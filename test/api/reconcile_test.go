@@ -260,7 +260,8 @@ func TestFirstSync(t *testing.T) {
 		t.Error("the status still says that it waits")
 	}
 	told := o.events()
-	if len(told) != 2 || !strings.HasPrefix(told[0], "Warning CheckFailed any/quality") || !strings.HasPrefix(told[1], "Warning NotConformant") {
+	if len(told) != 2 || !strings.HasPrefix(told[0], "Warning CheckFailed any/quality") ||
+		!strings.HasPrefix(told[1], "Warning NotConformant") {
 		t.Errorf("the events are %q", told)
 	}
 
@@ -277,7 +278,8 @@ func TestSync(t *testing.T) {
 	var calls atomic.Int32
 	o.profiles.Client = between(func(*v1alpha1.PlatformProfile) { calls.Add(1) })
 	deployments := o.inventory.Source("deployments.apps")
-	manager, err := ctrl.NewManager(env.Config, ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
+	manager, err := ctrl.NewManager(env.Config,
+		ctrl.Options{Scheme: cluster.Scheme(), Metrics: metricsserver.Options{BindAddress: "0"}, Logger: logr.Discard()})
 	cluster.Must(t, err)
 	cluster.Must(t, o.profiles.SetupWithManager(manager))
 	go func() { _ = manager.Start(t.Context()) }()
@@ -321,7 +323,8 @@ func TestSync(t *testing.T) {
 		}
 	}
 	o.inventory.Rules.Flush()
-	cluster.Eventually(t, "the profile is evaluated once all has synced", func() (bool, string) { return stored(t, "syncing").Status.ObservedGeneration == 1, "" })
+	cluster.Eventually(t, "the profile is evaluated once all has synced",
+		func() (bool, string) { return stored(t, "syncing").Status.ObservedGeneration == 1, "" })
 	expectVerdict(t, "syncing", metav1.ConditionFalse)
 }
 
@@ -397,7 +400,8 @@ func TestConflict(t *testing.T) {
 func TestFailedWrite(t *testing.T) {
 	config := rest.CopyConfig(env.Config)
 	config.Impersonate = rest.ImpersonationConfig{UserName: "reader", Groups: []string{"system:authenticated"}}
-	if _, err := env.Kubectl(t.Context(), "create", "clusterrole", "reader", "--verb=get", "--resource=platformprofiles.platformprofile.dev"); err != nil {
+	if _, err := env.Kubectl(t.Context(), "create", "clusterrole", "reader", "--verb=get",
+		"--resource=platformprofiles.platformprofile.dev"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := env.Kubectl(t.Context(), "create", "clusterrolebinding", "reader", "--clusterrole=reader", "--user=reader"); err != nil {
@@ -494,7 +498,8 @@ func TestRefusedComponent(t *testing.T) {
 	t.Cleanup(func() { _ = env.Client.Delete(context.Background(), component) })
 	reconcileIt := func() {
 		t.Helper()
-		if result, err := o.components.Reconcile(t.Context(), reconcile.Request{NamespacedName: types.NamespacedName{Name: "refused"}}); err != nil || result.RequeueAfter != 0 {
+		if result, err := o.components.Reconcile(t.Context(),
+			reconcile.Request{NamespacedName: types.NamespacedName{Name: "refused"}}); err != nil || result.RequeueAfter != 0 {
 			t.Fatal(result, err)
 		}
 		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "refused"}, component))
@@ -516,7 +521,8 @@ func TestRefusedComponent(t *testing.T) {
 	component.Spec.Health.Rules[0].Expression = "object.spec.x"
 	cluster.Must(t, env.Client.Update(t.Context(), component))
 	reconcileIt()
-	if !meta.IsStatusConditionTrue(component.Status.Conditions, v1alpha1.ConditionAccepted) || meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionStalled) != nil {
+	if !meta.IsStatusConditionTrue(component.Status.Conditions, v1alpha1.ConditionAccepted) ||
+		meta.FindStatusCondition(component.Status.Conditions, v1alpha1.ConditionStalled) != nil {
 		t.Errorf("the mended definition is not accepted: %+v", component.Status.Conditions)
 	}
 }

@@ -118,7 +118,9 @@ func (c *Cluster) applyOne(ctx context.Context, mapper meta.RESTMapper, object *
 	}
 	err = c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("install"), client.ForceOwnership)
 	if apierrors.IsNotFound(err) && object.GetNamespace() != "" {
-		made := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": object.GetNamespace()}}}
+		made := &unstructured.Unstructured{
+			Object: map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": object.GetNamespace()}},
+		}
 		if err := c.Client.Create(ctx, made); err != nil && !apierrors.IsAlreadyExists(err) {
 			return err
 		}

@@ -141,7 +141,8 @@ func Scheme() *k8sruntime.Scheme {
 
 // Kubectl runs kubectl as admin and returns what it printed, on both outputs.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
-	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"), append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"),
+		append([]string{"--kubeconfig", c.Kubeconfig}, args...)...)
 	command.Dir = Root()
 	out, err := command.CombinedOutput()
 	return string(out), err
@@ -149,7 +150,8 @@ func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 
 // Control acts on a component of the control plane: stop, kill, start, restart, pause or cont.
 func (c *Cluster) Control(ctx context.Context, verb, component string) error {
-	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), verb, "--dir", filepath.Join(c.Dir, "cluster"), component)
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), verb, "--dir", filepath.Join(c.Dir, "cluster"),
+		component)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", verb, component, err, out)
 	}
@@ -165,7 +167,8 @@ func (c *Cluster) Load(ctx context.Context, image, program string) error {
 func (c *Cluster) Import(ctx context.Context, archive string) error { return c.load(ctx, archive) }
 
 func (c *Cluster) load(ctx context.Context, what ...string) error {
-	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"), append([]string{"load", "--dir", filepath.Join(c.Dir, "cluster")}, what...)...)
+	command := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "controlplane"),
+		append([]string{"load", "--dir", filepath.Join(c.Dir, "cluster")}, what...)...)
 	command.Dir = Root()
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("loading %s: %w: %s", what, err, out)

@@ -31,7 +31,8 @@ const (
 
 // Install applies config/default as a user would, but for the Deployment: KWOK would only pretend to run its pods.
 func (c *Cluster) Install(ctx context.Context) error {
-	rendered, err := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(Root(), "config", "default")).Output()
+	rendered, err := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"), "kustomize",
+		filepath.Join(Root(), "config", "default")).Output()
 	if err != nil {
 		return fmt.Errorf("kubectl kustomize config/default: %w", err)
 	}
@@ -162,7 +163,11 @@ func (c *Cluster) WriteConfig(ctx context.Context, path, namespace, name string)
 		return fmt.Errorf("asking for a token of %s/%s: %w", namespace, name, err)
 	}
 	config := clientcmdapi.NewConfig()
-	config.Clusters["test"] = &clientcmdapi.Cluster{Server: c.Config.Host, CertificateAuthorityData: c.Config.CAData, CertificateAuthority: c.Config.CAFile}
+	config.Clusters["test"] = &clientcmdapi.Cluster{
+		Server:                   c.Config.Host,
+		CertificateAuthorityData: c.Config.CAData,
+		CertificateAuthority:     c.Config.CAFile,
+	}
 	config.AuthInfos["account"] = &clientcmdapi.AuthInfo{Token: request.Status.Token}
 	config.Contexts["test"] = &clientcmdapi.Context{Cluster: "test", AuthInfo: "account"}
 	config.CurrentContext = "test"

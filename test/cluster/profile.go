@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -38,7 +39,8 @@ func (c *Cluster) CreateWatchedProfile(t testing.TB, profile *v1alpha1.PlatformP
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
 	p := &WatchedProfile{Name: profile.Name, changed: make(chan struct{})}
-	w, err := c.Client.Watch(ctx, &v1alpha1.PlatformProfileList{}, &client.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", p.Name)})
+	w, err := c.Client.Watch(ctx, &v1alpha1.PlatformProfileList{},
+		&client.ListOptions{FieldSelector: fields.OneTermEqualSelector("metadata.name", p.Name)})
 	Must(t, err)
 	go p.collect(w)
 	Must(t, c.Client.Create(ctx, profile))
@@ -113,7 +115,9 @@ func (p *WatchedProfile) AwaitLast(t testing.TB, what string, condition func(*v1
 }
 
 // AwaitVerdict makes a change, waits for the verdict on a requirement that follows from it, and logs how long that took.
-func (p *WatchedProfile) AwaitVerdict(t testing.TB, layer, requirement string, verdict v1alpha1.Verdict, change func()) v1alpha1.RequirementStatus {
+func (p *WatchedProfile) AwaitVerdict(
+	t testing.TB, layer, requirement string, verdict v1alpha1.Verdict, change func(),
+) v1alpha1.RequirementStatus {
 	t.Helper()
 	start := time.Now()
 	change()
@@ -147,13 +151,15 @@ func FindRequirement(p *v1alpha1.PlatformProfile, layer, requirement string) *v1
 
 // Summary describes the status of a profile in a line for each requirement.
 func Summary(p *v1alpha1.PlatformProfile) string {
-	text := fmt.Sprintf("score %q reason %q generation %d of %d", p.Status.Score, p.Status.Reason, p.Status.ObservedGeneration, p.Generation)
+	text := &strings.Builder{}
+	_, _ = fmt.Fprintf(text, "score %q reason %q generation %d of %d",
+		p.Status.Score, p.Status.Reason, p.Status.ObservedGeneration, p.Generation)
 	for _, layer := range p.Status.Layers {
 		for _, r := range layer.Requirements {
-			text += fmt.Sprintf("\n  %s/%s %s: %s", layer.Name, r.Name, r.Verdict, r.Message)
+			_, _ = fmt.Fprintf(text, "\n  %s/%s %s: %s", layer.Name, r.Name, r.Verdict, r.Message)
 		}
 	}
-	return text
+	return text.String()
 }
 
 var barriers atomic.Int32
@@ -179,6 +185,7 @@ func (c *Cluster) awaitEvent(t testing.TB, profile, reason string) {
 	Eventually(t, fmt.Sprintf("an event %s on the profile %s", reason, profile), func() (bool, string) {
 		list := &eventsv1.EventList{}
 		Must(t, c.Client.List(context.Background(), list))
-		return slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.Name == profile && e.Reason == reason }), "there is none"
+		return slices.ContainsFunc(list.Items, func(e eventsv1.Event) bool { return e.Regarding.Name == profile && e.Reason == reason }),
+			"there is none"
 	})
 }

@@ -64,7 +64,8 @@ func TestPages(t *testing.T) {
 	for _, page := range others(t) {
 		r.page(ctx, page)
 	}
-	if out, err := s.run(ctx, "kubectl -n argocd get configmap argocd-cm -o jsonpath={.data}"); err != nil || !strings.Contains(out, "argocd.example.com") || !strings.Contains(out, "health.platformprofile.dev_PlatformProfile") {
+	if out, err := s.run(ctx, "kubectl -n argocd get configmap argocd-cm -o jsonpath={.data}"); err != nil ||
+		!strings.Contains(out, "argocd.example.com") || !strings.Contains(out, "health.platformprofile.dev_PlatformProfile") {
 		t.Errorf("docs/gitops.md's patch did not merge: %v %s", err, out)
 	}
 	for begin, reason := range notHere {
@@ -112,7 +113,8 @@ func (r *reader) presuppose(ctx context.Context, text string) {
 // release makes dist/install.yaml as docs/install.md says that it is made.
 func (r *reader) release(ctx context.Context) {
 	r.t.Helper()
-	release := exec.CommandContext(ctx, "make", "-o", "controlplane", "install-manifest", "VERSION=v1.2.3", "DIST="+filepath.Join(r.shell.folder, "dist"))
+	release := exec.CommandContext(ctx, "make", "-o", "controlplane", "install-manifest", "VERSION=v1.2.3",
+		"DIST="+filepath.Join(r.shell.folder, "dist"))
 	release.Dir = cluster.Root()
 	if out, err := release.CombinedOutput(); err != nil {
 		r.t.Fatalf("make install-manifest: %v\n%s", err, out)

@@ -43,7 +43,8 @@ func newShell(t *testing.T, c *cluster.Cluster) *shell {
 		}
 	}
 	// A helm that is built without its version numbers takes the cluster for Kubernetes 1.20.
-	helm := "#!/bin/sh\ncase $1 in template) set -- \"$@\" --kube-version v1.34.0;; esac\nexec " + filepath.Join(root, "bin", "helm") + " \"$@\"\n"
+	helm := "#!/bin/sh\ncase $1 in template) set -- \"$@\" --kube-version v1.34.0;; esac\nexec " + filepath.Join(root, "bin", "helm") +
+		" \"$@\"\n"
 	if err := os.WriteFile(filepath.Join(bin, "helm"), []byte(helm), 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -113,8 +114,9 @@ func sameWords(want, got string) bool {
 func TestMissing(t *testing.T) {
 	const came = "NAME   CONFORMANT   AGE\nfirst  True         3m12s\n"
 	for shown, want := range map[string]string{
-		"NAME CONFORMANT AGE\nfirst True 12s\n": "", "first True 0s": "", "first False 12s\n": "first False 12s", "first True 3m12s\nNAME CONFORMANT AGE": "NAME CONFORMANT AGE",
-		"first  True soon": "first  True soon",
+		"NAME CONFORMANT AGE\nfirst True 12s\n": "", "first True 0s": "", "first False 12s\n": "first False 12s",
+		"first True 3m12s\nNAME CONFORMANT AGE": "NAME CONFORMANT AGE",
+		"first  True soon":                      "first  True soon",
 	} {
 		if got := missing(shown, came); got != want {
 			t.Errorf("%q: %q is missing, want %q", shown, got, want)
@@ -124,11 +126,14 @@ func TestMissing(t *testing.T) {
 
 func TestCommands(t *testing.T) {
 	b := block{line: 10, text: "kubectl apply -f - <<'EOF'\n\nkind: x\nEOF\nkubectl get x \\\n  -o yaml\n"}
-	if got := b.commands(); len(got) != 2 || got[0].text != "kubectl apply -f - <<'EOF'\n\nkind: x\nEOF" || got[1].text != "kubectl get x \\\n  -o yaml" || got[1].line != 15 {
+	if got := b.commands(); len(got) != 2 || got[0].text != "kubectl apply -f - <<'EOF'\n\nkind: x\nEOF" ||
+		got[1].text != "kubectl get x \\\n  -o yaml" ||
+		got[1].line != 15 {
 		t.Errorf("%+v", got)
 	}
 	b.text = "$ make demo\n== 1\n$ kubectl get x\nNAME\n"
-	if got := b.commands(); len(got) != 2 || got[0] != (command{"make demo", "== 1\n", 11}) || got[1] != (command{"kubectl get x", "NAME\n", 13}) {
+	if got := b.commands(); len(got) != 2 || got[0] != (command{"make demo", "== 1\n", 11}) ||
+		got[1] != (command{"kubectl get x", "NAME\n", 13}) {
 		t.Errorf("%+v", got)
 	}
 }

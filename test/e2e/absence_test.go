@@ -33,7 +33,8 @@ func TestResidueIsNoInstallation(t *testing.T) {
 	)
 	profile.AwaitLast(t, "the leftovers are reported", func(p *v1alpha1.PlatformProfile) bool {
 		istio, vault := cluster.FindRequirement(p, "mesh", "istio"), cluster.FindRequirement(p, "security", "vault")
-		return istio != nil && vault != nil && strings.Contains(istio.Message, "leftover resources") && strings.Contains(vault.Message, "leftover resources")
+		return istio != nil && vault != nil && strings.Contains(istio.Message, "leftover resources") &&
+			strings.Contains(vault.Message, "leftover resources")
 	})
 	env.Barrier(t) // anything that would still turn the verdicts has arrived
 	for layer, component := range map[string]string{"mesh": "istio", "security": "vault"} {

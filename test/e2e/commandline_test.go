@@ -76,7 +76,8 @@ func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
 	out, errOut := &syncBuffer{}, &syncBuffer{}
 	code := make(chan int, 1)
 	go func() {
-		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""), out, errOut)
+		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""),
+			out, errOut)
 	}()
 	cluster.Eventually(t, "it says what it waits for", func() (bool, string) {
 		return strings.Contains(errOut.String(), "storage/class: CheckFailed: the rule is not satisfied: the class is there"), errOut.String()
@@ -115,7 +116,8 @@ func TestWaitEndsAtTheTimeoutWithWhatStillFails(t *testing.T) {
 	// It watches: nothing is listed a second time, however long it waits.
 	listed := map[string]int{}
 	for _, request := range requestsSince(t, started) {
-		if request.Verb == "list" && request.ObjectRef != nil && strings.Contains(request.UserAgent, "e2e.test") && request.ObjectRef.Resource != "pods" {
+		if request.Verb == "list" && request.ObjectRef != nil && strings.Contains(request.UserAgent, "e2e.test") &&
+			request.ObjectRef.Resource != "pods" {
 			listed[request.ObjectRef.Resource+"."+request.ObjectRef.APIGroup+"/"+request.ObjectRef.Namespace+"/"+request.ObjectRef.Name]++
 		}
 	}
@@ -178,7 +180,8 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 			if test.args[0] == "__complete" {
 				out, errOut = &syncBuffer{}, &syncBuffer{}
 				last := len(test.args) - 1
-				code = cli.Execute(append(append(append([]string{}, test.args[:last]...), "--kubeconfig", env.Kubeconfig), test.args[last]), strings.NewReader(""), out, errOut)
+				code = cli.Execute(append(append(append([]string{}, test.args[:last]...), "--kubeconfig", env.Kubeconfig), test.args[last]),
+					strings.NewReader(""), out, errOut)
 			}
 			if said := out.String() + errOut.String(); code != test.code || !strings.Contains(said, test.says) {
 				t.Errorf("exit code %d, want %d, saying %q:\n%s", code, test.code, test.says, said)

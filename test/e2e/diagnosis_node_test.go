@@ -270,7 +270,8 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 			}
 		}
 		cluster.Must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))
-		done := calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 && calm.Status.AvailableReplicas == 3
+		done := calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 &&
+			calm.Status.AvailableReplicas == 3
 		return done, fmt.Sprintf("%+v", calm.Status)
 	})
 }

@@ -148,8 +148,10 @@ func TestTrouble(t *testing.T) {
 	}
 	t.Run("what cannot be scheduled, bound or made", func(t *testing.T) {
 		found := awaitDiagnoses(t, c, want)
-		assertDiagnosis(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests", "kubectl -n trouble describe pod too-large-")
-		assertDiagnosis(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist", "kubectl -n trouble describe pvc data-unbound-0")
+		assertDiagnosis(t, found, "Deployment trouble/too-large", "less free CPU than the pod requests",
+			"kubectl -n trouble describe pod too-large-")
+		assertDiagnosis(t, found, "StatefulSet trouble/unbound", "StorageClass not-there does not exist",
+			"kubectl -n trouble describe pvc data-unbound-0")
 		assertDiagnosis(t, found, "Deployment full/over-quota", "ResourceQuota", "kubectl -n full describe resourcequota")
 		assertDiagnosis(t, found, "Pod trouble/alone", "labels that match the nodeSelector or node affinity of the pod")
 	})
@@ -166,7 +168,8 @@ func TestTrouble(t *testing.T) {
 	})
 
 	t.Run("a dump says the same", func(t *testing.T) {
-		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A", "-o", "yaml",
+		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A",
+			"-o", "yaml",
 			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs").Output()
 		cluster.Must(t, err)
 		file := filepath.Join(t.TempDir(), "dump.yaml")
@@ -197,7 +200,8 @@ func TestTrouble(t *testing.T) {
 		}
 		held = &pods.Items[0]
 		cluster.Must(t, c.Client.Delete(ctx, held))
-		if found := diagnose(t, "--kubeconfig", c.Kubeconfig); slices.ContainsFunc(found, func(d v1alpha1.Diagnosis) bool { return d.Symptom == "StuckTerminating" }) {
+		if found := diagnose(t, "--kubeconfig", c.Kubeconfig); slices.ContainsFunc(found,
+			func(d v1alpha1.Diagnosis) bool { return d.Symptom == "StuckTerminating" }) {
 			t.Error("a pod that is just being ended is called stuck")
 		}
 	})
@@ -221,7 +225,8 @@ func TestTrouble(t *testing.T) {
 	}
 	t.Run("nodes that go away", func(t *testing.T) {
 		// Nobody plays the nodes any more: the node controller finds out by itself.
-		out, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "controlplane"), "stop", "--dir", filepath.Join(c.Dir, "cluster"), "kwok").CombinedOutput()
+		out, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "controlplane"), "stop", "--dir",
+			filepath.Join(c.Dir, "cluster"), "kwok").CombinedOutput()
 		if err != nil {
 			t.Fatalf("stopping the nodes: %v: %s", err, out)
 		}
@@ -279,8 +284,10 @@ func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster)
 		return p
 	}
 	p := await("diagnosed", func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Diagnoses) > 0 })
-	assertDiagnosis(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests", "kubectl -n backup describe pod velero-")
-	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded || !strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
+	assertDiagnosis(t, p.Status.Diagnoses, "Deployment backup/velero", "less free CPU than the pod requests",
+		"kubectl -n backup describe pod velero-")
+	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded ||
+		!strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
 		t.Errorf("the requirement does not say why: %s: %s", r.Verdict, r.Message)
 	}
 
@@ -389,7 +396,9 @@ func assertOnlyFailingPodsRead(t *testing.T, c *cluster.Cluster, from time.Time)
 	scanner.Buffer(nil, 1<<20)
 	for scanner.Scan() {
 		event := auditv1.Event{}
-		if json.Unmarshal(scanner.Bytes(), &event) != nil || event.ImpersonatedUser == nil || event.ImpersonatedUser.Username != diagnoseUser || event.RequestReceivedTimestamp.Time.Before(from) || event.ObjectRef == nil {
+		if json.Unmarshal(scanner.Bytes(), &event) != nil || event.ImpersonatedUser == nil || event.ImpersonatedUser.Username != diagnoseUser ||
+			event.RequestReceivedTimestamp.Time.Before(from) ||
+			event.ObjectRef == nil {
 			continue
 		}
 		asked++

@@ -117,7 +117,8 @@ func TestBadDefinitions(t *testing.T) {
 		// Mended, it overrides: it looks for a runtime that no node has.
 		mend := client.MergeFrom(override.DeepCopy())
 		override.Spec.Signals.Nodes[0] = v1alpha1.NodeSignal{ContainerRuntime: "cri-o"}
-		profile.AwaitVerdict(t, "runtime", "containerd", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Patch(ctx, override, mend)) })
+		profile.AwaitVerdict(t, "runtime", "containerd", v1alpha1.VerdictMissing,
+			func() { cluster.Must(t, env.Client.Patch(ctx, override, mend)) })
 		if accepted := awaitAccepted(t, "containerd", metav1.ConditionTrue); accepted.Reason != "OverridesBuiltin" {
 			t.Errorf("got %+v", accepted)
 		}

@@ -199,7 +199,8 @@ func TestPlatform(t *testing.T) {
 		controller := &appsv1.Deployment{}
 		get(t, controller, found["ingress-nginx"])
 		was := controller.Spec.Template.Spec.Containers[0].Image
-		r := profile.AwaitVerdict(t, "network", "ingress-nginx", v1alpha1.VerdictVersionMismatch, func() { image(t, controller, "registry.k8s.io/ingress-nginx/controller:v1.3.0") })
+		r := profile.AwaitVerdict(t, "network", "ingress-nginx", v1alpha1.VerdictVersionMismatch,
+			func() { image(t, controller, "registry.k8s.io/ingress-nginx/controller:v1.3.0") })
 		if r.Version != "1.3.0" || !strings.Contains(r.Message, ">=1.5.0") {
 			t.Errorf("got %+v", r)
 		}
@@ -260,7 +261,8 @@ func TestPlatform(t *testing.T) {
 		crd.SetAPIVersion("apiextensions.k8s.io/v1")
 		crd.SetKind("CustomResourceDefinition")
 		cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: "ipaddresspools.metallb.io"}, crd))
-		profile.AwaitVerdict(t, "network", "address-pools", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Delete(ctx, crd.DeepCopy())) })
+		profile.AwaitVerdict(t, "network", "address-pools", v1alpha1.VerdictMissing,
+			func() { cluster.Must(t, env.Client.Delete(ctx, crd.DeepCopy())) })
 		waitGone(t, crd)
 		for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields"} {
 			unstructured.RemoveNestedField(crd.Object, "metadata", field)
@@ -276,7 +278,8 @@ func TestPlatform(t *testing.T) {
 		own := createProfile(t, "own-product", cluster.Layer("workloads", cluster.AnyOf("billing", "acme-billing", ">=2.0.0")))
 		own.AwaitLast(t, "it is Missing", cluster.VerdictIs("workloads", "billing", v1alpha1.VerdictMissing))
 		definition := cluster.Component("acme-billing", "acme/billing-server")
-		r := own.AwaitVerdict(t, "workloads", "billing", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Create(ctx, definition)) })
+		r := own.AwaitVerdict(t, "workloads", "billing", v1alpha1.VerdictSatisfied,
+			func() { cluster.Must(t, env.Client.Create(ctx, definition)) })
 		if r.Version != "2.3.1" || r.Namespace != "billing" {
 			t.Errorf("got %+v", r)
 		}
@@ -314,7 +317,12 @@ func platform() []v1alpha1.Layer {
 		add(i.layer, r)
 	}
 	add("network", v1alpha1.Requirement{Name: "address-pools", Rule: &v1alpha1.Rule{
-		Resource: &v1alpha1.ResourceReference{Group: "metallb.io", Resource: "ipaddresspools"}, Expression: "object.spec.addresses.size() > 0", Message: "every address pool holds addresses",
+		Resource: &v1alpha1.ResourceReference{
+			Group:    "metallb.io",
+			Resource: "ipaddresspools",
+		},
+		Expression: "object.spec.addresses.size() > 0",
+		Message:    "every address pool holds addresses",
 	}})
 	add("storage", v1alpha1.Requirement{Name: "default-class", Rule: &v1alpha1.Rule{
 		Resource:   &v1alpha1.ResourceReference{Group: "storage.k8s.io", Version: "v1", Resource: "storageclasses"},

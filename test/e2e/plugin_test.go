@@ -23,7 +23,8 @@ func kubectl(t *testing.T, args ...string) string {
 	defer cancel()
 	tools := filepath.Join(cluster.Root(), "bin", "k8s")
 	command := exec.CommandContext(ctx, filepath.Join(tools, "kubectl"), args...)
-	command.Env = append(os.Environ(), "KUBECONFIG="+env.Kubeconfig, "PATH="+strings.Join([]string{plugins, tools, os.Getenv("PATH")}, string(os.PathListSeparator)))
+	command.Env = append(os.Environ(), "KUBECONFIG="+env.Kubeconfig,
+		"PATH="+strings.Join([]string{plugins, tools, os.Getenv("PATH")}, string(os.PathListSeparator)))
 	out, err := command.CombinedOutput()
 	if err != nil {
 		t.Fatalf("kubectl %v: %v\n%s", args, err, out)

@@ -71,7 +71,8 @@ func assertEvents(t *testing.T, profile string) {
 		}
 	}
 	t.Logf("events: %v", counts)
-	for _, reason := range []string{"Missing", "Degraded", "VersionMismatch", "Conflict", "Unknown", "Satisfied", "Conformant", "NotConformant"} {
+	for _, reason := range []string{"Missing", "Degraded", "VersionMismatch", "Conflict", "Unknown", "Satisfied", "Conformant",
+		"NotConformant"} {
 		if counts[reason] == 0 {
 			t.Errorf("no event tells of %s", reason)
 		}

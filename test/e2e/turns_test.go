@@ -33,11 +33,14 @@ func TestEvents(t *testing.T) {
 	ctx := context.Background()
 	class := cluster.StorageClass("unwanted")
 	t.Cleanup(func() { cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(ctx, class))) })
-	profile := createProfile(t, "transitions", cluster.Layer("storage", cluster.StorageClassRule("classes", "object.metadata.name != 'unwanted'", "no unwanted class")))
+	profile := createProfile(t, "transitions",
+		cluster.Layer("storage", cluster.StorageClassRule("classes", "object.metadata.name != 'unwanted'", "no unwanted class")))
 	profile.AwaitLast(t, "the check holds", cluster.VerdictIs("storage", "classes", v1alpha1.VerdictSatisfied))
 	for range 3 {
-		profile.AwaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, func() { cluster.Must(t, env.Client.Create(ctx, class.DeepCopy())) })
-		profile.AwaitVerdict(t, "storage", "classes", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Delete(ctx, class.DeepCopy())) })
+		profile.AwaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed,
+			func() { cluster.Must(t, env.Client.Create(ctx, class.DeepCopy())) })
+		profile.AwaitVerdict(t, "storage", "classes", v1alpha1.VerdictSatisfied,
+			func() { cluster.Must(t, env.Client.Delete(ctx, class.DeepCopy())) })
 	}
 	// The first evaluation makes it Conformant.
 	const want = "CheckFailed 3, Conformant 4, NotConformant 3, Satisfied 3"
@@ -53,7 +56,8 @@ func TestEvents(t *testing.T) {
 			if event.Series != nil {
 				t.Errorf("two transitions are one event: %+v", event)
 			}
-			if event.Reason == "CheckFailed" && (event.Type != corev1.EventTypeWarning || !strings.HasPrefix(event.Note, "storage/classes (was Satisfied): ")) {
+			if event.Reason == "CheckFailed" &&
+				(event.Type != corev1.EventTypeWarning || !strings.HasPrefix(event.Note, "storage/classes (was Satisfied): ")) {
 				t.Errorf("the event is %+v", event)
 			}
 		}
@@ -86,7 +90,8 @@ func TestTimeTurns(t *testing.T) {
 		"object.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true)", "no class is kept for too long")))
 	profile.AwaitLast(t, "the check holds", cluster.VerdictIs("storage", "lent", v1alpha1.VerdictSatisfied))
 	// Rules that read the time are evaluated every half minute.
-	failed := profile.Await(t, until, "the check fails when its time has come", cluster.VerdictIs("storage", "lent", v1alpha1.VerdictCheckFailed))
+	failed := profile.Await(t, until, "the check fails when its time has come",
+		cluster.VerdictIs("storage", "lent", v1alpha1.VerdictCheckFailed))
 	t.Logf("it failed %s after its time had come", failed.Time.Sub(until).Round(time.Millisecond))
 }
 
@@ -202,7 +207,8 @@ func TestScalingUp(t *testing.T) {
 	profile.AwaitLast(t, "it is scaled up", health(v1alpha1.HealthHealthy))
 	states, _ := profile.States()
 	for _, state := range states {
-		if r := cluster.FindRequirement(state.Profile, "workloads", "server"); state.Time.After(scaled) && r.Verdict != v1alpha1.VerdictSatisfied {
+		if r := cluster.FindRequirement(state.Profile, "workloads", "server"); state.Time.After(scaled) &&
+			r.Verdict != v1alpha1.VerdictSatisfied {
 			t.Errorf("%s after it was scaled up it was %s: %s", state.Time.Sub(scaled), r.Verdict, r.Message)
 		}
 	}

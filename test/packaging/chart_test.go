@@ -37,7 +37,8 @@ func TestTheChartIsTheKustomization(t *testing.T) {
 // TestTheChartsCRDs shows that the CRDs can be left out, and left to be deleted with the release.
 func TestTheChartsCRDs(t *testing.T) {
 	crds := func(set string) []*unstructured.Unstructured {
-		return slices.DeleteFunc(renderChart(t, "--set", set), func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
+		return slices.DeleteFunc(renderChart(t, "--set", set),
+			func(o *unstructured.Unstructured) bool { return o.GetKind() != "CustomResourceDefinition" })
 	}
 	if found := crds("crds.enabled=false"); len(found) != 0 {
 		t.Errorf("with crds.enabled=false there are %d CRDs", len(found))
@@ -65,14 +66,16 @@ func TestTheChartsMonitoringIsTheKustomizations(t *testing.T) {
 // TestTheChartsNetworkPolicyIsTheKustomizations compares the policy.
 func TestTheChartsNetworkPolicyIsTheKustomizations(t *testing.T) {
 	plain := byName(t, renderChart(t))
-	added := slices.DeleteFunc(renderChart(t, "--set", "networkPolicy.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	added := slices.DeleteFunc(renderChart(t, "--set", "networkPolicy.enabled=true"),
+		func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
 	sameObjects(t, added, kustomize(t, "network-policy"))
 }
 
 // TestTheChartsAdmissionIsTheKustomizations compares the policies that hold authors to what they may list.
 func TestTheChartsAdmissionIsTheKustomizations(t *testing.T) {
 	plain := byName(t, renderChart(t))
-	added := slices.DeleteFunc(renderChart(t, "--set", "admission.enabled=true"), func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	added := slices.DeleteFunc(renderChart(t, "--set", "admission.enabled=true"),
+		func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
 	sameObjects(t, added, kustomize(t, "admission"))
 }
 
@@ -135,7 +138,8 @@ func TestEveryOption(t *testing.T) {
 		"Deployment platformprofile-system/platformprofile-manager": {
 			`"replicas": 3`, `"image": "harbor.example.com/mirror/platformprofile@sha256:0000000000000000000000000000000000000000000000000000000000000001"`,
 			`"imagePullPolicy": "Always"`, `"name": "registry"`, `"--verbosity=1"`, `"memory": "512Mi"`, `"kubernetes.io/os": "linux"`,
-			`"key": "node-role.kubernetes.io/control-plane"`, `"nodeAffinity"`, `"priorityClassName": "system-cluster-critical"`, `"team": "platform"`, `"note": "of the platform team"`,
+			`"key": "node-role.kubernetes.io/control-plane"`, `"nodeAffinity"`, `"priorityClassName": "system-cluster-critical"`,
+			`"team": "platform"`, `"note": "of the platform team"`,
 		},
 		"PodDisruptionBudget platformprofile-system/platformprofile-manager":       {`"minAvailable": "50%"`},
 		"NetworkPolicy platformprofile-system/platformprofile-manager":             {`"port": 6444`, `"kubernetes.io/metadata.name": "monitoring"`},

@@ -33,7 +33,8 @@ func health(t *testing.T, script string, object map[string]any) (status, message
 	t.Helper()
 	machine := lua.NewState(lua.Options{SkipOpenLibs: true})
 	defer machine.Close()
-	for name, open := range map[string]lua.LGFunction{lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase, lua.TabLibName: lua.OpenTable} {
+	for name, open := range map[string]lua.LGFunction{lua.LoadLibName: lua.OpenPackage, lua.BaseLibName: lua.OpenBase,
+		lua.TabLibName: lua.OpenTable} {
 		cluster.Must(t, machine.CallByParam(lua.P{Fn: machine.NewFunction(open), Protect: true}, lua.LString(name)))
 	}
 	machine.SetGlobal("obj", valueOf(machine, object))

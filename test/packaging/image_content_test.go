@@ -124,7 +124,8 @@ func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 	}
 	image := decode[manifest](t, archive.blob(t, index.Manifests[0].Digest))
 	c := decode[config](t, archive.blob(t, image.Config.Digest))
-	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" || !slices.Equal(c.Config.Entrypoint, []string{"/operator"}) ||
+	if c.OS != "linux" || c.Architecture != runtime.GOARCH || c.Config.User != "65532:65532" ||
+		!slices.Equal(c.Config.Entrypoint, []string{"/operator"}) ||
 		c.Config.Cmd != nil || c.Config.Env != nil || !strings.HasPrefix(c.Created, "0001-01-01") {
 		t.Errorf("its configuration is %+v", c)
 	}

@@ -29,7 +29,8 @@ func TestTheDockerfileBuildsTheSameProgram(t *testing.T) {
 	t.Setenv("BUILDAH_ISOLATION", "chroot")
 	buildah := func(args ...string) string {
 		t.Helper()
-		command := exec.CommandContext(ctx, "buildah", append([]string{"--root", filepath.Join(store, "root"), "--runroot", filepath.Join(store, "run")}, args...)...)
+		command := exec.CommandContext(ctx, "buildah",
+			append([]string{"--root", filepath.Join(store, "root"), "--runroot", filepath.Join(store, "run")}, args...)...)
 		command.Dir = cluster.Root()
 		var said bytes.Buffer
 		command.Stderr = &said
@@ -52,12 +53,15 @@ func TestTheDockerfileBuildsTheSameProgram(t *testing.T) {
 	empty := filepath.Join(store, "empty")
 	cluster.Must(t, os.Mkdir(empty, 0o700))
 	buildah("copy", "--quiet", base, empty, "/root")
-	buildah("config", "--env", "PATH="+filepath.Join(goSetting(ctx, t, "GOROOT"), "bin"), "--env", "HOME=/root", "--env", "TMPDIR=/root", "--env", "GOPATH=/go", "--env", "GOTOOLCHAIN=local",
+	buildah("config", "--env", "PATH="+filepath.Join(goSetting(ctx, t, "GOROOT"), "bin"), "--env", "HOME=/root", "--env", "TMPDIR=/root",
+		"--env", "GOPATH=/go", "--env", "GOTOOLCHAIN=local",
 		"--env", "GOPROXY=file:///modules,"+goSetting(ctx, t, "GOPROXY"), "--env", "GOCACHE=/built", base)
 	buildah("commit", "--quiet", "--signature-policy", policy, base, "localhost/go")
 	// What this machine has downloaded and compiled already, it need not again.
-	buildah("build", "--signature-policy", policy, "--pull-never", "--volume", filepath.Join(goSetting(ctx, t, "GOMODCACHE"), "cache", "download")+":/modules:ro",
-		"--volume", goSetting(ctx, t, "GOCACHE")+":/built", "--build-arg", "GO_IMAGE=localhost/go", "--build-arg", "VERSION="+version, "--tag", "localhost/operator", ".")
+	buildah("build", "--signature-policy", policy, "--pull-never", "--volume",
+		filepath.Join(goSetting(ctx, t, "GOMODCACHE"), "cache", "download")+":/modules:ro",
+		"--volume", goSetting(ctx, t, "GOCACHE")+":/built", "--build-arg", "GO_IMAGE=localhost/go", "--build-arg", "VERSION="+version, "--tag",
+		"localhost/operator", ".")
 
 	built := filepath.Join(buildah("mount", buildah("from", "--pull-never", "--signature-policy", policy, "localhost/operator")), "operator")
 	info, err := os.Stat(built)

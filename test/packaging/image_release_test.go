@@ -29,8 +29,9 @@ var needRelease = cluster.OnDemand(func(context.Context) (err error) {
 
 // release makes what a release consists of from a copy of the source, as a release would, for this machine.
 func release(source, folder string, targets ...string) error {
-	args := slices.Concat(targets, []string{"-o", "controlplane", "VERSION=" + version, "DIST=" + folder, "REVISION=0123456789abcdef0123456789abcdef01234567",
-		"PLATFORMS=linux/" + runtime.GOARCH, "K8S=" + filepath.Join(cluster.Root(), "bin", "k8s")})
+	args := slices.Concat(targets,
+		[]string{"-o", "controlplane", "VERSION=" + version, "DIST=" + folder, "REVISION=0123456789abcdef0123456789abcdef01234567",
+			"PLATFORMS=linux/" + runtime.GOARCH, "K8S=" + filepath.Join(cluster.Root(), "bin", "k8s")})
 	command := exec.CommandContext(context.Background(), "make", args...)
 	command.Dir = source
 	if out, err := command.CombinedOutput(); err != nil {

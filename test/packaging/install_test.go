@@ -34,7 +34,18 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	awaitGone(ctx, t, c, nil) // what the control plane makes by itself is there
 	before := listObjects(ctx, t, c)
 
-	install := []string{"install", "platformprofile", chart, "--namespace", cluster.Namespace, "--create-namespace", "-f", everything, "--kubeconfig", c.Kubeconfig}
+	install := []string{
+		"install",
+		"platformprofile",
+		chart,
+		"--namespace",
+		cluster.Namespace,
+		"--create-namespace",
+		"-f",
+		everything,
+		"--kubeconfig",
+		c.Kubeconfig,
+	}
 	if _, errOut, err := helm(install...); err == nil || !strings.Contains(errOut, "ensure CRDs are installed first") {
 		t.Fatalf("values with profiles are installed where the CRDs are not there: %v\n%s", err, errOut)
 	}
@@ -47,7 +58,8 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 		t.Fatalf("the chart did not install its CRDs: %v", got.GetAnnotations())
 	}
 
-	upgrade := slices.Concat(strings.Fields(documentedCommands(t, "upgrade")[0])[1:], []string{"-f", everything, "--set", "profiles.minimal.suspend=true"})
+	upgrade := slices.Concat(strings.Fields(documentedCommands(t, "upgrade")[0])[1:],
+		[]string{"-f", everything, "--set", "profiles.minimal.suspend=true"})
 	runHelm(t, c, upgrade...)
 	for _, object := range renderChart(t, "-f", everything) {
 		got := &unstructured.Unstructured{}
@@ -126,7 +138,8 @@ func specOf(t *testing.T, crd *unstructured.Unstructured) map[string]any {
 	if !ok {
 		t.Fatal("the CRD has no versions")
 	}
-	fields, found, err := unstructured.NestedFieldNoCopy(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties")
+	fields, found, err :=
+		unstructured.NestedFieldNoCopy(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties")
 	if err != nil || !found {
 		t.Fatalf("the CRD has no spec: %v", err)
 	}
@@ -136,7 +149,8 @@ func specOf(t *testing.T, crd *unstructured.Unstructured) map[string]any {
 // testStrict has the server try each object by server-side apply, which refuses fields that it does not know.
 func testStrict(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	for _, object := range renderChart(t, "-f", everything) {
-		if err := c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("strict"), client.ForceOwnership, client.DryRunAll); err != nil {
+		if err := c.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner("strict"), client.ForceOwnership,
+			client.DryRunAll); err != nil {
 			t.Errorf("%s: %v", objectName(object), err)
 		}
 	}

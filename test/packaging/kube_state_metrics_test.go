@@ -72,7 +72,8 @@ func TestKubeStateMetrics(t *testing.T) {
 		return ""
 	})
 	// It follows the resource: what the operator writes next is what it shows next.
-	if out, err := env.Kubectl(ctx, "patch", "platformprofile", "failing", "--type=json", "-p", `[{"op":"remove","path":"/spec/layers/0"}]`); err != nil {
+	if out, err := env.Kubectl(ctx, "patch", "platformprofile", "failing", "--type=json", "-p",
+		`[{"op":"remove","path":"/spec/layers/0"}]`); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	awaitSeries(ctx, t, url, func(series []string) string {
@@ -98,7 +99,8 @@ func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 	cluster.Must(t, err)
 	shown, own := freePort(t), freePort(t)
 	command := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "kube-state-metrics"),
-		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", shown, "--telemetry-host", "127.0.0.1", "--telemetry-port", own,
+		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", shown, "--telemetry-host", "127.0.0.1",
+		"--telemetry-port", own,
 		"--custom-resource-state-config-file", filepath.Join(cluster.Root(), "config", "prometheus", "kube-state-metrics.yaml"))
 	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {

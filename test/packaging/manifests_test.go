@@ -44,7 +44,8 @@ func renderChart(t *testing.T, args ...string) []*unstructured.Unstructured {
 // kustomize is what "kubectl apply -k" would apply.
 func kustomize(t *testing.T, folder string) []*unstructured.Unstructured {
 	t.Helper()
-	out, err := exec.CommandContext(context.Background(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(cluster.Root(), "config", folder)).Output()
+	out, err := exec.CommandContext(context.Background(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize",
+		filepath.Join(cluster.Root(), "config", folder)).Output()
 	if err != nil {
 		t.Fatalf("kubectl kustomize config/%s: %v", folder, err)
 	}

@@ -66,7 +66,8 @@ func TestThePrometheusOperatorTakesThem(t *testing.T) {
 		}
 		broken := filepath.Join(t.TempDir(), file)
 		cluster.Must(t, os.WriteFile(broken, []byte(strings.Replace(string(text), mistake[0], mistake[1], 1)), 0o600))
-		if out, err := env.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f", broken); err == nil {
+		if out, err := env.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict", "-f",
+			broken); err == nil {
 			t.Errorf("%s with %q is accepted: %s", file, mistake[1], out)
 		} else if !strings.Contains(out, strings.TrimSpace(strings.Split(mistake[1], ":")[0])) {
 			t.Errorf("%s with %q is refused for something else: %s", file, mistake[1], out)

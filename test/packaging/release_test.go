@@ -15,7 +15,8 @@ import (
 func released(t *testing.T, target, version string) string {
 	t.Helper()
 	folder := t.TempDir()
-	command := exec.CommandContext(context.Background(), "make", "-o", "controlplane", "-o", filepath.Join(cluster.Root(), "bin", "helm"), target, "VERSION="+version, "DIST="+folder)
+	command := exec.CommandContext(context.Background(), "make", "-o", "controlplane", "-o", filepath.Join(cluster.Root(), "bin", "helm"),
+		target, "VERSION="+version, "DIST="+folder)
 	command.Dir = cluster.Root()
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("make %s: %v\n%s", target, err, out)

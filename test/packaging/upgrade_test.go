@@ -35,7 +35,9 @@ func applyStatus(t *testing.T, name, manager, status string) {
 	t.Helper()
 	object := &unstructured.Unstructured{Object: map[string]any{}}
 	cluster.Must(t, json.Unmarshal([]byte(`{"apiVersion":"platformprofile.dev/v1alpha1","kind":"PlatformProfile","metadata":{"name":"`+name+`"},"status":`+status+`}`), &object.Object))
-	cluster.Must(t, env.Client.Status().Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager), client.ForceOwnership))
+	cluster.Must(t,
+		env.Client.Status().Apply(context.Background(), client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(manager),
+			client.ForceOwnership))
 }
 
 // TestOldStatus shows that a status of an older version is taken up: what turned when stays, what is new is added, what
@@ -48,7 +50,8 @@ func TestOldStatus(t *testing.T) {
 		return fmt.Sprintf(`{"type":%q,"status":"True","reason":"Old","message":"as an older version said it","lastTransitionTime":%q}`, kind, since)
 	}
 	applyStatus(t, "aged", "platformprofile", `{"observedGeneration":1,"lastChangeTime":"`+since+`",
-		"layers":[{"name":"storage","verdict":"Satisfied","satisfied":1,"total":1,"requirements":[{"name":"class","verdict":"Satisfied","lastTransitionTime":"`+since+`"}]}],
+		"layers":[{"name":"storage","verdict":"Satisfied","satisfied":1,"total":1,
+		"requirements":[{"name":"class","verdict":"Satisfied","lastTransitionTime":"`+since+`"}]}],
 		"conditions":[`+strings.Join([]string{written("Available"), written("Conformant"), written("Ready"), written("StorageConformant")}, ",")+`]}`)
 	// What another tool says of the profile, and what somebody restored, an own condition among it.
 	applyStatus(t, "aged", "backup-tool", `{"conditions":[`+written("BackedUp")+`,`+written("Ready")+`]}`)

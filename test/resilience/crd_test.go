@@ -121,7 +121,8 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 	says(v1alpha1.VerdictMissing, "does not serve sprockets")
 	cluster.Must(t, tc.apply(ctx, parseObject(sprocketService)))
 	cluster.Must(t, tc.apply(ctx, parseObject(sprocketAPI)))
-	t.Logf("Unknown %s after it is registered", says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
+	t.Logf("Unknown %s after it is registered",
+		says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
 	// Whatever the aggregated API could still change is over when a change that comes after it is written.
 	tc.removeAtEnd(t, unwantedClass)
 	cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))

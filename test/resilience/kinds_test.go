@@ -41,16 +41,24 @@ var failureCases = []failureCase{
 		"admissionregistration.k8s.io", "validatingwebhookconfigurations", "{apiVersion: admissionregistration.k8s.io/v1, kind: ValidatingWebhookConfiguration, metadata: {name: failing}}",
 	},
 	{
-		"429 to watches", fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests}, unansweredMessage("csidrivers.storage.k8s.io"),
-		"storage.k8s.io", "csidrivers", "{apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: failing}, spec: {}}",
+		"429 to watches",
+		fault{path: "/csidrivers", watch: true, status: http.StatusTooManyRequests},
+		unansweredMessage("csidrivers.storage.k8s.io"),
+		"storage.k8s.io",
+		"csidrivers",
+		"{apiVersion: storage.k8s.io/v1, kind: CSIDriver, metadata: {name: failing}, spec: {}}",
 	},
 	{
 		"500", fault{path: "/ingressclasses", status: http.StatusInternalServerError}, unansweredMessage("ingressclasses.networking.k8s.io"),
 		"networking.k8s.io", "ingressclasses", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: failing}, spec: {controller: example.com/c}}",
 	},
 	{
-		"429 with Retry-After", fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"}, unansweredMessage("storageclasses.storage.k8s.io"),
-		"storage.k8s.io", "storageclasses", "{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: failing}, provisioner: example.com/unwanted}",
+		"429 with Retry-After",
+		fault{path: "/storageclasses", status: http.StatusTooManyRequests, retryAfter: "5"},
+		unansweredMessage("storageclasses.storage.k8s.io"),
+		"storage.k8s.io",
+		"storageclasses",
+		"{apiVersion: storage.k8s.io/v1, kind: StorageClass, metadata: {name: failing}, provisioner: example.com/unwanted}",
 	},
 	{
 		"watches that say nothing", fault{path: "/mutatingwebhookconfigurations", watch: true, silent: true}, "",
@@ -85,7 +93,8 @@ func (tc *testCluster) testFailingKinds(t *testing.T) {
 	asked := make([]string, 0, len(failureCases))
 	for _, f := range failureCases {
 		tc.removeAtEnd(t, f.unwanted)
-		asked = append(asked, fmt.Sprintf("{name: %s, rule: {resource: {group: %s, resource: %s}, expression: \"object.metadata.name != 'failing'\", message: none fails}}", f.resource, f.group, f.resource))
+		asked = append(asked, fmt.Sprintf("{name: %s, rule: {resource: {group: %s, resource: %s}, "+
+			"expression: \"object.metadata.name != 'failing'\", message: none fails}}", f.resource, f.group, f.resource))
 	}
 	text := profile("failing", "Ignore", false, asked)
 	tc.removeAtEnd(t, text)

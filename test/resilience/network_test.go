@@ -47,7 +47,8 @@ func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 	proxy.delayPackets(150 * time.Millisecond)
 	tc.removeAtEnd(t, unwantedClass)
 	cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))
-	t.Logf("300 ms away, a change is written after %s", tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted").Round(time.Millisecond))
+	t.Logf("300 ms away, a change is written after %s",
+		tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictCheckFailed, "unwanted").Round(time.Millisecond))
 	proxy.restore()
 
 	proxy.blackhole()
@@ -120,7 +121,8 @@ func (tc *testCluster) startIsolatedOperator(t *testing.T, happen func(*tcpProxy
 
 // measure sends how long it takes until a condition holds, and closes the channel.
 func (s *isolatedOperator) measure(took chan<- time.Duration, so func() bool) {
-	err := wait.PollUntilContextTimeout(context.Background(), 500*time.Millisecond, cluster.Timeout, true, func(context.Context) (bool, error) { return so(), nil })
+	err := wait.PollUntilContextTimeout(context.Background(), 500*time.Millisecond, cluster.Timeout, true,
+		func(context.Context) (bool, error) { return so(), nil })
 	if err == nil {
 		took <- time.Since(s.since)
 	}
@@ -188,7 +190,8 @@ func (tc *testCluster) compact(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(folder, "state.json"))
 	cluster.Must(t, err)
 	cluster.Must(t, json.Unmarshal(data, &state))
-	certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "pki", "apiserver-etcd-client.crt"), filepath.Join(folder, "pki", "apiserver-etcd-client.key"))
+	certificate, err := tls.LoadX509KeyPair(filepath.Join(folder, "pki", "apiserver-etcd-client.crt"),
+		filepath.Join(folder, "pki", "apiserver-etcd-client.key"))
 	cluster.Must(t, err)
 	etcd := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{TLSClientConfig: &tls.Config{
 		Certificates: []tls.Certificate{certificate}, InsecureSkipVerify: true,

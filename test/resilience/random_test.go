@@ -124,7 +124,17 @@ func profile(name, undeclared string, suspend bool, asked []string) string {
 }
 
 // faultPaths are parts of the paths that the operator requests.
-var faultPaths = []string{"/storageclasses", "/deployments", "/widgets", "/customresourcedefinitions", "/platformprofiles", "/platformcomponents", "/apis/apps/", "/nodes", "?"}
+var faultPaths = []string{
+	"/storageclasses",
+	"/deployments",
+	"/widgets",
+	"/customresourcedefinitions",
+	"/platformprofiles",
+	"/platformcomponents",
+	"/apis/apps/",
+	"/nodes",
+	"?",
+}
 
 // injectRandomFault starts one random fault, which may end at once, and returns its description.
 func (r *proxiedOperator) injectRandomFault(ctx context.Context, d chooser) (string, error) {
@@ -287,15 +297,18 @@ func (tc *testCluster) restore(ctx context.Context) error {
 	for _, text := range []string{
 		profile("random", "Ignore", false, nil), gadgetCRD("v1!"), unwantedClass, deployment("other", "weaveworks/weave-kube:2.8.1", 1),
 		"{apiVersion: v1, kind: Node, metadata: {name: extra0}}", "{apiVersion: v1, kind: Node, metadata: {name: extra1}}",
-		"{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c0}}", "{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c1}}",
-		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w0}}", "{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w1}}",
+		"{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c0}}",
+		"{apiVersion: networking.k8s.io/v1, kind: IngressClass, metadata: {name: c1}}",
+		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w0}}",
+		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w1}}",
 		"{apiVersion: faults.example.com/v1alpha1, kind: Widget, metadata: {name: w2}}",
 	} {
 		if err := tc.remove(ctx, parseObject(text)); err != nil {
 			return err
 		}
 	}
-	for _, text := range []string{definition("acme-app", "acme/app"), deployment("app", "acme/app:v1.2.0", 1), daemonSet("agent", "acme/agent:v2.0.0")} {
+	for _, text := range []string{definition("acme-app", "acme/app"), deployment("app", "acme/app:v1.2.0", 1),
+		daemonSet("agent", "acme/agent:v2.0.0")} {
 		if err := tc.apply(ctx, parseObject(text)); err != nil {
 			return err
 		}

@@ -24,8 +24,20 @@ func TestNoEventWithoutAStatus(t *testing.T) {
 	cluster.Must(t, tc.Client.Get(context.Background(), client.ObjectKey{Name: p.Name}, profile))
 	allow := tc.refuseStatuses(t, profile)
 	broken := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "broken"}, Spec: v1alpha1.PlatformComponentSpec{
-		Layer: "workloads", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
-		Health: &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "nonsense", Rule: v1alpha1.Rule{Resource: &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"}, Expression: "object.nonsense()", Message: "never"}}}},
+		Layer:   "workloads",
+		Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Names: []string{"broken"}}}},
+		Health: &v1alpha1.HealthRules{
+			Rules: []v1alpha1.HealthRule{
+				{
+					Name: "nonsense",
+					Rule: v1alpha1.Rule{
+						Resource:   &v1alpha1.ResourceReference{Group: "apps", Resource: "deployments"},
+						Expression: "object.nonsense()",
+						Message:    "never",
+					},
+				},
+			},
+		},
 	}}
 	began := time.Now()
 	cluster.Must(t, tc.Client.Create(context.Background(), broken))
@@ -59,16 +71,23 @@ func (tc *testCluster) refuseStatuses(t *testing.T, profile *v1alpha1.PlatformPr
 	t.Helper()
 	ctx := context.Background()
 	rule := admissionregistrationv1.NamedRuleWithOperations{}
-	rule.APIGroups, rule.APIVersions, rule.Operations = []string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionregistrationv1.OperationType{admissionregistrationv1.Update}
+	rule.APIGroups, rule.APIVersions, rule.Operations =
+		[]string{v1alpha1.GroupVersion.Group}, []string{"*"}, []admissionregistrationv1.OperationType{admissionregistrationv1.Update}
 	rule.Resources = []string{"platformprofiles/status", "platformcomponents/status"}
 	forbidden := metav1.StatusReasonForbidden
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
-		MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{rule}},
-		Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "not now", Reason: &forbidden}},
-	}}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: "no-status"}, Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
-		PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
-	}}
+	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: "no-status"},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{rule}},
+			Validations:      []admissionregistrationv1.Validation{{Expression: "false", Message: "not now", Reason: &forbidden}},
+		},
+	}
+	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: "no-status"},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: policy.Name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		},
+	}
 	cluster.Must(t, tc.Client.Create(ctx, policy))
 	cluster.Must(t, tc.Client.Create(ctx, binding))
 	allow = func() {

@@ -58,7 +58,8 @@ func (p *watchedProfile) writes(t *testing.T, since time.Time) []time.Time {
 	t.Helper()
 	var at []time.Time
 	for _, request := range p.requests(t, since) {
-		if o := request.ObjectRef; o != nil && o.Resource == "platformprofiles" && o.Name == p.Name && o.Subresource == "status" && request.ResponseStatus.Code == 200 {
+		if o := request.ObjectRef; o != nil && o.Resource == "platformprofiles" && o.Name == p.Name && o.Subresource == "status" &&
+			request.ResponseStatus.Code == 200 {
 			at = append(at, request.RequestReceivedTimestamp.Time)
 		}
 	}

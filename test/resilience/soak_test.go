@@ -44,11 +44,21 @@ func (r *proxiedOperator) measure(t *testing.T, pprof, when string) resourceUsag
 		if _, err := fmt.Sscanf(after, "%g", &alive); err != nil {
 			t.Fatalf("the profile does not say how large the heap is: %v", err)
 		}
-		f := resourceUsage{metric(r.operator, "go_goroutines "), alive, metric(r.operator, "process_resident_memory_bytes "), metric(r.operator, "process_open_fds ")}
+		f := resourceUsage{
+			metric(r.operator, "go_goroutines "),
+			alive,
+			metric(r.operator, "process_resident_memory_bytes "),
+			metric(r.operator, "process_open_fds "),
+		}
 		if look == 0 {
 			least = f
 		}
-		least = resourceUsage{min(least.goroutines, f.goroutines), min(least.heap, f.heap), min(least.resident, f.resident), min(least.descriptors, f.descriptors)}
+		least = resourceUsage{
+			min(least.goroutines, f.goroutines),
+			min(least.heap, f.heap),
+			min(least.resident, f.resident),
+			min(least.descriptors, f.descriptors),
+		}
 		time.Sleep(500 * time.Millisecond)
 	}
 	return least
@@ -93,7 +103,9 @@ func (r *proxiedOperator) watches(t *testing.T) map[string]int {
 		if now := r.api.openWatches(); !maps.Equal(now, open) {
 			open, since = now, time.Now()
 		}
-		return evaluations >= float64(len(profiles.Items)) && time.Since(since) > 3*time.Second, fmt.Sprintf("%.0f evaluations of %d profiles, and since %s the watches %v", evaluations, len(profiles.Items), since, open)
+		return evaluations >= float64(len(profiles.Items)) &&
+				time.Since(since) > 3*time.Second,
+			fmt.Sprintf("%.0f evaluations of %d profiles, and since %s the watches %v", evaluations, len(profiles.Items), since, open)
 	})
 	return open
 }

@@ -18,7 +18,8 @@ import (
 // operatorPod is a pod of the Deployment in config/default. The chart has the same one: test/packaging compares them.
 func operatorPod(t *testing.T) *corev1.Pod {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize", filepath.Join(cluster.Root(), "config", "default")).Output()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "kustomize",
+		filepath.Join(cluster.Root(), "config", "default")).Output()
 	cluster.Must(t, err)
 	objects, err := cluster.Parse(out)
 	cluster.Must(t, err)
@@ -74,7 +75,8 @@ func TestThePodIsAdmittedAndNoWeakerOne(t *testing.T) {
 	} {
 		pod := admitted.DeepCopy()
 		test.weaken(&pod.Spec, pod.Spec.Containers[0].SecurityContext)
-		if err := try(pod); err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted:latest"`) || !strings.Contains(err.Error(), test.says) {
+		if err := try(pod); err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted:latest"`) ||
+			!strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: want a refusal that names %s, got %v", what, test.says, err)
 		}
 	}

@@ -71,7 +71,8 @@ func numberedComponent(n int) *v1alpha1.PlatformComponent {
 
 func accepted(name string) bool {
 	d := &v1alpha1.PlatformComponent{}
-	return env.Client.Get(context.Background(), client.ObjectKey{Name: name}, d) == nil && meta.IsStatusConditionTrue(d.Status.Conditions, v1alpha1.ConditionAccepted)
+	return env.Client.Get(context.Background(), client.ObjectKey{Name: name}, d) == nil &&
+		meta.IsStatusConditionTrue(d.Status.Conditions, v1alpha1.ConditionAccepted)
 }
 
 // TestThousandsOfDefinitions applies definitions by the thousand, each with a rule of its own. The last costs no more than the work of
@@ -145,20 +146,31 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	for n := range 10000 {
 		labels[fmt.Sprint("hostile.example/label-", n)] = "x"
 	}
-	labelled := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "labelled", Labels: labels}, Spec: appsv1.DeploymentSpec{
-		Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "labelled"}},
-		Template: corev1.PodTemplateSpec{ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "labelled"}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "registry.example/labelled:1.2.3"}}}},
-	}}
+	labelled := &appsv1.Deployment{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "labelled", Labels: labels},
+		Spec: appsv1.DeploymentSpec{
+			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "labelled"}},
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "labelled"}},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "registry.example/labelled:1.2.3"}}},
+			},
+		},
+	}
 	cluster.Must(t, env.Client.Create(ctx, labelled))
 	// It matches whatever carries one of the labels, by any value.
 	everything := &v1alpha1.PlatformComponent{ObjectMeta: metav1.ObjectMeta{Name: "everything"}, Spec: v1alpha1.PlatformComponentSpec{
 		Layer: "workloads", Signals: v1alpha1.Signals{
 			Workloads: []v1alpha1.WorkloadSignal{{Labels: map[string]v1alpha1.LabelValue{"hostile.example/label-9999": "*"}}},
-			Nodes:     []v1alpha1.NodeSignal{{KubeletVersion: "v"}}, CRDs: []v1alpha1.NameSignal{{Name: "platformprofile.dev", Role: v1alpha1.RoleProof}},
+			Nodes: []v1alpha1.NodeSignal{
+				{KubeletVersion: "v"},
+			},
+			CRDs: []v1alpha1.NameSignal{{Name: "platformprofile.dev", Role: v1alpha1.RoleProof}},
 		},
 	}}
 	cluster.Must(t, env.Client.Create(ctx, everything))
-	large := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "large", Annotations: map[string]string{"text": strings.Repeat("<&>", 80000)}}}
+	large := &corev1.Namespace{
+		ObjectMeta: metav1.ObjectMeta{Name: "large", Annotations: map[string]string{"text": strings.Repeat("<&>", 80000)}},
+	}
 	cluster.Must(t, env.Client.Create(ctx, large))
 
 	check := func(name, expression string) v1alpha1.Requirement {
@@ -176,11 +188,14 @@ func TestTheLargestThatIsStored(t *testing.T) {
 			name := fmt.Sprintf("%s-%c%c", strings.Repeat("r", 60), 'a'+l, 'a'+r)
 			switch r % 3 {
 			case 0:
-				layer.Requirements = append(layer.Requirements, check(name, fmt.Sprintf("objects.size() == %d && objects[0].metadata.name.contains('<<<<<<<<<<')", l)))
+				layer.Requirements = append(layer.Requirements,
+					check(name, fmt.Sprintf("objects.size() == %d && objects[0].metadata.name.contains('<<<<<<<<<<')", l)))
 			case 1:
-				layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: "everything", Version: ">=9999"}}})
+				layer.Requirements = append(layer.Requirements,
+					v1alpha1.Requirement{Name: name, AnyOf: []v1alpha1.ComponentChoice{{Component: "everything", Version: ">=9999"}}})
 			default:
-				layer.Requirements = append(layer.Requirements, v1alpha1.Requirement{Name: name, Attestation: &v1alpha1.Attestation{By: strings.Repeat("&", 128), Reason: strings.Repeat("<", 512)}})
+				layer.Requirements = append(layer.Requirements,
+					v1alpha1.Requirement{Name: name, Attestation: &v1alpha1.Attestation{By: strings.Repeat("&", 128), Reason: strings.Repeat("<", 512)}})
 			}
 		}
 		profile.Spec.Layers = append(profile.Spec.Layers, layer)
@@ -189,7 +204,8 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	read := &v1alpha1.PlatformProfile{}
 	took := cluster.Eventually(t, "the largest profile is evaluated", func() (bool, string) {
 		cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(profile), read))
-		return meta.FindStatusCondition(read.Status.Conditions, v1alpha1.ConditionReady) != nil && strings.HasSuffix(read.Status.Score, "/256") && len(read.Status.Layers[0].Requirements[1].Evidence) > 0, ""
+		return meta.FindStatusCondition(read.Status.Conditions, v1alpha1.ConditionReady) != nil && strings.HasSuffix(read.Status.Score, "/256") &&
+			len(read.Status.Layers[0].Requirements[1].Evidence) > 0, ""
 	})
 	data, err := json.Marshal(read.Status)
 	cluster.Must(t, err)
@@ -202,9 +218,17 @@ func TestTheLargestThatIsStored(t *testing.T) {
 		t.Errorf("the status has %d bytes", len(data))
 	}
 	// The neighbour of all that is served as ever.
-	neighbour := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "neighbour"}, Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{{
-		Name: "a", Requirements: []v1alpha1.Requirement{{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireAnyHealth}},
-	}}}}
+	neighbour := &v1alpha1.PlatformProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: "neighbour"},
+		Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{
+			{
+				Name: "a",
+				Requirements: []v1alpha1.Requirement{
+					{Name: "a", AnyOf: []v1alpha1.ComponentChoice{{Component: "everything"}}, Health: v1alpha1.RequireAnyHealth},
+				},
+			},
+		}},
+	}
 	cluster.Must(t, env.Client.Create(ctx, neighbour))
 	cluster.Eventually(t, "the neighbour is evaluated", func() (bool, string) {
 		cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(neighbour), read))

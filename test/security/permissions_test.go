@@ -148,7 +148,8 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 		if strings.Contains(what, "*/") || strings.HasSuffix(what, "/*") || slices.Contains(verbs, "*") {
 			t.Errorf("%s %v is a wildcard", what, verbs)
 		}
-		for _, never := range []string{"secrets", "pods/exec", "pods/log", "pods/attach", "pods/portforward", "nodes/proxy", "services/proxy", "serviceaccounts/token"} {
+		for _, never := range []string{"secrets", "pods/exec", "pods/log", "pods/attach", "pods/portforward", "nodes/proxy", "services/proxy",
+			"serviceaccounts/token"} {
 			if _, target, _ := strings.Cut(what, " "); target == never {
 				t.Errorf("%s may not be granted", what)
 			}
@@ -194,7 +195,8 @@ func TestTheAuthorizerRefuses(t *testing.T) {
 		}
 	}
 	// The same question, asked of what it may do, is answered with yes.
-	if !allowed(t, attributes{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: cluster.Namespace, Name: "platformprofile.dev"}) {
+	if !allowed(t,
+		attributes{Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: cluster.Namespace, Name: "platformprofile.dev"}) {
 		t.Error("it may not renew its lease: the questions are not about it")
 	}
 }

@@ -26,7 +26,10 @@ func impersonate(t *testing.T, user string, rules ...rbacv1.PolicyRule) client.C
 	cluster.Must(t, env.Client.Create(ctx, role))
 	for _, name := range []string{user, "platformprofile-editor"} {
 		cluster.Must(t, env.Client.Create(ctx, &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{Name: user + "-" + name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+			ObjectMeta: metav1.ObjectMeta{
+				Name: user + "-" + name,
+			},
+			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 		}))
 	}
@@ -48,7 +51,10 @@ func profileReading(name string, resources ...v1alpha1.ResourceReference) *v1alp
 			Name: fmt.Sprint("r", n), Rule: &v1alpha1.Rule{Resource: &resource, ListExpression: "objects.size() == 0", Message: "there is none"},
 		})
 	}
-	return &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{layer}}}
+	return &v1alpha1.PlatformProfile{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.PlatformProfileSpec{Layers: []v1alpha1.Layer{layer}},
+	}
 }
 
 // TestNobodyReadsThroughTheOperator shows that with config/admission an author needs the permission to list what the rules
@@ -90,11 +96,13 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	cluster.Must(t, err)
 	status := apply.PlatformProfile("mine").WithStatus(apply.PlatformProfileStatus().WithScore("1/1"))
 	cluster.Must(t, operator.Status().Apply(ctx, status, client.FieldOwner("platformprofile")))
-	refused("a profile that reads cluster roles", tenant.Create(ctx, profileReading("theirs", classes, roles)), "clusterroles", "rbac.authorization.k8s.io", "you may not list them")
+	refused("a profile that reads cluster roles", tenant.Create(ctx, profileReading("theirs", classes, roles)), "clusterroles",
+		"rbac.authorization.k8s.io", "you may not list them")
 	cluster.Must(t, tenant.Get(ctx, client.ObjectKeyFromObject(mine), mine))
 	mine.Spec = profileReading("", classes, roles).Spec
 	refused("a change to it", tenant.Update(ctx, mine), "you may not list them")
-	refused("a profile that reads Secrets", administrator.Create(ctx, profileReading("secrets", v1alpha1.ResourceReference{Resource: "secrets"})), "Secrets are never read")
+	refused("a profile that reads Secrets",
+		administrator.Create(ctx, profileReading("secrets", v1alpha1.ResourceReference{Resource: "secrets"})), "Secrets are never read")
 	var many []v1alpha1.ResourceReference
 	for n := range 17 {
 		many = append(many, v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: fmt.Sprint("storageclasses", n)})
@@ -111,12 +119,17 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	}
 	health := func(of v1alpha1.ResourceReference, related ...v1alpha1.RelatedResource) func(*v1alpha1.PlatformComponentSpec) {
 		return func(s *v1alpha1.PlatformComponentSpec) {
-			s.Health = &v1alpha1.HealthRules{Rules: []v1alpha1.HealthRule{{Name: "a", Rule: v1alpha1.Rule{Resource: &of, Related: related, ListExpression: "objects.size() == 0", Message: "m"}}}}
+			s.Health = &v1alpha1.HealthRules{
+				Rules: []v1alpha1.HealthRule{
+					{Name: "a", Rule: v1alpha1.Rule{Resource: &of, Related: related, ListExpression: "objects.size() == 0", Message: "m"}},
+				},
+			}
 		}
 	}
 	cluster.Must(t, tenant.Create(ctx, definition("my-own", health(classes))))
 	refused("a health rule over cluster roles", tenant.Create(ctx, definition("health", health(roles))), "clusterroles")
-	refused("a related resource", tenant.Create(ctx, definition("related", health(classes, v1alpha1.RelatedResource{Name: "r", Resource: roles}))), "clusterroles")
+	refused("a related resource",
+		tenant.Create(ctx, definition("related", health(classes, v1alpha1.RelatedResource{Name: "r", Resource: roles}))), "clusterroles")
 	refused("a version from cluster roles", tenant.Create(ctx, definition("version", func(s *v1alpha1.PlatformComponentSpec) {
 		s.Version = []v1alpha1.VersionSource{{From: v1alpha1.VersionFromExpression, Resource: &roles, Expression: "object.metadata.name"}}
 	})), "clusterroles")

@@ -55,7 +55,7 @@ type object struct {
 	json []byte
 }
 
-// Problem is an object that cannot be read.
+// Problem describes an object that cannot be read.
 type Problem struct {
 	// File is its path, or "standard input"; Line is where the document begins, 0 where that is not known.
 	File string
@@ -74,16 +74,14 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Reason)
 }
 
-// Read reads manifests and dumps: a file, a folder with all below it, or standard input for "-". Lists are taken apart. Documents that are no
-// Kubernetes objects, templates and encrypted objects are passed over, hidden folders and links to folders are not followed, and an object that
-// cannot be read is a Problem and spoils nothing else. Read returns an error where there is nothing to read, or where a single file or standard
-// input cannot be read to its end.
+// Read reads a file, all manifests in a folder and its subfolders, or standard input for "-". It splits Lists into their items. It ignores
+// documents that are not Kubernetes objects, templates, encrypted objects, hidden folders and links to folders. An object that cannot be
+// read is a Problem. Read returns an error if there is nothing to read, or if it cannot read a single file or standard input to its end.
 func Read(from string, stdin io.Reader) (*Dump, error) {
 	return ReadWithProgress(from, stdin, func(int, int) {})
 }
 
-// ReadWithProgress reads as Read does, and calls a function with how many files of how many are read. The function is called from several
-// goroutines.
+// ReadWithProgress reads like Read, and calls progress after each file, from several goroutines.
 func ReadWithProgress(from string, stdin io.Reader, progress func(done, total int)) (*Dump, error) {
 	if from == "-" {
 		d := newDump()
@@ -104,7 +102,7 @@ func ReadWithProgress(from string, stdin io.Reader, progress func(done, total in
 	return readFiles(paths, progress), nil
 }
 
-// requireObject refuses a single input that holds something, and nothing of Kubernetes.
+// requireObject returns an error for an input with documents, none of which is a Kubernetes object.
 func (d *Dump) requireObject(err error) error {
 	if err == nil && d.Foreign > 0 && len(d.objects)+len(d.Definitions)+len(d.Problems) == 0 {
 		return d.firstForeign
@@ -148,7 +146,7 @@ func isManifest(path string) bool {
 	return false
 }
 
-// readFiles reads files side by side, and puts together what is in them in their order.
+// readFiles reads files in parallel, and merges their objects in the order of the files.
 func readFiles(paths []string, progress func(done, total int)) *Dump {
 	parts := make([]*Dump, len(paths))
 	var done atomic.Int64
@@ -188,7 +186,7 @@ func (d *Dump) readFile(path string) error {
 	return d.readStream(path, file)
 }
 
-// addUnreadableFile notes that a file ended before its end, or cannot be opened. Of each kind that it holds there may be more.
+// addUnreadableFile adds a problem for each kind in a file that cannot be read to its end: there may be more objects of it.
 func (d *Dump) addUnreadableFile(path string, err error) {
 	kinds := map[schema.GroupKind]bool{}
 	for _, o := range d.objects {
@@ -276,7 +274,7 @@ func (d *Dump) addList(name string, line int, list *unstructured.Unstructured) {
 	}
 }
 
-// isTemplate reports whether a document that cannot be read is one that a program renders first.
+// isTemplate reports whether a document that cannot be read is a template.
 func isTemplate(document []byte) bool { return bytes.Contains(document, []byte("{{")) }
 
 var (
@@ -284,7 +282,7 @@ var (
 	apiVersionLine = regexp.MustCompile(`(?m)^apiVersion:\s*["']?([A-Za-z0-9./-]+)`)
 )
 
-// guessKind returns the kind that a document names that is no YAML; empty where it names none.
+// guessKind returns the kind of a document that is not valid YAML, or an empty one.
 func guessKind(document []byte) schema.GroupKind {
 	kind, version := kindLine.FindSubmatch(document), apiVersionLine.FindSubmatch(document)
 	if kind == nil || version == nil {
@@ -293,7 +291,7 @@ func guessKind(document []byte) schema.GroupKind {
 	return currentKind(schema.FromAPIVersionAndKind(string(version[1]), string(kind[1])).GroupKind())
 }
 
-// currentKind returns the kind that has taken the place of one of the group extensions, from which all have moved.
+// currentKind returns the kind that replaced one of the group extensions.
 func currentKind(kind schema.GroupKind) schema.GroupKind {
 	if kind.Group == "extensions" && (kind.Kind == "Deployment" || kind.Kind == "DaemonSet") {
 		kind.Group = "apps"
@@ -377,7 +375,8 @@ func (d *Dump) addPlural(crd *unstructured.Unstructured) {
 
 // Each calls do with each object of a resource, in the order of the files.
 func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
-	return d.eachOf(func(r rule.Resource) bool { return r == resource }, func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
+	return d.eachOf(func(r rule.Resource) bool { return r == resource },
+		func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
 }
 
 // eachOf calls do with each object of the wanted resources. Call it after all files are read, because it needs all CRDs.

@@ -140,8 +140,9 @@ spec: {group: api.corp.dev, service: {name: s, namespace: a}}
 func TestReadFolder(t *testing.T) {
 	folder := t.TempDir()
 	for name, text := range map[string]string{
-		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"), "three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
-		"notes.txt": "not: [yaml", "values.tpl": "{{ x }}",
+		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"),
+		"three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
+		"notes.txt":  "not: [yaml", "values.tpl": "{{ x }}",
 	} {
 		path := filepath.Join(folder, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
@@ -176,7 +177,8 @@ func TestErrorsNameFile(t *testing.T) {
 	if _, err := Read(filepath.Join(folder, "nowhere"), nil); err == nil {
 		t.Error("no error for a folder that does not exist")
 	}
-	if _, err := Read("-", strings.NewReader("\na: [")); err == nil || !strings.Contains(err.Error(), "standard input:1: not a Kubernetes object") || !strings.Contains(err.Error(), "line 2") {
+	if _, err := Read("-", strings.NewReader("\na: [")); err == nil ||
+		!strings.Contains(err.Error(), "standard input:1: not a Kubernetes object") || !strings.Contains(err.Error(), "line 2") {
 		t.Errorf("standard input: %v", err)
 	}
 }
@@ -198,7 +200,8 @@ func TestOneBadDocumentSpoilsNothing(t *testing.T) {
 		"an encrypted object":      {map[string]string{"s.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\nspec: 'ENC[x]'\nsops: {mac: 'ENC[y]'}\n"}, "a 1.0.0 NotObserved", "", 0},
 		"a patch":                  {map[string]string{"p.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: w}\n$patch: delete\n"}, "a 1.0.0 NotObserved", "", 0},
 		"an old version": {
-			map[string]string{"old.yaml": strings.Replace(deployment("old", "v2.0.0"), "apps/v1", "extensions/v1beta1", 1) + "---\n" + strings.Replace(deployment("beta", "v3.0.0"), "apps/v1", "apps/v1beta2", 1)},
+			map[string]string{"old.yaml": strings.Replace(deployment("old", "v2.0.0"), "apps/v1", "extensions/v1beta1", 1) + "---\n" +
+				strings.Replace(deployment("beta", "v3.0.0"), "apps/v1", "apps/v1beta2", 1)},
 			"a 1.0.0 NotObserved; beta 3.0.0 NotObserved; old 2.0.0 NotObserved", "", 0,
 		},
 		"a number that is a word": {
@@ -243,7 +246,8 @@ func TestOneBadDocumentSpoilsNothing(t *testing.T) {
 				t.Errorf("found %q, want %q", got, test.want)
 			}
 			unreadable := strings.Join(s.Component("widget").UnreadableSources, "; ")
-			if isDeployment := strings.Contains(test.problem, "Deployment") || strings.HasPrefix(test.problem, "d.yaml"); isDeployment != strings.Contains(unreadable, "cannot read "+folder) {
+			if isDeployment := strings.Contains(test.problem, "Deployment") ||
+				strings.HasPrefix(test.problem, "d.yaml"); isDeployment != strings.Contains(unreadable, "cannot read "+folder) {
 				t.Errorf("what cannot be read is said to be %q", unreadable)
 			}
 		})

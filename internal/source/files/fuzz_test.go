@@ -13,8 +13,8 @@ import (
 	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
-// FuzzDump reads arbitrary input, and discovers components and diagnoses pods in it. An error names the file and the document. The result is
-// the same when the input is read again.
+// FuzzDump reads arbitrary input, and discovers components and diagnoses pods in it. An error names the file and the document. The
+// result is the same when the input is read again.
 func FuzzDump(f *testing.F) {
 	for _, text := range []string{
 		"{apiVersion: apps/v1, kind: DaemonSet, metadata: {name: cilium, namespace: kube-system, generation: 1}, spec: {template: {spec: {containers: [{name: a, image: 'quay.io/cilium/cilium:v1.18.2'}]}}}, status: {desiredNumberScheduled: 3, numberReady: 1, observedGeneration: 1, updatedNumberScheduled: 3}}",
@@ -22,7 +22,8 @@ func FuzzDump(f *testing.F) {
 		"{apiVersion: v1, kind: PodList, items: [{metadata: {name: p, namespace: a}, spec: {containers: [{name: c}]}, status: {phase: Running, containerStatuses: [{name: c, restartCount: 9, state: {waiting: {reason: CrashLoopBackOff, message: m}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}}]}}]}",
 		"{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: backups.velero.io}, spec: {group: velero.io, names: {kind: Backup, plural: backups}}}\n---\n{apiVersion: velero.io/v1, kind: Backup, metadata: {name: b}, status: {phase: Completed}}",
 		"{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformComponent, metadata: {name: x}, spec: {layer: x, signals: {workloads: [{images: [a/b]}]}}}",
-		"{apiVersion: v1, kind: Secret, data: {a: b}}", "{kind: List, apiVersion: v1, items: [1]}", "{kind: List, apiVersion: v1, items: {a: b}}", "{apiVersion: a/b/c, kind: x}", "{apiVersion: apps/v1, kind: Deployment, spec: 1}",
+		"{apiVersion: v1, kind: Secret, data: {a: b}}", "{kind: List, apiVersion: v1, items: [1]}", "{kind: List, apiVersion: v1, items: {a: b}}",
+		"{apiVersion: a/b/c, kind: x}", "{apiVersion: apps/v1, kind: Deployment, spec: 1}",
 		"{apiVersion: apps/v1, kind: Deployment, metadata: {name: d, namespace: a}, spec: {replicas: -1, selector: {}}, status: {conditions: [{type: ReplicaFailure, status: 'True', message: exceeded quota}]}}",
 		"{apiVersion: v1, kind: Pod, metadata: {name: '; rm -rf', namespace: '$(x)'}, status: {phase: Failed, reason: Evicted}}", "a: b", "\ufeffkind: a", "kind: x\r\napiVersion: v1\r\n",
 	} {
