@@ -86,7 +86,7 @@ func TestDiscoverJSON(t *testing.T) {
       ]
     }
   ],
-  "residue": [
+  "leftovers": [
     {
       "name": "velero",
       "layer": "storage",
@@ -109,7 +109,7 @@ func TestDiscoverJSON(t *testing.T) {
       ]
     }
   ],
-  "unseen": [
+  "unreadable": [
     "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'"
   ]
 }
@@ -121,7 +121,7 @@ func TestDiscoverJSON(t *testing.T) {
 
 func TestDiscoverNothing(t *testing.T) {
 	code, out, _ := run("# nothing but a remark\n---\n", "discover", "--from", "-", "-o", "json")
-	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"residue": []`) {
+	if code != ExitOK || !strings.Contains(out, `"components": []`) || !strings.Contains(out, `"leftovers": []`) {
 		t.Errorf("exit code %d, and empty lists must not be omitted: %s", code, out)
 	}
 	code, out, _ = run("# nothing\n", "discover", "--from", "-")

@@ -19,7 +19,7 @@ type Explanation struct {
 	Requirement string            `json:"requirement"`
 	Severity    v1alpha1.Severity `json:"severity"`
 	// Request is what the requirement asks for, in sentences.
-	Request []string `json:"asked"`
+	Request []string `json:"request"`
 	// Sources are what was read, or is unreadable.
 	Sources []ExplainedSource `json:"sources"`
 	// Components are the components that the requirement names, in its order, whether installed or not.
@@ -50,9 +50,9 @@ type ExplainedComponent struct {
 	IsRival       bool                    `json:"rival,omitempty"`
 	IsDefined     bool                    `json:"defined"`
 	Installations []ExplainedInstallation `json:"installations"`
-	Leftovers     []v1alpha1.Evidence     `json:"residue,omitempty"`
+	Leftovers     []v1alpha1.Evidence     `json:"leftovers,omitempty"`
 	// UnreadableSources are the reasons for which the component may exist undetected.
-	UnreadableSources []string `json:"blind,omitempty"`
+	UnreadableSources []string `json:"unreadable,omitempty"`
 }
 
 // ExplainedInstallation is one installation with its own verdict.
@@ -61,7 +61,7 @@ type ExplainedInstallation struct {
 	Version   string               `json:"version,omitempty"`
 	Variant   string               `json:"variant,omitempty"`
 	Health    v1alpha1.Health      `json:"health"`
-	Reason    string               `json:"why,omitempty"`
+	Reason    string               `json:"reason,omitempty"`
 	Verdict   v1alpha1.Verdict     `json:"verdict,omitempty"`
 	Message   string               `json:"message,omitempty"`
 	Evidence  []v1alpha1.Evidence  `json:"evidence"`

@@ -13,7 +13,7 @@ import (
 type Diagnoses struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses"`
 	// Unreadable lists what cannot be read.
-	Unreadable []string `json:"unread,omitempty"`
+	Unreadable []string `json:"unreadable,omitempty"`
 }
 
 // WriteText writes diagnoses as text. It groups the pods of a workload that have the same symptom.

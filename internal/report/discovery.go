@@ -14,9 +14,9 @@ type Discovery struct {
 	// Components are the installed components, sorted by name.
 	Components []Component `json:"components"`
 	// Leftovers are components that are not installed and have leftovers. Their evidence is that of the only element of Installations.
-	Leftovers []Component `json:"residue"`
+	Leftovers []Component `json:"leftovers"`
 	// Unreadable lists what cannot be read.
-	Unreadable []string `json:"unseen,omitempty"`
+	Unreadable []string `json:"unreadable,omitempty"`
 }
 
 // Component is a component of a Discovery.

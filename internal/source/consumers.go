@@ -76,11 +76,11 @@ func (c *consumers) strip(object any) (*stripped, error) {
 		}
 	}
 	for _, rules := range c.rules {
-		kept, err := rules.prune(object)
+		pruned, err := rules.prune(object)
 		if err != nil {
 			return nil, err
 		}
-		s.objects = append(s.objects, kept)
+		s.objects = append(s.objects, pruned)
 	}
 	return s, nil
 }
@@ -132,11 +132,11 @@ func (c *consumers) replace(list []*stripped) {
 		found = append(found, s.fact)
 	}
 	for n, rules := range c.rules {
-		kept := make([]rule.Object, 0, len(list))
+		pruned := make([]rule.Object, 0, len(list))
 		for _, s := range list {
-			kept = append(kept, s.objects[n])
+			pruned = append(pruned, s.objects[n])
 		}
-		rules.source.Replace(kept)
+		rules.source.Replace(pruned)
 	}
 	if c.facts == nil {
 		return

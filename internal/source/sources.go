@@ -250,21 +250,21 @@ const (
 // replica does, so that a standby takes over with complete diagnoses.
 func (s *Sources) updateDiagnoses(ctx context.Context) {
 	changed := s.inventory.Changes()
-	var told []facts.Ref // the workloads of the last diagnosis
+	var diagnosed []facts.Ref // the workloads of the last diagnosis
 	for again := false; ; {
-		if again || !slices.Equal(told, s.inventory.Snapshot().DegradedWorkloads()) {
+		if again || !slices.Equal(diagnosed, s.inventory.Snapshot().DegradedWorkloads()) {
 			select {
 			case <-ctx.Done():
 				return
 			case <-time.After(diagnoseDelay):
 			}
-			told = s.inventory.Snapshot().DegradedWorkloads()
+			diagnosed = s.inventory.Snapshot().DegradedWorkloads()
 			if err := podcases.Diagnose(ctx, s.clients.Typed, s.inventory, time.Now()); err != nil && ctx.Err() == nil {
 				s.log.V(1).Info("degraded workloads could not be diagnosed", "error", err.Error())
 			}
 		}
 		var later <-chan time.Time
-		if len(told) > 0 {
+		if len(diagnosed) > 0 {
 			later = time.After(diagnoseInterval)
 		}
 		select {
