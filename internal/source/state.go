@@ -53,7 +53,9 @@ type State struct {
 	askedAt   time.Time // while Reading: when the request was sent
 	openedAt  time.Time // when the last watch was opened
 	crdAt     time.Time // when the CRD last changed
-	outageAt  time.Time // when a request last was not answered
+	outageAt  time.Time // when a request last was not answered, or a watch ended by itself: the API server may have restarted
+
+	isInterrupted bool // until WatchEnded
 }
 
 // EventType is a kind of event of a source.
@@ -98,6 +100,12 @@ type Actions struct {
 
 // On returns the state after an event, and the actions. It is pure.
 func (s State) On(e Event, now time.Time) (State, Actions) {
+	s, actions := s.on(e, now)
+	s.isInterrupted = s.isInterrupted || actions.Interrupt
+	return s, actions
+}
+
+func (s State) on(e Event, now time.Time) (State, Actions) {
 	actions := Actions{}
 	switch e.Type {
 	case Tick:
@@ -115,6 +123,10 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 	case Received:
 		s.LastHeard, s.FailingSince, s.failures = now, time.Time{}, 0
 	case WatchEnded:
+		if !s.isInterrupted {
+			s.outageAt = now
+		}
+		s.isInterrupted = false
 		if s.Phase == Watching && now.Sub(s.openedAt) < time.Second && s.LastHeard.Equal(s.openedAt) {
 			s.IsListed = s.IsListed && s.failures == 0 // a watch that ends at once, again and again, shows nothing: list instead
 			s = s.retry(now)
@@ -125,7 +137,7 @@ func (s State) On(e Event, now time.Time) (State, Actions) {
 		s.IsListed = false
 		s = s.retry(now)
 	case FoundNotServed:
-		if s.isAfterOutage(now) { // an API server that has just started does not serve all resources yet
+		if s.isAfterOutage(now) && now.Sub(s.crdAt) > settleTime { // an API server that has just started does not serve all resources yet
 			s = s.fail(e.Message, now).retry(now)
 		} else {
 			actions.Report = s.setKnown(facts.NotServed)
@@ -184,7 +196,7 @@ func (s State) onTick(now time.Time) (State, Actions) {
 	isDue := func(at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 	switch {
 	case s.Phase == Waiting && !now.Before(s.retryAt):
-		s.Phase, s.askedAt, s.restartAt, actions.Read = Reading, now, time.Time{}, true
+		s.Phase, s.askedAt, s.restartAt, s.isInterrupted, actions.Read = Reading, now, time.Time{}, false, true
 	case s.Phase == Reading && s.FailingSince.IsZero() && isDue(s.askedAt.Add(answerDeadline)):
 		s = s.fail("no answer within "+answerDeadline.String(), now)
 		s.outageAt = now

@@ -122,6 +122,14 @@ var stories = []story{
 		66 Refused          Synced Waiting
 		70 Tick             Synced Reading !Read
 		70 WatchOpened      Synced Watching`},
+	{"an API server that restarts quickly ends watches, and refuses everybody for a moment", `
+		0  Tick             Pending Reading !Read
+		1  WatchOpened      Synced Watching
+		60 WatchEnded       Synced Waiting
+		60 Tick             Synced Reading !Read
+		61 Refused          Synced Waiting
+		62 Tick             Synced Reading !Read
+		62 WatchOpened      Synced Watching`},
 	{"an API server that has just started does not serve all CRDs yet, and is not believed", `
 		0  Tick             Pending Reading !Read
 		1  WatchOpened      Synced Watching
