@@ -214,7 +214,7 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 	}
 }
 
-// BenchmarkMatch shows that the cost of a match does not depend on the number of definitions.
+// BenchmarkMatch measures that the cost of a match does not depend on the number of definitions.
 func BenchmarkMatch(b *testing.B) {
 	for _, n := range []int{150, 1500} {
 		components := make([]*Component, 0, n)

@@ -194,10 +194,10 @@ func TestCheckExitCodes(t *testing.T) {
 		"missing":                   {"{name: a, anyOf: [{component: vault}]}", ExitFound, "security/a is Missing: vault is not installed"},
 		"an older version":          {`{name: a, anyOf: [{component: falco, version: ">=0.41"}]}`, ExitFound, "falco 0.40.0 in guard is outside the range >=0.41"},
 		"recommended and missing":   {"{name: a, severity: Recommended, anyOf: [{component: vault}]}", ExitOK, "Missing (recommended)"},
-		"nothing tells":             {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "cannot read widgets.example.com: the files contain none"},
+		"no source can be read":     {"{name: a, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitError, "cannot read widgets.example.com: the files contain none"},
 		"failing beside unknown":    {"{name: a, anyOf: [{component: vault}]}, {name: b, rule: {resource: {group: example.com, resource: widgets}, expression: 'true', message: m}}", ExitFound, "conformant: False"},
 		"a mistake in the profile":  {"{name: a, anyOf: [{component: falcon}]}", ExitError, "spec.layers[0].requirements[0].anyOf[0].component"},
-		"residue is no replacement": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "velero is not installed; leftover resources"},
+		"leftovers without a proof": {"{name: a, anyOf: [{component: velero}]}", ExitFound, "velero is not installed; leftover resources"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": newProfile(test.requirements)}), "p.yaml")

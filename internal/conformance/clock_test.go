@@ -102,7 +102,7 @@ func TestRandomClockJumps(t *testing.T) {
 			}
 			for _, at := range collectTimes(reflect.ValueOf(w.status)) {
 				if at.After(w.now.Add(clockSkew)) {
-					rt.Fatalf("at %s the status says %s", w.now, at)
+					rt.Fatalf("at %s the status has the time %s", w.now, at)
 				}
 			}
 			if conformant := w.condition(v1alpha1.ConditionConformant); r.FailingSince != nil && w.now.Sub(r.FailingSince.Time) > 5*time.Minute &&

@@ -60,7 +60,7 @@ func TestTransitionTimes(t *testing.T) {
 	}
 	old, _ := step(healthyDeployment("net", "example/alpha:v1.0.0"))
 	if !old.LastTransitionTime.Time.Equal(start.Add(3*time.Minute)) || !old.FailingSince.Time.Equal(start.Add(2*time.Minute)) {
-		t.Errorf("from Missing to VersionMismatch: turned at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
+		t.Errorf("from Missing to VersionMismatch: transition at %s, failing since %s", old.LastTransitionTime, old.FailingSince)
 	}
 	up, result := step(healthyDeployment("net", "example/alpha:v2.0.0"))
 	if !up.LastTransitionTime.Time.Equal(w.now) || up.FailingSince != nil || len(result.Transitions) != 1 ||
@@ -68,7 +68,7 @@ func TestTransitionTimes(t *testing.T) {
 		t.Errorf("mended: failing since %v, transitions %v", up.FailingSince, result.Transitions)
 	}
 	if got := w.condition("Conformant").LastTransitionTime; !got.Time.Equal(w.now) {
-		t.Errorf("Conformant turned at %s", got)
+		t.Errorf("Conformant changed at %s", got)
 	}
 }
 
@@ -86,7 +86,7 @@ layers:
 		unreadable bool
 		conformant metav1.ConditionStatus
 		reason     string
-		says       string // in Conformant's message
+		want       string // in Conformant's message
 		mesh       metav1.ConditionStatus
 		score      string
 		column     string
@@ -124,7 +124,7 @@ layers:
 		},
 		"undeclared is forbidden and a source is unreadable": {
 			spec: "undeclared: Forbid\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
-			conformant: "Unknown", reason: ReasonCannotTell, says: "no permission", mesh: "True", score: "1/1", column: "undeclared: Unknown",
+			conformant: "Unknown", reason: ReasonCannotTell, want: "no permission", mesh: "True", score: "1/1", column: "undeclared: Unknown",
 		},
 		"undeclared is reported and a source is unreadable": {
 			spec: "undeclared: Report\nlayers: [{name: service-mesh, requirements: [{name: cni, attestation: {by: me, reason: so}}]}]", unreadable: true,
@@ -139,8 +139,8 @@ layers:
 			}
 			w.evaluate()
 			w.wantConformant(test.conformant, test.reason)
-			if got := w.condition(v1alpha1.ConditionConformant).Message; !strings.Contains(got, test.says) {
-				t.Errorf("Conformant says %q, want %q", got, test.says)
+			if got := w.condition(v1alpha1.ConditionConformant).Message; !strings.Contains(got, test.want) {
+				t.Errorf("the message of Conformant is %q, want %q", got, test.want)
 			}
 			if got := w.condition("ServiceMeshConformant").Status; got != test.mesh {
 				t.Errorf("ServiceMeshConformant is %s, want %s", got, test.mesh)
@@ -246,7 +246,7 @@ func TestGracePeriod(t *testing.T) {
 		w.evaluate()
 		w.wantConformant("True", ReasonAllHold)
 		if got := w.condition("Conformant").LastTransitionTime; !got.Equal(&since) {
-			t.Errorf("Conformant turned at %s", got)
+			t.Errorf("Conformant changed at %s", got)
 		}
 	})
 	t.Run("a profile that was not conformant becomes False at once", func(t *testing.T) {
@@ -257,7 +257,7 @@ func TestGracePeriod(t *testing.T) {
 }
 
 func TestErrorsStallTheProfile(t *testing.T) {
-	for name, test := range map[string]struct{ asks, path, says string }{
+	for name, test := range map[string]struct{ asks, path, want string }{
 		"an unknown component":             {"anyOf: [{component: alhpa}]", "anyOf[0].component", `"alhpa"`},
 		"an unknown component beside one":  {"anyOf: [{component: alpha}, {component: alhpa}]", "anyOf[1].component", `"alhpa"`},
 		"an unknown capability":            {"capability: cnii", "capability", `"cnii"`},
@@ -282,8 +282,8 @@ func TestErrorsStallTheProfile(t *testing.T) {
 				t.Errorf("Stalled is %s, %s", stalled.Status, stalled.Reason)
 			}
 			if want := "spec.layers[0].requirements[1]." + test.path; !strings.Contains(stalled.Message, want+":") ||
-				!strings.Contains(stalled.Message, test.says) {
-				t.Errorf("Stalled says %q, want it to name %s and to say %s", stalled.Message, want, test.says)
+				!strings.Contains(stalled.Message, test.want) {
+				t.Errorf("the message of Stalled is %q, want %s and %s in it", stalled.Message, want, test.want)
 			}
 			if got := w.condition(v1alpha1.ConditionReady).Status; got != "False" {
 				t.Errorf("Ready is %s", got)
@@ -321,7 +321,7 @@ layers:
 	w.evaluate()
 	if got := w.condition(v1alpha1.ConditionStalled).Message; !strings.Contains(got, "spec.layers[1].name") ||
 		!strings.Contains(got, "A1Conformant") {
-		t.Errorf("Stalled says %q", got)
+		t.Errorf("the message of Stalled is %q", got)
 	}
 }
 
@@ -338,13 +338,13 @@ func TestMessagesAreBounded(t *testing.T) {
 	w.evaluate()
 	for _, c := range w.status.Conditions {
 		if len(c.Message) > 2048 {
-			t.Errorf("%s says %d bytes", c.Type, len(c.Message))
+			t.Errorf("the message of %s has %d bytes", c.Type, len(c.Message))
 		}
 	}
 	for _, layer := range w.status.Layers {
 		for _, r := range layer.Requirements {
 			if len(r.Message) > maxText || strings.ContainsRune(r.Message, '�') {
-				t.Fatalf("%s says %d bytes: %q", r.Name, len(r.Message), r.Message)
+				t.Fatalf("the message of %s has %d bytes: %q", r.Name, len(r.Message), r.Message)
 			}
 		}
 	}
@@ -353,10 +353,10 @@ func TestMessagesAreBounded(t *testing.T) {
 		t.Errorf("the status has %d bytes, %v", len(data), err)
 	}
 	if got := w.status.Reason; len(got) > 200 || !strings.Contains(got, "20 more") {
-		t.Errorf("the reason column says %q", got)
+		t.Errorf("the reason column is %q", got)
 	}
 	if got := w.condition(v1alpha1.ConditionConformant).Message; !strings.Contains(got, "and 236 more") {
-		t.Errorf("Conformant says %q", got)
+		t.Errorf("the message of Conformant is %q", got)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestTheFiveRulesOfTheRulesPage(t *testing.T) {
 			t.Errorf("%s is %s over what is in order: %s", name, r.Verdict, r.Message)
 		}
 	}
-	for name, test := range map[string]struct{ from, to, says, object string }{
+	for name, test := range map[string]struct{ from, to, want, object string }{
 		"disruption-budgets": {"matchLabels: {app: web}", "matchLabels: {app: other}", "1 of 2 deployments fail: shop/web: 3 replicas and no PodDisruptionBudget", "web"},
 		"ingress-classes":    {"ingressClassName: nginx", "ingressClassName: nginxx", "1 of 1 ingresses fail: shop/web: there is no class nginxx", "web"},
 		"node-versions":      {"v1.34.1", "v1.33.1", "1 of 2 nodes fail: old: v1.33.1, and the newest is 1.36", "old"},
@@ -101,8 +101,8 @@ func TestTheFiveRulesOfTheRulesPage(t *testing.T) {
 			t.Fatalf("%s: nothing was changed", name)
 		}
 		r := verdicts(changed)[name]
-		if r.Verdict != v1alpha1.VerdictCheckFailed || !strings.Contains(r.Message, test.says) {
-			t.Errorf("%s is %s: %s\nwant %q in it", name, r.Verdict, r.Message, test.says)
+		if r.Verdict != v1alpha1.VerdictCheckFailed || !strings.Contains(r.Message, test.want) {
+			t.Errorf("%s is %s: %s\nwant %q in it", name, r.Verdict, r.Message, test.want)
 		}
 		if len(r.Evidence) == 0 || r.Evidence[0].Name != test.object {
 			t.Errorf("%s: the evidence is %+v, want %s first", name, r.Evidence, test.object)

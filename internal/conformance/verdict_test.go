@@ -33,24 +33,24 @@ func TestVerdicts(t *testing.T) {
 		runs    []*facts.Workload
 		given   func(*world)
 		verdict v1alpha1.Verdict
-		says    string // in the message
+		want    string // in the message
 		advises string // in the remediation
 	}{
 		"a provider of the capability is there": {
 			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.2.3")},
-			verdict: v1alpha1.VerdictSatisfied, says: "beta 1.2.3 in net is Healthy",
+			verdict: v1alpha1.VerdictSatisfied, want: "beta 1.2.3 in net is Healthy",
 		},
 		"no provider of the capability is there": {
 			asks: "capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/gamma:v1.2.3")},
-			verdict: v1alpha1.VerdictMissing, says: "no component that provides cni is installed; candidates: alpha, beta, delta, epsilon", advises: "helm install alpha",
+			verdict: v1alpha1.VerdictMissing, want: "no component that provides cni is installed; candidates: alpha, beta, delta, epsilon", advises: "helm install alpha",
 		},
 		"the capability has no definition": {
 			asks:    "capability: teleportation",
-			verdict: v1alpha1.VerdictMissing, says: `no definition provides the capability "teleportation"`, advises: "PlatformComponent",
+			verdict: v1alpha1.VerdictMissing, want: `no definition provides the capability "teleportation"`, advises: "PlatformComponent",
 		},
 		"the component has no definition": {
 			asks:    "anyOf: [{component: alhpa}]",
-			verdict: v1alpha1.VerdictMissing, says: "no definition of alhpa", advises: "Correct the name",
+			verdict: v1alpha1.VerdictMissing, want: "no definition of alhpa", advises: "Correct the name",
 		},
 		"one of the components is unknown and the other is there": {
 			asks: "anyOf: [{component: alhpa}, {component: beta}]", runs: []*facts.Workload{healthyDeployment("net", "example/beta:v1.2.3")},
@@ -59,11 +59,11 @@ func TestVerdicts(t *testing.T) {
 		"the version is inside the range": {
 			asks:    `anyOf: [{component: alpha, version: ">=1.2 <2"}]`,
 			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.2.0-debian-12-r5")},
-			verdict: v1alpha1.VerdictSatisfied, says: "alpha 1.2.0",
+			verdict: v1alpha1.VerdictSatisfied, want: "alpha 1.2.0",
 		},
 		"a release candidate above the range's start is inside it": {
 			asks: `anyOf: [{component: alpha, version: ">=1.16"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.17.0-rc.1")},
-			verdict: v1alpha1.VerdictSatisfied, says: "1.17.0-rc.1",
+			verdict: v1alpha1.VerdictSatisfied, want: "1.17.0-rc.1",
 		},
 		"a release candidate of the range's start is below it": {
 			asks:    `anyOf: [{component: alpha, version: ">=1.17.0"}]`,
@@ -72,12 +72,12 @@ func TestVerdicts(t *testing.T) {
 		},
 		"the version is below the range": {
 			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.1.9")},
-			verdict: v1alpha1.VerdictVersionMismatch, says: "alpha 1.1.9 in net is outside the range >=1.2",
+			verdict: v1alpha1.VerdictVersionMismatch, want: "alpha 1.1.9 in net is outside the range >=1.2",
 			advises: "Install a version of Alpha in the range >=1.2",
 		},
 		"the version that a range needs could not be determined": {
 			asks: `anyOf: [{component: alpha, version: ">=1.2"}]`, runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")},
-			verdict: v1alpha1.VerdictUnknown, says: "alpha is installed in net; its version could not be determined, so the range >=1.2 cannot be evaluated", advises: "version tag",
+			verdict: v1alpha1.VerdictUnknown, want: "alpha is installed in net; its version could not be determined, so the range >=1.2 cannot be evaluated", advises: "version tag",
 		},
 		"without a range the version does not matter": {
 			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:latest")},
@@ -86,16 +86,16 @@ func TestVerdicts(t *testing.T) {
 		"of two choices the one in range counts": {
 			asks:    `anyOf: [{component: alpha, version: ">=9"}, {component: beta, version: ">=1"}]`,
 			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v1.0.0")},
-			verdict: v1alpha1.VerdictSatisfied, says: "beta 1.0.0",
+			verdict: v1alpha1.VerdictSatisfied, want: "beta 1.0.0",
 		},
 		"of two copies the healthy one counts": {
 			asks:    "anyOf: [{component: alpha}]",
 			runs:    []*facts.Workload{degradedDeployment("a", "example/alpha:v1.0.0"), healthyDeployment("b", "example/alpha:v1.0.0")},
-			verdict: v1alpha1.VerdictSatisfied, says: "in b",
+			verdict: v1alpha1.VerdictSatisfied, want: "in b",
 		},
 		"pods are missing": {
 			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{degradedDeployment("net", "example/alpha:v1.0.0")},
-			verdict: v1alpha1.VerdictDegraded, says: "Deployment net/alpha: 1 of 2 pods are available", advises: "kubectl get alpha",
+			verdict: v1alpha1.VerdictDegraded, want: "Deployment net/alpha: 1 of 2 pods are available", advises: "kubectl get alpha",
 		},
 		"without instructions the advice names the namespace": {
 			asks: "anyOf: [{component: beta}]", runs: []*facts.Workload{degradedDeployment("net", "example/beta:v1.0.0")},
@@ -107,7 +107,7 @@ func TestVerdicts(t *testing.T) {
 		},
 		"a rollout under way still satisfies": {
 			asks: "anyOf: [{component: alpha}]", runs: []*facts.Workload{progressingDeployment("net", "example/alpha:v1.0.0")},
-			verdict: v1alpha1.VerdictSatisfied, says: "is Progressing",
+			verdict: v1alpha1.VerdictSatisfied, want: "is Progressing",
 		},
 		"only leftovers exist": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) {
@@ -116,24 +116,24 @@ func TestVerdicts(t *testing.T) {
 					Values: []string{"pools.alpha.dev"},
 				})
 			},
-			verdict: v1alpha1.VerdictMissing, says: "alpha is not installed; leftover resources: CustomResourceDefinition pools.alpha.dev",
+			verdict: v1alpha1.VerdictMissing, want: "alpha is not installed; leftover resources: CustomResourceDefinition pools.alpha.dev",
 		},
 		"a source is forbidden": {
 			asks: "anyOf: [{component: alpha}]", given: forbidDeployments,
-			verdict: v1alpha1.VerdictUnknown, says: "cannot read deployments.apps: permission to list and watch is missing",
+			verdict: v1alpha1.VerdictUnknown, want: "cannot read deployments.apps: permission to list and watch is missing",
 			advises: "ServiceAccount",
 		},
 		"a source has not synced": {
 			asks: "anyOf: [{component: alpha}]", given: func(w *world) { w.inventory.Source("deployments.apps").SetState(facts.Pending, "") },
-			verdict: v1alpha1.VerdictUnknown, says: "deployments.apps has not synced yet",
+			verdict: v1alpha1.VerdictUnknown, want: "deployments.apps has not synced yet",
 		},
 		"a forbidden component is installed": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{degradedDeployment("reg", "example/gamma:v1.0.0")},
-			verdict: v1alpha1.VerdictForbidden, says: "must not be installed: gamma 1.0.0 in reg", advises: "Remove gamma",
+			verdict: v1alpha1.VerdictForbidden, want: "must not be installed: gamma 1.0.0 in reg", advises: "Remove gamma",
 		},
 		"a forbidden component is not installed": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
-			verdict: v1alpha1.VerdictSatisfied, says: "gamma is not installed",
+			verdict: v1alpha1.VerdictSatisfied, want: "gamma is not installed",
 		},
 		"another version than the forbidden one is installed": {
 			asks: `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
@@ -146,12 +146,12 @@ func TestVerdicts(t *testing.T) {
 		"the version could not be determined and one is forbidden": {
 			asks:    `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
 			runs:    []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
-			verdict: v1alpha1.VerdictUnknown, says: "gamma is installed in reg; its version could not be determined, so the forbidden range <2 cannot be evaluated", advises: "version tag",
+			verdict: v1alpha1.VerdictUnknown, want: "gamma is installed in reg; its version could not be determined, so the forbidden range <2 cannot be evaluated", advises: "version tag",
 		},
 		"an installation without a version does not hide a forbidden one": {
 			asks:    `presence: Absent, anyOf: [{component: gamma, version: "<2"}]`,
 			runs:    []*facts.Workload{healthyDeployment("a", "example/gamma:latest"), healthyDeployment("b", "example/gamma:v1.0.0")},
-			verdict: v1alpha1.VerdictForbidden, says: "gamma 1.0.0 in b",
+			verdict: v1alpha1.VerdictForbidden, want: "gamma 1.0.0 in b",
 		},
 		"every version is forbidden and the version could not be determined": {
 			asks: "presence: Absent, anyOf: [{component: gamma}]", runs: []*facts.Workload{healthyDeployment("reg", "example/gamma:latest")},
@@ -163,21 +163,21 @@ func TestVerdicts(t *testing.T) {
 		"two implementations where one is allowed": {
 			asks:    "exclusive: true, capability: cni",
 			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/beta:v2.0.0")},
-			verdict: v1alpha1.VerdictConflict, says: "2 implementations are installed where one is allowed: alpha 1.0.0 in net is Healthy; beta 2.0.0",
+			verdict: v1alpha1.VerdictConflict, want: "2 implementations are installed where one is allowed: alpha 1.0.0 in net is Healthy; beta 2.0.0",
 		},
 		"a rival that is not among the choices": {
 			asks:    "exclusive: true, anyOf: [{component: alpha}, {component: beta}]",
 			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0"), healthyDeployment("net", "example/delta:v2.0.0")},
-			verdict: v1alpha1.VerdictConflict, says: "delta 2.0.0",
+			verdict: v1alpha1.VerdictConflict, want: "delta 2.0.0",
 		},
 		"a rival among the choices is unreadable": {
 			asks: "exclusive: true, capability: cni", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")}, given: forbidCRDs,
-			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, want: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"a rival that is not among the choices is unreadable": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   forbidCRDs,
-			verdict: v1alpha1.VerdictUnknown, says: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
+			verdict: v1alpha1.VerdictUnknown, want: "cannot read CRDs: permission to list and watch is missing", advises: "ServiceAccount",
 		},
 		"an unreadable rival does not hide a missing component": {
 			asks: "exclusive: true, anyOf: [{component: alpha}]", given: forbidCRDs, verdict: v1alpha1.VerdictMissing,
@@ -213,61 +213,61 @@ func TestVerdicts(t *testing.T) {
 			verdict: v1alpha1.VerdictSatisfied,
 		},
 		"a rule that is satisfied": {
-			asks: oneClass, given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied, says: "one class",
+			asks: oneClass, given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictSatisfied, want: "one class",
 		},
 		"a rule that is not satisfied": {
 			asks: oneClass, given: func(w *world) { w.setObjects(classes) },
-			verdict: v1alpha1.VerdictCheckFailed, says: "the rule is not satisfied: one class", advises: "kubectl get storageclasses.storage.k8s.io",
+			verdict: v1alpha1.VerdictCheckFailed, want: "the rule is not satisfied: one class", advises: "kubectl get storageclasses.storage.k8s.io",
 		},
 		"a rule over a resource that is not served": {
 			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.NotServed, "") },
-			verdict: v1alpha1.VerdictMissing, says: "the cluster does not serve storageclasses.storage.k8s.io",
+			verdict: v1alpha1.VerdictMissing, want: "the cluster does not serve storageclasses.storage.k8s.io",
 		},
 		"a rule over a forbidden resource": {
 			asks: oneClass, given: func(w *world) { w.inventory.Rules.Source(classes).SetState(facts.Failing, "no permission for classes") },
-			verdict: v1alpha1.VerdictUnknown, says: "no permission for classes",
+			verdict: v1alpha1.VerdictUnknown, want: "no permission for classes",
 		},
-		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, says: "storageclasses.storage.k8s.io has not synced yet"},
+		"a rule over a resource that has not synced": {asks: oneClass, verdict: v1alpha1.VerdictUnknown, want: "storageclasses.storage.k8s.io has not synced yet"},
 		"a rule that fails to evaluate an object": {
 			asks:  `rule: {resource: {group: storage.k8s.io, resource: storageclasses}, expression: "object.status.phase == 'x'", message: m}`,
-			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, says: "no such key: status",
+			given: func(w *world) { w.setObjects(classes, map[string]any{}) }, verdict: v1alpha1.VerdictUnknown, want: "no such key: status",
 			advises: "optional access",
 		},
 		"an attestation that has not expired": {
 			asks:    "attestation: {by: platform-team, reason: hosted elsewhere, url: 'https://example.com', expires: '2027-01-02T03:04:06Z'}",
-			verdict: v1alpha1.VerdictAttested, says: "attested by platform-team: hosted elsewhere (https://example.com); expires 2027-01-02",
+			verdict: v1alpha1.VerdictAttested, want: "attested by platform-team: hosted elsewhere (https://example.com); expires 2027-01-02",
 		},
 		"an attestation without an expiry": {asks: "attestation: {by: me, reason: so}", verdict: v1alpha1.VerdictAttested},
 		"an attestation that expired this second": {
 			asks: "attestation: {by: me, reason: so, expires: '2027-01-02T03:04:05Z'}", verdict: v1alpha1.VerdictExpired,
-			says: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm the attestation",
+			want: "the attestation expired at 2027-01-02 03:04 UTC", advises: "Have me confirm the attestation",
 		},
 		"a named check within its default": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given: func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) }, verdict: v1alpha1.VerdictSatisfied,
-			says: "alpha 1.0.0",
+			want: "alpha 1.0.0",
 		},
 		"a named check outside its parameter": {
 			asks:    "anyOf: [{component: alpha}], checks: [{name: recent, parameters: {maxAge: 1h}}]",
 			runs:    []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.setObjects(backups, map[string]any{"at": "2027-01-01T23:00:00Z"}) },
-			verdict: v1alpha1.VerdictCheckFailed, says: "check recent of alpha is not satisfied: no recent backup",
+			verdict: v1alpha1.VerdictCheckFailed, want: "check recent of alpha is not satisfied: no recent backup",
 		},
 		"a named check over a resource that is not served": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.NotServed, "") },
-			verdict: v1alpha1.VerdictCheckFailed, says: "the cluster does not serve backups.alpha.dev",
+			verdict: v1alpha1.VerdictCheckFailed, want: "the cluster does not serve backups.alpha.dev",
 			advises: "CustomResourceDefinitions of Alpha",
 		},
 		"a named check over a forbidden resource": {
 			asks: "anyOf: [{component: alpha}], checks: [{name: recent}]", runs: []*facts.Workload{healthyDeployment("net", "example/alpha:v1.0.0")},
 			given:   func(w *world) { w.inventory.Rules.Source(backups).SetState(facts.Failing, "no permission for backups") },
-			verdict: v1alpha1.VerdictUnknown, says: "no permission for backups",
+			verdict: v1alpha1.VerdictUnknown, want: "no permission for backups",
 		},
 		"a named check of another choice": {
 			asks:  "anyOf: [{component: alpha}, {component: beta}], checks: [{name: recent}]",
 			runs:  []*facts.Workload{healthyDeployment("net", "example/beta:v1.0.0")},
-			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictSatisfied, says: "beta",
+			given: func(w *world) { w.setObjects(backups) }, verdict: v1alpha1.VerdictSatisfied, want: "beta",
 		},
 		"a whole number as a parameter": {
 			asks:  `anyOf: [{component: alpha}], checks: [{name: enough, parameters: {least: "2"}}]`,
@@ -291,15 +291,15 @@ func TestVerdicts(t *testing.T) {
 			if got.Verdict != test.verdict {
 				t.Errorf("the verdict is %s (%s), want %s", got.Verdict, got.Message, test.verdict)
 			}
-			says := got.Message
-			if says == "" { // a healthy component is described by the other fields
-				says = fmt.Sprintf("%s %s in %s is %s", got.Component, got.Version, got.Namespace, got.Health)
+			message := got.Message
+			if message == "" { // a healthy component is described by the other fields
+				message = fmt.Sprintf("%s %s in %s is %s", got.Component, got.Version, got.Namespace, got.Health)
 			}
-			if !strings.Contains(says, test.says) {
-				t.Errorf("it says %q, and not %q", says, test.says)
+			if !strings.Contains(message, test.want) {
+				t.Errorf("the message is %q, want %q in it", message, test.want)
 			}
 			if !strings.Contains(got.Remediation, test.advises) {
-				t.Errorf("the remediation %q does not say %q", got.Remediation, test.advises)
+				t.Errorf("the remediation is %q, want %q in it", got.Remediation, test.advises)
 			}
 			if isGood(got.Verdict) != (got.Remediation == "" && got.FailingSince == nil) {
 				t.Errorf("%s has remediation %q and fails since %v", got.Verdict, got.Remediation, got.FailingSince)
@@ -325,7 +325,7 @@ func TestRequirementDescribesInstallation(t *testing.T) {
 	w.evaluate()
 	want.Signal = "image mirror.corp/example/beta:v1.2.3"
 	if got := w.requirement("it"); len(got.Evidence) != 1 || got.Evidence[0] != want || got.Message == "" {
-		t.Errorf("degraded, it says %q on the evidence %v, want %v", got.Message, got.Evidence, want)
+		t.Errorf("degraded: the message is %q with the evidence %v, want %v", got.Message, got.Evidence, want)
 	}
 }
 
@@ -356,7 +356,7 @@ func TestRequirementDescribesRollout(t *testing.T) {
 		t.Errorf("the status is written %d times while ninety-nine of a hundred pods are replaced one by one, want it for each quarter", writes)
 	}
 	if got := w.requirement("it").Message; !strings.Contains(got, "since 2027-01-02T03:04:05Z, at least 75 of 100") {
-		t.Errorf("at last it says %q", got)
+		t.Errorf("the last message is %q", got)
 	}
 }
 
@@ -420,7 +420,7 @@ layers:
 	}
 	stalled := w.condition(v1alpha1.ConditionStalled)
 	if !strings.Contains(stalled.Message, "spec.layers[0].requirements[0]") {
-		t.Errorf("Stalled says %q", stalled.Message)
+		t.Errorf("the message of Stalled is %q", stalled.Message)
 	}
 	if again := w.evaluate(); again.Changed {
 		t.Error("evaluating it again wrote another status")
@@ -454,7 +454,7 @@ func TestCostlyCheckOfAnyComponentStallsTheProfile(t *testing.T) {
 			w.evaluate()
 			const path = "spec.layers[0].requirements[0].checks[0]"
 			if got := w.condition(v1alpha1.ConditionStalled).Message; strings.Count(got, path) != 1 {
-				t.Errorf("Stalled says %q, want it to name %s once", got, path)
+				t.Errorf("the message of Stalled is %q, want %s in it once", got, path)
 			}
 			if again := w.evaluate(); again.Changed {
 				t.Error("evaluating it again wrote another status")

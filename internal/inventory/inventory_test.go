@@ -464,7 +464,7 @@ func TestVersionSources(t *testing.T) {
 		"a pattern picks it out":            {`[{from: ImageTag, pattern: "^nginx-(.*)$"}]`, newDeployment("a", "x", "example/alpha:nginx-0.35.0-rancher2"), "0.35.0"},
 		"a pattern that finds nothing":      {`[{from: ImageTag, pattern: "^nginx-(.*)$"}]`, newDeployment("a", "x", "example/alpha:v1.0.0"), ""},
 		"its own resource":                  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'object.version'}]", newDeployment("a", "x", "example/alpha:v1.0.0"), "19.2.1"},
-		"its own resource that tells none":  {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'object.nothing.version'}, {from: ImageTag}]", newDeployment("a", "x", "example/alpha:v1.0.0"), "1.0.0"},
+		"its own resource has no version":   {"[{from: Expression, resource: {group: alpha.dev, resource: clusters}, expression: 'object.nothing.version'}, {from: ImageTag}]", newDeployment("a", "x", "example/alpha:v1.0.0"), "1.0.0"},
 		"a calendar version keeps its zero": {"", newDeployment("a", "x", "example/alpha:2024.06.1"), "2024.06.1"},
 		"a node's system, in brackets":      {"[{from: OSImage}]", newNodeWithOS("Talos (v1.9.1)"), "1.9.1"},
 		"a node's system, before a word":    {"[{from: OSImage}]", newNodeWithOS("Ubuntu 22.04.3 LTS"), "22.04.3"},

@@ -45,7 +45,7 @@ func TestInvalidProfiles(t *testing.T) {
 	resource := func(group, name string) string {
 		return strings.NewReplacer("%", "'"+group+"'", "#", name).Replace(check)
 	}
-	for name, test := range map[string]struct{ text, path, says string }{
+	for name, test := range map[string]struct{ text, path, want string }{
 		"two of capability, anyOf, check, attested": {newProfileText("capability: cni, anyOf: [{component: cilium}]"), "spec.layers[0].requirements[0]", "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
 		"none of them":                      {newProfileText("severity: Required"), "spec.layers[0].requirements[0]", "exactly one of"},
 		"exclusive with an attestation":     {newProfileText("exclusive: true, attestation: {by: me, reason: so}"), "spec.layers[0].requirements[0]", "belong to 'capability' and 'anyOf'"},
@@ -96,8 +96,8 @@ func TestInvalidProfiles(t *testing.T) {
 			if err == nil {
 				t.Fatalf("no error for %+v", profiles[0].Spec)
 			}
-			if !strings.Contains(err.Error(), test.path) || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("got %q, want %q and %q", err, test.path, test.says)
+			if !strings.Contains(err.Error(), test.path) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %q, want %q and %q", err, test.path, test.want)
 			}
 		})
 	}
@@ -131,7 +131,7 @@ func TestDefinitions(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		object *unstructured.Unstructured
-		says   string
+		want   string
 	}{
 		"no signal":                {definition("x", "signals: {}"), "signals must contain at least one signal"},
 		"an empty workload":        {definition("x", "signals: {workloads: [{kinds: [DaemonSet]}]}"), "would match every workload"},
@@ -152,7 +152,7 @@ func TestDefinitions(t *testing.T) {
 			if err == nil {
 				t.Fatal("no error")
 			}
-			for want := range strings.SplitSeq(test.says, "|") {
+			for want := range strings.SplitSeq(test.want, "|") {
 				if !strings.Contains(err.Error(), want) {
 					t.Errorf("got %q, want %q", err, want)
 				}

@@ -86,7 +86,7 @@ func TestRulesSeeTheSameOfGoTypes(t *testing.T) {
 	}
 }
 
-// TestFieldsThatGoTypesDoNotKnow shows that a rule which reads what a newer Kubernetes may serve gets it: as JSON.
+// TestFieldsThatGoTypesDoNotKnow checks that a rule can read fields that only a newer Kubernetes serves, from JSON.
 func TestFieldsThatGoTypesDoNotKnow(t *testing.T) {
 	for expression, want := range map[string]bool{
 		"object.status.conditions.exists(c, c.type == 'Ready' && c.status == 'True')": true,

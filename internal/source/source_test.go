@@ -72,7 +72,7 @@ func status(w http.ResponseWriter, code int, reason string) {
 	_, _ = fmt.Fprintf(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","code":%d,"reason":%q,"message":"scripted %d"}`, code, reason, code)
 }
 
-// diary is a consumer that writes down what it is told.
+// diary is a consumer that records its calls.
 type diary chan string
 
 func (d diary) strip(object any) (*stripped, error) {
@@ -95,7 +95,7 @@ func (d diary) setState(state facts.SourceState, reason string) {
 }
 func (d diary) close() {}
 
-// TestSourceFollowsTheServer shows what consumers are told of what an API server answers.
+// TestSourceFollowsTheServer checks which calls consumers get for the responses of an API server.
 func TestSourceFollowsTheServer(t *testing.T) {
 	widgetKind, _ := kindOfResource(rule.Resource{Group: "example.com", Resource: "widgets"})
 	classKind, _ := kindOfResource(rule.Resource{Group: "storage.k8s.io", Resource: "storageclasses"})
@@ -124,7 +124,7 @@ func TestSourceFollowsTheServer(t *testing.T) {
 			&api{lists: listsWidgets, watches: func(_ int, _ string, w http.ResponseWriter) { status(w, 403, "Forbidden") }},
 			[]string{"lose Forbidden cannot read widgets.example.com: permission to list and watch is missing; grant"},
 		},
-		"an expired watch is listed anew": {
+		"an expired watch leads to a new list": {
 			widgetKind,
 			&api{lists: listsWidgets, watches: func(n int, _ string, w http.ResponseWriter) {
 				if n == 1 {
@@ -149,26 +149,26 @@ func TestSourceFollowsTheServer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			told := make(diary, 100)
-			w := newSource(test.kind, test.kind.name(), clients, told, facts.Pending, func() {})
+			calls := make(diary, 100)
+			w := newSource(test.kind, test.kind.name(), clients, calls, facts.Pending, func() {})
 			ctx, cancel := context.WithCancel(t.Context())
 			t.Cleanup(func() { cancel(); <-w.ended; server.Close() })
 			go w.run(ctx)
 			for _, want := range test.want {
 				select {
-				case got := <-told:
+				case got := <-calls:
 					if !strings.HasPrefix(got, want) {
-						t.Fatalf("the consumer is told %q, want %q", got, want)
+						t.Fatalf("the consumer got %q, want %q", got, want)
 					}
 				case <-time.After(4 * time.Second):
-					t.Fatalf("the consumer is not told %q; the state is %+v", want, *w.state.Load())
+					t.Fatalf("the consumer did not get %q; the state is %+v", want, *w.state.Load())
 				}
 			}
 		})
 	}
 }
 
-// TestWatchContinues shows that a watch that ends continues where it was, without another list, and that one whose CRD changed does too.
+// TestWatchContinues checks that a watch that ends resumes from its resource version, without another list, also after its CRD changes.
 func TestWatchContinues(t *testing.T) {
 	var versions []string
 	cut := make(chan struct{})
@@ -193,23 +193,23 @@ func TestWatchContinues(t *testing.T) {
 		t.Fatal(err)
 	}
 	k, _ := kindOfResource(rule.Resource{Group: "example.com", Resource: "widgets"})
-	told := make(diary, 100)
-	w := newSource(k, k.name(), clients, told, facts.Pending, func() {})
+	calls := make(diary, 100)
+	w := newSource(k, k.name(), clients, calls, facts.Pending, func() {})
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(func() { cancel(); <-w.ended; server.Close() })
 	go w.run(ctx)
 	for _, want := range []string{"replace a", "put b"} {
-		if got := <-told; got != want {
-			t.Fatalf("the consumer is told %q, want %q", got, want)
+		if got := <-calls; got != want {
+			t.Fatalf("the consumer got %q, want %q", got, want)
 		}
 	}
 	close(cut)
-	if got := <-told; got != "put c2" {
-		t.Fatalf("the consumer is told %q", got)
+	if got := <-calls; got != "put c2" {
+		t.Fatalf("the consumer got %q", got)
 	}
 	w.post(CRDChanged)
-	if got := <-told; got != "put c3" {
-		t.Fatalf("the consumer is told %q", got)
+	if got := <-calls; got != "put c3" {
+		t.Fatalf("the consumer got %q", got)
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -53,7 +53,7 @@ var stories = []story{
 		77 Unavailable      Failing Waiting listed
 		80 Tick             Failing Reading !Read
 		80 WatchOpened      Synced Watching`},
-	{"an operator that starts says at once what does not answer", `
+	{"an operator that starts reports at once a resource that it cannot read", `
 		0 Tick              Pending Reading !Read
 		1 Unavailable       Failing Waiting !Report
 		2 Tick              Failing Reading !Read
@@ -92,7 +92,7 @@ var stories = []story{
 		2   Tick            Synced Reading !Read
 		2   WatchOpened     Synced Watching
 		2   WatchEnded      Synced Waiting`},
-	{"an expired watch is listed anew", `
+	{"an expired watch leads to a new list", `
 		0  Tick             Pending Reading !Read
 		1  Listed           Pending Reading
 		1  WatchOpened      Synced Watching
@@ -173,7 +173,7 @@ var stories = []story{
 		61 Tick             Synced Reading !Read
 		61 Listed           Synced Reading
 		62 WatchOpened      Synced Watching`},
-	{"what was never there is asked for again soon", `
+	{"a resource that never existed is requested again soon", `
 		0 Tick              Pending Reading !Read
 		1 FoundNothing      NotServed Waiting !Report
 		2 Tick              NotServed Reading !Read
@@ -182,7 +182,7 @@ var stories = []story{
 		4 Tick              NotServed Reading !Read`},
 }
 
-// TestState tells what a source does, and when it tells its consumers.
+// TestState checks the transitions of a source, and when it notifies its consumers.
 func TestState(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	for _, story := range stories {
@@ -221,7 +221,7 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestPauses shows that what fails is tried again ever more seldom, and what is not served hardly ever.
+// TestPauses checks that retries back off exponentially, and that a resource that is not served is retried every 10 minutes.
 func TestPauses(t *testing.T) {
 	for e, want := range map[EventType][]time.Duration{
 		Failed: {200 * time.Millisecond, 400 * time.Millisecond, 800 * time.Millisecond, 1600 * time.Millisecond, 3200 * time.Millisecond,

@@ -88,7 +88,7 @@ func TestReadIsBounded(t *testing.T) {
 	}
 }
 
-// TestNotAManifest shows that what a folder holds beside manifests is ignored, and does not block.
+// TestNotAManifest checks that files other than manifests are ignored and do not block.
 func TestNotAManifest(t *testing.T) {
 	for name, create := range map[string]func(path string) error{
 		"a pipe":             func(path string) error { return syscall.Mkfifo(path, 0o600) },

@@ -183,8 +183,8 @@ func TestErrorsNameFile(t *testing.T) {
 	}
 }
 
-// TestOneBadDocumentSpoilsNothing shows what people have in repositories beside objects, and objects that cannot be read: the others are
-// read, and a kind of which an object cannot be read is incomplete.
+// TestOneBadDocumentSpoilsNothing checks that documents that are no objects, and objects that cannot be read, do not affect the others, and
+// that a kind with an unreadable object is incomplete.
 func TestOneBadDocumentSpoilsNothing(t *testing.T) {
 	for name, test := range map[string]struct {
 		files   map[string]string
@@ -248,7 +248,7 @@ func TestOneBadDocumentSpoilsNothing(t *testing.T) {
 			unreadable := strings.Join(s.Component("widget").UnreadableSources, "; ")
 			if isDeployment := strings.Contains(test.problem, "Deployment") ||
 				strings.HasPrefix(test.problem, "d.yaml"); isDeployment != strings.Contains(unreadable, "cannot read "+folder) {
-				t.Errorf("what cannot be read is said to be %q", unreadable)
+				t.Errorf("the unreadable sources are %q", unreadable)
 			}
 		})
 	}
