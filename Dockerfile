@@ -3,7 +3,7 @@
 # The image that `make image` writes, for where there is a container engine:
 #   docker build --build-arg VERSION=v1.2.3 .
 #   docker buildx build --platform linux/amd64,linux/arm64 --build-arg VERSION=v1.2.3 .
-# What is said here, hack/image says too; its test compares the two.
+# hack/image sets the same; its test compares the two.
 
 ARG GO_IMAGE=docker.io/library/golang:1.26.8
 

@@ -36,7 +36,7 @@ plugin: build ## Make the command line a plugin of kubectl: put bin/plugin on th
 	@printf '#!/bin/sh\nexec kubectl platformprofile __complete "$$@"\n' > $(BIN)/plugin/kubectl_complete-platformprofile
 	@chmod +x $(BIN)/plugin/kubectl_complete-platformprofile
 
-# The pages that check and discover write are looked at in a real browser. Without one their test is skipped, but not
+# The pages that check and discover write are tested in a real browser. Without one their test is skipped, but not
 # where CI is set.
 .PHONY: chromium
 chromium:
@@ -119,7 +119,7 @@ lint: $(BIN)/golangci-lint $(BIN)/kube-api-linter
 	@for module in $(GO_MODULES); do echo "lint $$module"; (cd $$module && $(BIN)/golangci-lint run ./...); done
 	$(BIN)/kube-api-linter run -c .golangci-kal.yml ./api/v1alpha1/
 
-# Where any code can call methods by a name that only running tells, as templates do, the linker must keep all exported methods
+# Where code calls methods by a name that is known only at run time, as templates do, the linker must keep all exported methods
 # of all types: half as much program again, and the operator's memory grows by it. The command line may use templates.
 .PHONY: verify-linked
 verify-linked:

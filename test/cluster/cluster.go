@@ -83,8 +83,8 @@ func Start(flags ...string) (*Cluster, error) {
 	c := &Cluster{Dir: dir, runner: runner, lock: lock}
 	if c.Kubeconfig, err = awaitReady(out); err != nil {
 		c.Stop()
-		said, _ := os.ReadFile(logged.Name())
-		return nil, fmt.Errorf("starting the control plane: %w\n%s", err, said)
+		output, _ := os.ReadFile(logged.Name())
+		return nil, fmt.Errorf("starting the control plane: %w\n%s", err, output)
 	}
 	if c.Config, err = clientcmd.BuildConfigFromFlags("", c.Kubeconfig); err != nil {
 		c.Stop()
@@ -98,7 +98,7 @@ func Start(flags ...string) (*Cluster, error) {
 	return c, nil
 }
 
-// awaitReady reads the line that tells where the kubeconfig is.
+// awaitReady reads the line with the path of the kubeconfig.
 func awaitReady(out io.Reader) (string, error) {
 	found := make(chan string, 1)
 	go func() {

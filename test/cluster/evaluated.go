@@ -15,7 +15,7 @@ import (
 // EvaluatedProfile is a profile of generation 3 with the status that an evaluation over an empty cluster gives it. layers is the
 // YAML of spec.layers.
 func EvaluatedProfile(layers string) (*v1alpha1.PlatformProfile, error) {
-	folder, err := os.MkdirTemp("", "platformprofile-judged-")
+	folder, err := os.MkdirTemp("", "platformprofile-evaluated-")
 	if err != nil {
 		return nil, err
 	}
@@ -31,9 +31,9 @@ func EvaluatedProfile(layers string) (*v1alpha1.PlatformProfile, error) {
 	}
 	var out, errOut bytes.Buffer
 	code := cli.Execute([]string{"check", "-f", profile, "--from", folder, "-o", "json"}, strings.NewReader(""), &out, &errOut)
-	judged := &v1alpha1.PlatformProfile{}
-	if err := json.Unmarshal(out.Bytes(), judged); err != nil {
+	evaluated := &v1alpha1.PlatformProfile{}
+	if err := json.Unmarshal(out.Bytes(), evaluated); err != nil {
 		return nil, fmt.Errorf("check ends with %d: %s%w", code, errOut.String(), err)
 	}
-	return judged, nil
+	return evaluated, nil
 }

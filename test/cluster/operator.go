@@ -74,8 +74,8 @@ func (c *Cluster) Run(ctx context.Context, flags ...string) (*Operator, error) {
 	}
 	if err := awaitOK(ctx, o.ready); err != nil {
 		o.Stop()
-		said, _ := os.ReadFile(o.Log)
-		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, said)
+		output, _ := os.ReadFile(o.Log)
+		return nil, fmt.Errorf("the operator is not ready: %w\n%s", err, output)
 	}
 	return o, nil
 }
@@ -113,7 +113,7 @@ func start(program, kubeconfig, logFile string, env, flags []string) (*Operator,
 	return o, o.process.Start()
 }
 
-// Ready tells whether the operator says that it is ready, and what it says.
+// Ready reports whether the operator is ready, and returns the body of /readyz.
 func (o *Operator) Ready(ctx context.Context) (bool, string) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, o.ready+"?verbose", nil)
 	if err != nil {
@@ -124,20 +124,20 @@ func (o *Operator) Ready(ctx context.Context) (bool, string) {
 		return false, err.Error()
 	}
 	defer response.Body.Close() //nolint:errcheck // it is read
-	said, err := io.ReadAll(response.Body)
+	output, err := io.ReadAll(response.Body)
 	if err != nil {
 		return false, err.Error()
 	}
-	return response.StatusCode == http.StatusOK, string(said)
+	return response.StatusCode == http.StatusOK, string(output)
 }
 
-// ReadyCheck returns what one of the checks at /readyz answers.
+// ReadyCheck returns the result of one of the checks at /readyz.
 func (o *Operator) ReadyCheck(ctx context.Context, name string) string {
-	said, err := get(ctx, o.ready+"/"+name)
+	output, err := get(ctx, o.ready+"/"+name)
 	if err != nil {
 		return err.Error()
 	}
-	return said
+	return output
 }
 
 // PID is the operator's process.

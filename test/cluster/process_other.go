@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// endWithParent has nothing to offer where the kernel does not tell children of their parent's end.
+// endWithParent returns nil: this kernel does not signal a child when its parent ends.
 func endWithParent() *syscall.SysProcAttr { return nil }
 
 func lockRealNode(string) (*os.File, error) { return nil, errors.New("a real node needs Linux") }

@@ -44,7 +44,7 @@ func (c *Cluster) Replica(ctx context.Context, name, program, server string, fla
 	return start(program, kubeconfig, filepath.Join(c.Dir, name+".log"), nil, flags)
 }
 
-// AwaitReady waits until the operator says that it is ready.
+// AwaitReady waits until the operator reports that it is ready.
 func (o *Operator) AwaitReady(ctx context.Context) error { return awaitOK(ctx, o.ready) }
 
 // Signal sends the process a signal.

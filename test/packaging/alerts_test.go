@@ -72,7 +72,7 @@ func promtool(t *testing.T, folder string, args ...string) {
 	}
 }
 
-// TestEveryAlertIsPlayedAndDocumented shows that no alert is without a case, without what to do, or without its paragraph.
+// TestEveryAlertIsPlayedAndDocumented tests that no alert is without a case, without what to do, or without its paragraph.
 func TestEveryAlertIsPlayedAndDocumented(t *testing.T) {
 	alerts := rules(t, t.TempDir())
 	cases, err := os.ReadFile(filepath.Join("testdata", "alerts.yaml"))

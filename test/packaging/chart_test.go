@@ -13,7 +13,7 @@ import (
 )
 
 // differences are all that the chart may have otherwise than the kustomization. Each takes it away from the kustomization's
-// object; nil says that the chart lacks the object.
+// object; nil means that the chart lacks the object.
 var differences = map[string]func(*unstructured.Unstructured) *unstructured.Unstructured{
 	// A release is stored in its namespace, which therefore is there before the chart is: helm install --create-namespace.
 	"Namespace /platformprofile-system": func(*unstructured.Unstructured) *unstructured.Unstructured { return nil },
@@ -34,7 +34,7 @@ func TestTheChartIsTheKustomization(t *testing.T) {
 	sameObjects(t, renderChart(t), kustomize(t, "default"))
 }
 
-// TestTheChartsCRDs shows that the CRDs can be left out, and left to be deleted with the release.
+// TestTheChartsCRDs tests that the CRDs can be left out, and left to be deleted with the release.
 func TestTheChartsCRDs(t *testing.T) {
 	crds := func(set string) []*unstructured.Unstructured {
 		return slices.DeleteFunc(renderChart(t, "--set", set),
@@ -105,7 +105,7 @@ func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured
 	}
 }
 
-// TestAnotherNamespace shows that nothing of the release stays in the namespace that the kustomization uses.
+// TestAnotherNamespace tests that nothing of the release stays in the namespace that the kustomization uses.
 func TestAnotherNamespace(t *testing.T) {
 	out, _, err := helm("template", "other", chart, "--namespace", "elsewhere", "-f", everything)
 	cluster.Must(t, err)
@@ -131,10 +131,10 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// TestEveryOption shows where each value arrives.
+// TestEveryOption tests where each value is rendered.
 func TestEveryOption(t *testing.T) {
 	objects := byName(t, renderChart(t, "-f", everything))
-	for name, says := range map[string][]string{
+	for name, want := range map[string][]string{
 		"Deployment platformprofile-system/platformprofile-manager": {
 			`"replicas": 3`, `"image": "harbor.example.com/mirror/platformprofile@sha256:0000000000000000000000000000000000000000000000000000000000000001"`,
 			`"imagePullPolicy": "Always"`, `"name": "registry"`, `"--verbosity=1"`, `"memory": "512Mi"`, `"kubernetes.io/os": "linux"`,
@@ -156,17 +156,17 @@ func TestEveryOption(t *testing.T) {
 			t.Errorf("there is no %s", name)
 			continue
 		}
-		for _, wanted := range says {
-			if !strings.Contains(toJSON(objects[name]), wanted) {
-				t.Errorf("%s does not say %s:\n%s", name, wanted, toJSON(objects[name]))
+		for _, text := range want {
+			if !strings.Contains(toJSON(objects[name]), text) {
+				t.Errorf("%s does not contain %s:\n%s", name, text, toJSON(objects[name]))
 			}
 		}
 	}
 }
 
-// TestBadValues shows that each mistake is refused, by a message that names the value.
+// TestBadValues tests that each mistake is refused, by a message that names the value.
 func TestBadValues(t *testing.T) {
-	for set, says := range map[string]string{
+	for set, want := range map[string]string{
 		"replicas=two":                             "replicas",
 		"replica=3":                                "replica",
 		"crds.enabled=sometimes":                   "crds",
@@ -189,8 +189,8 @@ func TestBadValues(t *testing.T) {
 		_, errOut, err := helm("template", "x", chart, "--set", set)
 		if err == nil {
 			t.Errorf("%s is accepted", set)
-		} else if !strings.Contains(errOut, says) || !strings.Contains(errOut, "values don't meet the specifications of the schema") {
-			t.Errorf("%s: the message does not name %s: %s", set, says, errOut)
+		} else if !strings.Contains(errOut, want) || !strings.Contains(errOut, "values don't meet the specifications of the schema") {
+			t.Errorf("%s: the message does not name %s: %s", set, want, errOut)
 		}
 	}
 }

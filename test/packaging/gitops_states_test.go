@@ -31,21 +31,21 @@ type state struct {
 // states are all that a gate can meet. Their statuses are those that evaluations come to.
 func states(t *testing.T) map[string]state {
 	t.Helper()
-	judged := func(layers string) *v1alpha1.PlatformProfile {
+	evaluated := func(layers string) *v1alpha1.PlatformProfile {
 		profile, err := cluster.EvaluatedProfile("[" + layers + "]")
 		cluster.Must(t, err)
 		return profile
 	}
-	changed := judged(holding)
+	changed := evaluated(holding)
 	changed.Generation = 4
-	fresh := judged(holding)
+	fresh := evaluated(holding)
 	fresh.Status = v1alpha1.PlatformProfileStatus{}
-	looking := judged(holding)
-	looking.Status = v1alpha1.PlatformProfileStatus{Conditions: []metav1.Condition{
+	syncing := evaluated(holding)
+	syncing.Status = v1alpha1.PlatformProfileStatus{Conditions: []metav1.Condition{
 		{Type: v1alpha1.ConditionReconciling, Status: metav1.ConditionTrue, Reason: "Syncing", ObservedGeneration: 3},
 	}}
 	suspend := func(generation int64) *v1alpha1.PlatformProfile {
-		profile := judged(holding)
+		profile := evaluated(holding)
 		profile.Spec.Suspend, profile.Generation = true, generation
 		profile.Status, _ = conformance.SuspendedStatus(&profile.Status, generation, time.Now())
 		return profile
@@ -53,17 +53,17 @@ func states(t *testing.T) map[string]state {
 	resumed := suspend(4)
 	resumed.Spec.Suspend, resumed.Generation = false, 5
 	return map[string]state{
-		"conformant":                         {judged(holding), "Healthy", "Current"},
-		"not conformant":                     {judged(holding + "," + missing), "Degraded", "Failed"},
-		"could not look":                     {judged(holding + "," + unseen), "Unknown", "InProgress"},
+		"conformant":                         {evaluated(holding), "Healthy", "Current"},
+		"not conformant":                     {evaluated(holding + "," + missing), "Degraded", "Failed"},
+		"not readable":                       {evaluated(holding + "," + unseen), "Unknown", "InProgress"},
 		"not yet evaluated":                  {fresh, "Progressing", "InProgress"},
-		"in its first look":                  {looking, "Progressing", "InProgress"},
+		"in its first sync":                  {syncing, "Progressing", "InProgress"},
 		"changed since":                      {changed, "Progressing", "InProgress"},
 		"suspended":                          {suspend(3), "Suspended", "InProgress"},
 		"suspended with another spec":        {suspend(4), "Suspended", "InProgress"},
 		"resumed and not yet evaluated":      {resumed, "Progressing", "InProgress"},
-		"mistaken":                           {judged(holding + "," + mistaken), "Degraded", "Failed"},
-		"conformant, and mistaken elsewhere": {judged(holding + "," + harmless), "Healthy", "Current"},
+		"mistaken":                           {evaluated(holding + "," + mistaken), "Degraded", "Failed"},
+		"conformant, and mistaken elsewhere": {evaluated(holding + "," + harmless), "Healthy", "Current"},
 	}
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// podName is what the API server tells of a token that is bound to a pod: the pod's name.
+// podName is the key of the pod's name in the user info of a token that is bound to a pod.
 const podName = "authentication.kubernetes.io/pod-name"
 
 // assertAudit asserts from the API server's own record that the operator comes with a token that is bound to its pod, and that

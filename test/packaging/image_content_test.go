@@ -65,7 +65,7 @@ func entries(t *testing.T, r io.Reader) archive {
 		}
 		cluster.Must(t, err)
 		if !header.ModTime.Equal(time.Unix(0, 0)) || header.Uid != 0 || header.Gid != 0 || header.Uname != "" {
-			t.Errorf("%s tells when and by whom it was made: %+v", header.Name, header)
+			t.Errorf("%s reveals when and by whom it was made: %+v", header.Name, header)
 		}
 		data, err := io.ReadAll(reader)
 		cluster.Must(t, err)
@@ -90,7 +90,7 @@ func decode[T any](t *testing.T, data []byte) T {
 	return value
 }
 
-// index is the digest of the image and what it says.
+// index is the descriptor of the image and its manifest.
 func (a archive) index(t *testing.T) (descriptor, manifest) {
 	t.Helper()
 	top := decode[manifest](t, a["index.json"])
@@ -111,7 +111,7 @@ func (a archive) files(t *testing.T, image manifest) archive {
 	return entries(t, unpacked)
 }
 
-// TestTheImageHoldsTheProgramAlone looks into the image: one static program, a user who is not root, and what it is said to be.
+// TestTheImageHoldsTheProgramAlone tests what the image contains: one static program, a user who is not root, and its labels.
 func TestTheImageHoldsTheProgramAlone(t *testing.T) {
 	needRelease(t)
 	archive := openArchive(t, filepath.Join(dist, "image.tar"))
@@ -162,7 +162,7 @@ func programOf(t *testing.T) []byte {
 }
 
 // TestTheSameSourceMakesTheSameImage builds a copy of the source, in another folder, at another time and with a flag that
-// the program would tell of.
+// the program would record.
 func TestTheSameSourceMakesTheSameImage(t *testing.T) {
 	needRelease(t)
 	elsewhere := filepath.Join(t.TempDir(), "elsewhere", "with-a-longer-name")

@@ -32,11 +32,11 @@ func TestTheDockerfileBuildsTheSameProgram(t *testing.T) {
 		command := exec.CommandContext(ctx, "buildah",
 			append([]string{"--root", filepath.Join(store, "root"), "--runroot", filepath.Join(store, "run")}, args...)...)
 		command.Dir = cluster.Root()
-		var said bytes.Buffer
-		command.Stderr = &said
+		var errOut bytes.Buffer
+		command.Stderr = &errOut
 		out, err := command.Output()
 		if err != nil {
-			t.Fatalf("buildah %s: %v\n%s%s", strings.Join(args, " "), err, out, said.String())
+			t.Fatalf("buildah %s: %v\n%s%s", strings.Join(args, " "), err, out, errOut.String())
 		}
 		return strings.TrimSpace(string(out))
 	}

@@ -90,15 +90,15 @@ func nodeProfile() *v1alpha1.PlatformProfile {
 	return p
 }
 
-// awaitEvaluated waits until a generation of the profile is judged, and returns how long that took.
+// awaitEvaluated waits until a generation of the profile is evaluated, and returns how long that took.
 func awaitEvaluated(ctx context.Context, t *testing.T, c *cluster.Cluster, generation int64) time.Duration {
 	t.Helper()
 	began := time.Now()
 	p := &v1alpha1.PlatformProfile{}
-	eventually(ctx, t, c, "the profile is judged", func() (bool, string) {
+	eventually(ctx, t, c, "the profile is evaluated", func() (bool, string) {
 		cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "node"}, p))
 		if p.Status.ObservedGeneration < generation || len(p.Status.Layers) != 1 {
-			return false, fmt.Sprintf("generation %d is judged, want %d", p.Status.ObservedGeneration, generation)
+			return false, fmt.Sprintf("generation %d is evaluated, want %d", p.Status.ObservedGeneration, generation)
 		}
 		return true, ""
 	})

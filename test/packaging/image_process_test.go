@@ -11,7 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
-// process is where the kernel tells of the operator's process in a pod: a folder below /proc.
+// process returns the folder below /proc of the operator's process in a pod.
 func process(t *testing.T, pod *corev1.Pod) string {
 	t.Helper()
 	// A cgroup bears the container's ID on every node, whatever lies above it.
@@ -98,7 +98,7 @@ func openForWriting(t *testing.T, folder string) []string {
 	return found
 }
 
-// cgroupValue is a number that the memory cgroup of a process tells, by the name of cgroups v2 or that of v1.
+// cgroupValue returns a value of the memory cgroup of a process, by its name in cgroups v2 or in v1.
 func cgroupValue(t *testing.T, folder, v2, v1 string) int64 {
 	t.Helper()
 	for line := range strings.Lines(read(t, filepath.Join(folder, "cgroup"))) {

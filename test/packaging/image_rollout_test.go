@@ -118,9 +118,9 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []
 	var longest time.Duration
 	for asked, done := 0, false; !done || asked < 3; asked++ {
 		select {
-		case said := <-over:
-			if said != "" {
-				t.Fatalf("the rollout does not end: %s", said)
+		case failure := <-over:
+			if failure != "" {
+				t.Fatalf("the rollout does not end: %s", failure)
 			}
 			t.Logf("two replicas were replaced within %.1f s", time.Since(began).Seconds())
 			done = true
@@ -130,7 +130,7 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	t.Logf("at least %d of %d were ready; a change was judged after %.2f s at most", r.least, replicas, longest.Seconds())
+	t.Logf("at least %d of %d were ready; a change was evaluated after %.2f s at most", r.least, replicas, longest.Seconds())
 	if r.least < 1 {
 		t.Error("at one time none was ready")
 	}
@@ -153,7 +153,7 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster, first []
 	}
 }
 
-// changeProfile changes the profile, and returns the generation that is to be judged.
+// changeProfile changes the profile, and returns the generation that is to be evaluated.
 func changeProfile(ctx context.Context, t *testing.T, c *cluster.Cluster) int64 {
 	t.Helper()
 	p := &v1alpha1.PlatformProfile{}

@@ -42,7 +42,7 @@ func TestTheListNamesAllThatIsInTheImage(t *testing.T) {
 	}
 	const least = 50
 	if len(want) < least {
-		t.Fatalf("the program tells of %d modules only", len(want))
+		t.Fatalf("the program lists only %d modules", len(want))
 	}
 	for _, c := range list.Components {
 		if want[c.Name] != c.Version {

@@ -71,7 +71,7 @@ func TestKubeStateMetrics(t *testing.T) {
 		}
 		return ""
 	})
-	// It follows the resource: what the operator writes next is what it shows next.
+	// It follows the resource: it exports what the operator writes next.
 	if out, err := env.Kubectl(ctx, "patch", "platformprofile", "failing", "--type=json", "-p",
 		`[{"op":"remove","path":"/spec/layers/0"}]`); err != nil {
 		t.Fatalf("%v: %s", err, out)
@@ -82,14 +82,14 @@ func TestKubeStateMetrics(t *testing.T) {
 				return ""
 			}
 		}
-		return "the profile conforms, and its series does not say so"
+		return "the profile conforms, and its series does not have it"
 	})
 }
 
 // ofKind are the labels that kube-state-metrics itself gives every series of a kind.
 var ofKind = regexp.MustCompile(`customresource_(group="platformprofile.dev"|kind="PlatformProfile"|version="v1alpha1"),`)
 
-// kubeStateMetrics starts it as its ServiceAccount and returns where it shows its series.
+// kubeStateMetrics starts it as its ServiceAccount and returns the URL of its metrics.
 func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -97,10 +97,10 @@ func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 	cluster.Must(t, env.WriteConfig(ctx, kubeconfig, "monitoring", "kube-state-metrics"))
 	log, err := os.Create(filepath.Join(folder, "log"))
 	cluster.Must(t, err)
-	shown, own := freePort(t), freePort(t)
+	metricsPort, telemetryPort := freePort(t), freePort(t)
 	command := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "kube-state-metrics"),
-		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", shown, "--telemetry-host", "127.0.0.1",
-		"--telemetry-port", own,
+		"--kubeconfig", kubeconfig, "--custom-resource-state-only", "--host", "127.0.0.1", "--port", metricsPort, "--telemetry-host", "127.0.0.1",
+		"--telemetry-port", telemetryPort,
 		"--custom-resource-state-config-file", filepath.Join(cluster.Root(), "config", "prometheus", "kube-state-metrics.yaml"))
 	command.Stdout, command.Stderr = log, log
 	if err := command.Start(); err != nil {
@@ -109,11 +109,11 @@ func kubeStateMetrics(ctx context.Context, t *testing.T) string {
 	t.Cleanup(func() {
 		_ = command.Process.Kill()
 		_ = command.Wait()
-		if said, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
-			t.Logf("kube-state-metrics said:\n%s", said)
+		if output, err := os.ReadFile(log.Name()); t.Failed() && err == nil {
+			t.Logf("the log of kube-state-metrics:\n%s", output)
 		}
 	})
-	return "http://127.0.0.1:" + shown + "/metrics"
+	return "http://127.0.0.1:" + metricsPort + "/metrics"
 }
 
 func freePort(t *testing.T) string {

@@ -24,7 +24,7 @@ func released(t *testing.T, target, version string) string {
 	return folder
 }
 
-// TestTheSingleManifest shows that the file of a release is the kustomization with the release's image.
+// TestTheSingleManifest tests that the file of a release is the kustomization with the release's image.
 func TestTheSingleManifest(t *testing.T) {
 	data, err := os.ReadFile(filepath.Join(released(t, "install-manifest", "v1.2.3"), "install.yaml"))
 	cluster.Must(t, err)
@@ -44,7 +44,7 @@ func TestTheSingleManifest(t *testing.T) {
 	}
 }
 
-// TestThePackagedChart shows that the chart of a release runs the release's image.
+// TestThePackagedChart tests that the chart of a release runs the release's image.
 func TestThePackagedChart(t *testing.T) {
 	archive := filepath.Join(released(t, "chart", "v1.2.3"), "platformprofile-1.2.3.tgz")
 	out, _, err := helm("template", "platformprofile", archive)

@@ -30,9 +30,9 @@ func startOperator(t *testing.T) *cluster.Operator {
 		_ = o.Signal(syscall.SIGTERM)
 		_, _ = o.Wait()
 		if t.Failed() {
-			said, _ := os.ReadFile(o.Log)
+			output, _ := os.ReadFile(o.Log)
 			const tail = 3000
-			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-tail):])
+			t.Logf("the end of the operator's log:\n%s", output[max(0, len(output)-tail):])
 		}
 	})
 	return o

@@ -40,20 +40,21 @@ func applyStatus(t *testing.T, name, manager, status string) {
 			client.ForceOwnership))
 }
 
-// TestOldStatus shows that a status of an older version is taken up: what turned when stays, what is new is added, what
-// the older version wrote and this one does not is gone, what others wrote stays, and nobody is told of anything.
+// TestOldStatus tests that a status of an older version is taken over: transition times stay, new fields are added, what
+// only the older version wrote is removed, what others wrote stays, and no event is recorded.
 func TestOldStatus(t *testing.T) {
 	needCluster(t)
 	create(t, requireNoClass("aged"))
 	const since = "2026-01-02T03:04:05Z"
 	written := func(kind string) string {
-		return fmt.Sprintf(`{"type":%q,"status":"True","reason":"Old","message":"as an older version said it","lastTransitionTime":%q}`, kind, since)
+		return fmt.Sprintf(`{"type":%q,"status":"True","reason":"Old","message":"written by an older version","lastTransitionTime":%q}`,
+			kind, since)
 	}
 	applyStatus(t, "aged", "platformprofile", `{"observedGeneration":1,"lastChangeTime":"`+since+`",
 		"layers":[{"name":"storage","verdict":"Satisfied","satisfied":1,"total":1,
 		"requirements":[{"name":"class","verdict":"Satisfied","lastTransitionTime":"`+since+`"}]}],
 		"conditions":[`+strings.Join([]string{written("Available"), written("Conformant"), written("Ready"), written("StorageConformant")}, ",")+`]}`)
-	// What another tool says of the profile, and what somebody restored, an own condition among it.
+	// Conditions of another tool, and one of the operator that somebody restored.
 	applyStatus(t, "aged", "backup-tool", `{"conditions":[`+written("BackedUp")+`,`+written("Ready")+`]}`)
 	cluster.Must(t, startOperator(t).AwaitReady(context.Background()))
 	p := awaitProfile(t, "aged", "it is evaluated", func(p *v1alpha1.PlatformProfile) bool { return p.Status.Score == "1/1" })
@@ -88,12 +89,12 @@ func TestOldStatus(t *testing.T) {
 			t.Error("the operator claims another's condition of a profile that is suspended")
 		}
 	}
-	if told := events(t, "aged"); len(told) > 0 {
-		t.Errorf("events tell of what did not happen: %v", told)
+	if got := events(t, "aged"); len(got) > 0 {
+		t.Errorf("events report what did not happen: %v", got)
 	}
 }
 
-// TestOtherCRD shows that an operator whose CRDs are of another version says so and writes nothing, and goes on by itself
+// TestOtherCRD tests that an operator whose CRDs are of another version reports it and writes nothing, and continues by itself
 // once those of its own are applied.
 func TestOtherCRD(t *testing.T) {
 	ctx := context.Background()
@@ -106,8 +107,8 @@ func TestOtherCRD(t *testing.T) {
 	t.Cleanup(func() { replaceCRD(t, own) })
 	create(t, requireNoClass("waits"))
 	o := startOperator(t)
-	for _, says := range []string{"0000older0000", own.GetAnnotations()[revisionAnnotation], "the CRDs of the operator version are applied"} {
-		cluster.Eventually(t, "/readyz says "+says, func() (bool, string) { return strings.Contains(o.ReadyCheck(ctx, "schemas"), says), "" })
+	for _, want := range []string{"0000older0000", own.GetAnnotations()[revisionAnnotation], "the CRDs of the operator version are applied"} {
+		cluster.Eventually(t, "/readyz contains "+want, func() (bool, string) { return strings.Contains(o.ReadyCheck(ctx, "schemas"), want), "" })
 	}
 	t.Log(o.ReadyCheck(ctx, "schemas"))
 	if ready, _ := o.Ready(ctx); ready {
@@ -117,7 +118,7 @@ func TestOtherCRD(t *testing.T) {
 	cluster.Eventually(t, "all else is ready", func() (bool, string) { return o.ReadyCheck(ctx, "inventory") == "ok", "" })
 	expectUnwritten(t, "waits", func() {})
 	if n := logged(t, o); n != 1 {
-		t.Errorf("the log says it %d times", n)
+		t.Errorf("the log has the message %d times", n)
 	}
 
 	replaceCRD(t, own)
@@ -173,12 +174,12 @@ func mismatches(t *testing.T) []eventsv1.Event {
 	})
 }
 
-// logged counts the lines of the operator's log that say that a CRD is of another version.
+// logged counts the lines of the operator's log about a CRD of another version.
 func logged(t *testing.T, o *cluster.Operator) int {
 	t.Helper()
-	said, err := os.ReadFile(o.Log)
+	output, err := os.ReadFile(o.Log)
 	cluster.Must(t, err)
-	lines := strings.Split(string(said), "\n")
+	lines := strings.Split(string(output), "\n")
 	return len(slices.DeleteFunc(lines, func(line string) bool {
 		return !strings.Contains(line, `"logger":"schemas"`) || !strings.Contains(line, "profiles are not evaluated")
 	}))

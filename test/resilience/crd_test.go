@@ -50,37 +50,37 @@ func TestCRDsComeChangeAndGo(t *testing.T) {
 	tc.removeAtEnd(t, gadgetProfile)
 	tc.removeAtEnd(t, gadgetCRD("v1!"))
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetProfile)))
-	says := func(step, requirement string, want v1alpha1.Verdict, text string) {
+	awaitVerdict := func(step, requirement string, want v1alpha1.Verdict, text string) {
 		t.Helper()
 		took := cluster.Eventually(t, step, func() (bool, string) {
-			is, said := tc.verdict("gadgets", "gadgets", requirement)
-			return is == want && strings.Contains(said, text), string(is) + ": " + said
+			is, message := tc.verdict("gadgets", "gadgets", requirement)
+			return is == want && strings.Contains(message, text), string(is) + ": " + message
 		})
 		tc.awaitMatchesCheck(t)
 		t.Logf("%s: %s after %s", step, want, took.Round(time.Millisecond))
 	}
-	says("no CRD", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	awaitVerdict("no CRD", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("v1!"))))
-	says("the CRD comes", "ok", v1alpha1.VerdictSatisfied, "")
+	awaitVerdict("the CRD comes", "ok", v1alpha1.VerdictSatisfied, "")
 	cluster.Must(t, tc.apply(ctx, parseObject("{apiVersion: faults.example.com/v1, kind: Gadget, metadata: {name: one}, spec: {ok: true}}")))
-	says("an object comes", "newest", v1alpha1.VerdictCheckFailed, "v2")
+	awaitVerdict("an object comes", "newest", v1alpha1.VerdictCheckFailed, "v2")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("v1!", "v2"))))
-	says("a newer version is served", "newest", v1alpha1.VerdictSatisfied, "")
+	awaitVerdict("a newer version is served", "newest", v1alpha1.VerdictSatisfied, "")
 	cluster.Must(t, tc.apply(ctx, parseObject("{apiVersion: faults.example.com/v2, kind: Gadget, metadata: {name: two}, spec: {ok: false}}")))
-	says("an object of it comes", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	awaitVerdict("an object of it comes", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("v1!", "-v2"))))
-	says("the newer version is withdrawn", "newest", v1alpha1.VerdictCheckFailed, "v2")
-	says("and what it holds is still seen", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	awaitVerdict("the newer version is withdrawn", "newest", v1alpha1.VerdictCheckFailed, "v2")
+	awaitVerdict("and what it holds is still read", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("-v1!", "v2"))))
-	says("the older version is withdrawn", "newest", v1alpha1.VerdictSatisfied, "")
+	awaitVerdict("the older version is withdrawn", "newest", v1alpha1.VerdictSatisfied, "")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("-v1!", "-v2"))))
-	says("no version is served", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	awaitVerdict("no version is served", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("v1!", "v2"))))
-	says("both are served again", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
+	awaitVerdict("both are served again", "ok", v1alpha1.VerdictCheckFailed, "all are ok")
 	cluster.Must(t, tc.remove(ctx, parseObject(gadgetCRD("v1!"))))
-	says("the CRD goes", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
+	awaitVerdict("the CRD goes", "ok", v1alpha1.VerdictMissing, "does not serve gadgets")
 	cluster.Must(t, tc.apply(ctx, parseObject(gadgetCRD("v1!"))))
-	says("it comes again, and is empty", "ok", v1alpha1.VerdictSatisfied, "")
+	awaitVerdict("it comes again, and is empty", "ok", v1alpha1.VerdictSatisfied, "")
 }
 
 const (
@@ -111,18 +111,18 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 	tc.removeAtEnd(t, sprocketService)
 	tc.removeAtEnd(t, sprocketAPI)
 	cluster.Must(t, tc.apply(ctx, parseObject(sprocketProfile)))
-	says := func(want v1alpha1.Verdict, text string) time.Duration {
+	awaitVerdict := func(want v1alpha1.Verdict, text string) time.Duration {
 		t.Helper()
 		return cluster.Eventually(t, "it is "+string(want), func() (bool, string) {
-			is, said := tc.verdict("sprockets", "sprockets", "any")
-			return is == want && strings.Contains(said, text), string(is) + ": " + said
+			is, message := tc.verdict("sprockets", "sprockets", "any")
+			return is == want && strings.Contains(message, text), string(is) + ": " + message
 		})
 	}
-	says(v1alpha1.VerdictMissing, "does not serve sprockets")
+	awaitVerdict(v1alpha1.VerdictMissing, "does not serve sprockets")
 	cluster.Must(t, tc.apply(ctx, parseObject(sprocketService)))
 	cluster.Must(t, tc.apply(ctx, parseObject(sprocketAPI)))
 	t.Logf("Unknown %s after it is registered",
-		says(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
+		awaitVerdict(v1alpha1.VerdictUnknown, "cannot read sprockets.gone.example.com: the API server has not answered since").Round(time.Second))
 	// Whatever the aggregated API could still change is over when a change that comes after it is written.
 	tc.removeAtEnd(t, unwantedClass)
 	cluster.Must(t, tc.apply(ctx, parseObject(unwantedClass)))
@@ -131,11 +131,12 @@ func TestAggregatedAPIWithoutBackend(t *testing.T) {
 	tc.awaitVerdict(t, "storage", "classes", v1alpha1.VerdictSatisfied, "")
 	for _, requirement := range []string{"apps/app", "apps/agent", "widgets/ok", "storage/classes"} {
 		layer, name, _ := strings.Cut(requirement, "/")
-		if is, said := tc.verdict("faults", layer, name); is != v1alpha1.VerdictSatisfied {
-			t.Errorf("%s, which has nothing to do with it, is %s: %s", requirement, is, said)
+		if is, message := tc.verdict("faults", layer, name); is != v1alpha1.VerdictSatisfied {
+			t.Errorf("%s, which has nothing to do with it, is %s: %s", requirement, is, message)
 		}
 	}
 	cluster.Must(t, tc.remove(ctx, parseObject(sprocketAPI)))
-	t.Logf("Missing %s after it is registered no more", says(v1alpha1.VerdictMissing, "does not serve sprockets").Round(time.Millisecond))
+	t.Logf("Missing %s after it is registered no more",
+		awaitVerdict(v1alpha1.VerdictMissing, "does not serve sprockets").Round(time.Millisecond))
 	tc.awaitMatchesCheck(t)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// defaultLease is how long the lease lasts where nobody says otherwise.
+	// defaultLease is how long the lease lasts unless a test sets it.
 	defaultLease = 15 * time.Second
 	// shortLease is the shortest that it may last.
 	shortLease = 5 * time.Second
@@ -99,12 +99,13 @@ func TestLeaderPaused(t *testing.T) {
 	if !standby.leads(t) {
 		t.Error("the standby wrote and does not lead")
 	}
-	t.Logf("Conformant turned %s after the last failure, with a grace period of %s and a leader that was paused", time.Since(last).Round(time.Millisecond), grace)
+	t.Logf("Conformant became False %s after the last failure, with a grace period of %s and a leader that was paused",
+		time.Since(last).Round(time.Millisecond), grace)
 	time.Sleep(1500 * time.Millisecond) // statuses have whole seconds
 	leader.signal(t, syscall.SIGCONT)
 	woke := time.Now()
 	if code := leader.awaitEnd(t); code == 0 {
-		t.Error("a leader that lost its lease ended as if it had been told to")
+		t.Error("a leader that lost its lease ended as if it had been asked to")
 	}
 	t.Logf("it ended %s after it woke", time.Since(woke).Round(time.Millisecond))
 	for _, p := range profiles {
@@ -156,7 +157,7 @@ func TestLeaderCutOff(t *testing.T) {
 		t.Error("the standby wrote and does not lead")
 	}
 	if code := leader.awaitEnd(t); code == 0 {
-		t.Error("a leader that lost its lease ended as if it had been told to")
+		t.Error("a leader that lost its lease ended as if it had been asked to")
 	}
 	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
 	p.assertWrites(t, cut, 1)

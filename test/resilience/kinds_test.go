@@ -99,11 +99,11 @@ func (tc *testCluster) testFailingKinds(t *testing.T) {
 	text := profile("failing", "Ignore", false, asked)
 	tc.removeAtEnd(t, text)
 	cluster.Must(t, tc.apply(ctx, parseObject(text)))
-	is := func(t *testing.T, f failureCase, want v1alpha1.Verdict, says string) time.Duration {
+	is := func(t *testing.T, f failureCase, want v1alpha1.Verdict, wantMessage string) time.Duration {
 		t.Helper()
 		return cluster.Eventually(t, f.resource+" is "+string(want), func() (bool, string) {
-			found, said := tc.verdict("failing", "any", f.resource)
-			return found == want && strings.Contains(said, says), string(found) + ": " + said
+			found, message := tc.verdict("failing", "any", f.resource)
+			return found == want && strings.Contains(message, wantMessage), string(found) + ": " + message
 		})
 	}
 	for _, f := range failureCases {
@@ -128,8 +128,8 @@ func (tc *testCluster) testFailingKinds(t *testing.T) {
 	if found := tc.conformant(t, "failing"); found != "False" {
 		t.Errorf("three fail and the others are Unknown, and Conformant is %s", found)
 	}
-	if found, said := tc.verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
-		t.Errorf("apps/app, which has nothing to do with it, is %s: %s", found, said)
+	if found, message := tc.verdict("faults", "apps", "app"); found != v1alpha1.VerdictSatisfied {
+		t.Errorf("apps/app, which has nothing to do with it, is %s: %s", found, message)
 	}
 	began, met := time.Now(), d.faultCount()
 	time.Sleep(5 * time.Second)

@@ -40,8 +40,8 @@ func TestNetworkBreaksOffAndIsSlow(t *testing.T) {
 		proxy.dropConnections()
 	}
 	tc.awaitMatchesCheck(t)
-	if is, said := tc.verdict("faults", "apps", "app"); is != v1alpha1.VerdictSatisfied {
-		t.Errorf("connections that broke off turned apps/app %s: %s", is, said)
+	if is, message := tc.verdict("faults", "apps", "app"); is != v1alpha1.VerdictSatisfied {
+		t.Errorf("connections that broke off made apps/app %s: %s", is, message)
 	}
 
 	proxy.delayPackets(150 * time.Millisecond)
@@ -113,8 +113,8 @@ func (tc *testCluster) startIsolatedOperator(t *testing.T, happen func(*tcpProxy
 			metric(s.operator, `platformprofile_status_condition{condition="Conformant",profile="faults",status="unknown"}`) == 1
 	})
 	go s.measure(s.unreadyAfter, func() bool {
-		ready, said := s.operator.Ready(context.Background())
-		return !ready && strings.Contains(said, "inventory failed")
+		ready, message := s.operator.Ready(context.Background())
+		return !ready && strings.Contains(message, "inventory failed")
 	})
 	return s
 }
@@ -132,18 +132,18 @@ func (s *isolatedOperator) measure(took chan<- time.Duration, so func() bool) {
 // testReportsUnknown waits until metrics and readiness report that the API server does not answer.
 func (s *isolatedOperator) testReportsUnknown(t *testing.T) {
 	t.Helper()
-	blind, ok := <-s.unknownAfter
+	unknown, ok := <-s.unknownAfter
 	if !ok {
-		t.Fatal("metrics do not tell that nothing can be seen")
+		t.Fatal("metrics do not report that nothing can be read")
 	}
 	unready, ok := <-s.unreadyAfter
 	if !ok {
 		t.Fatal("it is ready all the while")
 	}
 	if age, gone := contactAge(s.operator), time.Since(s.since); age < gone-10*time.Second || age > gone+90*time.Second {
-		t.Errorf("cut off for %s, the operator says that it heard of the API server %s ago", gone, age)
+		t.Errorf("cut off for %s, the operator reports contact with the API server %s ago", gone, age)
 	}
-	t.Logf("metrics tell that no verdict stands after %s, readiness after %s", blind.Round(time.Second), unready.Round(time.Second))
+	t.Logf("metrics report Unknown after %s, readiness fails after %s", unknown.Round(time.Second), unready.Round(time.Second))
 }
 
 // testRecovers tests that statuses are right after the network is restored.
@@ -200,13 +200,13 @@ func (tc *testCluster) compact(t *testing.T) {
 		response, err := etcd.Post(fmt.Sprintf("https://127.0.0.1:%d/v3/kv/%s", state.Components["etcd"].Port, path), "application/json", strings.NewReader(body))
 		cluster.Must(t, err)
 		defer response.Body.Close() //nolint:errcheck // it is read
-		var said bytes.Buffer
-		_, err = said.ReadFrom(response.Body)
+		var content bytes.Buffer
+		_, err = content.ReadFrom(response.Body)
 		cluster.Must(t, err)
 		if response.StatusCode != http.StatusOK {
-			t.Fatalf("etcd answers %s to %s: %s", response.Status, path, said.String())
+			t.Fatalf("etcd answers %s to %s: %s", response.Status, path, content.String())
 		}
-		return said.String()
+		return content.String()
 	}
 	answer := struct {
 		Header struct {

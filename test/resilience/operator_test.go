@@ -42,10 +42,10 @@ func (tc *testCluster) startOperator(t *testing.T, server string, authority []by
 	cluster.Must(t, err)
 	t.Cleanup(func() {
 		o.Stop()
-		if said, err := os.ReadFile(o.Log); err == nil && t.Failed() {
+		if output, err := os.ReadFile(o.Log); err == nil && t.Failed() {
 			const tail = 2500
-			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-tail):])
-			if err := artifact(t, "operator.log", said); err != nil {
+			t.Logf("the end of the operator's log:\n%s", output[max(0, len(output)-tail):])
+			if err := artifact(t, "operator.log", output); err != nil {
 				t.Log(err)
 			}
 		}
@@ -96,20 +96,20 @@ func (tc *testCluster) diffWithCheck() string {
 		return err.Error()
 	}
 	if len(list.Items) != len(found) {
-		return fmt.Sprintf("%d profiles are stored, and %d were looked at", len(list.Items), len(found))
+		return fmt.Sprintf("%d profiles are stored, and check evaluated %d", len(list.Items), len(found))
 	}
 	for i := range list.Items {
 		is := &list.Items[i]
 		want := found[is.Name]
 		switch {
 		case want == nil:
-			return is.Name + " was not looked at"
+			return is.Name + " was not evaluated"
 		case is.Spec.Suspend:
 			continue
 		case is.Status.ObservedGeneration != is.Generation:
 			return fmt.Sprintf("%s: its status is about generation %d of %d", is.Name, is.Status.ObservedGeneration, is.Generation)
 		case !equality.Semantic.DeepEqual(withoutTimes(is.Status), withoutTimes(want.Status)):
-			return fmt.Sprintf("%s: it says\n%s\nand a fresh look finds\n%s", is.Name, statusText(is.Status), statusText(want.Status))
+			return fmt.Sprintf("%s: its status is\n%s\nand check computes\n%s", is.Name, statusText(is.Status), statusText(want.Status))
 		}
 	}
 	return ""
@@ -159,11 +159,11 @@ func (tc *testCluster) verdict(profile, layer, requirement string) (v1alpha1.Ver
 }
 
 // awaitVerdict waits for a verdict with a message that contains a text, and returns how long that took.
-func (tc *testCluster) awaitVerdict(t *testing.T, layer, requirement string, to v1alpha1.Verdict, says string) time.Duration {
+func (tc *testCluster) awaitVerdict(t *testing.T, layer, requirement string, to v1alpha1.Verdict, wantMessage string) time.Duration {
 	t.Helper()
 	return cluster.Eventually(t, fmt.Sprintf("%s/%s is %s", layer, requirement, to), func() (bool, string) {
-		is, said := tc.verdict("faults", layer, requirement)
-		return is == to && strings.Contains(said, says), string(is) + ": " + said
+		is, message := tc.verdict("faults", layer, requirement)
+		return is == to && strings.Contains(message, wantMessage), string(is) + ": " + message
 	})
 }
 

@@ -220,9 +220,9 @@ type fault struct {
 	// status is what is answered in place of the API server's answer, with Retry-After where it is given.
 	status     int
 	retryAfter string
-	// hang leaves the request without an answer; mute answers a watch, and has it say nothing.
+	// hang leaves the request without an answer; silent answers a watch and sends no events.
 	hang, silent bool
-	// expired answers a watch with an event that says that its resource version is too old.
+	// expired answers a watch with an error event: its resource version is too old.
 	expired bool
 }
 
@@ -236,7 +236,7 @@ func (f fault) matches(r *http.Request) bool {
 type apiProxy struct {
 	server    *http.Server
 	listener  net.Listener
-	authority []byte // PEM of the certificate that it shows
+	authority []byte // PEM of its serving certificate
 
 	mu      sync.Mutex
 	faults  map[string]fault

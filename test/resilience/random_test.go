@@ -159,7 +159,7 @@ func (r *proxiedOperator) injectRandomFault(ctx context.Context, d chooser) (str
 	case 4:
 		return set(fault{path: path, status: http.StatusInternalServerError})
 	case 5:
-		return set(fault{path: path, status: http.StatusTooManyRequests, retryAfter: []string{"", "1"}[d.pick("says when", 2)]})
+		return set(fault{path: path, status: http.StatusTooManyRequests, retryAfter: []string{"", "1"}[d.pick("with Retry-After", 2)]})
 	case 6:
 		return set(fault{path: path, watch: true, status: http.StatusForbidden})
 	case 7:
@@ -263,7 +263,7 @@ func TestRecreatedUnseen(t *testing.T) {
 func (r *proxiedOperator) runSequence(rt *rapid.T, some *statistics) {
 	ctx, d := context.Background(), rapidChooser{rt}
 	some.sequences++
-	var said []string
+	var steps []string
 	for range rapid.IntRange(1, 6).Draw(rt, "steps") {
 		var what string
 		var err error
@@ -274,7 +274,7 @@ func (r *proxiedOperator) runSequence(rt *rapid.T, some *statistics) {
 			what, err = r.applyRandomChange(ctx, d)
 			some.changes++
 		}
-		said = append(said, what)
+		steps = append(steps, what)
 		if err != nil {
 			rt.Fatalf("%s: %v", what, err)
 		}
@@ -287,7 +287,7 @@ func (r *proxiedOperator) runSequence(rt *rapid.T, some *statistics) {
 		return difference == "", nil
 	})
 	if err != nil {
-		rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(said, "\n"), difference)
+		rt.Fatalf("%s after\n%s\n%s", time.Since(began).Round(time.Second), strings.Join(steps, "\n"), difference)
 	}
 	some.longest = max(some.longest, time.Since(began))
 }

@@ -23,7 +23,7 @@ type replica struct {
 
 var replicaCount atomic.Int32
 
-// startReplica starts a replica and waits until it is ready: it stands by with all caches filled, or leads. server is as of
+// startReplica starts a replica and waits until it is ready: it is a standby with synced caches, or the leader. server is as of
 // cluster.Replica.
 func (tc *testCluster) startReplica(t *testing.T, server string, lease time.Duration) *replica {
 	t.Helper()
@@ -37,7 +37,7 @@ func (tc *testCluster) startReplica(t *testing.T, server string, lease time.Dura
 		close(r.ended)
 	}()
 	t.Cleanup(func() {
-		// Told to end, it gives the lease back, and the next test need not wait for it.
+		// On SIGTERM it releases the lease, and the next test need not wait for it.
 		r.signal(t, syscall.SIGCONT)
 		r.signal(t, syscall.SIGTERM)
 		select {
@@ -47,9 +47,9 @@ func (tc *testCluster) startReplica(t *testing.T, server string, lease time.Dura
 			<-r.ended
 		}
 		if t.Failed() {
-			said, _ := os.ReadFile(o.Log)
+			output, _ := os.ReadFile(o.Log)
 			const tail = 3000
-			t.Logf("%s said at last:\n%s", name, said[max(0, len(said)-tail):])
+			t.Logf("the end of the log of %s:\n%s", name, output[max(0, len(output)-tail):])
 		}
 	})
 	cluster.Must(t, o.AwaitReady(context.Background()))

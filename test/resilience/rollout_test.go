@@ -114,7 +114,7 @@ func TestRollingUpgrade(t *testing.T) {
 	wg.Go(func() { s.run(ctx) })
 	s.awaitScrapes(t)
 	began := time.Now()
-	// A new pod is ready before an old one is told to end. The one that leads goes first, then the one that took over:
+	// A new pod is ready before an old one gets SIGTERM. The leader ends first, then the one that took over:
 	// two handovers, which is as many as there can be.
 	for range 2 {
 		next := tc.startReplica(t, "", defaultLease)
@@ -141,7 +141,7 @@ func TestRollingUpgrade(t *testing.T) {
 	gap, longest := time.Time{}, time.Duration(0)
 	for _, seen := range s.scrapes {
 		if seen.builds == 0 {
-			t.Errorf("at %s no replica shows its version: the operator would count as absent", seen.at)
+			t.Errorf("at %s no replica exports its version: the operator would count as absent", seen.at)
 		}
 		if seen.leaders > 1 || seen.standbys > 0 || len(seen.verdicts) > 1 || len(seen.verdicts) == 1 && seen.verdicts[0] != "false" {
 			t.Errorf("at %s replicas contradict each other: %+v", seen.at, seen)

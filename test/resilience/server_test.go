@@ -36,12 +36,12 @@ func TestAPIServerRestarts(t *testing.T) {
 			if down > 0 {
 				time.Sleep(down)
 				if age := contactAge(o); age < down-5*time.Second {
-					t.Errorf("the API server is gone for %s, and the operator says that it answered %s ago", time.Since(killed), age)
+					t.Errorf("the API server is gone for %s, and the operator reports an answer %s ago", time.Since(killed), age)
 				}
-				sight := metric(o, `platformprofile_source_state{source="deployments.apps",state="Failing"}`)
+				state := metric(o, `platformprofile_source_state{source="deployments.apps",state="Failing"}`)
 				verdict := metric(o, `platformprofile_requirement_verdict{component="",layer="storage",profile="faults",requirement="classes",severity="Required",verdict="Unknown"}`)
-				if sight != 1 || verdict != 1 {
-					t.Errorf("metrics do not tell that nothing can be seen: sight %v, verdict %v", sight, verdict)
+				if state != 1 || verdict != 1 {
+					t.Errorf("metrics do not report that nothing can be read: source state %v, verdict %v", state, verdict)
 				}
 			}
 			cluster.Must(t, tc.Control(ctx, "start", "kube-apiserver"))

@@ -37,8 +37,8 @@ func (r *proxiedOperator) measure(t *testing.T, pprof, when string) resourceUsag
 	for look := range 10 {
 		profile := r.heap(t, pprof, "gc=1")
 		cluster.Must(t, artifact(t, "heap-"+when+".pb.gz", profile))
-		// In words the profile says how large the heap was right after the collection. A metric would count what asking for it
-		// has made since, which is megabytes.
+		// The text form of the profile has the size of the heap right after the collection. A metric would include what this request
+		// has allocated since, which is megabytes.
 		var alive float64
 		_, after, _ := strings.Cut(string(r.heap(t, pprof, "gc=1&debug=1")), "# HeapAlloc = ")
 		if _, err := fmt.Sscanf(after, "%g", &alive); err != nil {
@@ -79,9 +79,9 @@ func (r *proxiedOperator) keepIfFailed(t *testing.T, pprof string) {
 			return
 		}
 		for name, url := range map[string]string{"goroutines.txt": "http://" + pprof + "/debug/pprof/goroutine?debug=2", "metrics.txt": r.operator.Metrics} {
-			said, err := get(url)
+			dump, err := get(url)
 			if err == nil {
-				err = artifact(t, name, said)
+				err = artifact(t, name, dump)
 			}
 			if err != nil {
 				t.Logf("%s: %v", name, err)
@@ -164,7 +164,7 @@ func TestSoak(t *testing.T) {
 	if after.descriptors > before.descriptors+10 {
 		t.Errorf("file descriptors grew from %.0f to %.0f", before.descriptors, after.descriptors)
 	}
-	// After a fault a watch may take half a minute to be opened anew.
+	// After a fault a watch may take half a minute to be opened again.
 	cluster.Eventually(t, "what is watched is what was watched at first", func() (bool, string) {
 		open := r.api.openWatches()
 		return maps.Equal(open, watched), fmt.Sprintf("by how many watches each, then and now:\n%v\n%v", watched, open)
