@@ -1,6 +1,6 @@
 // Package api tests what needs only an API server: the schema of both kinds, and the reconcilers.
 //
-// What the API server rejects, with which message, and what it defaults is held against the command line, which must agree.
+// What the API server rejects, with which message, and what it defaults is compared with the command line, which must agree.
 package api
 
 import (
@@ -41,7 +41,7 @@ func requirement(fields string) string {
 	return profileHead + "  layers:\n  - name: network\n    requirements:\n    - {name: cni, " + fields + "}\n"
 }
 
-// tooMany is a profile with more requirements than its status could tell of.
+// tooMany is a profile with more requirements than its status could hold.
 func tooMany() string {
 	text := profileHead + "  layers:\n"
 	for layer := range 6 {
@@ -55,12 +55,13 @@ func tooMany() string {
 
 const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: bad}\nspec:\n  layer: network\n"
 
-// TestRefused holds bad manifests against both judges. Each must say the sentence that tells what to change.
+// TestRefused validates bad manifests with the API server and with the command line. Both must refuse with the message that
+// names what to change.
 func TestRefused(t *testing.T) {
 	check := func(resource string) string {
 		return requirement("rule: {resource: " + resource + ", expression: 'true', message: m}")
 	}
-	for name, test := range map[string]struct{ manifest, says string }{
+	for name, test := range map[string]struct{ manifest, want string }{
 		"two ways to ask":                {requirement("capability: cni, anyOf: [{component: cilium}]"), "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
 		"no way to ask":                  {requirement("severity: Required"), "exactly one of 'capability', 'anyOf', 'rule' and 'attestation'"},
 		"a check that is exclusive":      {requirement("exclusive: true, rule: {resource: {resource: nodes}, expression: 'true', message: m}"), "belong to 'capability' and 'anyOf'"},
@@ -104,20 +105,20 @@ func TestRefused(t *testing.T) {
 			if err == nil {
 				t.Error("the API server accepts it")
 				_ = env.Client.Delete(context.Background(), objects[0])
-			} else if !strings.Contains(err.Error(), test.says) {
-				t.Errorf("the API server does not say %q: %v", test.says, err)
+			} else if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error of the API server does not contain %q: %v", test.want, err)
 			}
 			err = manifest.Validate(objects[0].DeepCopy())
 			if err == nil {
 				t.Error("the command line accepts it")
-			} else if !strings.Contains(err.Error(), test.says) {
-				t.Errorf("the command line does not say %q: %v", test.says, err)
+			} else if !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error of the command line does not contain %q: %v", test.want, err)
 			}
 		})
 	}
 }
 
-// TestSamples applies the samples, and shows that the API server and the command line fill in the same defaults.
+// TestSamples applies the samples, and asserts that the API server and the command line fill in the same defaults.
 func TestSamples(t *testing.T) {
 	ctx := context.Background()
 	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "samples"))
@@ -141,8 +142,8 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// TestStoredMembersHoldNoDefaultsOfOthers shows that the API server writes into a requirement no default of a member that the
-// requirement does not use.
+// TestStoredMembersHoldNoDefaultsOfOthers asserts that the API server writes into a requirement no default of a member that
+// the requirement does not use.
 func TestStoredMembersHoldNoDefaultsOfOthers(t *testing.T) {
 	ctx := context.Background()
 	for name, test := range map[string]struct {
@@ -167,32 +168,32 @@ func TestStoredMembersHoldNoDefaultsOfOthers(t *testing.T) {
 	}
 }
 
-// TestKubectl shows what people see: documentation, names, columns.
+// TestKubectl asserts what kubectl prints: documentation, names, columns.
 func TestKubectl(t *testing.T) {
 	ctx := context.Background()
 	object := &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(),
 		"kind":       "PlatformProfile",
-		"metadata":   map[string]any{"name": "shown"},
+		"metadata":   map[string]any{"name": "printed"},
 		"spec": map[string]any{
 			"layers": []any{map[string]any{"name": "network", "requirements": []any{map[string]any{"name": "cni", "capability": "cni"}}}},
 		},
 	}}
 	cluster.Must(t, env.Client.Create(ctx, object))
-	for args, says := range map[string]string{
-		"explain platformprofile.spec.layers.requirements.exclusive": "more than one implementation is installed",
-		"explain platformprofile.spec.gracePeriod":                   "Verdicts change at once",
-		"explain platformprofile.status.layers.requirements.verdict": "ENUM",
-		"explain platformcomponent.spec.signals.workloads.images":    "path boundary",
-		"get pprofile shown":         "CONFORMANT   SCORE   REASON   AGE",
-		"get pprofile shown -o wide": "SUSPENDED",
-		"get platform":               "platformprofile.platformprofile.dev/shown",
-		"get pcomponent":             "",
+	for args, want := range map[string]string{
+		"explain platformprofile.spec.layers.requirements.exclusive":       "more than one implementation is installed",
+		"explain platformprofile.spec.gracePeriod":                         "Verdicts change at once",
+		"explain platformprofile.status.layers.requirements.verdict":       "ENUM",
+		"explain platformcomponent.spec.signals.workloads.images":          "path boundary",
+		"get pprofile printed":                                             "CONFORMANT   SCORE   REASON   AGE",
+		"get pprofile printed -o wide":                                     "SUSPENDED",
+		"get platform":                                                     "platformprofile.platformprofile.dev/printed",
+		"get pcomponent":                                                   "",
 		"api-resources --namespaced=false --api-group=platformprofile.dev": "pprofile",
 	} {
 		out, err := env.Kubectl(ctx, strings.Fields(args)...)
-		if err != nil || !strings.Contains(out, says) {
-			t.Errorf("kubectl %s: %v: does not show %q:\n%s", args, err, says, out)
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("kubectl %s: %v: the output does not contain %q:\n%s", args, err, want, out)
 		}
 	}
 }

@@ -50,18 +50,18 @@ func (r *reader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
 	r.rules.Flush()
 }
 
-// keep returns what is kept of an object of a resource: what the rules read that see it.
-func (r *reader) keep(resource rule.Resource, object map[string]any) (rule.Object, error) {
+// prune returns the fields of an object that the rules of its resource read.
+func (r *reader) prune(resource rule.Resource, object map[string]any) (rule.Object, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	fields := rule.CollectFields(r.instances)[resource]
 	if fields == nil {
-		fields = &rule.Fields{} // no rule sees it
+		fields = &rule.Fields{} // no rule reads it
 	}
 	return fields.Prune(object)
 }
 
-// reads tells whether a resource is among those that are read last.
+// reads reports whether the instances of the last Read include a resource.
 func (r *reader) reads(resource string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,14 +79,14 @@ type operator struct {
 	elect      func()
 }
 
-// start returns an operator that leads, once it knows the definitions and the CRDs.
+// start returns an operator that leads, once the definitions and the CRDs have synced.
 func start(t *testing.T) *operator {
 	o := startStandby(t)
 	o.elect()
 	return o
 }
 
-// startStandby returns an operator that does not lead, once it knows the definitions and the CRDs.
+// startStandby returns an operator that does not lead, once the definitions and the CRDs have synced.
 func startStandby(t *testing.T) *operator {
 	t.Helper()
 	o := newOperator(t)
@@ -95,7 +95,7 @@ func startStandby(t *testing.T) *operator {
 	return o
 }
 
-// newOperator returns an operator that does not lead and knows no definitions, once it knows the CRDs.
+// newOperator returns an operator that does not lead and has no definitions, once the CRDs have synced.
 func newOperator(t *testing.T) *operator {
 	t.Helper()
 	found := inventory.New(catalog.New(), time.Now)
@@ -151,15 +151,15 @@ func (o *operator) settleFirst(name string, labels map[string]any) {
 	if _, err := o.reconcile(name); err != nil { // compiles the profile, so that its resource is known
 		o.t.Fatal(err)
 	}
-	o.feed(name, labels)
+	o.replace(name, labels)
 	o.settle(name)
 }
 
-// feed puts one object of a resource into sight, in place of all others.
-func (o *operator) feed(resource string, labels map[string]any) {
+// replace makes one object the only one of a resource.
+func (o *operator) replace(resource string, labels map[string]any) {
 	o.t.Helper()
 	name := rule.Resource{Group: "test.example", Resource: resource}
-	object, err := o.reader.keep(name, map[string]any{
+	object, err := o.reader.prune(name, map[string]any{
 		"apiVersion": "test.example/v1", "kind": "Thing", "metadata": map[string]any{"name": "one", "labels": labels},
 	})
 	if err != nil {
@@ -208,13 +208,13 @@ func stored(t *testing.T, name string) *v1alpha1.PlatformProfile {
 	return profile
 }
 
-// expectVerdict fails the test where the stored status does not say this of the only requirement and of the newest spec.
+// expectVerdict fails the test unless the stored status has this condition Conformant and observes the newest spec.
 func expectVerdict(t *testing.T, name string, want metav1.ConditionStatus) {
 	t.Helper()
 	profile := stored(t, name)
 	conformant := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
 	if conformant == nil || conformant.Status != want || profile.Status.ObservedGeneration != profile.Generation {
-		t.Errorf("the status of generation %d is of %d and says: %+v", profile.Generation, profile.Status.ObservedGeneration, conformant)
+		t.Errorf("the status of generation %d is of %d, with Conformant %+v", profile.Generation, profile.Status.ObservedGeneration, conformant)
 	}
 }
 
@@ -239,35 +239,35 @@ func TestFirstSync(t *testing.T) {
 		t.Fatalf("Reconcile does not wait for what was not read yet: %v, %v", result, err)
 	}
 	if status := stored(t, "first").Status; status.ObservedGeneration != 0 || len(status.Conditions) > 0 {
-		t.Errorf("a status is written before anything was looked at: %+v", status)
+		t.Errorf("a status is written before anything has synced: %+v", status)
 	}
 	time.Sleep(1100 * time.Millisecond)
 	if _, err := o.reconcile("first"); err != nil {
 		t.Fatal(err)
 	}
 	if !meta.IsStatusConditionTrue(stored(t, "first").Status.Conditions, v1alpha1.ConditionReconciling) {
-		t.Errorf("the status does not say after a second that it waits")
+		t.Errorf("the condition Reconciling is not True after a second")
 	}
-	if told := o.events(); len(told) > 0 {
-		t.Errorf("events tell of what was not looked at: %v", told)
+	if got := o.events(); len(got) > 0 {
+		t.Errorf("events are published before anything has synced: %v", got)
 	}
 
-	o.feed("first", bad)
+	o.replace("first", bad)
 	o.settle("first")
 	expectVerdict(t, "first", metav1.ConditionFalse)
 	written := stored(t, "first")
 	if meta.FindStatusCondition(written.Status.Conditions, v1alpha1.ConditionReconciling) != nil {
-		t.Error("the status still says that it waits")
+		t.Error("the condition Reconciling is still there")
 	}
-	told := o.events()
-	if len(told) != 2 || !strings.HasPrefix(told[0], "Warning CheckFailed any/quality") ||
-		!strings.HasPrefix(told[1], "Warning NotConformant") {
-		t.Errorf("the events are %q", told)
+	got := o.events()
+	if len(got) != 2 || !strings.HasPrefix(got[0], "Warning CheckFailed any/quality") ||
+		!strings.HasPrefix(got[1], "Warning NotConformant") {
+		t.Errorf("the events are %q", got)
 	}
 
 	o.settle("first")
 	if again := stored(t, "first"); again.ResourceVersion != written.ResourceVersion || len(o.events()) > 0 {
-		t.Error("something is written or told where nothing changed")
+		t.Error("a status is written or an event published, although nothing changed")
 	}
 }
 
@@ -309,7 +309,7 @@ func TestSync(t *testing.T) {
 	expectWaiting("the definitions")
 	go func() { _ = o.profiles.Definitions.Start(t.Context()) }()
 	// From here on, time alone has it reconciled after a minute.
-	cluster.Eventually(t, "the status says that the profile waits", func() (bool, string) {
+	cluster.Eventually(t, "the condition Reconciling is True", func() (bool, string) {
 		return meta.IsStatusConditionTrue(stored(t, "syncing").Status.Conditions, v1alpha1.ConditionReconciling), ""
 	})
 	expectWaiting("a source")
@@ -343,13 +343,13 @@ func TestSuspend(t *testing.T) {
 	suspend(true)
 	ready := meta.FindStatusCondition(stored(t, "suspended").Status.Conditions, v1alpha1.ConditionReady)
 	if ready == nil || ready.Reason != "Suspended" {
-		t.Errorf("the condition Ready does not say that the profile is suspended: %+v", ready)
+		t.Errorf("the condition Ready does not have the reason Suspended: %+v", ready)
 	}
 	if o.reader.reads("suspended") {
 		t.Error("what only a suspended profile asks for is still read")
 	}
 	o.events()
-	o.feed("suspended", bad)
+	o.replace("suspended", bad)
 	before := stored(t, "suspended")
 	o.settle("suspended")
 	if stored(t, "suspended").ResourceVersion != before.ResourceVersion || len(o.events()) > 0 {
@@ -357,7 +357,7 @@ func TestSuspend(t *testing.T) {
 	}
 
 	suspend(false)
-	o.feed("suspended", bad)
+	o.replace("suspended", bad)
 	o.settle("suspended")
 	expectVerdict(t, "suspended", metav1.ConditionFalse)
 }
@@ -367,7 +367,7 @@ func TestConflict(t *testing.T) {
 	create(t, "conflict")
 	o.settleFirst("conflict", good)
 	o.events()
-	o.feed("conflict", bad)
+	o.replace("conflict", bad)
 	time.Sleep(200 * time.Millisecond) // until the status may be written again
 	o.profiles.Client = between(func(read *v1alpha1.PlatformProfile) {
 		other := read.DeepCopy()
@@ -380,16 +380,16 @@ func TestConflict(t *testing.T) {
 	if err != nil || result.RequeueAfter == 0 {
 		t.Errorf("a conflict is not tried again quietly: %v, %v", result, err)
 	}
-	if told := o.events(); len(told) > 0 {
-		t.Errorf("events tell of a status that was not written: %q", told)
+	if got := o.events(); len(got) > 0 {
+		t.Errorf("events are published for a status that was not written: %q", got)
 	}
 	expectVerdict(t, "conflict", metav1.ConditionTrue)
 
 	o.profiles.Client = env.Client
 	o.settle("conflict")
 	expectVerdict(t, "conflict", metav1.ConditionFalse)
-	if told := o.events(); len(told) != 2 {
-		t.Errorf("the events are %q", told)
+	if got := o.events(); len(got) != 2 {
+		t.Errorf("the events are %q", got)
 	}
 	if stored(t, "conflict").Annotations["test.example/wrote"] != "since" {
 		t.Error("what somebody else wrote is lost")
@@ -413,7 +413,7 @@ func TestFailedWrite(t *testing.T) {
 	create(t, "unwritten")
 	o.settleFirst("unwritten", good)
 	o.events()
-	o.feed("unwritten", bad)
+	o.replace("unwritten", bad)
 	time.Sleep(200 * time.Millisecond) // until the status may be written again
 	o.profiles.Client = refused
 	for range 3 {
@@ -421,25 +421,25 @@ func TestFailedWrite(t *testing.T) {
 			t.Fatalf("the refused write is not returned as an error: %v", err)
 		}
 	}
-	if told := o.events(); len(told) > 0 {
-		t.Errorf("events tell of a status that was not written: %q", told)
+	if got := o.events(); len(got) > 0 {
+		t.Errorf("events are published for a status that was not written: %q", got)
 	}
 	o.profiles.Client = env.Client
 	o.settle("unwritten")
 	expectVerdict(t, "unwritten", metav1.ConditionFalse)
-	if told := o.events(); len(told) != 2 {
-		t.Errorf("the transition is told other than once: %q", told)
+	if got := o.events(); len(got) != 2 {
+		t.Errorf("the transition is not published exactly once: %q", got)
 	}
 }
 
 func TestDeletion(t *testing.T) {
 	o := start(t)
 	create(t, "deleted")
-	create(t, "kept")
+	create(t, "remaining")
 	o.settleFirst("deleted", good)
-	o.settleFirst("kept", good)
+	o.settleFirst("remaining", good)
 	o.events()
-	o.feed("deleted", bad)
+	o.replace("deleted", bad)
 	time.Sleep(200 * time.Millisecond) // until the status may be written again
 	o.profiles.Client = between(func(read *v1alpha1.PlatformProfile) {
 		if err := env.Client.Delete(t.Context(), read.DeepCopy()); err != nil {
@@ -447,13 +447,13 @@ func TestDeletion(t *testing.T) {
 		}
 	})
 	if result, err := o.reconcile("deleted"); err != nil || len(o.events()) > 0 {
-		t.Errorf("the write to a deleted profile is an error, or told of: %v, %v", result, err)
+		t.Errorf("the write to a deleted profile is an error, or publishes an event: %v, %v", result, err)
 	}
 	o.profiles.Client = env.Client
 	if result, err := o.reconcile("deleted"); err != nil || result.RequeueAfter != 0 {
 		t.Errorf("a deleted profile is reconciled again: %v, %v", result, err)
 	}
-	if o.reader.reads("deleted") || !o.reader.reads("kept") {
+	if o.reader.reads("deleted") || !o.reader.reads("remaining") {
 		t.Error("what only a deleted profile asks for is read, or what another asks for is not")
 	}
 
@@ -462,8 +462,8 @@ func TestDeletion(t *testing.T) {
 	create(t, "deleted")
 	o.settleFirst("deleted", good)
 	expectVerdict(t, "deleted", metav1.ConditionTrue)
-	if told := o.events(); len(told) != 1 || !strings.HasPrefix(told[0], "Normal Conformant") {
-		t.Errorf("the events are %q", told)
+	if got := o.events(); len(got) != 1 || !strings.HasPrefix(got[0], "Normal Conformant") {
+		t.Errorf("the events are %q", got)
 	}
 }
 
@@ -509,13 +509,13 @@ func TestRefusedComponent(t *testing.T) {
 	if accepted == nil || accepted.Status != metav1.ConditionFalse || !strings.Contains(accepted.Message, "spec.health.rules[0].expression") {
 		t.Errorf("the status does not name the mistake: %+v", accepted)
 	}
-	if told := o.events(); len(told) != 1 || !strings.HasPrefix(told[0], "Warning InvalidDefinition") {
-		t.Errorf("the events are %q", told)
+	if got := o.events(); len(got) != 1 || !strings.HasPrefix(got[0], "Warning InvalidDefinition") {
+		t.Errorf("the events are %q", got)
 	}
 	version := component.ResourceVersion
 	reconcileIt()
 	if component.ResourceVersion != version || len(o.events()) > 0 {
-		t.Error("something is written or told where nothing changed")
+		t.Error("a status is written or an event published, although nothing changed")
 	}
 
 	component.Spec.Health.Rules[0].Expression = "object.spec.x"

@@ -1,4 +1,4 @@
-// Package browser looks at the pages that check and discover write, in a real Chromium.
+// Package browser tests the pages that check and discover write, in a real Chromium.
 package browser
 
 import (
@@ -72,10 +72,10 @@ func open(t *testing.T, name string, first ...func(*tab)) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said := &strings.Builder{}
-	command.Stdout, command.Stderr = out, said
+	errOut := &strings.Builder{}
+	command.Stdout, command.Stderr = out, errOut
 	if err := command.Run(); command.ProcessState == nil || command.ProcessState.ExitCode() > 1 {
-		t.Fatal(err, said)
+		t.Fatal(err, errOut)
 	}
 	_ = out.Close()
 
@@ -157,8 +157,8 @@ func ask[T any](p *tab, expression string) T {
 	return answer
 }
 
-// tell evaluates statements in the page.
-func (p *tab) tell(statements string) {
+// run runs statements in the page.
+func (p *tab) run(statements string) {
 	p.t.Helper()
 	ask[int](p, "(() => {"+statements+"; return 0})()")
 }
@@ -204,7 +204,7 @@ func TestThePageShowsThePlatformFromTheGroundUp(t *testing.T) {
 	} {
 		classes := ask[string](p, fmt.Sprintf(`[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === %q)?.className ?? "not there"`, title))
 		if !strings.Contains(" "+classes+" ", " "+class+" ") {
-			t.Errorf("%s looks like %q, want %s", title, classes, class)
+			t.Errorf("%s has the classes %q, want %s", title, classes, class)
 		}
 	}
 	if dashed := ask[string](p, `getComputedStyle(document.querySelector(".tile.gap")).borderTopStyle`); dashed != "dashed" {
@@ -234,20 +234,20 @@ func TestADiscoverySaysWhatIsWrongWithPods(t *testing.T) {
 	p := open(t, "discover")
 	if first := ask[string](p, `document.querySelector(".stack .layer").innerText`); !strings.Contains(first, "Troubleshooting") ||
 		!strings.Contains(first, "1 degraded, 1 diagnosis") {
-		t.Errorf("the top of the stack says %q", first)
+		t.Errorf("the top of the stack is %q", first)
 	}
 	const crash = `[...document.querySelectorAll(".tile")].find((t) => t.querySelector("b").textContent === "CrashLoop")`
 	if ask[bool](p, crash+`.querySelector(".more").checkVisibility()`) {
 		t.Error("its details are open before anybody asks")
 	}
-	p.tell(crash + `.querySelector("summary").click()`)
+	p.run(crash + `.querySelector("summary").click()`)
 	details := ask[string](p, crash+`.innerText`)
 	for _, want := range []string{
 		"DaemonSet falco", "falco-abcde", "Likely causes", "cannot load <b>probe</b> for this kernel", "Commands",
 		"kubectl",
 	} {
 		if !strings.Contains(details, want) {
-			t.Errorf("it does not say %q:\n%s", want, details)
+			t.Errorf("the details do not contain %q:\n%s", want, details)
 		}
 	}
 	p.quiet()
@@ -266,7 +266,7 @@ func TestDetailsOpenByClickAndByKeyboard(t *testing.T) {
 			t.Error("Escape closes nothing")
 		}
 		// From the top of the page, by the Tab key alone.
-		p.tell(`document.activeElement.blur(); getSelection().collapse(document.body, 0)`)
+		p.run(`document.activeElement.blur(); getSelection().collapse(document.body, 0)`)
 		reached := false
 		for range 6 {
 			p.do(chromedp.KeyEvent(kb.Tab))
@@ -278,7 +278,7 @@ func TestDetailsOpenByClickAndByKeyboard(t *testing.T) {
 			t.Fatal("the Tab key does not reach the details")
 		}
 		if ring := ask[string](p, `getComputedStyle(document.activeElement).outlineStyle`); ring == "none" {
-			t.Error("nobody sees where the keyboard is")
+			t.Error("the keyboard focus is not visible")
 		}
 		p.do(chromedp.KeyEvent(kb.Enter))
 		if opened() != 1 {
@@ -291,7 +291,7 @@ func TestDetailsOpenByClickAndByKeyboard(t *testing.T) {
 		p.do(chromedp.Click("#failing"))
 		if ask[bool](p, `[...document.querySelectorAll(".tile.good")].some((t) => t.checkVisibility())`) ||
 			!ask[bool](p, `document.querySelector(".tile.bad").checkVisibility()`) {
-			t.Error("what holds is still shown, or what does not is hidden")
+			t.Error("a satisfied requirement is still visible, or a failing one is hidden")
 		}
 		p.quiet()
 	})
@@ -302,14 +302,14 @@ func TestContrast(t *testing.T) {
 		for _, colours := range []string{"light", "dark"} {
 			p := open(t, name, scheme(colours))
 			p.do(chromedp.Click("#open"))
-			seen := ask[struct {
+			result := ask[struct {
 				Texts int
 				Weak  []string
 			}](p, contrast)
-			if seen.Texts < 30 {
-				t.Errorf("%s: only %d texts were measured", colours, seen.Texts)
+			if result.Texts < 30 {
+				t.Errorf("%s: only %d texts were measured", colours, result.Texts)
 			}
-			for _, weak := range seen.Weak {
+			for _, weak := range result.Weak {
 				t.Errorf("%s: %s", colours, weak)
 			}
 			background := ask[string](p, `getComputedStyle(document.body).backgroundColor`)
@@ -341,7 +341,7 @@ func TestHostileNamesStayText(t *testing.T) {
 	eachPage(t, func(t *testing.T, name string) {
 		p := open(t, name)
 		p.do(chromedp.Click("#open"))
-		p.tell(`document.querySelectorAll("*").forEach((e) => e.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}))); document.querySelectorAll("details *").forEach((e) => e.dispatchEvent(new MouseEvent("click", {bubbles: false})))`)
+		p.run(`document.querySelectorAll("*").forEach((e) => e.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}))); document.querySelectorAll("details *").forEach((e) => e.dispatchEvent(new MouseEvent("click", {bubbles: false})))`)
 		if title := ask[string](p, `document.title`); strings.Contains(title, "broken") {
 			t.Errorf("a name ran as a script: the title is %q", title)
 		}
@@ -352,7 +352,7 @@ func TestHostileNamesStayText(t *testing.T) {
 			t.Errorf("%d elements have handlers", handlers)
 		}
 		if text := ask[string](p, `document.body.textContent`); !strings.Contains(text, "<script>document.title='broken'</script>") {
-			t.Error("the hostile name is not shown as what it is")
+			t.Error("the hostile name is not displayed as text")
 		}
 		p.quiet()
 	})
@@ -360,11 +360,11 @@ func TestHostileNamesStayText(t *testing.T) {
 
 func TestPaperShowsTheDetails(t *testing.T) {
 	p := open(t, "check")
-	p.tell(`dispatchEvent(new Event("beforeprint"))`)
+	p.run(`dispatchEvent(new Event("beforeprint"))`)
 	if closed := ask[int](p, `document.querySelectorAll("details:not([open])").length`); closed != 0 {
 		t.Errorf("%d details are closed on paper", closed)
 	}
-	p.tell(`dispatchEvent(new Event("afterprint"))`)
+	p.run(`dispatchEvent(new Event("afterprint"))`)
 	if opened := ask[int](p, `document.querySelectorAll("details[open]").length`); opened != 0 {
 		t.Errorf("%d details stay open", opened)
 	}
@@ -374,7 +374,7 @@ func TestPaperShowsTheDetails(t *testing.T) {
 	}
 }
 
-// TestScreenshots keeps what the pages look like.
+// TestScreenshots writes a screenshot of each page to bin/screenshots.
 func TestScreenshots(t *testing.T) {
 	folder := filepath.Join(root(), "bin", "screenshots")
 	if err := os.MkdirAll(folder, 0o750); err != nil {
@@ -386,7 +386,7 @@ func TestScreenshots(t *testing.T) {
 			"phone": {scheme("light"), phone},
 		} {
 			p := open(t, name, actions...)
-			p.tell(`document.querySelectorAll(".tile.bad, .tile.gap")[1].open = true`)
+			p.run(`document.querySelectorAll(".tile.bad, .tile.gap")[1].open = true`)
 			image, err := chromedp.Run(p.ctx, chromedp.FullScreenshot(100))
 			if err != nil {
 				t.Fatal(err)

@@ -18,7 +18,7 @@ type block struct {
 
 func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
-// blocks are the fenced blocks of a page, in their order. One that says no language is a picture and no block.
+// blocks are the fenced blocks of a page, in their order. One without a language is a picture and no block.
 func blocks(t *testing.T, page string) []block {
 	t.Helper()
 	data, err := os.ReadFile(filepath.Join(cluster.Root(), page))
@@ -47,10 +47,10 @@ func blocks(t *testing.T, page string) []block {
 	return found
 }
 
-// command is one command of a block, with the output that the page shows.
+// command is one command of a block, with its output on the page.
 type command struct {
-	text, shown string
-	line        int
+	text, wantOutput string
+	line             int
 }
 
 // commands takes a block apart. Where one line begins with "$ ", such lines are the commands and the others their output;
@@ -71,7 +71,7 @@ func (b block) commands() []command {
 		case session && !isCommand && last < 0:
 			continue // what a shell printed before
 		case session && !isCommand:
-			found[last].shown += line + "\n"
+			found[last].wantOutput += line + "\n"
 			continue
 		case strings.TrimSpace(line) == "":
 			continue

@@ -33,7 +33,7 @@ func TestTheTableOfMirrors(t *testing.T) {
 			t.Fatalf("%s: %v (is it built? run 'make build')", image, err)
 		}
 		if is := strings.Contains(string(out), `"name": "falco"`); is != (row[2] == "yes") {
-			t.Errorf("the page says %s of %s, and the program finds\n%s", row[2], image, out)
+			t.Errorf("the page has %s for %s, and the program finds\n%s", row[2], image, out)
 		}
 	}
 }

@@ -1,5 +1,5 @@
-// Package docs runs the pages: every command of the README and of docs on a real control plane with a running operator, its
-// output held against what the page shows; and has the API server judge every manifest.
+// Package docs tests the pages: it runs every command of the README and of docs on a real control plane with a running operator,
+// compares its output with the page, and validates every manifest with the API server.
 package docs
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// notHere are the commands that cannot run here, by how they begin, and why. Whoever adds a command that needs to be here
-// says where else it is tried.
+// notHere are the commands that cannot run here, by how they begin, and why. The reason names where
+// else a command is tested.
 var notHere = map[string]string{
 	"make demo":                              "takes minutes, and is the end-to-end tests in another order",
 	"make test":                              "is what runs this",
@@ -60,7 +60,7 @@ func TestPages(t *testing.T) {
 	}
 	defer operator.Stop()
 	r.page(ctx, "docs/first-profile.md")
-	r.standing(ctx)
+	r.prepare(ctx)
 	for _, page := range others(t) {
 		r.page(ctx, page)
 	}
@@ -73,9 +73,10 @@ func TestPages(t *testing.T) {
 			t.Errorf("no page has a command that begins with %q (%s): take it out of notHere", begin, reason)
 		}
 	}
-	t.Logf("%d commands ran, %d outputs were as shown, %d manifests were judged; %d commands cannot run here", r.ran, r.compared, r.judged, r.passed)
-	if r.ran < 80 || r.compared < 10 || r.judged < 15 {
-		t.Errorf("only %d commands ran, %d outputs were compared and %d manifests judged", r.ran, r.compared, r.judged)
+	t.Logf("%d commands ran, %d outputs were as documented, %d manifests were validated; %d commands cannot run here",
+		r.ran, r.compared, r.validated, r.skipped)
+	if r.ran < 80 || r.compared < 10 || r.validated < 15 {
+		t.Errorf("only %d commands ran, %d outputs were compared and %d manifests validated", r.ran, r.compared, r.validated)
 	}
 }
 
@@ -98,7 +99,7 @@ type reader struct {
 	shell  *shell
 	needed map[string]bool
 
-	ran, compared, judged, passed int
+	ran, compared, validated, skipped int
 }
 
 // presuppose does what a page takes for done.
@@ -110,7 +111,7 @@ func (r *reader) presuppose(ctx context.Context, text string) {
 	}
 }
 
-// release makes dist/install.yaml as docs/install.md says that it is made.
+// release makes dist/install.yaml as docs/install.md describes.
 func (r *reader) release(ctx context.Context) {
 	r.t.Helper()
 	release := exec.CommandContext(ctx, "make", "-o", "controlplane", "install-manifest", "VERSION=v1.2.3",
@@ -121,9 +122,9 @@ func (r *reader) release(ctx context.Context) {
 	}
 }
 
-// standing brings about what the pages after the first ones speak of: a profile "production" that conforms, the same in a
+// prepare creates what the pages after the first ones use: a profile "production" that conforms, the same in a
 // file, and something of the company acme.
-func (r *reader) standing(ctx context.Context) {
+func (r *reader) prepare(ctx context.Context) {
 	r.t.Helper()
 	const profile = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: production, labels: {team: platform}}\nspec:\n  layers:\n" +
 		"  - {name: network, requirements: [{name: cni, anyOf: [{component: cilium}]}]}\n" +
@@ -134,7 +135,7 @@ func (r *reader) standing(ctx context.Context) {
 	r.presuppose(ctx, "kubectl wait --for=condition=Conformant platformprofile/production --timeout=2m")
 }
 
-// page goes through a page. What cannot be gone on from, such as an install that fails, shows in what comes after it.
+// page runs the blocks of a page. A failure that the page cannot continue from, such as a failed install, fails later blocks too.
 func (r *reader) page(ctx context.Context, page string) {
 	begin := time.Now()
 	r.t.Run(strings.TrimSuffix(filepath.Base(page), ".md"), func(t *testing.T) {
@@ -158,13 +159,13 @@ func (r *reader) command(ctx context.Context, t *testing.T, b block, c command) 
 	for begin := range notHere {
 		if strings.HasPrefix(c.text, begin) {
 			r.needed[begin] = true
-			r.passed++
+			r.skipped++
 			return
 		}
 	}
 	text := c.text
 	if strings.HasPrefix(text, "helm install ") {
-		// The page shows several ways to install. Helm takes over nothing that another way made.
+		// The page has several ways to install. Helm adopts nothing that another way created.
 		r.presuppose(ctx, "kubectl delete -k config/default --ignore-not-found --wait")
 	}
 	r.ran++
@@ -172,22 +173,22 @@ func (r *reader) command(ctx context.Context, t *testing.T, b block, c command) 
 	var err error
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) {
 		out, err = r.shell.run(ctx, strings.ReplaceAll(text, "platformprofile/NAME", "platformprofile/production"))
-		// A page shows what is so a moment later; a reader's hands are slower than this.
-		if err != nil || missing(c.shown, out) == "" || time.Now().After(deadline) {
+		// The output on a page is that of a moment later, when a reader would run the command.
+		if err != nil || missing(c.wantOutput, out) == "" || time.Now().After(deadline) {
 			break
 		}
 	}
-	switch lacks := missing(c.shown, out); {
+	switch lacks := missing(c.wantOutput, out); {
 	case err != nil:
 		t.Errorf("%s:%d: %s: %v\n%s", b.page, c.line, c.text, err, out)
 	case lacks != "":
-		t.Errorf("%s:%d: %s shows no\n%s\nit prints\n%s", b.page, c.line, c.text, lacks, out)
-	case c.shown != "":
+		t.Errorf("%s:%d: the output of %s lacks\n%s\nit is\n%s", b.page, c.line, c.text, lacks, out)
+	case c.wantOutput != "":
 		r.compared++
 	}
 }
 
-// manifest has a block judged by who reads it: the API server, Helm, or a pipeline's parser.
+// manifest validates a block with what reads it: the API server, Helm, or a pipeline's parser.
 func (r *reader) manifest(ctx context.Context, t *testing.T, b block) {
 	var content map[string]any
 	if err := yaml.UnmarshalStrict([]byte(b.text), &content); err != nil {
@@ -196,7 +197,7 @@ func (r *reader) manifest(ctx context.Context, t *testing.T, b block) {
 	}
 	text := b.text
 	if content["layers"] != nil && content["kind"] == nil {
-		// What stands under the spec of a profile.
+		// The block is the spec of a profile.
 		text = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformProfile\nmetadata: {name: spec}\nspec:\n  " + strings.ReplaceAll(strings.TrimSpace(b.text), "\n", "\n  ") + "\n"
 		content["kind"] = "PlatformProfile"
 	}
@@ -205,23 +206,23 @@ func (r *reader) manifest(ctx context.Context, t *testing.T, b block) {
 		name, _ = metadata["name"].(string)
 	}
 	r.shell.write(t, name+".yaml", text) // a page may go on with it, by the name of what it is
-	judge := ""
+	validation := ""
 	switch {
 	case content["kind"] != nil:
-		judge = "kubectl apply --server-side --force-conflicts --dry-run=server --validate=strict -f " + name + ".yaml"
+		validation = "kubectl apply --server-side --force-conflicts --dry-run=server --validate=strict -f " + name + ".yaml"
 	case content["jobs"] != nil || content["conformance"] != nil:
-		r.judged++ // a pipeline: internal/cli runs its commands
+		r.validated++ // a pipeline: internal/cli runs its commands
 		return
 	default:
-		judge = "helm template platformprofile config/chart -f " + name + ".yaml"
+		validation = "helm template platformprofile config/chart -f " + name + ".yaml"
 	}
-	r.judged++
-	if out, err := r.shell.run(ctx, judge); err != nil {
+	r.validated++
+	if out, err := r.shell.run(ctx, validation); err != nil {
 		t.Errorf("%s: %v\n%s", b, err, out)
 	}
 }
 
-// TestEveryPageIsReached shows that the README leads to every page.
+// TestEveryPageIsReached asserts that the README links to every page.
 func TestEveryPageIsReached(t *testing.T) {
 	readme, err := os.ReadFile(filepath.Join(cluster.Root(), "README.md"))
 	if err != nil {

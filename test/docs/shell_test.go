@@ -73,17 +73,17 @@ func (s *shell) run(ctx context.Context, text string) (string, error) {
 	return string(out), err
 }
 
-// finds are commands that end with 1 where they found what they look for.
+// finds are commands that exit with 1 if they find something.
 var finds = regexp.MustCompile(`(^|\| )platformprofile (check|diagnose)\b[^|]*$`)
 
 // passing is what differs from one run to the next: ages, durations and times.
 var passing = regexp.MustCompile(`^\(?(\d+(\.\d+)?(ms|s|m|h|d))+( ago)?\)?$|^\d{4}-\d\d-\d\d(T[0-9:]+Z)?$|^\d\d:\d\d(:\d\d)?$`)
 
-// missing is the first line that a page shows and that did not come, in this order; empty where all of them did. Spaces
-// do not count, nor does what differs from one run to the next.
-func missing(shown, came string) string {
-	lines := strings.Split(came, "\n")
-	for want := range strings.Lines(shown) {
+// missing returns the first wanted line that the output lacks, in this order; empty if it has all of them. Spaces do not count,
+// nor does what differs from one run to the next.
+func missing(wantOutput, output string) string {
+	lines := strings.Split(output, "\n")
+	for want := range strings.Lines(wantOutput) {
 		for {
 			if len(lines) == 0 {
 				return strings.TrimRight(want, "\n")
@@ -112,14 +112,14 @@ func sameWords(want, got string) bool {
 }
 
 func TestMissing(t *testing.T) {
-	const came = "NAME   CONFORMANT   AGE\nfirst  True         3m12s\n"
-	for shown, want := range map[string]string{
+	const output = "NAME   CONFORMANT   AGE\nfirst  True         3m12s\n"
+	for wantOutput, want := range map[string]string{
 		"NAME CONFORMANT AGE\nfirst True 12s\n": "", "first True 0s": "", "first False 12s\n": "first False 12s",
 		"first True 3m12s\nNAME CONFORMANT AGE": "NAME CONFORMANT AGE",
 		"first  True soon":                      "first  True soon",
 	} {
-		if got := missing(shown, came); got != want {
-			t.Errorf("%q: %q is missing, want %q", shown, got, want)
+		if got := missing(wantOutput, output); got != want {
+			t.Errorf("%q: %q is missing, want %q", wantOutput, got, want)
 		}
 	}
 }

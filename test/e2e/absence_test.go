@@ -12,8 +12,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// TestResidueIsNoInstallation shows that what an uninstall leaves behind, and what runs beside a product, is not the
-// product. It runs before the platform is installed.
+// TestResidueIsNoInstallation asserts that the leftovers of an uninstall, and what runs beside a product, do not count as an
+// installation. It runs before the platform is installed.
 func TestResidueIsNoInstallation(t *testing.T) {
 	ctx := context.Background()
 	for _, variant := range []string{"istio/crds-only", "istio/application-with-sidecar", "vault/injector-only"} {
@@ -27,7 +27,7 @@ func TestResidueIsNoInstallation(t *testing.T) {
 			}
 		})
 	}
-	profile := createProfile(t, "residue",
+	profile := createProfile(t, "leftovers",
 		cluster.Layer("mesh", cluster.AnyOf("istio", "istio", "")),
 		cluster.Layer("security", cluster.AnyOf("vault", "vault", "")),
 	)
@@ -36,18 +36,18 @@ func TestResidueIsNoInstallation(t *testing.T) {
 		return istio != nil && vault != nil && strings.Contains(istio.Message, "leftover resources") &&
 			strings.Contains(vault.Message, "leftover resources")
 	})
-	env.Barrier(t) // anything that would still turn the verdicts has arrived
+	env.Barrier(t) // anything that would still change the verdicts has arrived
 	for layer, component := range map[string]string{"mesh": "istio", "security": "vault"} {
 		r := cluster.FindRequirement(profile.Last(), layer, component)
 		if r.Verdict != v1alpha1.VerdictMissing || r.Component != "" {
 			t.Errorf("%s: got %s: %s", component, r.Verdict, r.Message)
 		}
 		if len(r.Evidence) == 0 {
-			t.Errorf("%s: nothing shows what was left behind", component)
+			t.Errorf("%s: no evidence names the leftovers", component)
 		}
 		for _, e := range r.Evidence {
 			if strings.Contains(e.Signal, "proxyv2") {
-				t.Errorf("%s: a sidecar counts as a trace: %+v", component, e)
+				t.Errorf("%s: a sidecar counts as a leftover: %+v", component, e)
 			}
 		}
 		t.Logf("%s: %s", component, r.Message)

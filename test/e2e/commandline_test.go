@@ -19,7 +19,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// syncBuffer is what a command says, readable while it runs.
+// syncBuffer is the output of a command, readable while it runs.
 type syncBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -79,7 +79,7 @@ func TestWaitEndsWhenTheClusterConforms(t *testing.T) {
 		code <- cli.Execute([]string{"check", "-f", file, "--wait", "--timeout", "2m", "--kubeconfig", env.Kubeconfig}, strings.NewReader(""),
 			out, errOut)
 	}()
-	cluster.Eventually(t, "it says what it waits for", func() (bool, string) {
+	cluster.Eventually(t, "it reports what it waits for", func() (bool, string) {
 		return strings.Contains(errOut.String(), "storage/class: CheckFailed: the rule is not satisfied: the class is there"), errOut.String()
 	})
 	select {
@@ -153,8 +153,8 @@ func TestWaitDoesNotWaitForAMistakeToMendItself(t *testing.T) {
 func TestTheClustersOwnProfiles(t *testing.T) {
 	for _, name := range []string{"held", "unheld"} {
 		file := writeProfile(t, name)
-		if said, err := env.Kubectl(context.Background(), "apply", "-f", file); err != nil {
-			t.Fatal(said)
+		if output, err := env.Kubectl(context.Background(), "apply", "-f", file); err != nil {
+			t.Fatal(output)
 		}
 		t.Cleanup(func() { _, _ = env.Kubectl(context.Background(), "delete", "-f", file) })
 	}
@@ -162,7 +162,7 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		code int
-		says string
+		want string
 	}{
 		"all":                 {[]string{"check"}, cli.ExitFound, "PlatformProfile unheld   conformant: False"},
 		"one by label":        {[]string{"check", "-l", "team=held"}, cli.ExitOK, "PlatformProfile held   conformant: True"},
@@ -183,8 +183,8 @@ func TestTheClustersOwnProfiles(t *testing.T) {
 				code = cli.Execute(append(append(append([]string{}, test.args[:last]...), "--kubeconfig", env.Kubeconfig), test.args[last]),
 					strings.NewReader(""), out, errOut)
 			}
-			if said := out.String() + errOut.String(); code != test.code || !strings.Contains(said, test.says) {
-				t.Errorf("exit code %d, want %d, saying %q:\n%s", code, test.code, test.says, said)
+			if output := out.String() + errOut.String(); code != test.code || !strings.Contains(output, test.want) {
+				t.Errorf("exit code %d, want %d, with the output %q:\n%s", code, test.code, test.want, output)
 			}
 		})
 	}

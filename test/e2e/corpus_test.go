@@ -1,4 +1,4 @@
-// The test of this file applies all real installs to real API servers and asks the operator what it sees there.
+// The test of this file applies all real installs to real API servers and reads from the operator's metrics what it finds there.
 
 package e2e
 
@@ -42,8 +42,8 @@ type batch struct {
 	places   map[string]bool // "component namespace"
 }
 
-// TestClusterShowsWhatFilesShow applies every real install, as many together as one cluster can hold, and holds what the
-// operator sees, as its ServiceAccount and by its watches, against what the command line reads from the files.
+// TestClusterShowsWhatFilesShow applies every real install, as many together as one cluster can hold, and compares what the
+// operator finds, as its ServiceAccount and by its watches, with what the command line finds in the files.
 func TestClusterShowsWhatFilesShow(t *testing.T) {
 	t.Parallel()
 	folder, ok := cluster.Corpus()
@@ -140,7 +140,7 @@ func (i *recordedInstall) key(o *unstructured.Unstructured) string {
 	return strings.Join([]string{o.GroupVersionKind().GroupKind().String(), namespace, o.GetName()}, " ")
 }
 
-// signalKinds are the kinds that show components. That others are overwritten changes nothing that is seen.
+// signalKinds are the kinds that signals match. Objects of other kinds may overwrite each other without an effect.
 var signalKinds = []string{
 	"Deployment", "DaemonSet", "StatefulSet", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
 	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
@@ -168,7 +168,7 @@ func (b *batch) add(i *recordedInstall) {
 	maps.Copy(b.places, i.places())
 }
 
-// places are the components that an install shows with their namespaces.
+// places are the components of an install with their namespaces.
 func (i *recordedInstall) places() map[string]bool {
 	places := map[string]bool{}
 	for installation := range i.installations {
@@ -181,7 +181,7 @@ func (i *recordedInstall) places() map[string]bool {
 func (b *batch) compare(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
-	// Nobody needs to run the pods: what is there is asked, not how it is.
+	// The pods need not run: the test compares what is installed, not its health.
 	c, err := cluster.Start("--nodes", "1", "--without", "scheduler")
 	cluster.Must(t, err)
 	defer c.Stop()
@@ -189,8 +189,8 @@ func (b *batch) compare(t *testing.T) {
 	operator, err := c.Run(ctx)
 	cluster.Must(t, err)
 	defer func() {
-		if said, err := os.ReadFile(operator.Log); t.Failed() && err == nil {
-			t.Logf("the operator said at last:\n%s", said[max(0, len(said)-4000):])
+		if output, err := os.ReadFile(operator.Log); t.Failed() && err == nil {
+			t.Logf("the end of the operator's log:\n%s", output[max(0, len(output)-4000):])
 		}
 	}()
 	defer operator.Stop()
@@ -198,7 +198,7 @@ func (b *batch) compare(t *testing.T) {
 	want := map[string]bool{}
 	for _, i := range b.installs {
 		if err := c.ApplyObjects(ctx, i.objects, i.namespace); err != nil {
-			// Recorded installs are cut down, and a later API server refuses what an earlier one took. What they show decides.
+			// Recorded installs are cut down, and a later API server refuses what an earlier one took. What is found in them decides.
 			t.Logf("applying %s: %v", i.variant, err)
 		}
 		maps.Copy(want, i.installations)
@@ -222,7 +222,7 @@ func (b *batch) compare(t *testing.T) {
 	t.Logf("%d installs, %d installations", len(b.installs), len(want))
 }
 
-// scrapedInstallations are the installations that the operator shows in its metrics.
+// scrapedInstallations are the installations in the metrics of the operator.
 func scrapedInstallations(ctx context.Context, t *testing.T, operator *cluster.Operator) map[string]bool {
 	t.Helper()
 	text, err := operator.Scrape(ctx)

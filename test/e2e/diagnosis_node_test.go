@@ -24,7 +24,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// symptomTexts is what each symptom must say of its workload, beside being found: the cause, and a command that shows it.
+// symptomTexts are the texts that the diagnosis of each workload must contain: the cause, and a command to verify it.
 var symptomTexts = map[string][]string{
 	"Deployment loop":        {"exit code 3", "its termination message: giving up on purpose", "kubectl -n trouble logs loop-"},
 	"StatefulSet wrong-flag": {"exit code 64", "kubectl -n trouble logs wrong-flag-0 -c app --previous"},
@@ -48,7 +48,7 @@ var symptomTexts = map[string][]string{
 	"Deployment one-shot":    {"exits with code 0 repeatedly"},
 }
 
-// TestRealNode runs workloads on a real kubelet and containerd, and looks at them for a minute and more: each has its
+// TestRealNode runs workloads on a real kubelet and containerd, and diagnoses them for more than a minute: each has its
 // symptom in the end, none ever had another one, none lost it again, and those that are well never had any.
 func TestRealNode(t *testing.T) {
 	if runtime.GOOS != "linux" || os.Geteuid() != 0 {
@@ -74,7 +74,7 @@ func TestRealNode(t *testing.T) {
 	t.Run("every symptom is found and stays", func(t *testing.T) {
 		w := &symptomWatcher{want: want, since: map[string]time.Time{}}
 		found = w.settle(t, c)
-		// From here on they loop: the diagnosis stays, in whichever of its faces a container is seen.
+		// From here on they loop: the diagnosis stays the same, whatever the state of a container is.
 		for end := time.Now().Add(30 * time.Second); time.Now().Before(end); time.Sleep(300 * time.Millisecond) {
 			w.poll(t, c)
 			if len(w.missing()) > 0 {
@@ -85,23 +85,23 @@ func TestRealNode(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	t.Run("the loops were seen with all their faces", func(t *testing.T) {
+	t.Run("the loops were observed in all states", func(t *testing.T) {
 		for _, app := range []string{"loop", "one-shot"} {
 			if got := faces.of(app); got != "running terminated waiting" {
-				t.Errorf("%s was seen as %s only", app, got)
+				t.Errorf("%s was observed as %s only", app, got)
 			}
 		}
 	})
-	t.Run("each says why and how to see it", func(t *testing.T) {
+	t.Run("each diagnosis has a cause and a command", func(t *testing.T) {
 		for name, texts := range symptomTexts {
 			kind, name, _ := strings.Cut(name, " ")
 			assertDiagnosis(t, found, kind+" "+troubleNamespace+"/"+name, texts...)
 		}
 		if len(symptomTexts) != len(slices.DeleteFunc(slices.Collect(maps.Values(want)), func(s string) bool { return s == "well" })) {
-			t.Errorf("%d workloads in trouble, and what must be said of %d", len(want), len(symptomTexts))
+			t.Errorf("%d workloads have a symptom, and symptomTexts has %d", len(want), len(symptomTexts))
 		}
 	})
-	t.Run("a dump says the same", func(t *testing.T) { testDump(ctx, t, c) })
+	t.Run("a dump has the same diagnoses", func(t *testing.T) { testDump(ctx, t, c) })
 	t.Run("a rollout is no trouble", func(t *testing.T) { testRollout(ctx, t, c) })
 	t.Run("a pod that is ended is no trouble", func(t *testing.T) {
 		w := &symptomWatcher{want: want, since: map[string]time.Time{}}
@@ -136,7 +136,7 @@ func symptoms(t *testing.T, objects []*unstructured.Unstructured) map[string]str
 	return want
 }
 
-// symptomWatcher asks again and again what is wrong.
+// symptomWatcher diagnoses the cluster repeatedly.
 type symptomWatcher struct {
 	want map[string]string
 	// since is when each workload was first found with its symptom.
@@ -155,7 +155,7 @@ func (w *symptomWatcher) poll(t *testing.T, c *cluster.Cluster) []v1alpha1.Diagn
 		want, known := w.want[name]
 		switch {
 		case !known || want == "well":
-			t.Fatalf("%s is well, and said to have the symptom %s: %s %q", name, one.Symptom, one.Meaning, one.LikelyCauses)
+			t.Fatalf("%s is healthy, and diagnosed with the symptom %s: %s %q", name, one.Symptom, one.Meaning, one.LikelyCauses)
 		case one.Symptom != want:
 			pod, _ := c.Kubectl(t.Context(), "-n", one.Workload.Namespace, "get", "pod", one.Pod, "-o", "yaml")
 			t.Fatalf("%s has the symptom %s, not %s: %s %q\n%s", name, want, one.Symptom, one.Meaning, one.LikelyCauses, pod)
@@ -192,21 +192,21 @@ func (w *symptomWatcher) settle(t *testing.T, c *cluster.Cluster) []v1alpha1.Dia
 	return found
 }
 
-// containerStates are the states that containers were seen in, by their pod's label app.
+// containerStates are the observed states of containers, by their pod's label app.
 type containerStates struct {
-	mu   sync.Mutex
-	seen map[string]map[string]bool
+	mu       sync.Mutex
+	observed map[string]map[string]bool
 }
 
 func (f *containerStates) of(app string) string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return strings.Join(slices.Sorted(maps.Keys(f.seen[app])), " ")
+	return strings.Join(slices.Sorted(maps.Keys(f.observed[app])), " ")
 }
 
 func watchContainerStates(ctx context.Context, t *testing.T, c *cluster.Cluster) *containerStates {
 	t.Helper()
-	f := &containerStates{seen: map[string]map[string]bool{}}
+	f := &containerStates{observed: map[string]map[string]bool{}}
 	watch, err := c.Client.Watch(ctx, &corev1.PodList{}, client.InNamespace(troubleNamespace))
 	cluster.Must(t, err)
 	go func() {
@@ -218,17 +218,17 @@ func watchContainerStates(ctx context.Context, t *testing.T, c *cluster.Cluster)
 			}
 			f.mu.Lock()
 			app := pod.Labels["app"]
-			if f.seen[app] == nil {
-				f.seen[app] = map[string]bool{}
+			if f.observed[app] == nil {
+				f.observed[app] = map[string]bool{}
 			}
 			for _, status := range pod.Status.ContainerStatuses {
 				switch {
 				case status.State.Running != nil:
-					f.seen[app]["running"] = true
+					f.observed[app]["running"] = true
 				case status.State.Terminated != nil:
-					f.seen[app]["terminated"] = true
+					f.observed[app]["terminated"] = true
 				case status.State.Waiting != nil && status.State.Waiting.Reason == "CrashLoopBackOff":
-					f.seen[app]["waiting"] = true
+					f.observed[app]["waiting"] = true
 				}
 			}
 			f.mu.Unlock()
@@ -240,7 +240,7 @@ func watchContainerStates(ctx context.Context, t *testing.T, c *cluster.Cluster)
 // testDump asserts that what kubectl writes down is diagnosed as what it was taken from.
 func testDump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	var last string
-	for range 5 { // between the two a container may turn: what must be the same is looked at again
+	for range 5 { // a container may change between the two: compare again
 		taken, err := c.Kubectl(ctx, "get", "-A", "-o", "yaml",
 			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs")
 		cluster.Must(t, err)
@@ -251,7 +251,7 @@ func testDump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 		if string(live) == string(files) {
 			return
 		}
-		last = fmt.Sprintf("the cluster says\n%s\nand its dump\n%s", live, files)
+		last = fmt.Sprintf("diagnosed in the cluster:\n%s\nand in its dump:\n%s", live, files)
 	}
 	t.Error(last)
 }
@@ -266,7 +266,7 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	cluster.Eventually(t, "the rollout ends", func() (bool, string) {
 		for _, one := range diagnose(t, "--kubeconfig", c.Kubeconfig) {
 			if one.Workload.Name == "calm" {
-				t.Fatalf("a rollout is said to be %s: %s %q", one.Symptom, one.Meaning, one.LikelyCauses)
+				t.Fatalf("a rollout is diagnosed as %s: %s %q", one.Symptom, one.Meaning, one.LikelyCauses)
 			}
 		}
 		cluster.Must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(calm), calm))

@@ -32,7 +32,7 @@ import (
 
 const (
 	troubleNamespace = "trouble"
-	// diagnoseUser is who diagnose runs as, so that the audit log tells its requests from the test's.
+	// diagnoseUser is the user of diagnose, so that the audit log separates its requests from the test's.
 	diagnoseUser = "asker"
 )
 
@@ -167,7 +167,7 @@ func TestTrouble(t *testing.T) {
 		assertOnlyFailingPodsRead(t, c, from)
 	})
 
-	t.Run("a dump says the same", func(t *testing.T) {
+	t.Run("a dump has the same diagnoses", func(t *testing.T) {
 		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A",
 			"-o", "yaml",
 			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs").Output()
@@ -178,7 +178,7 @@ func TestTrouble(t *testing.T) {
 		a, _ := json.MarshalIndent(live, "", " ")
 		b, _ := json.MarshalIndent(fromDump, "", " ")
 		if !bytes.Equal(a, b) {
-			t.Errorf("the cluster says\n%s\nand its dump\n%s", a, b)
+			t.Errorf("diagnosed in the cluster:\n%s\nand in its dump:\n%s", a, b)
 		}
 	})
 
@@ -206,7 +206,7 @@ func TestTrouble(t *testing.T) {
 		}
 	})
 
-	t.Run("a profile says why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
+	t.Run("a profile reports why a component is down", func(t *testing.T) { testProfileDiagnosis(ctx, t, c) })
 
 	t.Run("a pod that a finalizer holds", func(t *testing.T) {
 		want["Deployment trouble/held"] = "StuckTerminating"
@@ -260,7 +260,8 @@ spec:
     - {name: backup, anyOf: [{component: velero}]}
 `
 
-// testProfileDiagnosis asserts that the status says why a component is down, that check says the same, and that it is over when it is.
+// testProfileDiagnosis asserts that the status reports why a component is down, that check reports the same, and that the diagnosis
+// is gone once the component recovers.
 func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	cluster.Must(t, c.Install(ctx))
 	operator, err := c.Run(ctx)
@@ -288,7 +289,7 @@ func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster)
 		"kubectl -n backup describe pod velero-")
 	if r := p.Status.Layers[0].Requirements[0]; r.Verdict != v1alpha1.VerdictDegraded ||
 		!strings.Contains(r.Message, "Unschedulable: No node fits the pod") {
-		t.Errorf("the requirement does not say why: %s: %s", r.Verdict, r.Message)
+		t.Errorf("the message of the requirement has no cause: %s: %s", r.Verdict, r.Message)
 	}
 
 	file := filepath.Join(t.TempDir(), "profile.yaml")
@@ -301,10 +302,10 @@ func testProfileDiagnosis(ctx context.Context, t *testing.T, c *cluster.Cluster)
 	checked := &v1alpha1.PlatformProfile{}
 	cluster.Must(t, json.Unmarshal(out.Bytes(), checked))
 	if fmt.Sprint(checked.Status.Diagnoses) != fmt.Sprint(p.Status.Diagnoses) {
-		t.Errorf("check says\n%+v\nand the operator\n%+v", checked.Status.Diagnoses, p.Status.Diagnoses)
+		t.Errorf("check reports\n%+v\nand the operator\n%+v", checked.Status.Diagnoses, p.Status.Diagnoses)
 	}
 
-	// While nothing changes, nothing is written, however often it is looked at.
+	// While nothing changes, nothing is written, however often the pods are diagnosed.
 	version, since := read().ResourceVersion, time.Now()
 	cluster.Eventually(t, "the pods are diagnosed again, twice", func() (bool, string) {
 		requests, err := c.Requests(cluster.User, since)
@@ -359,27 +360,27 @@ func assertDiagnosis(t *testing.T, found []v1alpha1.Diagnosis, of string, texts 
 		all := strings.Join(slices.Concat([]string{one.Meaning}, one.LikelyCauses, one.Commands), "\n")
 		for _, text := range texts {
 			if !strings.Contains(all, text) {
-				t.Errorf("%s: %q is not said in:\n%s", of, text, all)
+				t.Errorf("%s: %q is missing in:\n%s", of, text, all)
 			}
 		}
 		return
 	}
-	t.Errorf("nothing is said of %s", of)
+	t.Errorf("there is no diagnosis of %s", of)
 }
 
 func diagnose(t *testing.T, args ...string) []v1alpha1.Diagnosis {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	code := cli.Execute(append([]string{"diagnose", "-o", "json"}, args...), nil, &out, &errOut)
-	var shown report.Diagnoses
+	var result report.Diagnoses
 	if code == 2 {
 		t.Fatalf("diagnose: %s", errOut.String())
 	}
-	cluster.Must(t, json.Unmarshal(out.Bytes(), &shown))
-	if (code == 1) != (len(shown.Diagnoses) > 0) {
-		t.Errorf("exit code %d with %d diagnoses", code, len(shown.Diagnoses))
+	cluster.Must(t, json.Unmarshal(out.Bytes(), &result))
+	if (code == 1) != (len(result.Diagnoses) > 0) {
+		t.Errorf("exit code %d with %d diagnoses", code, len(result.Diagnoses))
 	}
-	return shown.Diagnoses
+	return result.Diagnoses
 }
 
 // assertOnlyFailingPodsRead asserts from the audit log that diagnose asked for no pods but those of workloads in trouble, for those
@@ -421,7 +422,7 @@ func assertOnlyFailingPodsRead(t *testing.T, c *cluster.Cluster, from time.Time)
 	}
 	cluster.Must(t, scanner.Err())
 	if asked == 0 {
-		t.Error("the audit log shows no request of it")
+		t.Error("the audit log has no request of diagnose")
 	}
 	t.Logf("%d requests beside %d healthy pods", asked, *healthyPods)
 }

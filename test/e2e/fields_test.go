@@ -10,8 +10,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// Of a resource only the fields are kept that rules read. A profile that comes later and asks for further ones must be
-// judged by them from its first verdict on, and the profile that was there before must not waver meanwhile.
+// The operator caches only those fields of a resource that rules read. A profile that is created later and reads further fields
+// must be evaluated on them from its first verdict on. The verdicts of the first profile must not change meanwhile.
 func TestAProfileThatReadsFurtherFields(t *testing.T) {
 	ctx := t.Context()
 	expands := true
@@ -38,13 +38,13 @@ func TestAProfileThatReadsFurtherFields(t *testing.T) {
 	settled := func(p *v1alpha1.PlatformProfile) bool { return len(p.Status.Layers) > 0 }
 
 	first := createProfile(t, "reads-provisioners", asks("object.metadata.name == 'important' && object.provisioner == 'storage.example.com'"))
-	first.Await(t, time.Time{}, "judged", settled)
+	first.Await(t, time.Time{}, "it is evaluated", settled)
 	second := createProfile(t, "reads-expansion", asks("object.metadata.name == 'important' && object.?allowVolumeExpansion.orValue(false)"))
-	second.Await(t, time.Time{}, "judged", settled)
+	second.Await(t, time.Time{}, "it is evaluated", settled)
 	env.Barrier(t) // a verdict that should not come is there now
 	for name, s := range map[string]*cluster.WatchedProfile{"the first": first, "the second": second} {
 		if got := verdicts(s); len(got) != 1 || !got[v1alpha1.VerdictSatisfied] {
-			t.Errorf("%s profile showed the verdicts %v: %+v", name, got, s.Last().Status.Layers)
+			t.Errorf("%s profile had the verdicts %v: %+v", name, got, s.Last().Status.Layers)
 		}
 	}
 }

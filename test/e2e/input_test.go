@@ -16,8 +16,8 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// TestBadProfiles shows that a mistake that no retry can mend is told by Stalled with the field's path, and that nothing
-// else suffers from it: neither the other requirements of the profile nor the other profiles.
+// TestBadProfiles asserts that Stalled reports a mistake that no retry can fix, with the path of the field, and that the mistake
+// affects neither the other requirements of the profile nor other profiles.
 func TestBadProfiles(t *testing.T) {
 	check := func(expression string) v1alpha1.Requirement {
 		return v1alpha1.Requirement{Name: "bad", Rule: &v1alpha1.Rule{
@@ -31,7 +31,7 @@ func TestBadProfiles(t *testing.T) {
 
 	for name, test := range map[string]struct {
 		requirement v1alpha1.Requirement
-		path, says  string
+		path, want  string
 		verdict     v1alpha1.Verdict
 	}{
 		"unknown-component":  {cluster.AnyOf("bad", "ciliumm", ""), "spec.layers[0].requirements[1].anyOf[0].component", "no definition of this component", v1alpha1.VerdictMissing},
@@ -49,15 +49,15 @@ func TestBadProfiles(t *testing.T) {
 			if stalled == nil || stalled.Status != metav1.ConditionTrue {
 				t.Fatalf("the profile is not Stalled: %+v", last.Status.Conditions)
 			}
-			if !strings.Contains(stalled.Message, test.path) || !strings.Contains(stalled.Message, test.says) {
-				t.Errorf("Stalled does not name %s, or does not say %q: %s", test.path, test.says, stalled.Message)
+			if !strings.Contains(stalled.Message, test.path) || !strings.Contains(stalled.Message, test.want) {
+				t.Errorf("Stalled does not name %s, or does not contain %q: %s", test.path, test.want, stalled.Message)
 			}
 			t.Log(stalled.Message)
 			if r := cluster.FindRequirement(last, "runtime", "containerd"); r.Verdict != v1alpha1.VerdictSatisfied {
 				t.Errorf("the other requirement suffers: %s: %s", r.Verdict, r.Message)
 			}
 			if got := kstatusOf(t, "PlatformProfile", name); got != status.FailedStatus {
-				t.Errorf("kstatus says %s of a profile that no retry can mend", got)
+				t.Errorf("kstatus is %s for a profile that no retry can fix", got)
 			}
 		})
 	}
@@ -66,8 +66,8 @@ func TestBadProfiles(t *testing.T) {
 	}
 }
 
-// TestBadDefinitions shows that a definition with a mistake is not used, says so with the field's path, and spoils neither
-// the catalog nor a profile.
+// TestBadDefinitions asserts that a definition with a mistake is not used, that Accepted reports the path of the field, and that
+// neither the catalog nor a profile is affected.
 func TestBadDefinitions(t *testing.T) {
 	ctx := context.Background()
 	workload := func(signal v1alpha1.WorkloadSignal) v1alpha1.Signals {
@@ -75,7 +75,7 @@ func TestBadDefinitions(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		signals    v1alpha1.Signals
-		path, says string
+		path, want string
 	}{
 		"matches-nothing":       {workload(v1alpha1.WorkloadSignal{Images: []string{"acme/server:v1.2"}}), "spec.signals.workloads[0].images[0]", "never match"},
 		"matches-nothing-alone": {v1alpha1.Signals{CRDs: []v1alpha1.NameSignal{{Name: "acme.example"}}}, "spec.signals", "no signal proves"},
@@ -89,12 +89,12 @@ func TestBadDefinitions(t *testing.T) {
 			cluster.Must(t, env.Client.Create(ctx, definition))
 			t.Cleanup(func() { cluster.Must(t, env.Client.Delete(ctx, definition)) })
 			accepted := awaitAccepted(t, name, metav1.ConditionFalse)
-			if !strings.Contains(accepted.Message, test.path) || !strings.Contains(accepted.Message, test.says) {
-				t.Errorf("Accepted does not name %s, or does not say %q: %s", test.path, test.says, accepted.Message)
+			if !strings.Contains(accepted.Message, test.path) || !strings.Contains(accepted.Message, test.want) {
+				t.Errorf("Accepted does not name %s, or does not contain %q: %s", test.path, test.want, accepted.Message)
 			}
 			t.Log(accepted.Message)
 			if got := kstatusOf(t, "PlatformComponent", name); got != status.FailedStatus {
-				t.Errorf("kstatus says %s of a definition that no retry can mend", got)
+				t.Errorf("kstatus is %s for a definition that no retry can fix", got)
 			}
 		})
 	}
@@ -114,7 +114,7 @@ func TestBadDefinitions(t *testing.T) {
 		if got := cluster.FindRequirement(profile.Last(), "runtime", "containerd"); got.Verdict != v1alpha1.VerdictSatisfied {
 			t.Errorf("the profile suffers: %s: %s", got.Verdict, got.Message)
 		}
-		// Mended, it overrides: it looks for a runtime that no node has.
+		// Once fixed, it overrides: it matches a runtime that no node has.
 		mend := client.MergeFrom(override.DeepCopy())
 		override.Spec.Signals.Nodes[0] = v1alpha1.NodeSignal{ContainerRuntime: "cri-o"}
 		profile.AwaitVerdict(t, "runtime", "containerd", v1alpha1.VerdictMissing,

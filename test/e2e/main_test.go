@@ -33,9 +33,9 @@ func TestMain(m *testing.M) {
 		}
 		cluster.Cleanup(func(failed bool) {
 			env.operator.Stop()
-			if said, err := os.ReadFile(env.operator.Log); err == nil && failed {
+			if output, err := os.ReadFile(env.operator.Log); err == nil && failed {
 				const tail = 8000
-				fmt.Fprintf(os.Stderr, "the operator said at last:\n%s\n", said[max(0, len(said)-tail):])
+				fmt.Fprintf(os.Stderr, "the end of the operator's log:\n%s\n", output[max(0, len(output)-tail):])
 			}
 		})
 		return nil

@@ -22,7 +22,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// TestMetrics shows that a profile's conditions and verdicts are metrics, and that its series go with it.
+// TestMetrics asserts that a profile's conditions and verdicts are metrics, and that its series go with it.
 func TestMetrics(t *testing.T) {
 	wanted := []string{
 		`platformprofile_status_condition{condition="Conformant",profile="metered",status="true"} 1`,
@@ -33,10 +33,10 @@ func TestMetrics(t *testing.T) {
 	t.Run("while it is there", func(t *testing.T) {
 		profile := createProfile(t, "metered", cluster.Layer("runtime", cluster.AnyOf("containerd", "containerd", "")))
 		profile.AwaitLast(t, "it is evaluated", cluster.VerdictIs("runtime", "containerd", v1alpha1.VerdictSatisfied))
-		shown := scrape(t)
+		text := scrape(t)
 		for _, series := range wanted {
-			if !strings.Contains(shown, series) {
-				t.Errorf("the metrics do not show %s", series)
+			if !strings.Contains(text, series) {
+				t.Errorf("the metrics do not have %s", series)
 			}
 		}
 	})
@@ -45,8 +45,8 @@ func TestMetrics(t *testing.T) {
 	})
 }
 
-// TestQueriesAskForWhatIsThere holds every query of the dashboard and of the alerts, as Prometheus parses it, against the
-// metrics and labels that the operator shows.
+// TestQueriesAskForWhatIsThere asserts that every query of the dashboard and of the alerts, as Prometheus parses it, uses only
+// metrics and labels that the operator serves.
 func TestQueriesAskForWhatIsThere(t *testing.T) {
 	expires := metav1.NewTime(time.Now().Add(time.Hour))
 	profile := createProfile(t, "queried", v1alpha1.Layer{Name: "ci", Requirements: []v1alpha1.Requirement{
@@ -68,7 +68,7 @@ func TestQueriesAskForWhatIsThere(t *testing.T) {
 			family = families[base]
 		}
 		if family == nil || len(family.GetMetric()) == 0 {
-			t.Errorf("the operator shows no %s, which is asked for by %s", name, selector.Query)
+			t.Errorf("the operator serves no %s, which this query uses: %s", name, selector.Query)
 			continue
 		}
 		for _, label := range selector.Labels {
@@ -145,11 +145,11 @@ func parse(t *testing.T, queries []string) []selection {
 	cluster.Must(t, err)
 	command := exec.Command(filepath.Join(cluster.Root(), "bin", "queries"))
 	command.Stdin = bytes.NewReader(data)
-	var said bytes.Buffer
-	command.Stderr = &said
+	var errOut bytes.Buffer
+	command.Stderr = &errOut
 	out, err := command.Output()
 	if err != nil {
-		t.Fatalf("bin/queries: %v (is it built? run 'make promtool')\n%s", err, said.String())
+		t.Fatalf("bin/queries: %v (is it built? run 'make promtool')\n%s", err, errOut.String())
 	}
 	var found []selection
 	cluster.Must(t, json.Unmarshal(out, &found))

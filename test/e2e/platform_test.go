@@ -27,13 +27,13 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// install is one real install, and what must be said of it.
+// install is one real install, and what the operator must report about it.
 type install struct {
 	component, layer string
 	corpus, fixture  string // the variants, in the folder of real installs and in the project's own fixtures
 	// inCorpus and inFixture are the namespaces that it is installed to.
 	inCorpus, inFixture string
-	// evidence is the kind and the end of the name of an object that must be shown.
+	// evidence is the kind and the end of the name of an object that must be among the evidence.
 	evidence string
 }
 
@@ -74,11 +74,11 @@ func versions(t *testing.T, folder, variant, component string) string {
 			}
 		}
 	}
-	t.Fatalf("%s/EXPECTED.tsv says nothing of %s in %s", folder, component, variant)
+	t.Fatalf("%s/EXPECTED.tsv has no %s in %s", folder, component, variant)
 	return ""
 }
 
-// namespaceOf is the namespace of the object that is shown as evidence.
+// namespaceOf is the namespace of the object that is reported as evidence.
 func namespaceOf(t *testing.T, objects []*unstructured.Unstructured, evidence, otherwise string) (namespace, name string) {
 	t.Helper()
 	kind, end, _ := strings.Cut(evidence, " ")
@@ -166,7 +166,7 @@ func TestPlatform(t *testing.T) {
 
 	t.Run("tools of the field wait for it", func(t *testing.T) { testToolsWait(t) })
 
-	t.Run("the command line says the same", func(t *testing.T) { testCommandLine(t, profile.Last()) })
+	t.Run("the command line reports the same", func(t *testing.T) { testCommandLine(t, profile.Last()) })
 
 	t.Run("files and cluster hold the same", func(t *testing.T) { testInventory(t, applied) })
 
@@ -177,7 +177,7 @@ func TestPlatform(t *testing.T) {
 		get(t, falco, found["falco"])
 		r := profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictMissing, func() { cluster.Must(t, env.Client.Delete(ctx, falco)) })
 		if r.Remediation == "" || r.FailingSince == nil {
-			t.Errorf("a missing component says nothing of what to do, or since when: %+v", r)
+			t.Errorf("a missing component has no remediation or no time since when it fails: %+v", r)
 		}
 		falco.ResourceVersion, falco.UID = "", ""
 		profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictSatisfied, func() { cluster.Must(t, env.Client.Create(ctx, falco)) })
@@ -233,13 +233,13 @@ func TestPlatform(t *testing.T) {
 		cluster.Must(t, env.Client.Get(ctx, types.NamespacedName{Name: cluster.ServiceAccount}, role))
 		whole := role.DeepCopy()
 		for i := range role.Rules {
-			var kept []string
+			var remaining []string
 			for _, resource := range role.Rules[i].Resources {
 				if resource != "daemonsets" {
-					kept = append(kept, resource)
+					remaining = append(remaining, resource)
 				}
 			}
-			role.Rules[i].Resources = kept
+			role.Rules[i].Resources = remaining
 		}
 		r := profile.AwaitVerdict(t, "security", "falco", v1alpha1.VerdictUnknown, func() { cluster.Must(t, env.Client.Update(ctx, role)) })
 		if !strings.Contains(r.Message, "daemonsets") || !strings.Contains(r.Message, "list and watch") {
@@ -332,7 +332,7 @@ func platform() []v1alpha1.Layer {
 	return layers
 }
 
-// location is where an install put what is shown as evidence.
+// location is where an install put what is reported as evidence.
 type location struct{ namespace, name, version string }
 
 func healthy(p *v1alpha1.PlatformProfile) bool {
@@ -418,7 +418,7 @@ func testCommandLine(t *testing.T, profile *v1alpha1.PlatformProfile) {
 			got := cluster.FindRequirement(checked, layer.Name, want.Name)
 			if got == nil || got.Verdict != want.Verdict || got.Component != want.Component || got.Version != want.Version ||
 				got.Namespace != want.Namespace || got.Message != want.Message || !slices.Equal(got.Evidence, want.Evidence) {
-				t.Errorf("%s/%s: check says %+v, the operator %+v", layer.Name, want.Name, got, want)
+				t.Errorf("%s/%s: check reports %+v, the operator %+v", layer.Name, want.Name, got, want)
 			}
 		}
 	}
@@ -437,28 +437,28 @@ func testInventory(t *testing.T, applied map[string]string) {
 	got := discovered(t, "", "--kubeconfig", env.Kubeconfig)
 	for installation := range want {
 		if !got[installation] {
-			t.Errorf("the cluster does not show %s", installation)
+			t.Errorf("discover does not find %s in the cluster", installation)
 		}
 	}
 	for installation := range got {
 		if !want[installation] && !strings.HasPrefix(installation, "containerd ") && !strings.HasPrefix(installation, "kubernetes ") {
-			t.Errorf("no file shows %s", installation)
+			t.Errorf("discover does not find %s in any file", installation)
 		}
 	}
 	t.Logf("%d installations", len(got))
 }
 
-// discovered are the installations that discover shows, as "component version namespace".
+// discovered are the installations that discover reports, as "component version namespace".
 func discovered(t *testing.T, namespace string, args ...string) map[string]bool {
 	t.Helper()
 	var out, errOut bytes.Buffer
 	if code := cli.Execute(append([]string{"discover", "-o", "json"}, args...), nil, &out, &errOut); code != 0 {
 		t.Fatalf("discover: exit code %d: %s", code, errOut.String())
 	}
-	var shown report.Discovery
-	cluster.Must(t, json.Unmarshal(out.Bytes(), &shown))
+	var discovery report.Discovery
+	cluster.Must(t, json.Unmarshal(out.Bytes(), &discovery))
 	found := map[string]bool{}
-	for _, component := range shown.Components {
+	for _, component := range discovery.Components {
 		for _, i := range component.Installations {
 			if i.Namespace == "" {
 				i.Namespace = namespace

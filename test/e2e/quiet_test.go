@@ -31,7 +31,7 @@ func testQuiet(t *testing.T) {
 		t.Errorf("the quiet operator did %s", request)
 	}
 	if renewals == 0 {
-		t.Error("the audit log shows no renewal of the lease: it does not show what the operator does")
+		t.Error("the audit log has no renewal of the lease: it does not record the requests of the operator")
 	}
 	t.Logf("in %s: %d requests for the lease, none for anything else but watches", quietFor, renewals)
 }
@@ -60,7 +60,7 @@ func requests(t *testing.T, from, until time.Time) []auditv1.Event {
 	return slices.DeleteFunc(found, func(event auditv1.Event) bool { return !event.RequestReceivedTimestamp.Time.Before(until) })
 }
 
-// assertEvents asserts that verdicts that turned were told as events.
+// assertEvents asserts that transitions of verdicts were published as events.
 func assertEvents(t *testing.T, profile string) {
 	list := &eventsv1.EventList{}
 	cluster.Must(t, env.Client.List(context.Background(), list))
@@ -74,7 +74,7 @@ func assertEvents(t *testing.T, profile string) {
 	for _, reason := range []string{"Missing", "Degraded", "VersionMismatch", "Conflict", "Unknown", "Satisfied", "Conformant",
 		"NotConformant"} {
 		if counts[reason] == 0 {
-			t.Errorf("no event tells of %s", reason)
+			t.Errorf("there is no event with the reason %s", reason)
 		}
 	}
 }

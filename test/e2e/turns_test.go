@@ -18,7 +18,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// restartOperator ends the operator and starts another, which knows nothing but what the API server stores.
+// restartOperator stops the operator and starts another, whose only state is what the API server stores.
 func restartOperator(t *testing.T) {
 	t.Helper()
 	env.operator.Stop()
@@ -27,8 +27,8 @@ func restartOperator(t *testing.T) {
 	cluster.Must(t, err)
 }
 
-// TestEvents shows that each transition is an event of its own, also where the same one comes again in a moment, and that an
-// operator that starts publishes none of them again.
+// TestEvents asserts that each transition is an event of its own, even if the same one recurs within moments, and that an
+// operator that restarts publishes none of them again.
 func TestEvents(t *testing.T) {
 	ctx := context.Background()
 	class := cluster.StorageClass("unwanted")
@@ -78,7 +78,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestTimeTurns shows that a requirement turns within half a minute of its time, although nothing changes in the cluster.
+// TestTimeTurns asserts that a verdict that depends on the time changes within half a minute, although nothing changes in the
+// cluster.
 func TestTimeTurns(t *testing.T) {
 	t.Parallel()
 	until := time.Now().Truncate(time.Second).Add(8 * time.Second)
@@ -87,7 +88,8 @@ func TestTimeTurns(t *testing.T) {
 	cluster.Must(t, env.Client.Create(context.Background(), class))
 	t.Cleanup(func() { cluster.Must(t, env.Client.Delete(context.Background(), class)) })
 	profile := createProfile(t, "time-turns", cluster.Layer("storage", cluster.StorageClassRule("lent",
-		"object.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true)", "no class is kept for too long")))
+		"object.metadata.?annotations[?'example.com/until'].optMap(t, timestamp(string(t)) > now).orValue(true)",
+		"no class is older than allowed")))
 	profile.AwaitLast(t, "the check holds", cluster.VerdictIs("storage", "lent", v1alpha1.VerdictSatisfied))
 	// Rules that read the time are evaluated every half minute.
 	failed := profile.Await(t, until, "the check fails when its time has come",
@@ -95,8 +97,8 @@ func TestTimeTurns(t *testing.T) {
 	t.Logf("it failed %s after its time had come", failed.Time.Sub(until).Round(time.Millisecond))
 }
 
-// TestRollouts shows that a rollout says since when it is under way, and that only another rollout changes that: neither
-// who annotates or labels the workload, nor an operator that starts in between.
+// TestRollouts asserts that the message of a rollout contains its start, and that only another rollout changes it: neither an
+// annotation or a label of the workload, nor a restart of the operator.
 func TestRollouts(t *testing.T) {
 	ctx := context.Background()
 	cluster.Must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "rolling"}}))
@@ -111,7 +113,7 @@ func TestRollouts(t *testing.T) {
 		cluster.Must(t, env.Client.Delete(ctx, definition))
 	})
 	profile := createProfile(t, "rolling", cluster.Layer("workloads", cluster.AnyOf("server", "acme-rolling", "")))
-	says := func(since time.Time) func(*v1alpha1.PlatformProfile) bool {
+	rollingOutSince := func(since time.Time) func(*v1alpha1.PlatformProfile) bool {
 		want := fmt.Sprintf("Deployment rolling/server: is rolling out since %s, 0 of 3 pods are up to date and available", since.UTC().Format(time.RFC3339))
 		return func(p *v1alpha1.PlatformProfile) bool {
 			r := cluster.FindRequirement(p, "workloads", "server")
@@ -119,8 +121,8 @@ func TestRollouts(t *testing.T) {
 		}
 	}
 	began := server.CreationTimestamp.Time
-	written := profile.AwaitLast(t, "it rolls out", says(began)).ResourceVersion
-	// A Deployment that is created after a change is seen after it.
+	written := profile.AwaitLast(t, "it rolls out", rollingOutSince(began)).ResourceVersion
+	// A Deployment that is created after a change is observed after it.
 	marker := cluster.Component("acme-marker", "acme/marker")
 	cluster.Must(t, env.Client.Create(ctx, marker))
 	t.Cleanup(func() { cluster.Must(t, env.Client.Delete(ctx, marker)) })
@@ -140,7 +142,7 @@ func TestRollouts(t *testing.T) {
 	patch := client.MergeFrom(server.DeepCopy())
 	server.Labels = map[string]string{"written": "by-whom-the-spec-was"}
 	cluster.Must(t, env.Client.Patch(ctx, server, patch))
-	if last := last(); !says(began)(last) || last.ResourceVersion != written {
+	if last := last(); !rollingOutSince(began)(last) || last.ResourceVersion != written {
 		t.Errorf("a label began another rollout, or wrote another status: %s", cluster.Summary(last))
 	}
 	annotate := func(value string) {
@@ -151,7 +153,7 @@ func TestRollouts(t *testing.T) {
 		cluster.Must(t, env.Client.Get(ctx, client.ObjectKeyFromObject(server), server))
 	}
 	annotate("once")
-	if last := last(); !says(began)(last) {
+	if last := last(); !rollingOutSince(began)(last) {
 		t.Errorf("an annotation began another rollout: %s", cluster.Summary(last))
 	}
 
@@ -162,18 +164,18 @@ func TestRollouts(t *testing.T) {
 			began = entry.Time.Time
 		}
 	}
-	profile.AwaitLast(t, "another rollout begins", says(began))
+	profile.AwaitLast(t, "another rollout begins", rollingOutSince(began))
 	time.Sleep(1100 * time.Millisecond)
 	annotate("twice")
 	restartOperator(t)
 	env.Barrier(t) // the operator leads again
-	if last := last(); !says(began)(last) {
+	if last := last(); !rollingOutSince(began)(last) {
 		t.Errorf("an operator that starts again dates the rollout otherwise, want %s: %s", began.UTC(), cluster.Summary(last))
 	}
 }
 
-// TestScalingUp shows that pods that an autoscaler adds are awaited, and no failure until they run: the verdict does not
-// turn, and nobody is paged.
+// TestScalingUp asserts that pods that an autoscaler adds are no failure until they run: the verdict does not change, and
+// nobody is paged.
 func TestScalingUp(t *testing.T) {
 	ctx := context.Background()
 	cluster.Must(t, env.Client.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "scaling"}}))

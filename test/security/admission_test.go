@@ -37,7 +37,7 @@ func operatorPod(t *testing.T) *corev1.Pod {
 	return nil
 }
 
-// TestThePodIsAdmittedAndNoWeakerOne has the API server's own admission look at the pod, and at pods that lack one of the
+// TestThePodIsAdmittedAndNoWeakerOne has the API server's own admission validate the pod, and pods that lack one of the
 // things that the standard restricted asks for.
 func TestThePodIsAdmittedAndNoWeakerOne(t *testing.T) {
 	admitted := operatorPod(t)
@@ -48,12 +48,14 @@ func TestThePodIsAdmittedAndNoWeakerOne(t *testing.T) {
 	yes, no, root := true, false, int64(0)
 	for what, test := range map[string]struct {
 		weaken func(*corev1.PodSpec, *corev1.SecurityContext)
-		says   string
+		want   string
 	}{
-		"root by not saying": {func(p *corev1.PodSpec, _ *corev1.SecurityContext) { p.SecurityContext.RunAsNonRoot = nil }, "runAsNonRoot != true"},
-		"root allowed":       {func(_ *corev1.PodSpec, c *corev1.SecurityContext) { c.RunAsNonRoot = &no }, "runAsNonRoot != true"},
-		"root":               {func(p *corev1.PodSpec, _ *corev1.SecurityContext) { p.SecurityContext.RunAsUser = &root }, "runAsUser=0"},
-		"capabilities kept":  {func(_ *corev1.PodSpec, c *corev1.SecurityContext) { c.Capabilities = nil }, "unrestricted capabilities"},
+		"root by default": {func(p *corev1.PodSpec, _ *corev1.SecurityContext) {
+			p.SecurityContext.RunAsNonRoot = nil
+		}, "runAsNonRoot != true"},
+		"root allowed":     {func(_ *corev1.PodSpec, c *corev1.SecurityContext) { c.RunAsNonRoot = &no }, "runAsNonRoot != true"},
+		"root":             {func(p *corev1.PodSpec, _ *corev1.SecurityContext) { p.SecurityContext.RunAsUser = &root }, "runAsUser=0"},
+		"all capabilities": {func(_ *corev1.PodSpec, c *corev1.SecurityContext) { c.Capabilities = nil }, "unrestricted capabilities"},
 		"a capability added": {func(_ *corev1.PodSpec, c *corev1.SecurityContext) {
 			c.Capabilities.Add = []corev1.Capability{"NET_ADMIN"}
 		}, "unrestricted capabilities"},
@@ -76,13 +78,13 @@ func TestThePodIsAdmittedAndNoWeakerOne(t *testing.T) {
 		pod := admitted.DeepCopy()
 		test.weaken(&pod.Spec, pod.Spec.Containers[0].SecurityContext)
 		if err := try(pod); err == nil || !strings.Contains(err.Error(), `violates PodSecurity "restricted:latest"`) ||
-			!strings.Contains(err.Error(), test.says) {
-			t.Errorf("%s: want a refusal that names %s, got %v", what, test.says, err)
+			!strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: want a refusal that names %s, got %v", what, test.want, err)
 		}
 	}
 }
 
-// TestTheNetworkPolicy has the API server look at the policy, which must select the pods of the Deployment.
+// TestTheNetworkPolicy has the API server accept the policy, which must select the pods of the Deployment.
 func TestTheNetworkPolicy(t *testing.T) {
 	folder := filepath.Join("config", "network-policy")
 	if out, err := env.Kubectl(t.Context(), "apply", "--server-side", "--dry-run=server", "--validate=strict", "-k", folder); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
-// auditedManifests is a component whose pods cannot run for want of a volume, which has the operator look at all that it may look at.
+// auditedManifests is a component whose pods cannot run for want of a volume, which has the operator read all that it may read.
 const auditedManifests = `
 apiVersion: apps/v1
 kind: Deployment
@@ -66,7 +66,7 @@ spec:
 // unprovable are permissions that no work of this test has a use for, and why they are granted.
 var unprovable = map[string]string{
 	"* gateway.networking.k8s.io/gatewayclasses get list watch": "the Gateway API is not installed here",
-	"default events.k8s.io/events patch":                        "an event that comes again about the very same object is told by a patch of the first",
+	"default events.k8s.io/events patch":                        "a recurring event of the same object patches the first",
 	"platformprofile-system events patch":                       "the same, of who leads",
 }
 
@@ -99,7 +99,7 @@ func TestItDoesWhatItMayAndNothingElse(t *testing.T) {
 		})
 	}
 	await(v1alpha1.VerdictDegraded)
-	cluster.Eventually(t, "the profile says why", func() (bool, string) {
+	cluster.Eventually(t, "the profile has a diagnosis", func() (bool, string) {
 		p := &v1alpha1.PlatformProfile{}
 		cluster.Must(t, env.Client.Get(t.Context(), client.ObjectKey{Name: "audited"}, p))
 		if len(p.Status.Diagnoses) == 0 {
@@ -182,7 +182,7 @@ func assertAllowed(t *testing.T, event auditv1.Event) {
 }
 
 // unused are the permissions of a list that no request had a use for. To read is one permission,
-// whether by get, list or watch: who may do one of them learns what the others tell.
+// whether by get, list or watch: who may do one of them learns what the others return.
 func unused(list permissions, used map[string]bool) []string {
 	var found []string
 	for _, what := range slices.Sorted(maps.Keys(list)) {

@@ -137,8 +137,8 @@ func forEach(t *testing.T, n int, do func(int) error) {
 	}
 }
 
-// TestTheLargestThatIsStored has the operator look at an object with 10,000 labels and at one of nearly the size that the
-// API server stores, with rules that read all of it and that run away; and at a profile of the most requirements.
+// TestTheLargestThatIsStored has the operator read an object with 10,000 labels and one of nearly the size that the
+// API server stores, with rules that read all of it and that run away; and a profile of the most requirements.
 func TestTheLargestThatIsStored(t *testing.T) {
 	ctx := context.Background()
 	operator := startOperator(t)
@@ -212,7 +212,8 @@ func TestTheLargestThatIsStored(t *testing.T) {
 	whole, err := json.Marshal(read)
 	cluster.Must(t, err)
 	_, memory := resourceUsage(t, operator)
-	t.Logf("256 requirements are judged after %s: a status of %d KiB in an object of %d KiB; the operator takes %d MiB", took.Round(time.Millisecond), len(data)>>10, len(whole)>>10, memory)
+	t.Logf("256 requirements are evaluated after %s: a status of %d KiB in an object of %d KiB; the operator takes %d MiB",
+		took.Round(time.Millisecond), len(data)>>10, len(whole)>>10, memory)
 	const stored = 1536 << 10
 	if len(data) > stored/2 {
 		t.Errorf("the status has %d bytes", len(data))

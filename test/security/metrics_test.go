@@ -118,7 +118,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 		want  int
 	}{
 		"nobody": {"", http.StatusUnauthorized},
-		// controller-runtime makes no difference between a token that the API server refuses and one that it could not judge.
+		// controller-runtime makes no difference between a token that the API server refuses and one that it could not review.
 		"a false token": {"eyJhbGciOiJub25lIn0.e30.", http.StatusInternalServerError},
 		"a stranger":    {nobody, http.StatusForbidden},
 	} {
@@ -154,14 +154,14 @@ func servedCertificate(t *testing.T, newest uint16) (string, uint16, error) {
 	return state.PeerCertificates[0].Subject.CommonName, state.Version, nil
 }
 
-// TestMetricsAreServedByTLS shows that nothing older than TLS 1.3 is spoken, and that a certificate is replaced while the
+// TestMetricsAreServedByTLS asserts that nothing older than TLS 1.3 is accepted, and that a certificate is replaced while the
 // operator runs.
 func TestMetricsAreServedByTLS(t *testing.T) {
 	if name, version, err := servedCertificate(t, 0); err != nil || name != "first.example.com" || version != tls.VersionTLS13 {
 		t.Errorf("served with the certificate of %s, by %s: %v", name, tls.VersionName(version), err)
 	}
 	if _, version, err := servedCertificate(t, tls.VersionTLS12); err == nil {
-		t.Errorf("%s is spoken", tls.VersionName(version))
+		t.Errorf("%s is accepted", tls.VersionName(version))
 	}
 	cluster.Must(t, writeCertificate(env.certificates, "second.example.com"))
 	cluster.Eventually(t, "the new certificate is served", func() (bool, string) {
@@ -174,16 +174,16 @@ func TestMetricsAreServedByTLS(t *testing.T) {
 	})
 }
 
-// TestACertificateThatIsNotThere shows that the operator does not serve with another one instead.
+// TestACertificateThatIsNotThere asserts that the operator does not serve with another one instead.
 func TestACertificateThatIsNotThere(t *testing.T) {
 	program := filepath.Join(env.Dir, "operator")
 	o, err := env.Launch(t.Context(), program, nil, "--metrics-insecure=false", "--metrics-cert-dir", t.TempDir())
 	cluster.Must(t, err)
 	defer o.Stop()
-	cluster.Eventually(t, "it says what is missing", func() (bool, string) {
-		said, err := os.ReadFile(o.Log)
+	cluster.Eventually(t, "the log names what is missing", func() (bool, string) {
+		output, err := os.ReadFile(o.Log)
 		cluster.Must(t, err)
-		if !strings.Contains(string(said), "loading the certificate of the metrics endpoint (--metrics-cert-dir): open ") {
+		if !strings.Contains(string(output), "loading the certificate of the metrics endpoint (--metrics-cert-dir): open ") {
 			return false, "it does not"
 		}
 		return true, ""

@@ -21,7 +21,7 @@ import (
 // permission is limited to follows a #.
 type permissions map[string][]string
 
-// written are the permissions that a person has looked at and agreed to: testdata/permissions.txt.
+// written are the permissions that a person has reviewed and approved: testdata/permissions.txt.
 func written(t *testing.T) permissions {
 	t.Helper()
 	file, err := os.Open(filepath.Join("testdata", "permissions.txt"))
@@ -96,7 +96,7 @@ func granted(ctx context.Context, t *testing.T) permissions {
 	return found
 }
 
-// bindsOperator tells whether the operator is among the subjects, by itself or with all accounts of its namespace.
+// bindsOperator reports whether the operator is among the subjects, by itself or with all accounts of its namespace.
 func bindsOperator(subjects []rbacv1.Subject) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == cluster.Namespace && s.Name == cluster.ServiceAccount ||
@@ -165,7 +165,7 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 	}
 }
 
-// TestTheAuthorizerRefuses asks the API server's authorizer, which also knows of what every account may do.
+// TestTheAuthorizerRefuses asks the API server's authorizer, which also includes what every account may do.
 func TestTheAuthorizerRefuses(t *testing.T) {
 	type attributes = authorizationv1.ResourceAttributes
 	refused := map[string]attributes{

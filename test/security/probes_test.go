@@ -15,8 +15,8 @@ import (
 // grace is the pods' terminationGracePeriodSeconds in config/default.
 const grace = 15 * time.Second
 
-// TestProbesTellStartingFromBroken starts an operator while the API server hangs. It lives, and must not be started again for
-// it; it is not ready, and says why; and it gets ready by itself once the API server goes on.
+// TestProbesTellStartingFromBroken starts an operator while the API server hangs. The operator is live, so that the kubelet does not
+// restart it, but not ready. It becomes ready by itself once the API server responds.
 func TestProbesTellStartingFromBroken(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	cluster.Must(t, err)
@@ -46,17 +46,17 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 		starting.Stop()
 	}()
 	cluster.Eventually(t, "it answers", func() (bool, string) {
-		if code, said := ask("/healthz"); code != http.StatusOK {
-			return false, said
+		if code, message := ask("/healthz"); code != http.StatusOK {
+			return false, message
 		}
 		return true, ""
 	})
 	for range 20 {
-		if code, said := ask("/healthz"); code != http.StatusOK {
-			t.Fatalf("it is said to be broken while it waits: %d %s", code, said)
+		if code, message := ask("/healthz"); code != http.StatusOK {
+			t.Fatalf("the liveness probe fails while it waits: %d %s", code, message)
 		}
-		if code, said := ask("/readyz"); code != http.StatusInternalServerError {
-			t.Fatalf("it is said to be ready while the API server hangs: %d %s", code, said)
+		if code, message := ask("/readyz"); code != http.StatusInternalServerError {
+			t.Fatalf("the readiness probe succeeds while the API server hangs: %d %s", code, message)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
@@ -71,8 +71,8 @@ func TestProbesTellStartingFromBroken(t *testing.T) {
 	cluster.Must(t, env.Control(t.Context(), "cont", "kube-apiserver"))
 	hangs = false
 	cluster.Eventually(t, "it is ready", func() (bool, string) {
-		if code, said := ask("/readyz"); code != http.StatusOK {
-			return false, fmt.Sprint(code, said)
+		if code, message := ask("/readyz"); code != http.StatusOK {
+			return false, fmt.Sprint(code, message)
 		}
 		return true, ""
 	})

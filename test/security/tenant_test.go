@@ -57,7 +57,7 @@ func profileReading(name string, resources ...v1alpha1.ResourceReference) *v1alp
 	}
 }
 
-// TestNobodyReadsThroughTheOperator shows that with config/admission an author needs the permission to list what the rules
+// TestNobodyReadsThroughTheOperator asserts that with config/admission an author needs the permission to list what the rules
 // read, and that whoever has it, or may list everything, notices nothing of it.
 func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	ctx := context.Background()
@@ -74,16 +74,16 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	cluster.Eventually(t, "the policies are in force", func() (bool, string) {
 		return apierrors.IsForbidden(tenant.Create(ctx, profileReading("probe", roles), client.DryRunAll)), ""
 	})
-	refused := func(what string, err error, says ...string) {
+	refused := func(what string, err error, wantMessages ...string) {
 		t.Helper()
 		if err == nil {
 			t.Errorf("%s is let through", what)
 			return
 		}
 		t.Logf("%s: %v", what, err)
-		for _, said := range says {
-			if !strings.Contains(err.Error(), said) {
-				t.Errorf("%s: the refusal does not say %q: %v", what, said, err)
+		for _, want := range wantMessages {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: the refusal does not contain %q: %v", what, want, err)
 			}
 		}
 	}
@@ -136,7 +136,7 @@ func TestNobodyReadsThroughTheOperator(t *testing.T) {
 	refused("a check over cluster roles", tenant.Create(ctx, definition("check", func(s *v1alpha1.PlatformComponentSpec) {
 		s.Checks = []v1alpha1.NamedCheck{{Name: "a", Rule: v1alpha1.Rule{Resource: &roles, Expression: "true", Message: "m"}}}
 	})), "clusterroles")
-	refused("a look into a ConfigMap", tenant.Create(ctx, definition("config", func(s *v1alpha1.PlatformComponentSpec) {
+	refused("reading a ConfigMap", tenant.Create(ctx, definition("config", func(s *v1alpha1.PlatformComponentSpec) {
 		s.Signals.ConfigMaps = []v1alpha1.ConfigMapSignal{{Namespace: "kube-system", Name: "x", Contains: "password"}}
 	})), "kube-system/x")
 	cluster.Must(t, administrator.Create(ctx, definition("theirs", health(roles))))

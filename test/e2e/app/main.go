@@ -1,4 +1,4 @@
-// Command app is what the containers of the test run: it behaves, well or badly, as its first argument says.
+// Command app is what the containers of the test run: its first argument selects how it behaves, well or badly.
 package main
 
 import (
@@ -17,7 +17,7 @@ func main() {
 		os.Exit(64)
 	}
 	switch behaviour, args := os.Args[1], os.Args[2:]; behaviour {
-	case "run": // until told to end
+	case "run": // until SIGTERM
 		run()
 	case "exit": // CODE [AFTER]
 		code, _ := strconv.Atoi(args[0])
