@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
@@ -59,6 +60,18 @@ func notServed(err error) error {
 		return errNotServed
 	}
 	return err
+}
+
+// reason returns why a source in a state cannot be read; empty if it can, or if it is not served. since and cause are those of a failure.
+func (k kind) reason(state facts.SourceState, since time.Time, cause string) string {
+	switch state {
+	case facts.Forbidden:
+		return forbiddenReason(k.resource, k.name())
+	case facts.Failing:
+		return failingReason(k.name(), since, cause)
+	default:
+		return ""
+	}
 }
 
 // forbiddenReason returns the message for a source that is Forbidden.

@@ -57,14 +57,15 @@ func (r Listing) List(ctx context.Context, clients Clients) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	default:
+		state := facts.Failing
 		switch eventTypeOf(err) {
 		case FoundNotServed, FoundNothing:
-			r.consumers.setState(facts.NotServed, "")
+			state = facts.NotServed
 		case Refused:
-			r.consumers.setState(facts.Forbidden, forbiddenReason(r.kind.resource, r.kind.name()))
+			state = facts.Forbidden
 		default:
-			r.consumers.setState(facts.Failing, failingReason(r.kind.name(), time.Now(), err.Error()))
 		}
+		r.consumers.setState(state, r.kind.reason(state, time.Now(), err.Error()))
 	}
 	return nil
 }

@@ -141,7 +141,7 @@ func (w *source) run(ctx context.Context) {
 			}
 		}
 		if actions.Report {
-			w.consumers.setState(state.Known, w.reason(state))
+			w.consumers.setState(state.Known, w.kind.reason(state.Known, state.FailingSince, state.Cause))
 		}
 		current := state
 		w.state.Store(&current) // after the consumers: what they have must not appear newer than it is
@@ -166,20 +166,8 @@ func (w *source) run(ctx context.Context) {
 	}
 }
 
-// reason says why the source cannot be read.
-func (w *source) reason(s State) string {
-	switch s.Known {
-	case facts.Forbidden:
-		return forbiddenReason(w.kind.resource, w.kind.name())
-	case facts.Failing:
-		return failingReason(w.kind.name(), s.FailingSince, s.Cause)
-	default:
-		return ""
-	}
-}
-
 // isLast reports whether the reader ends with the message.
-func (m message) isLast() bool { return m.Type >= WatchEnded && m.Type <= Failed }
+func (m message) isLast() bool { return m.Type >= Interrupted && m.Type <= Failed }
 
 // read reads from a position, or lists where there is none, and watches. Its last message says how that ended.
 func (w *source) read(ctx context.Context, cancel context.CancelFunc, from position, to chan<- message) {
@@ -190,7 +178,10 @@ func (w *source) read(ctx context.Context, cancel context.CancelFunc, from posit
 		}
 	})
 	last := message{Event: Event{Type: WatchEnded}}
-	if err != nil && ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil:
+		last.Type = Interrupted
+	case err != nil:
 		last.Event = Event{eventTypeOf(err), err.Error()}
 	}
 	cancel()

@@ -54,8 +54,6 @@ type State struct {
 	openedAt  time.Time // when the last watch was opened
 	crdAt     time.Time // when the CRD last changed
 	outageAt  time.Time // when a request last was not answered, or a watch ended by itself: the API server may have restarted
-
-	isInterrupted bool // until WatchEnded
 }
 
 // EventType is a kind of event of a source.
@@ -68,7 +66,8 @@ const (
 	Listed                           // the list is complete
 	WatchOpened                      // a watch is open
 	Received                         // the watch sent an event or a bookmark
-	WatchEnded                       // the watch ended as watches do, or was interrupted
+	Interrupted                      // what was read or watched ended because of the action Interrupt
+	WatchEnded                       // the watch ended by itself
 	WatchExpired                     // the version to continue from is too old
 	FoundNotServed                   // discovery does not list the resource
 	FoundNothing                     // 404
@@ -92,7 +91,7 @@ type Event struct {
 type Actions struct {
 	// Read starts discovery, the list where IsListed is false, and the watch.
 	Read bool
-	// Interrupt ends what is being read or watched. WatchEnded follows.
+	// Interrupt ends what is being read or watched. The event Interrupted follows.
 	Interrupt bool
 	// Report reports Known to the consumers, which then drop their objects.
 	Report bool
@@ -100,12 +99,6 @@ type Actions struct {
 
 // On returns the state after an event, and the actions. It is pure.
 func (s State) On(e Event, now time.Time) (State, Actions) {
-	s, actions := s.on(e, now)
-	s.isInterrupted = s.isInterrupted || actions.Interrupt
-	return s, actions
-}
-
-func (s State) on(e Event, now time.Time) (State, Actions) {
 	actions := Actions{}
 	switch e.Type {
 	case Tick:
@@ -122,11 +115,10 @@ func (s State) on(e Event, now time.Time) (State, Actions) {
 		s.openedAt, s.LastHeard, s.FailingSince = now, now, time.Time{}
 	case Received:
 		s.LastHeard, s.FailingSince, s.failures = now, time.Time{}, 0
-	case WatchEnded:
-		if !s.isInterrupted {
+	case Interrupted, WatchEnded:
+		if e.Type == WatchEnded {
 			s.outageAt = now
 		}
-		s.isInterrupted = false
 		if s.Phase == Watching && now.Sub(s.openedAt) < time.Second && s.LastHeard.Equal(s.openedAt) {
 			s.IsListed = s.IsListed && s.failures == 0 // a watch that ends at once, again and again, shows nothing: list instead
 			s = s.retry(now)
@@ -196,7 +188,7 @@ func (s State) onTick(now time.Time) (State, Actions) {
 	isDue := func(at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 	switch {
 	case s.Phase == Waiting && !now.Before(s.retryAt):
-		s.Phase, s.askedAt, s.restartAt, s.isInterrupted, actions.Read = Reading, now, time.Time{}, false, true
+		s.Phase, s.askedAt, s.restartAt, actions.Read = Reading, now, time.Time{}, true
 	case s.Phase == Reading && s.FailingSince.IsZero() && isDue(s.askedAt.Add(answerDeadline)):
 		s = s.fail("no answer within "+answerDeadline.String(), now)
 		s.outageAt = now

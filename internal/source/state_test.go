@@ -80,7 +80,7 @@ var stories = []story{
 		1   WatchOpened     Synced Watching
 		150 Tick            Synced Watching listed
 		151 Tick            Synced Reading !Interrupt
-		151 WatchEnded      Synced Waiting
+		151 Interrupted     Synced Waiting
 		151 Tick            Synced Reading !Read
 		152 Listed          Synced Reading listed`},
 	{"a watch that ends as soon as it is open is opened again after a pause, and listed when it does so again", `
@@ -104,7 +104,7 @@ var stories = []story{
 		1  WatchOpened      Synced Watching
 		9  AccessGranted    Synced Watching
 		10 AccessDenied     Synced Watching !Interrupt
-		10 WatchEnded       Synced Waiting
+		10 Interrupted      Synced Waiting
 		10 Tick             Synced Reading !Read
 		10 Refused          Forbidden Waiting !Report
 		11 AccessDenied     Forbidden Waiting
@@ -156,7 +156,7 @@ var stories = []story{
 		60 CRDChanged       Synced Watching
 		60 Tick             Synced Watching
 		61 Tick             Synced Watching !Interrupt
-		61 WatchEnded       Synced Waiting
+		61 Interrupted      Synced Waiting
 		61 Tick             Synced Reading !Read
 		61 FoundNotServed   NotServed Waiting !Report`},
 	{"a CRD that is in a list wakes what waits for it", `
@@ -248,6 +248,7 @@ var eventTypes = map[string]EventType{
 	"Listed":          Listed,
 	"WatchOpened":     WatchOpened,
 	"Received":        Received,
+	"Interrupted":     Interrupted,
 	"WatchEnded":      WatchEnded,
 	"WatchExpired":    WatchExpired,
 	"FoundNotServed":  FoundNotServed,
