@@ -86,11 +86,7 @@ func (in *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods
 		namespace = *in.flags.Namespace
 	}
 	if in.from != "" {
-		dump, err := in.readFiles()
-		if err != nil {
-			return nil, nil, err
-		}
-		c, err := in.buildCatalog(dump.Definitions)
+		dump, c, err := in.readFiles()
 		if err != nil {
 			return nil, nil, err
 		}

@@ -110,13 +110,13 @@ func (in *input) connect() (source.Clients, error) {
 // maxProblems is how many of the objects that cannot be read are named.
 const maxProblems = 20
 
-// readFiles reads --from, and warns of what cannot be read.
-func (in *input) readFiles() (*files.Dump, error) {
+// readFiles reads --from, and warns of what cannot be read. It returns the files, and the catalog with their definitions.
+func (in *input) readFiles() (*files.Dump, *catalog.Catalog, error) {
 	progress := newReadProgress(in.streams.ErrOut)
 	dump, err := files.ReadWithProgress(in.from, in.streams.In, progress.update)
 	progress.end()
 	if err != nil {
-		return nil, fmt.Errorf("reading --from: %w", err)
+		return nil, nil, fmt.Errorf("reading --from: %w", err)
 	}
 	problems := dump.Problems[:min(len(dump.Problems), maxProblems)]
 	if in.strict && dump.Foreign+len(dump.Problems) > 0 {
@@ -125,7 +125,7 @@ func (in *input) readFiles() (*files.Dump, error) {
 		for _, problem := range problems {
 			err = fmt.Errorf("%w\n%s", err, problem)
 		}
-		return nil, err
+		return nil, nil, err
 	}
 	for _, problem := range problems {
 		in.warn("%s", problem)
@@ -133,15 +133,12 @@ func (in *input) readFiles() (*files.Dump, error) {
 	if len(dump.Problems) > 0 {
 		in.warn("objects that cannot be read: %d; what depends on their kinds is Unknown where it would be Missing", len(dump.Problems))
 	}
-	return dump, nil
+	c, err := in.buildCatalog(dump.Definitions)
+	return dump, c, err
 }
 
 func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*inventory.Snapshot, []*conformance.Profile, error) {
-	dump, err := in.readFiles()
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := in.buildCatalog(dump.Definitions)
+	dump, c, err := in.readFiles()
 	if err != nil {
 		return nil, nil, err
 	}

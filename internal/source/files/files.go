@@ -188,16 +188,16 @@ func (d *Dump) readFile(path string) error {
 
 // addUnreadableFile adds a problem for each kind in a file that cannot be read to its end: there may be more objects of it.
 func (d *Dump) addUnreadableFile(path string, err error) {
-	kinds := map[schema.GroupKind]bool{}
-	for _, o := range d.objects {
-		kinds[o.kind] = true
-	}
 	reason := strings.TrimPrefix(err.Error(), path+": ")
-	if len(kinds) == 0 {
+	if len(d.objects) == 0 {
 		d.Problems = append(d.Problems, Problem{File: path, Reason: reason})
 	}
-	for kind := range kinds {
-		d.Problems = append(d.Problems, Problem{File: path, Kind: kind, Reason: "not all of " + kind.String() + " can be read: " + reason})
+	isAdded := map[schema.GroupKind]bool{}
+	for _, o := range d.objects {
+		if !isAdded[o.kind] {
+			isAdded[o.kind] = true
+			d.Problems = append(d.Problems, Problem{File: path, Kind: o.kind, Reason: "not all of " + o.kind.String() + " can be read: " + reason})
+		}
 	}
 }
 
@@ -441,7 +441,7 @@ func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 		name := catalog.ConfigMapSource(c.Namespace, c.Name)
 		i.Source(name).Replace(d.facts[name])
 	}
-	return d.loadRules(i.Rules, instances)
+	return d.loadRules(i.Rules, instances, problems)
 }
 
 // problemsByKind returns why not all objects of a kind can be read.
@@ -462,7 +462,7 @@ func (d *Dump) problemsByKind() map[schema.GroupKind]string {
 
 // loadRules replaces the objects of an evaluator by those that the instances of rules read. A resource without objects is Pending unless
 // it is built into Kubernetes.
-func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error {
+func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance, problemsByKind map[schema.GroupKind]string) error {
 	readers := map[rule.Resource][]rule.Instance{}
 	versions := map[rule.Resource][]rule.Resource{} // the version of an object in a file is used for all versions
 	for _, instance := range instances {
@@ -494,7 +494,7 @@ func (d *Dump) loadRules(rules *rule.Evaluator, instances []rule.Instance) error
 		return err
 	}
 	problems := map[rule.Resource]string{}
-	for kind, reason := range d.problemsByKind() {
+	for kind, reason := range problemsByKind {
 		for _, plural := range d.plurals(kind) {
 			problems[rule.Resource{Group: kind.Group, Resource: plural}] = reason
 		}

@@ -137,13 +137,10 @@ spec: {group: api.corp.dev, service: {name: s, namespace: a}}
 	}
 }
 
-func TestReadFolder(t *testing.T) {
-	folder := t.TempDir()
-	for name, text := range map[string]string{
-		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"),
-		"three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
-		"notes.txt":  "not: [yaml", "values.tpl": "{{ x }}",
-	} {
+// writeFiles writes files with these texts below a folder.
+func writeFiles(t *testing.T, folder string, texts map[string]string) {
+	t.Helper()
+	for name, text := range texts {
 		path := filepath.Join(folder, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			t.Fatal(err)
@@ -152,6 +149,15 @@ func TestReadFolder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+func TestReadFolder(t *testing.T) {
+	folder := t.TempDir()
+	writeFiles(t, folder, map[string]string{
+		"one.yaml": deployment("a", "v1.0.0"), "deep/er/two.YML": deployment("b", "v1.0.0"),
+		"three.json": `{"apiVersion":"v1","kind":"List","items":[]}`,
+		"notes.txt":  "not: [yaml", "values.tpl": "{{ x }}",
+	})
 	d, err := Read(folder, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -221,15 +227,7 @@ func TestOneBadDocumentSpoilsNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := t.TempDir()
 			test.files["good.yaml"] = deployment("a", "v1.0.0")
-			for name, text := range test.files {
-				path := filepath.Join(folder, name)
-				if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
+			writeFiles(t, folder, test.files)
 			d, err := Read(folder, nil)
 			if err != nil {
 				t.Fatal(err)
