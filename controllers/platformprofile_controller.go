@@ -38,7 +38,7 @@ const (
 
 // Reader reads the resources of rule instances, and the ConfigMaps of definitions. source.Sources implements it.
 type Reader interface {
-	Read(instances []rule.Instance, configMaps []catalog.ConfigMap)
+	Read(instances []rule.Instance, configMaps []catalog.NamedObject)
 }
 
 // PlatformProfileReconciler evaluates a profile when its spec or the inventory changes, and writes its status. It runs in every replica.
@@ -82,6 +82,10 @@ type PlatformProfileReconciler struct {
 // +kubebuilder:rbac:groups=apiextensions.k8s.io,resources=customresourcedefinitions,verbs=get;list;watch
 // +kubebuilder:rbac:groups=apiregistration.k8s.io,resources=apiservices,verbs=get;list;watch
 // +kubebuilder:rbac:groups=gateway.networking.k8s.io,resources=gatewayclasses,verbs=get;list;watch
+// +kubebuilder:rbac:groups=helm.toolkit.fluxcd.io,resources=helmreleases,verbs=get;list;watch
+// +kubebuilder:rbac:groups=argoproj.io,resources=applications,verbs=get;list;watch
+// +kubebuilder:rbac:groups=operators.coreos.com,resources=subscriptions,verbs=get;list;watch
+// +kubebuilder:rbac:groups=helm.cattle.io,resources=helmcharts,verbs=get;list;watch
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=clusterroles;clusterrolebindings,verbs=list;watch
 
 // Reconcile evaluates one profile, writes its status if it changed, and then publishes an event for each transition.

@@ -23,7 +23,7 @@ type slowReader struct {
 	last   []rule.Instance
 }
 
-func (s *slowReader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
+func (s *slowReader) Read(instances []rule.Instance, _ []catalog.NamedObject) {
 	select {
 	case s.called <- struct{}{}:
 		select {

@@ -91,7 +91,7 @@ func (r *PlatformProfileReconciler) updateReads(c *catalog.Catalog) {
 			instances = append(instances, compiled.Instances()...)
 		}
 	}
-	r.Reader.Read(instances, c.ConfigMaps())
+	r.Reader.Read(instances, c.NamedObjects())
 }
 
 // isAffectedBy reports whether a change requires the profile to be reconciled. A profile without a compiled spec is queued once it can be

@@ -151,7 +151,7 @@ const (
 // Signals are the objects by which a component is recognised. By default, workloads, nodes and the API server prove an installation, and
 // everything else supports one.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps) || has(self.apiServer)",message="signals must contain at least one signal, for example workloads: [{images: [\"example/server\"]}]"
+// +kubebuilder:validation:XValidation:rule="has(self.workloads) || has(self.crds) || has(self.storageProvisioners) || has(self.csiDrivers) || has(self.ingressControllers) || has(self.gatewayControllers) || has(self.apiServices) || has(self.webhooks) || has(self.runtimeHandlers) || has(self.nodes) || has(self.configMaps) || has(self.leases) || has(self.apiServer)",message="signals must contain at least one signal, for example workloads: [{images: [\"example/server\"]}]"
 type Signals struct {
 	// Workloads, by image, labels or name.
 	// +listType=atomic
@@ -220,13 +220,119 @@ type Signals struct {
 	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	ConfigMaps []ConfigMapSignal `json:"configMaps,omitempty"`
+	// Leases, by namespace and name, for what runs in static pods only. Each has its own watch, for which the operator needs permission by
+	// name. A Lease that its holder no longer renews is a leftover.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	Leases []LeaseSignal `json:"leases,omitempty"`
 	// The API server, by the version that it reports at /version.
 	// +optional
 	APIServer *APIServerSignal `json:"apiServer,omitempty"`
+	// Helm charts that install the component, as declared by Flux HelmReleases, Argo CD Applications, K3s HelmCharts and, in files, by
+	// Kustomize, helmfile, Terraform and Chart.yaml. In files, a declaration proves an installation. In a cluster, it only says who manages
+	// one.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +optional
+	Charts []ChartSignal `json:"charts,omitempty"`
+	// Packages of the Operator Lifecycle Manager and add-ons of Amazon EKS that install the component. They count as charts do.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	Packages []PackageSignal `json:"packages,omitempty"`
+	// Custom resources from which an operator creates the component, for example a Prometheus. In files, such an object proves an
+	// installation. In a cluster, the component is Degraded instead of missing if there is one and nothing runs.
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=4
+	// +optional
+	DeclaredBy []ResourceSignal `json:"declaredBy,omitempty"`
+}
+
+// ChartSignal matches a declared Helm chart by its name and repository. The fields condition and optional are for a chart with several
+// components.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.optional) || has(self.condition)",message="'optional' requires 'condition', the value that includes the component"
+type ChartSignal struct {
+	// Names of the chart. The last segment of an OCI address is one.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +required
+	Names []string `json:"names,omitempty"`
+	// Repositories of the chart, for a name that charts of other products have too: segments of the address, without the scheme. For example
+	// "ghcr.io/example/charts", or "example" for any registry. If unset, any repository matches.
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=255
+	// +optional
+	Repositories []string `json:"repositories,omitempty"`
+	// Value of the chart that includes the component, for example "grafana.enabled". A declaration that sets it to false does not declare
+	// the component.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Condition string `json:"condition,omitempty"`
+	// Whether the chart includes the component only if a declaration sets the condition to true.
+	// +optional
+	Optional bool `json:"optional,omitempty"`
+	// Whether the version of the chart is that of the product. Otherwise, the version of the product is unknown, and that of the chart is
+	// reported as such.
+	// +optional
+	ProductVersion bool `json:"productVersion,omitempty"`
+}
+
+// PackageSignal matches a declared package by its name.
+type PackageSignal struct {
+	// Names of the package, for example "cert-manager" or "vpc-cni".
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=128
+	// +required
+	Names []string `json:"names,omitempty"`
+	// Whether the version of the package is that of the product.
+	// +optional
+	ProductVersion bool `json:"productVersion,omitempty"`
+}
+
+// ResourceSignal matches the objects of a resource.
+type ResourceSignal struct {
+	// The resource.
+	// +required
+	Resource ResourceReference `json:"resource,omitzero"`
+	// CEL expression that is true for the objects that match. If unset, all objects match.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=4096
+	// +optional
+	Match string `json:"match,omitempty"`
+}
+
+// LeaseSignal matches a single Lease that its holder renews.
+type LeaseSignal struct {
+	// Namespace of the Lease.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +required
+	Namespace string `json:"namespace,omitempty"`
+	// Name of the Lease.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +required
+	Name string `json:"name,omitempty"`
 }
 
 // WorkloadKind is a kind of workload.
-// +kubebuilder:validation:Enum=Deployment;DaemonSet;StatefulSet
+// +kubebuilder:validation:Enum=Deployment;DaemonSet;StatefulSet;Pod
 type WorkloadKind string
 
 // The kinds of workload.
@@ -237,6 +343,8 @@ const (
 	KindDaemonSet WorkloadKind = "DaemonSet"
 	// KindStatefulSet is apps/v1 StatefulSet.
 	KindStatefulSet WorkloadKind = "StatefulSet"
+	// KindPod is a v1 Pod that no workload controls, for example a static pod. Pods are read from files only.
+	KindPod WorkloadKind = "Pod"
 )
 
 // WorkloadSignal matches a workload by all fields that are set: one of the kinds, all labels and one of the names must match. In
@@ -244,9 +352,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names) || has(self.containers)",message="a workload signal must set at least one of images, labels, names and containers: without them it would match every workload"
 type WorkloadSignal struct {
-	// Kinds of workload. Defaults to all kinds.
+	// Kinds of workload. Defaults to all kinds but Pod.
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=3
+	// +kubebuilder:validation:MaxItems=4
 	// +optional
 	Kinds []WorkloadKind `json:"kinds,omitempty"`
 	// Repository paths of container images. An image matches if its repository ends in the path on a path boundary, so that images from
@@ -427,6 +535,11 @@ const (
 	VersionFromConfigMap VersionOrigin = "ConfigMap"
 	// VersionFromNone means that the version cannot be determined, although the image tag or a label looks like one.
 	VersionFromNone VersionOrigin = "None"
+	// VersionFromDeclaration is the version in a declaration of the product, for example a HelmRelease. Definitions cannot use it: it is used
+	// if no other source has a version.
+	VersionFromDeclaration VersionOrigin = "Declaration"
+	// VersionFromChart is the version of the chart or package that is declared. It is not that of the product. Definitions cannot use it.
+	VersionFromChart VersionOrigin = "Chart"
 	// VersionFromExpression is the value of a CEL expression over one of the component's own resources.
 	VersionFromExpression VersionOrigin = "Expression"
 )

@@ -1,5 +1,5 @@
 // Command catalogrole generates the RBAC rules that the operator needs for the built-in definitions: the resources of their rules, and
-// single ConfigMaps by name.
+// single ConfigMaps and Leases by name.
 package main
 
 import (
@@ -72,7 +72,7 @@ func write() error {
 		return err
 	}
 	objects := []any{role}
-	for _, object := range append(objects, configMapRoles(catalog.New(components...).ConfigMaps())...) {
+	for _, object := range append(objects, namedObjectRoles(catalog.New(components...).NamedObjects())...) {
 		data, err := yaml.Marshal(object)
 		if err != nil {
 			return err
@@ -84,21 +84,30 @@ func write() error {
 	return nil
 }
 
-// configMapRoles returns a Role and a RoleBinding for each namespace with ConfigMaps of definitions. They grant access by name.
-func configMapRoles(configMaps []catalog.ConfigMap) []any {
-	names := map[string][]string{}
-	for _, c := range configMaps {
-		names[c.Namespace] = append(names[c.Namespace], c.Name)
+// namedObjectRoles returns a Role and a RoleBinding for each namespace with single objects of definitions. They grant access by name.
+func namedObjectRoles(named []catalog.NamedObject) []any {
+	rules := map[string][]rbacv1.PolicyRule{}
+	for _, object := range named {
+		group, resource := "", "configmaps"
+		if object.Kind == catalog.KindLease {
+			group, resource = "coordination.k8s.io", "leases"
+		}
+		i := slices.IndexFunc(rules[object.Namespace], func(r rbacv1.PolicyRule) bool { return r.Resources[0] == resource })
+		if i < 0 {
+			i = len(rules[object.Namespace])
+			rules[object.Namespace] = append(rules[object.Namespace], rbacv1.PolicyRule{
+				APIGroups: []string{group}, Resources: []string{resource}, Verbs: []string{"get", "list", "watch"},
+			})
+		}
+		rules[object.Namespace][i].ResourceNames = append(rules[object.Namespace][i].ResourceNames, object.Name)
 	}
 	var objects []any
-	for _, namespace := range slices.Sorted(maps.Keys(names)) {
+	for _, namespace := range slices.Sorted(maps.Keys(rules)) {
 		meta := metav1.ObjectMeta{Name: "platformprofile-catalog", Namespace: namespace}
 		objects = append(objects, rbacv1.Role{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "Role"},
 			ObjectMeta: meta,
-			Rules: []rbacv1.PolicyRule{{
-				APIGroups: []string{""}, Resources: []string{"configmaps"}, ResourceNames: names[namespace], Verbs: []string{"get", "list", "watch"},
-			}},
+			Rules:      rules[namespace],
 		}, rbacv1.RoleBinding{
 			TypeMeta:   metav1.TypeMeta{APIVersion: rbacv1.SchemeGroupVersion.String(), Kind: "RoleBinding"},
 			ObjectMeta: meta,

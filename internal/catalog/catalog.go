@@ -26,6 +26,9 @@ type Catalog struct {
 	nodeSignals      []*nodeSignal
 	apiServerSignals []*apiServerSignal
 	byConfigMap      map[string][]*configMapSignal
+	byLease          map[string][]*leaseSignal
+	byChart          map[string][]*chartSignal
+	byPackage        map[string][]*packageSignal
 
 	// Names of components, by the name of a bundled component, a source, or the key of a rule.
 	bundlers map[string][]string
@@ -87,6 +90,9 @@ func New(components ...*Component) *Catalog {
 		byContainer:  map[string][]*workloadSignal{},
 		byNameKey:    map[nameKey][]*nameSignal{},
 		byConfigMap:  map[string][]*configMapSignal{},
+		byLease:      map[string][]*leaseSignal{},
+		byChart:      map[string][]*chartSignal{},
+		byPackage:    map[string][]*packageSignal{},
 		bySource:     map[string][]string{},
 		bundlers:     map[string][]string{},
 		byRule:       map[string][]string{},
@@ -152,6 +158,20 @@ func (c *Catalog) indexComponent(component *Component) {
 		source := ConfigMapSource(signal.namespace, signal.name)
 		c.byConfigMap[source] = append(c.byConfigMap[source], signal)
 	}
+	for _, signal := range component.leases {
+		source := LeaseSource(signal.namespace, signal.name)
+		c.byLease[source] = append(c.byLease[source], signal)
+	}
+	for _, signal := range component.charts {
+		for _, name := range signal.spec.Names {
+			c.byChart[name] = append(c.byChart[name], signal)
+		}
+	}
+	for _, signal := range component.packages {
+		for _, name := range signal.spec.Names {
+			c.byPackage[name] = append(c.byPackage[name], signal)
+		}
+	}
 }
 
 // Component returns a component by name; nil if it is not defined.
@@ -174,19 +194,36 @@ func (c *Catalog) Position(name string) (int, bool) {
 // Providers returns the names of the components that provide a capability, sorted.
 func (c *Catalog) Providers(capability string) []string { return c.byCapability[capability] }
 
-// ConfigMap is a ConfigMap that a signal names.
-type ConfigMap struct{ Namespace, Name string }
+// NamedObject is a single object that a signal names, a ConfigMap or a Lease.
+type NamedObject struct {
+	Kind, Namespace, Name string
+}
 
-// ConfigMaps returns the ConfigMaps that signals name, sorted.
-func (c *Catalog) ConfigMaps() []ConfigMap {
-	configMaps := make([]ConfigMap, 0, len(c.byConfigMap))
-	for _, signals := range c.byConfigMap {
-		configMaps = append(configMaps, ConfigMap{signals[0].namespace, signals[0].name})
+// The kinds of named objects.
+const (
+	KindConfigMap = "ConfigMap"
+	KindLease     = "Lease"
+)
+
+// Source returns the name of the source of the object.
+func (o NamedObject) Source() string {
+	if o.Kind == KindLease {
+		return LeaseSource(o.Namespace, o.Name)
 	}
-	slices.SortFunc(configMaps, func(a, b ConfigMap) int {
-		return strings.Compare(a.Namespace+"/"+a.Name, b.Namespace+"/"+b.Name)
-	})
-	return configMaps
+	return ConfigMapSource(o.Namespace, o.Name)
+}
+
+// NamedObjects returns the single objects that signals name, sorted.
+func (c *Catalog) NamedObjects() []NamedObject {
+	objects := make([]NamedObject, 0, len(c.byConfigMap)+len(c.byLease))
+	for _, signals := range c.byConfigMap {
+		objects = append(objects, NamedObject{KindConfigMap, signals[0].namespace, signals[0].name})
+	}
+	for _, signals := range c.byLease {
+		objects = append(objects, NamedObject{KindLease, signals[0].namespace, signals[0].name})
+	}
+	slices.SortFunc(objects, func(a, b NamedObject) int { return strings.Compare(a.Source(), b.Source()) })
+	return objects
 }
 
 // BundlersOf returns the names of the components that bundle a component, sorted.
@@ -227,6 +264,31 @@ func (c *Catalog) Match(fact facts.Fact) []Match {
 			if match, ok := signal.match(f); ok {
 				matches = addMatch(matches, match)
 			}
+		}
+	case *facts.Lease:
+		for _, signal := range c.byLease[LeaseSource(f.Namespace, f.Name)] {
+			matches = addMatch(matches, Match{
+				Component: signal.component, Role: v1alpha1.RoleProof, Signal: "Lease " + f.Namespace + "/" + f.Name + " held by " + f.Holder,
+			})
+		}
+	case *facts.Declaration:
+		matches = c.matchDeclaration(f)
+	}
+	return matches
+}
+
+func (c *Catalog) matchDeclaration(d *facts.Declaration) []Match {
+	var matches []Match
+	for _, chart := range d.Charts {
+		for _, signal := range c.byChart[chart.Name] {
+			if match, ok := signal.match(chart); ok {
+				matches = addMatch(matches, match)
+			}
+		}
+	}
+	for _, p := range d.Packages {
+		for _, signal := range c.byPackage[p.Name] {
+			matches = addMatch(matches, signal.match(p))
 		}
 	}
 	return matches

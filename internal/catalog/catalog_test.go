@@ -209,7 +209,7 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 	if got := len(c.Instances()); got != 2 {
 		t.Errorf("there are %d rules for health and version", got)
 	}
-	if got := fmt.Sprint(c.ConfigMaps()); got != "[{kube-system b} {kube-system c}]" {
+	if got := fmt.Sprint(c.NamedObjects()); got != "[{ConfigMap kube-system b} {ConfigMap kube-system c}]" {
 		t.Errorf("ConfigMaps read: %s", got)
 	}
 }

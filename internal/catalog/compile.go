@@ -100,8 +100,12 @@ func (c *compiler) compileSignals(path *field.Path, signals *v1alpha1.Signals) {
 			namespace: signal.Namespace, name: signal.Name, contains: signal.Contains,
 		})
 	}
-	isEmpty := len(c.component.workloads)+len(c.component.names)+len(c.component.nodes)+len(c.component.configMaps) == 0 &&
-		c.component.apiServer == nil
+	for _, signal := range signals.Leases {
+		c.component.leases = append(c.component.leases, &leaseSignal{c.component, signal.Namespace, signal.Name})
+	}
+	c.compileDeclarations(path, signals)
+	isEmpty := len(c.component.workloads)+len(c.component.names)+len(c.component.nodes)+len(c.component.configMaps)+
+		len(c.component.leases) == 0 && c.component.apiServer == nil
 	if isEmpty && len(c.errs) == 0 {
 		c.errs = append(c.errs, field.Required(path,
 			"the definition matches nothing: name at least one signal, for example workloads: [{images: [\"example/server\"]}]"))
@@ -110,6 +114,33 @@ func (c *compiler) compileSignals(path *field.Path, signals *v1alpha1.Signals) {
 	if len(c.errs) == 0 && len(c.component.ProofSources()) == 0 {
 		c.errs = append(c.errs, field.Invalid(path, "role: Support",
 			"no signal proves an installation, so the component can never be found: give one of them role: Proof"))
+	}
+}
+
+// compileDeclarations compiles the signals of what is declared.
+func (c *compiler) compileDeclarations(path *field.Path, signals *v1alpha1.Signals) {
+	for i, signal := range signals.Charts {
+		for j, repository := range signal.Repositories {
+			if strings.Contains(repository, "://") || strings.Trim(repository, "/") != repository {
+				c.addError(path.Child("charts").Index(i).Child("repositories").Index(j), repository,
+					"name segments of the address, without the scheme and without a slash at either end: with them the signal can never match")
+			}
+		}
+		for j, name := range signal.Names {
+			if strings.Contains(name, "/") {
+				c.addError(path.Child("charts").Index(i).Child("names").Index(j), name,
+					"no chart can have this name, so the signal can never match: name its last segment, and the rest in repositories")
+			}
+		}
+		c.component.charts = append(c.component.charts, &chartSignal{component: c.component, order: i, spec: signal})
+	}
+	for _, signal := range signals.Packages {
+		c.component.packages = append(c.component.packages, &packageSignal{component: c.component, spec: signal})
+	}
+	for i, signal := range signals.DeclaredBy {
+		instance := rule.NewInstance(rule.NewSelection(signal.Resource, signal.Match), nil, "")
+		c.compileRule(path.Child("declaredBy").Index(i), instance.Rule)
+		c.component.DeclaredBy = append(c.component.DeclaredBy, instance)
 	}
 }
 

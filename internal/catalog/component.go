@@ -28,11 +28,17 @@ type Component struct {
 	Checks   map[string]*NamedCheck
 	PodHints []v1alpha1.PodHint
 
+	// DeclaredBy has a rule for each custom resource from which an operator creates the component. Its outcome lists the objects.
+	DeclaredBy []rule.Instance
+
 	workloads  []*workloadSignal
 	names      []*nameSignal
 	nodes      []*nodeSignal
 	configMaps []*configMapSignal
+	leases     []*leaseSignal
 	apiServer  *apiServerSignal
+	charts     []*chartSignal
+	packages   []*packageSignal
 }
 
 // VersionSource is a source of the version.
@@ -88,9 +94,9 @@ type NamedCheck struct {
 	Parameters []v1alpha1.CheckParameter
 }
 
-// Instances returns the rules for the component's health, version and variant.
+// Instances returns the rules for the component's health, version, variant and declarations.
 func (c *Component) Instances() []rule.Instance {
-	var instances []rule.Instance
+	instances := slices.Clone(c.DeclaredBy)
 	for _, health := range c.Health {
 		instances = append(instances, health.Instance)
 	}
@@ -107,7 +113,11 @@ var workloadResources = map[v1alpha1.WorkloadKind]string{
 	v1alpha1.KindDeployment:  "deployments.apps",
 	v1alpha1.KindDaemonSet:   "daemonsets.apps",
 	v1alpha1.KindStatefulSet: "statefulsets.apps",
+	v1alpha1.KindPod:         PodSource,
 }
+
+// PodSource is the name of the source of the Pods in files. In a cluster, Pods are no source.
+const PodSource = "pods"
 
 var nameResources = map[facts.NameKind][]string{
 	facts.CRDName:            {"customresourcedefinitions.apiextensions.k8s.io"},
@@ -143,7 +153,9 @@ func (c *Component) ProofSources() []string {
 	for _, signal := range c.workloads {
 		if signal.role == v1alpha1.RoleProof {
 			for _, kind := range signal.kinds {
-				set[workloadResources[kind]] = true
+				if kind != v1alpha1.KindPod {
+					set[workloadResources[kind]] = true
+				}
 			}
 		}
 	}
@@ -167,7 +179,25 @@ func (c *Component) ProofSources() []string {
 			set[ConfigMapSource(signal.namespace, signal.name)] = true
 		}
 	}
+	for _, signal := range c.leases {
+		set[LeaseSource(signal.namespace, signal.name)] = true
+	}
 	return slices.Sorted(maps.Keys(set))
+}
+
+// FileSources returns the further sources that can prove an installation in files.
+func (c *Component) FileSources() []string {
+	var sources []string
+	if slices.ContainsFunc(c.workloads, func(s *workloadSignal) bool { return slices.Contains(s.kinds, v1alpha1.KindPod) }) {
+		sources = append(sources, PodSource)
+	}
+	if len(c.charts) > 0 {
+		sources = append(sources, facts.ChartSources...)
+	}
+	if len(c.packages) > 0 {
+		sources = append(sources, facts.PackageSource)
+	}
+	return sources
 }
 
 // CheckNames returns the names of the checks, sorted.

@@ -18,6 +18,10 @@ type Match struct {
 	Signal string
 	// Tag is the tag of the image of the product, which may be its version.
 	Tag string
+	// DeclaredVersion is the version of the chart or package that is declared; empty if it is unknown. IsProductVersion is true if it is
+	// that of the product.
+	DeclaredVersion  string
+	IsProductVersion bool
 	// order is the index of the signal in its definition. The first matching signal wins.
 	order int
 }
@@ -192,6 +196,58 @@ func (s *configMapSignal) match(c *facts.ConfigMap) (Match, bool) {
 		}
 	}
 	return Match{}, false
+}
+
+// leaseSignal matches a Lease. It is always a proof, as long as the holder renews the Lease.
+type leaseSignal struct {
+	component       *Component
+	namespace, name string
+}
+
+// LeaseSource returns the name of the source of a single Lease.
+func LeaseSource(namespace, name string) string {
+	return "leases.coordination.k8s.io/" + name + " in " + namespace
+}
+
+type chartSignal struct {
+	component *Component
+	order     int
+	spec      v1alpha1.ChartSignal
+}
+
+// match matches a chart, whose name the index has matched.
+func (s *chartSignal) match(chart facts.Chart) (Match, bool) {
+	isInRepository := func(repository string) bool { return containsPath(chart.Repository, repository) }
+	if len(s.spec.Repositories) > 0 && !slices.ContainsFunc(s.spec.Repositories, isInRepository) {
+		return Match{}, false
+	}
+	if s.spec.Condition != "" {
+		value, isSet := chart.Values[s.spec.Condition]
+		if isSet && !value || !isSet && s.spec.Optional {
+			return Match{}, false
+		}
+	}
+	return Match{
+		Component: s.component, Role: v1alpha1.RoleProof, Signal: strings.TrimSpace("chart " + chart.Name + " " + chart.Version),
+		DeclaredVersion: chart.Version, IsProductVersion: s.spec.ProductVersion, order: s.order,
+	}, true
+}
+
+// containsPath reports whether a path contains whole segments.
+func containsPath(path, segments string) bool {
+	return strings.Contains("/"+path+"/", "/"+segments+"/")
+}
+
+type packageSignal struct {
+	component *Component
+	spec      v1alpha1.PackageSignal
+}
+
+func (s *packageSignal) match(p facts.Package) Match {
+	return Match{
+		Component: s.component, Role: v1alpha1.RoleProof, Signal: strings.TrimSpace("package " + p.Name + " " + p.Version),
+		DeclaredVersion: p.Version, IsProductVersion: s.spec.ProductVersion,
+	}
 }
 
 // ConfigMapSource returns the name of the source of a single ConfigMap.

@@ -30,7 +30,7 @@ func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*
 	i := inventory.New(c, time.Now)
 	changed := i.Changes()
 	sources := source.New(clients, i, logr.Discard())
-	sources.Read(instances, c.ConfigMaps())
+	sources.Read(instances, c.NamedObjects())
 
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	done := make(chan struct{})

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -116,10 +117,35 @@ func (c *ConfigMap) Equal(other Fact) bool {
 	return ok && c.Ref == o.Ref && maps.Equal(c.Data, o.Data)
 }
 
+// Lease is the fact of a Lease that a definition names. No other Lease is read.
+type Lease struct {
+	Ref
+	Holder    string
+	RenewedAt time.Time
+}
+
+// leaseTolerance is how long after its last renewal a Lease is still held. Holders renew within seconds.
+const leaseTolerance = 2 * time.Minute
+
+// HeldUntil returns the time until which the Lease is held unless it is renewed.
+func (l *Lease) HeldUntil() time.Time {
+	if l.Holder == "" {
+		return time.Time{}
+	}
+	return l.RenewedAt.Add(leaseTolerance)
+}
+
+// Equal implements Fact. Only a renewal after a quarter of the tolerance is a change.
+func (l *Lease) Equal(other Fact) bool {
+	o, ok := other.(*Lease)
+	return ok && l.Ref == o.Ref && l.Holder == o.Holder && o.RenewedAt.Sub(l.RenewedAt).Abs() < leaseTolerance/4
+}
+
 // Workload is the fact of a Deployment, DaemonSet or StatefulSet.
 type Workload struct {
 	Ref
 	UID       types.UID
+	ManagedBy Manager
 	Labels    Labels // of the object
 	PodLabels Labels // of the pod template, without those that the object has too
 	// Containers are the containers of the pod template, without init containers.
@@ -130,7 +156,7 @@ type Workload struct {
 // Equal implements Fact.
 func (w *Workload) Equal(other Fact) bool {
 	o, ok := other.(*Workload)
-	return ok && w.Ref == o.Ref && w.UID == o.UID && w.Rollout.equal(o.Rollout) &&
+	return ok && w.Ref == o.Ref && w.UID == o.UID && w.ManagedBy == o.ManagedBy && w.Rollout.equal(o.Rollout) &&
 		slices.EqualFunc(w.Containers, o.Containers, Container.equal) &&
 		slices.Equal(w.Labels, o.Labels) && slices.Equal(w.PodLabels, o.PodLabels)
 }
@@ -154,7 +180,9 @@ func (w *Workload) HasLabel(key, value string) bool {
 }
 
 func newWorkload(o metav1.Object, kind string, template corev1.PodTemplateSpec, rollout Rollout) *Workload {
-	w := &Workload{Ref: newRef("apps/v1", kind, o), UID: o.GetUID(), Labels: NewLabels(o.GetLabels()), Rollout: rollout}
+	w := &Workload{
+		Ref: newRef("apps/v1", kind, o), UID: o.GetUID(), Labels: NewLabels(o.GetLabels()), ManagedBy: findManager(o), Rollout: rollout,
+	}
 	for _, l := range NewLabels(template.Labels) {
 		if !slices.Contains(w.Labels, l) {
 			w.PodLabels = append(w.PodLabels, l)
@@ -165,6 +193,17 @@ func newWorkload(o metav1.Object, kind string, template corev1.PodTemplateSpec, 
 		w.Containers = append(w.Containers, newContainer(&template.Spec.Containers[i]))
 	}
 	return w
+}
+
+// NewStandalonePod returns the fact of a Pod in a file, as a workload; false if another workload controls it. The node controls the mirror of
+// a static pod.
+func NewStandalonePod(o *corev1.Pod) (*Workload, bool) {
+	if owner := metav1.GetControllerOf(o); owner != nil && owner.Kind != "Node" {
+		return nil, false
+	}
+	w := newWorkload(o, "Pod", corev1.PodTemplateSpec{Spec: o.Spec}, podRollout(o))
+	w.APIVersion = "v1"
+	return w, true
 }
 
 func newNode(o *corev1.Node) *Node {

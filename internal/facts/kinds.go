@@ -5,9 +5,11 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	nodev1 "k8s.io/api/node/v1"
@@ -39,12 +41,24 @@ func (k Kind) SourceName() string {
 	return schema.GroupResource{Group: k.Group, Resource: k.Resource}.String()
 }
 
-// Kinds returns all kinds that facts are extracted from. Watches, lists and files read these and no others: no Pods, no Secrets.
+// Kinds returns all kinds that facts are extracted from. Watches and lists read these and no others: no Pods, no Secrets.
 func Kinds() []Kind { return kinds }
 
 // configMaps is not in the table: ConfigMaps are read one by one, by name.
 var configMaps = newKind("", "v1", "ConfigMap", "configmaps", func(o *corev1.ConfigMap, _ bool) Fact {
 	return &ConfigMap{Ref: newRef("v1", "ConfigMap", o), Data: maps.Clone(o.Data)}
+})
+
+// leases are read one by one too.
+var leases = newKind("coordination.k8s.io", "v1", "Lease", "leases", func(o *coordinationv1.Lease, _ bool) Fact {
+	lease := &Lease{Ref: newRef("coordination.k8s.io/v1", "Lease", o)}
+	if o.Spec.HolderIdentity != nil {
+		lease.Holder = strings.Clone(*o.Spec.HolderIdentity)
+	}
+	if o.Spec.RenewTime != nil {
+		lease.RenewedAt = o.Spec.RenewTime.Time
+	}
+	return lease
 })
 
 var kinds = []Kind{
@@ -93,6 +107,13 @@ var kinds = []Kind{
 		controller, _, _ := unstructured.NestedString(o.Object, "spec", "controllerName")
 		return newNamed(o.GetAPIVersion(), "GatewayClass", o, GatewayController, controller)
 	}),
+	newKind("helm.toolkit.fluxcd.io", "", "HelmRelease", "helmreleases", func(o *unstructured.Unstructured, _ bool) Fact {
+		return NewHelmRelease(o, func(HelmReleaseSource) (string, string) { return "", "" })
+	}),
+	newKind("argoproj.io", "", "Application", "applications", func(o *unstructured.Unstructured, _ bool) Fact { return NewApplication(o) }),
+	newKind("operators.coreos.com", "", "Subscription", "subscriptions",
+		func(o *unstructured.Unstructured, _ bool) Fact { return NewSubscription(o) }),
+	newKind("helm.cattle.io", "", "HelmChart", "helmcharts", func(o *unstructured.Unstructured, _ bool) Fact { return NewHelmChart(o) }),
 }
 
 // newKind returns a Kind whose objects are decoded into T. observed is true for an object from an API server, where a missing status means
@@ -119,7 +140,7 @@ func newKind[T any](group, version, kind, resource string, extract func(object *
 
 // FindKind returns the Kind of a group and kind, in any version; false if no facts are extracted from it.
 func FindKind(kind schema.GroupKind) (Kind, bool) {
-	for _, k := range append(slices.Clip(kinds), configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps, leases) {
 		if k.GroupKind() == kind {
 			return k, true
 		}
@@ -145,7 +166,7 @@ func Extract(object any, observed bool) (Fact, error) {
 // kindsByType maps Go types to kinds. PartialObjectMetadata is a CRD: items of a metadata list do not name their kind.
 var kindsByType = func() map[reflect.Type]Kind {
 	byType := map[reflect.Type]Kind{}
-	for _, k := range append(slices.Clip(kinds), configMaps) {
+	for _, k := range append(slices.Clip(kinds), configMaps, leases) {
 		byType[k.goType] = k
 	}
 	return byType

@@ -324,6 +324,12 @@ func (w *Workload) toKstatusObject() *unstructured.Unstructured {
 		if r.Updated < r.Desired {
 			state["currentRevision"] = "old"
 		}
+	case "Pod":
+		phase, ready := "Running", "True"
+		if r.Ready == 0 {
+			phase, ready = "Pending", "False"
+		}
+		state["phase"], state["conditions"] = phase, []any{map[string]any{"type": "Ready", "status": ready}}
 	case "DaemonSet":
 		state["desiredNumberScheduled"], state["currentNumberScheduled"] = int64(r.Desired), int64(r.Total)
 		state["updatedNumberScheduled"] = int64(r.Updated)
@@ -383,6 +389,18 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 	if update := o.Spec.UpdateStrategy.RollingUpdate; update != nil && update.Partition != nil && *update.Partition > 0 {
 		// The partition excludes these pods from the update on purpose.
 		r.Updated = min(r.Desired, r.Updated+*update.Partition)
+	}
+	return r
+}
+
+// podRollout returns the rollout of a single Pod.
+func podRollout(o *corev1.Pod) Rollout {
+	r := newRollout(o, o.Status.Phase != "")
+	r.Desired, r.Total, r.Updated, r.ObservedGeneration = 1, 1, 1, r.Generation
+	for _, condition := range o.Status.Conditions {
+		if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
+			r.Ready, r.Available = 1, 1
+		}
 	}
 	return r
 }

@@ -41,19 +41,38 @@ type installationBuilder struct {
 func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*record]catalog.Match) (*Component, time.Time) {
 	state := &Component{Definition: definition}
 	state.UnreadableSources, state.IsPartlyUnreadable = i.unreadableSources(definition)
-	proofs, supports := sortMembers(records)
+	proofs, supports, declarations := i.sortMembers(records)
+	state.FailedDeclarations = describeFailures(declarations)
+	declared := i.declaredObjects(definition)
+	if i.isDeclarative {
+		proofs = append(proofs, declared...)
+	}
 	if len(proofs) == 0 {
-		state.Leftovers = newEvidence(supports)
+		if len(declared) > 0 && len(state.UnreadableSources) == 0 {
+			state.Installations = []Installation{newWantedInstallation(declared, supports)}
+		} else {
+			state.Leftovers = newEvidence(supports)
+		}
 		return state, time.Time{}
 	}
 	var until time.Time
 	for _, b := range attachSupports(groupProofs(proofs), supports) {
 		installation := Installation{Namespace: b.namespace, Evidence: newEvidence(append(slices.Clone(b.proofs), b.supports...))}
 		installation.Version, installation.VersionFrom = i.findVersion(definition.Versions, b.proofs, catalog.VersionSource.ExtractVersion)
+		if installation.Version == "" {
+			installation.Version, installation.VersionFrom = declaredVersion(b.proofs)
+		}
 		installation.Variant, _ = i.findVersion(definition.Variants, b.proofs, catalog.VersionSource.ExtractVariant)
-		installation.SemVer, _ = catalog.ParseVersion(installation.Version)
+		if installation.VersionFrom != v1alpha1.VersionFromChart {
+			installation.SemVer, _ = catalog.ParseVersion(installation.Version)
+		}
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.deriveHealth(definition, b)
+		manager := b.findManager(declarations)
+		installation.ManagedBy = manager.String()
+		if failure := failureOf(manager, declarations); failure != "" && installation.Health == v1alpha1.HealthDegraded {
+			installation.Message += "; " + failure
+		}
 		installation.DegradedWorkloads = b.degradedWorkloads
 		for _, ref := range b.degradedWorkloads {
 			installation.Diagnoses = append(installation.Diagnoses, i.diagnoses[ref]...)
@@ -85,15 +104,30 @@ func (i *Inventory) unreadableSources(definition *catalog.Component) (messages [
 		}
 		isPartlyUnreadable = isPartlyUnreadable || catalog.IsWorkloadSource(name)
 	}
+	if i.isDeclarative {
+		for _, name := range definition.FileSources() {
+			if s := i.sources[name]; s != nil && s.state.IsUnreadable() {
+				messages = append(messages, s.reason)
+			}
+		}
+	}
 	return messages, isPartlyUnreadable
 }
 
-func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) {
+// sortMembers returns the records that prove the component, that support an installation, and that declare one, each sorted.
+func (i *Inventory) sortMembers(
+	records map[*record]catalog.Match,
+) (proofs, supports []member, declarations []*facts.Declaration) {
 	for r, match := range records {
 		m := member{r, match, r.fact.ObjectRef()}
-		if match.Role == v1alpha1.RoleProof {
+		declaration, isDeclaration := r.fact.(*facts.Declaration)
+		lease, isLease := r.fact.(*facts.Lease)
+		switch {
+		case isDeclaration && !i.isDeclarative:
+			declarations = append(declarations, declaration)
+		case match.Role == v1alpha1.RoleProof && (!isLease || i.now().Before(lease.HeldUntil())):
 			proofs = append(proofs, m)
-		} else {
+		default:
 			supports = append(supports, m)
 		}
 	}
@@ -103,28 +137,42 @@ func sortMembers(records map[*record]catalog.Match) (proofs, supports []member) 
 				strings.Compare(a.ref.Namespace, b.ref.Namespace), strings.Compare(a.ref.Name, b.ref.Name))
 		})
 	}
-	return proofs, supports
+	slices.SortFunc(declarations, func(a, b *facts.Declaration) int { return strings.Compare(a.String(), b.String()) })
+	return proofs, supports, declarations
+}
+
+// location returns the namespace and the Helm release of a workload or a declaration; false for other objects and for a declaration with an
+// unknown namespace.
+func location(fact facts.Fact) (namespace, release string, ok bool) {
+	switch fact := fact.(type) {
+	case *facts.Workload:
+		return fact.Namespace, helmRelease(fact), true
+	case *facts.Declaration:
+		return fact.TargetNamespace, fact.Release, fact.TargetNamespace != ""
+	case *facts.Lease:
+		return fact.Namespace, "", true
+	}
+	return "", "", false
 }
 
 // groupProofs groups proofs into installations: one for each namespace, or for each release in namespaces with several releases. Nodes and
-// cluster-scoped objects form an installation only if there is no workload.
+// cluster-scoped objects form an installation only if there is no other proof.
 func groupProofs(proofs []member) []*installationBuilder {
 	var builders []*installationBuilder
 	var clusterScoped []member
 	hasReleases := namespacesWithReleases(proofs)
 	for _, proof := range proofs {
-		w, ok := proof.fact.(*facts.Workload)
+		namespace, release, ok := location(proof.fact)
 		if !ok {
 			clusterScoped = append(clusterScoped, proof)
 			continue
 		}
-		release := ""
-		if hasReleases[w.Namespace] {
-			release = helmRelease(w)
+		if !hasReleases[namespace] {
+			release = ""
 		}
-		b := findBuilder(builders, w.Namespace, release)
+		b := findBuilder(builders, namespace, release)
 		if b == nil {
-			b = &installationBuilder{namespace: w.Namespace, release: release}
+			b = &installationBuilder{namespace: namespace, release: release}
 			builders = append(builders, b)
 		}
 		b.proofs = append(b.proofs, proof)
@@ -144,18 +192,17 @@ func namespacesWithReleases(proofs []member) map[string]bool {
 	releases := map[role]string{}
 	namespaces := map[string]bool{}
 	for _, proof := range proofs {
-		w, ok := proof.fact.(*facts.Workload)
-		if !ok {
+		namespace, release, ok := location(proof.fact)
+		if !ok || release == "" {
 			continue
 		}
-		release := helmRelease(w)
-		if release == "" {
-			continue
+		component := ""
+		if w, ok := proof.fact.(*facts.Workload); ok {
+			component, _ = w.Label("app.kubernetes.io/component")
 		}
-		component, _ := w.Label("app.kubernetes.io/component")
-		key := role{w.Namespace, w.Kind, proof.Key() + component}
+		key := role{namespace, proof.ref.Kind, proof.Key() + component}
 		if former, ok := releases[key]; ok && former != release {
-			namespaces[w.Namespace] = true
+			namespaces[namespace] = true
 		}
 		releases[key] = release
 	}
@@ -383,6 +430,14 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 		w, ok := m.fact.(*facts.Workload)
 		if !ok {
 			isRunning = isRunning || isProof
+			switch fact := m.fact.(type) {
+			case *facts.Declaration:
+				summary.add(v1alpha1.HealthNotObserved, "")
+			case *facts.Lease:
+				if isProof {
+					summary.addDeadline(fact.HeldUntil())
+				}
+			}
 			continue
 		}
 		assessment := w.AssessHealth(i.now(), m.wasComplete(w.Rollout.Generation))

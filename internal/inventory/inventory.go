@@ -31,6 +31,8 @@ type Inventory struct {
 	Rules *rule.Evaluator
 
 	now func() time.Time
+	// isDeclarative is true if declarations prove installations.
+	isDeclarative bool
 
 	mu         sync.Mutex
 	catalog    *catalog.Catalog
@@ -86,6 +88,10 @@ func New(c *catalog.Catalog, now func() time.Time) *Inventory {
 	i.OnChange(i.updateRuleVersions)
 	return i
 }
+
+// AcceptDeclarations makes declarations prove installations, because files do not contain what is created from them. It must be called
+// before anything is added.
+func (i *Inventory) AcceptDeclarations() { i.isDeclarative = true }
 
 // updateRuleVersions sets the versions of changed components in the evaluator.
 func (i *Inventory) updateRuleVersions(change Change) {

@@ -40,6 +40,8 @@ type Component struct {
 	Leftovers []v1alpha1.Evidence
 	// UnreadableSources has a message for each source that may prove an installation and cannot be read.
 	UnreadableSources []string
+	// FailedDeclarations has a message for each HelmRelease, Application and the like that declares the component and failed.
+	FailedDeclarations []string
 	// IsPartlyUnreadable is true if a kind of workload cannot be read. The health and version of installations may be wrong then, because some
 	// of their workloads may be missing.
 	IsPartlyUnreadable bool
@@ -54,6 +56,8 @@ type Installation struct {
 	VersionFrom v1alpha1.VersionOrigin
 	// SemVer is the parsed version; nil if there is none.
 	SemVer *semver.Version
+	// ManagedBy is the object that manages the installation, for example "HelmRelease monitoring/prometheus"; empty if it is unknown.
+	ManagedBy string
 	// Variant is the edition of the product, for example a release channel; empty for a product with one edition.
 	Variant string
 	Health  v1alpha1.Health

@@ -37,7 +37,11 @@ func (i *Inventory) Source(name string) *Source {
 
 // markComponents marks the components that the source can prove as changed.
 func (i *Inventory) markComponents(t *changes, name string) {
-	for _, component := range i.catalog.ComponentsProvedBy(name) {
+	components := i.catalog.ComponentsProvedBy(name)
+	if i.isDeclarative {
+		components = i.catalog.Names()
+	}
+	for _, component := range components {
 		t.components[component] = true
 	}
 }

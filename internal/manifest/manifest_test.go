@@ -136,7 +136,7 @@ func TestDefinitions(t *testing.T) {
 		"no signal":                {definition("x", "signals: {}"), "signals must contain at least one signal"},
 		"an empty workload":        {definition("x", "signals: {workloads: [{kinds: [DaemonSet]}]}"), "would match every workload"},
 		"an empty node":            {definition("x", "signals: {nodes: [{role: Proof}]}"), "a node signal must set at least one of"},
-		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Pod], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
+		"a kind that is not":       {definition("x", "signals: {workloads: [{kinds: [Job], images: [a/b]}]}"), `"Deployment", "DaemonSet", "StatefulSet"`},
 		"an expression elsewhere":  {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}, expression: x}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},
 		"an expression alone":      {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, expression: x}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},
 		"a resource alone":         {definition("x", "signals: {workloads: [{images: [a/b]}]}, version: [{from: ImageTag, resource: {resource: nodes}}]"), "'from: Expression' requires 'resource' and 'expression'|spec.version[0]"},

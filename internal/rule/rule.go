@@ -71,6 +71,12 @@ func NewMatchRule(resource v1alpha1.ResourceReference, match, expression string)
 	return r.init()
 }
 
+// NewSelection returns a rule whose outcome lists the objects that match. No object satisfies it.
+func NewSelection(resource v1alpha1.ResourceReference, match string) *Rule {
+	r := &Rule{Spec: v1alpha1.Rule{Resource: &resource, Match: match, Expression: "false"}}
+	return r.init()
+}
+
 func (r *Rule) init() *Rule {
 	if r.Spec.Resource != nil {
 		r.Resources = append(r.Resources, NewResource(*r.Spec.Resource))

@@ -83,7 +83,7 @@ func (s *Sources) mayRead(ctx context.Context, k kind) (bool, error) {
 	for _, verb := range []string{"list", "watch"} {
 		review := &authorizationv1.SelfSubjectAccessReview{Spec: authorizationv1.SelfSubjectAccessReviewSpec{
 			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Verb: verb, Group: k.resource.Group, Resource: k.resource.Resource, Namespace: k.configMap.Namespace, Name: k.configMap.Name,
+				Verb: verb, Group: k.resource.Group, Resource: k.resource.Resource, Namespace: k.object.Namespace, Name: k.object.Name,
 			},
 		}}
 		answer, err := s.clients.Typed.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})

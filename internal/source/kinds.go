@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
@@ -29,8 +31,8 @@ type kind struct {
 	metadataOnly bool
 	// fields are the fields that rules read; nil without rules.
 	fields *rule.Fields
-	// configMap is the only ConfigMap that is read; empty for other resources.
-	configMap catalog.ConfigMap
+	// object is the only object that is read; empty if all of the resource are.
+	object catalog.NamedObject
 }
 
 // Resources returns the resources that facts are extracted from. They are read independently of the catalog and the profiles.
@@ -48,8 +50,12 @@ func kindOf(k facts.Kind) kind {
 	return kind{resource: rule.Resource{Group: k.Group, Resource: k.Resource}, version: k.Version, metadataOnly: k.IsMetadataOnly()}
 }
 
-func kindOfConfigMap(c catalog.ConfigMap) kind {
-	return kind{resource: rule.Resource{Resource: "configmaps"}, version: "v1", configMap: c}
+// kindOfObject returns the kind for a single object.
+func kindOfObject(o catalog.NamedObject) kind {
+	if o.Kind == catalog.KindLease {
+		return kind{resource: rule.Resource{Group: "coordination.k8s.io", Resource: "leases"}, version: "v1", object: o}
+	}
+	return kind{resource: rule.Resource{Resource: "configmaps"}, version: "v1", object: o}
 }
 
 // kindOfResource returns the kind for a resource that rules read, and the name of its source. It is the source of the facts if facts are
@@ -63,10 +69,13 @@ func kindOfResource(resource rule.Resource) (kind, string) {
 	return kind{resource: resource}, strings.TrimSuffix(resource.String()+"/"+resource.Version, "/")
 }
 
+// isSingle reports whether a single object is read.
+func (k kind) isSingle() bool { return k.object != (catalog.NamedObject{}) }
+
 // name returns the name of the source in messages.
 func (k kind) name() string {
-	if k.configMap != (catalog.ConfigMap{}) {
-		return catalog.ConfigMapSource(k.configMap.Namespace, k.configMap.Name)
+	if k.isSingle() {
+		return k.object.Source()
 	}
 	return k.resource.String()
 }
@@ -87,20 +96,10 @@ func (k kind) resolve(ctx context.Context, c Clients) (schema.GroupVersionResour
 func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatch {
 	known, isBuiltin := builtins()[gvr]
 	switch {
-	case k.configMap != (catalog.ConfigMap{}):
-		// With the selector, permission for this name is enough.
-		selector := fields.OneTermEqualSelector("metadata.name", k.configMap.Name).String()
-		client := c.Typed.CoreV1().ConfigMaps(k.configMap.Namespace)
-		return &cache.ListWatch{
-			ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-				options.FieldSelector = selector
-				return client.List(ctx, options)
-			},
-			WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-				options.FieldSelector = selector
-				return client.Watch(ctx, options)
-			},
-		}
+	case k.isSingle() && k.object.Kind == catalog.KindLease:
+		return listWatch(single[*coordinationv1.LeaseList]{c.Typed.CoordinationV1().Leases(k.object.Namespace), k.object.Name})
+	case k.isSingle():
+		return listWatch(single[*corev1.ConfigMapList]{c.Typed.CoreV1().ConfigMaps(k.object.Namespace), k.object.Name})
 	case k.metadataOnly && k.fields == nil:
 		return listWatch(c.Metadata.Resource(gvr))
 	case isBuiltin && (k.fields == nil || k.fields.ExistIn(known.object)):
@@ -113,6 +112,22 @@ func (k kind) client(c Clients, gvr schema.GroupVersionResource) *cache.ListWatc
 type lister[L runtime.Object] interface {
 	List(context.Context, metav1.ListOptions) (L, error)
 	Watch(context.Context, metav1.ListOptions) (watch.Interface, error)
+}
+
+// single is a lister of the object with a name. With its selector, permission for this name is enough.
+type single[L runtime.Object] struct {
+	lister[L]
+	name string
+}
+
+func (s single[L]) List(ctx context.Context, options metav1.ListOptions) (L, error) {
+	options.FieldSelector = fields.OneTermEqualSelector("metadata.name", s.name).String()
+	return s.lister.List(ctx, options)
+}
+
+func (s single[L]) Watch(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	options.FieldSelector = fields.OneTermEqualSelector("metadata.name", s.name).String()
+	return s.lister.Watch(ctx, options)
 }
 
 func listWatch[L runtime.Object](l lister[L]) *cache.ListWatch {

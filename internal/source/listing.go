@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
@@ -29,9 +28,9 @@ func Listings(i *inventory.Inventory, instances []rule.Instance) []Listing {
 	for _, k := range facts.Kinds() {
 		listing(kindOf(k), k.SourceName()).facts = &factConsumer{source: i.Source(k.SourceName())}
 	}
-	for _, c := range i.Catalog().ConfigMaps() {
-		name := catalog.ConfigMapSource(c.Namespace, c.Name)
-		listing(kindOfConfigMap(c), name).facts = &factConsumer{source: i.Source(name)}
+	for _, object := range i.Catalog().NamedObjects() {
+		name := object.Source()
+		listing(kindOfObject(object), name).facts = &factConsumer{source: i.Source(name)}
 	}
 	for name, source := range rulesBySource(instances, i.Rules) {
 		listing(source.kind, name).rules = source.rules

@@ -70,9 +70,9 @@ func (s *Sources) Run(ctx context.Context) error {
 // Start implements manager.Runnable.
 func (s *Sources) Start(ctx context.Context) error { return s.Run(ctx) }
 
-// Read sets the rule instances to evaluate and the ConfigMaps to read. It stops watches that are no longer needed. If an instance reads
+// Read sets the rule instances to evaluate and the single objects to read. It stops watches that are no longer needed. If an instance reads
 // fields that are not cached, its resource is listed again, and its rules are Pending until then.
-func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap) {
+func (s *Sources) Read(instances []rule.Instance, objects []catalog.NamedObject) {
 	s.readMu.Lock()
 	defer s.readMu.Unlock()
 	defer s.inventory.Rules.SetInstances(instances) // last, so that no instance is evaluated on objects without its fields
@@ -81,18 +81,18 @@ func (s *Sources) Read(instances []rule.Instance, configMaps []catalog.ConfigMap
 		wanted[name] = true
 		s.readForRules(name, source)
 	}
-	for _, c := range configMaps {
-		name := catalog.ConfigMapSource(c.Namespace, c.Name)
+	for _, object := range objects {
+		name := object.Source()
 		wanted[name] = true
 		if s.sources[name] == nil {
-			s.start(s.add(kindOfConfigMap(c), name, &consumers{facts: s.factConsumer(name)}, facts.Pending))
+			s.start(s.add(kindOfObject(object), name, &consumers{facts: s.factConsumer(name)}, facts.Pending))
 		}
 	}
 	for name, w := range s.sources {
 		current := w.consumers.(*consumers)
 		switch {
 		case wanted[name]:
-		case current.facts == nil || w.kind.configMap != (catalog.ConfigMap{}):
+		case current.facts == nil || w.kind.isSingle():
 			s.mu.Lock()
 			delete(s.sources, name)
 			s.mu.Unlock()

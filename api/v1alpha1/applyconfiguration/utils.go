@@ -20,6 +20,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.APIServerSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Attestation"):
 		return &apiv1alpha1.AttestationApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ChartSignal"):
+		return &apiv1alpha1.ChartSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CheckParameter"):
 		return &apiv1alpha1.CheckParameterApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("CheckReference"):
@@ -40,12 +42,16 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.LayerApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("LayerStatus"):
 		return &apiv1alpha1.LayerStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("LeaseSignal"):
+		return &apiv1alpha1.LeaseSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NamedCheck"):
 		return &apiv1alpha1.NamedCheckApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NameSignal"):
 		return &apiv1alpha1.NameSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("NodeSignal"):
 		return &apiv1alpha1.NodeSignalApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PackageSignal"):
+		return &apiv1alpha1.PackageSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformComponent"):
 		return &apiv1alpha1.PlatformComponentApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformComponentSpec"):
@@ -70,6 +76,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.RequirementStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ResourceReference"):
 		return &apiv1alpha1.ResourceReferenceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("ResourceSignal"):
+		return &apiv1alpha1.ResourceSignalApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Rule"):
 		return &apiv1alpha1.RuleApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Signals"):

@@ -437,8 +437,8 @@ func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
 	}
 	// Files do not contain the version of the API server. Those of the kubelets are used.
 	i.Source(catalog.APIServerSource).Replace(nil)
-	for _, c := range i.Catalog().ConfigMaps() {
-		name := catalog.ConfigMapSource(c.Namespace, c.Name)
+	for _, object := range i.Catalog().NamedObjects() {
+		name := object.Source()
 		i.Source(name).Replace(d.facts[name])
 	}
 	return d.loadRules(i.Rules, instances, problems)

@@ -48,6 +48,30 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: url
       type:
         scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.ChartSignal
+  map:
+    fields:
+    - name: condition
+      type:
+        scalar: string
+    - name: names
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: optional
+      type:
+        scalar: boolean
+    - name: productVersion
+      type:
+        scalar: boolean
+    - name: repositories
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.CheckParameter
   map:
     fields:
@@ -257,6 +281,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: verdict
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Verdict
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.LeaseSignal
+  map:
+    fields:
+    - name: name
+      type:
+        scalar: string
+    - name: namespace
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Name
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.NameSignal
@@ -368,6 +401,18 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Role
       default: Proof
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PackageSignal
+  map:
+    fields:
+    - name: names
+      type:
+        list:
+          elementType:
+            scalar: string
+          elementRelationship: associative
+    - name: productVersion
+      type:
+        scalar: boolean
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ParameterType
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ParameterValue
@@ -694,6 +739,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceSignal
+  map:
+    fields:
+    - name: match
+      type:
+        scalar: string
+    - name: resource
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Role
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Rule
@@ -762,6 +816,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NameSignal
           elementRelationship: atomic
+    - name: charts
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ChartSignal
+          elementRelationship: atomic
     - name: configMaps
       type:
         list:
@@ -780,6 +840,12 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NameSignal
           elementRelationship: atomic
+    - name: declaredBy
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceSignal
+          elementRelationship: atomic
     - name: gatewayControllers
       type:
         list:
@@ -792,11 +858,23 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NameSignal
           elementRelationship: atomic
+    - name: leases
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.LeaseSignal
+          elementRelationship: atomic
     - name: nodes
       type:
         list:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.NodeSignal
+          elementRelationship: atomic
+    - name: packages
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PackageSignal
           elementRelationship: atomic
     - name: runtimeHandlers
       type:

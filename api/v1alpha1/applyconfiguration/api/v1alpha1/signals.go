@@ -31,8 +31,20 @@ type SignalsApplyConfiguration struct {
 	Nodes []NodeSignalApplyConfiguration `json:"nodes,omitempty"`
 	// ConfigMaps, by namespace and name. Each has its own watch, for which the operator needs permission by name.
 	ConfigMaps []ConfigMapSignalApplyConfiguration `json:"configMaps,omitempty"`
+	// Leases, by namespace and name, for what runs in static pods only. Each has its own watch, for which the operator needs permission by
+	// name. A Lease that its holder no longer renews is a leftover.
+	Leases []LeaseSignalApplyConfiguration `json:"leases,omitempty"`
 	// The API server, by the version that it reports at /version.
 	APIServer *APIServerSignalApplyConfiguration `json:"apiServer,omitempty"`
+	// Helm charts that install the component, as declared by Flux HelmReleases, Argo CD Applications, K3s HelmCharts and, in files, by
+	// Kustomize, helmfile, Terraform and Chart.yaml. In files, a declaration proves an installation. In a cluster, it only says who manages
+	// one.
+	Charts []ChartSignalApplyConfiguration `json:"charts,omitempty"`
+	// Packages of the Operator Lifecycle Manager and add-ons of Amazon EKS that install the component. They count as charts do.
+	Packages []PackageSignalApplyConfiguration `json:"packages,omitempty"`
+	// Custom resources from which an operator creates the component, for example a Prometheus. In files, such an object proves an
+	// installation. In a cluster, the component is Degraded instead of missing if there is one and nothing runs.
+	DeclaredBy []ResourceSignalApplyConfiguration `json:"declaredBy,omitempty"`
 }
 
 // SignalsApplyConfiguration constructs a declarative configuration of the Signals type for use with
@@ -184,10 +196,62 @@ func (b *SignalsApplyConfiguration) WithConfigMaps(values ...*ConfigMapSignalApp
 	return b
 }
 
+// WithLeases adds the given value to the Leases field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Leases field.
+func (b *SignalsApplyConfiguration) WithLeases(values ...*LeaseSignalApplyConfiguration) *SignalsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithLeases")
+		}
+		b.Leases = append(b.Leases, *values[i])
+	}
+	return b
+}
+
 // WithAPIServer sets the APIServer field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the APIServer field is set to the value of the last call.
 func (b *SignalsApplyConfiguration) WithAPIServer(value *APIServerSignalApplyConfiguration) *SignalsApplyConfiguration {
 	b.APIServer = value
+	return b
+}
+
+// WithCharts adds the given value to the Charts field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Charts field.
+func (b *SignalsApplyConfiguration) WithCharts(values ...*ChartSignalApplyConfiguration) *SignalsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithCharts")
+		}
+		b.Charts = append(b.Charts, *values[i])
+	}
+	return b
+}
+
+// WithPackages adds the given value to the Packages field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Packages field.
+func (b *SignalsApplyConfiguration) WithPackages(values ...*PackageSignalApplyConfiguration) *SignalsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithPackages")
+		}
+		b.Packages = append(b.Packages, *values[i])
+	}
+	return b
+}
+
+// WithDeclaredBy adds the given value to the DeclaredBy field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the DeclaredBy field.
+func (b *SignalsApplyConfiguration) WithDeclaredBy(values ...*ResourceSignalApplyConfiguration) *SignalsApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithDeclaredBy")
+		}
+		b.DeclaredBy = append(b.DeclaredBy, *values[i])
+	}
 	return b
 }
