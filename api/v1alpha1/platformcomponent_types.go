@@ -538,8 +538,6 @@ const (
 	// VersionFromDeclaration is the version in a declaration of the product, for example a HelmRelease. Definitions cannot use it: it is used
 	// if no other source has a version.
 	VersionFromDeclaration VersionOrigin = "Declaration"
-	// VersionFromChart is the version of the chart or package that is declared. It is not that of the product. Definitions cannot use it.
-	VersionFromChart VersionOrigin = "Chart"
 	// VersionFromExpression is the value of a CEL expression over one of the component's own resources.
 	VersionFromExpression VersionOrigin = "Expression"
 )

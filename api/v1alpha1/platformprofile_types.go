@@ -437,6 +437,9 @@ type RequirementStatus struct {
 	// Namespace of the installation; empty if it belongs to nodes or to the whole cluster.
 	// +optional
 	Namespace string `json:"namespace,omitempty"`
+	// The object that manages the installation, for example "HelmRelease monitoring/prometheus"; empty if it is unknown.
+	// +optional
+	ManagedBy string `json:"managedBy,omitempty"`
 	// What was found, where, and what is wrong with it. Absent if a healthy component satisfies the requirement, because the other
 	// fields describe it.
 	// +optional

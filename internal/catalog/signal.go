@@ -227,10 +227,14 @@ func (s *chartSignal) match(chart facts.Chart) (Match, bool) {
 			return Match{}, false
 		}
 	}
-	return Match{
+	match := Match{
 		Component: s.component, Role: v1alpha1.RoleProof, Signal: strings.TrimSpace("chart " + chart.Name + " " + chart.Version),
 		DeclaredVersion: chart.Version, IsProductVersion: s.spec.ProductVersion, order: s.order,
-	}, true
+	}
+	if chart.AppVersion != "" && s.spec.Condition == "" {
+		match.DeclaredVersion, match.IsProductVersion = chart.AppVersion, true
+	}
+	return match, true
 }
 
 // containsPath reports whether a path contains whole segments.

@@ -200,6 +200,7 @@ func (e *evaluation) newRequirementStatus(r *requirement, o requirementOutcome) 
 	if o.installation != nil {
 		i := o.installation
 		status.Version, status.Health, status.Namespace = i.Version, i.Health, text.Bound(i.Namespace, maxName)
+		status.ManagedBy = text.Bound(i.ManagedBy, e.limits.text)
 		if o.verdict == v1alpha1.VerdictSatisfied && status.Health == v1alpha1.HealthHealthy && i.Variant == "" {
 			status.Message = "" // it would only repeat the other fields
 		}

@@ -57,15 +57,18 @@ type ExplainedComponent struct {
 
 // ExplainedInstallation is one installation with its own verdict.
 type ExplainedInstallation struct {
-	Namespace string               `json:"namespace,omitempty"`
-	Version   string               `json:"version,omitempty"`
-	Variant   string               `json:"variant,omitempty"`
-	Health    v1alpha1.Health      `json:"health"`
-	Reason    string               `json:"reason,omitempty"`
-	Verdict   v1alpha1.Verdict     `json:"verdict,omitempty"`
-	Message   string               `json:"message,omitempty"`
-	Evidence  []v1alpha1.Evidence  `json:"evidence"`
-	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Version   string `json:"version,omitempty"`
+	// ChartVersion is the version of the declared chart or package, if Version is unknown.
+	ChartVersion string               `json:"chartVersion,omitempty"`
+	ManagedBy    string               `json:"managedBy,omitempty"`
+	Variant      string               `json:"variant,omitempty"`
+	Health       v1alpha1.Health      `json:"health"`
+	Reason       string               `json:"reason,omitempty"`
+	Verdict      v1alpha1.Verdict     `json:"verdict,omitempty"`
+	Message      string               `json:"message,omitempty"`
+	Evidence     []v1alpha1.Evidence  `json:"evidence"`
+	Diagnoses    []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
 
 // ExplainedRule is a rule or a check with its own verdict.
@@ -256,6 +259,7 @@ func explainComponent(c *inventory.Component) ExplainedComponent {
 		installation := &c.Installations[i]
 		explained.Installations = append(explained.Installations, ExplainedInstallation{
 			Namespace: installation.Namespace, Version: installation.Version, Variant: installation.Variant, Health: installation.Health,
+			ChartVersion: installation.ChartVersion, ManagedBy: installation.ManagedBy,
 			Reason: installation.Message, Evidence: installation.Evidence, Diagnoses: installation.Diagnoses,
 		})
 	}

@@ -246,6 +246,11 @@ func missingOutcome(r *requirement, s *inventory.Snapshot) requirementOutcome {
 			break
 		}
 	}
+	for _, c := range r.choices {
+		if component := s.Component(c.component); component != nil && len(component.FailedDeclarations) > 0 {
+			o.message += "; " + strings.Join(component.FailedDeclarations, "; ")
+		}
+	}
 	return o
 }
 
@@ -308,8 +313,8 @@ func (ev *evaluator) evaluateInstallation(
 	if c.version != nil {
 		if installation.Version == "" {
 			o.verdict = v1alpha1.VerdictUnknown
-			o.message = fmt.Sprintf("%s is installed%s; its version could not be determined, so the range %s cannot be evaluated",
-				component.Name, inNamespace(installation), c.text)
+			o.message = fmt.Sprintf("%s is installed%s; its version could not be determined%s, so the range %s cannot be evaluated",
+				component.Name, inNamespace(installation), chartText(installation), c.text)
 			o.remediation = versionAdvice
 			return o
 		}
@@ -397,6 +402,9 @@ func describeInstallation(component *catalog.Component, installation *inventory.
 	if installation.Version != "" {
 		text += " " + installation.Version
 	}
+	if installation.ChartVersion != "" {
+		text += " (chart " + installation.ChartVersion + ")"
+	}
 	if installation.Variant != "" {
 		text += " (" + installation.Variant + ")"
 	}
@@ -405,6 +413,14 @@ func describeInstallation(component *catalog.Component, installation *inventory.
 		text += ": " + installation.Message
 	}
 	return text
+}
+
+// chartText says which version of the chart is declared, if that of the product is unknown.
+func chartText(installation *inventory.Installation) string {
+	if installation.ChartVersion == "" {
+		return ""
+	}
+	return " from version " + installation.ChartVersion + " of its chart"
 }
 
 func inNamespace(installation *inventory.Installation) string {

@@ -39,6 +39,8 @@ type Chart struct {
 	Repository string
 	// Version is empty unless it is exact.
 	Version string
+	// AppVersion is the version of the product that the chart states; empty unless the chart itself was read.
+	AppVersion string
 	// Values are the boolean values, by path, for example "grafana.enabled".
 	Values map[string]bool
 }
@@ -55,7 +57,8 @@ func (d *Declaration) Equal(other Fact) bool {
 	o, ok := other.(*Declaration)
 	return ok && d.Ref == o.Ref && d.TargetNamespace == o.TargetNamespace && d.Release == o.Release && d.Failure == o.Failure &&
 		slices.Equal(d.Packages, o.Packages) && slices.EqualFunc(d.Charts, o.Charts, func(a, b Chart) bool {
-		return a.Name == b.Name && a.Repository == b.Repository && a.Version == b.Version && maps.Equal(a.Values, b.Values)
+		return a.Name == b.Name && a.Repository == b.Repository && a.Version == b.Version && a.AppVersion == b.AppVersion &&
+			maps.Equal(a.Values, b.Values)
 	})
 }
 

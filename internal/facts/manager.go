@@ -15,7 +15,9 @@ type Manager struct {
 const KindHelmRelease = "Helm release"
 
 // String returns the kind and the name, for example "HelmRelease flux-system/cilium"; empty for no manager.
-func (m Manager) String() string { return strings.TrimSpace(Ref{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}.String()) }
+func (m Manager) String() string {
+	return strings.TrimSpace(Ref{Kind: m.Kind, Namespace: m.Namespace, Name: m.Name}.String())
+}
 
 // findManager returns the manager of an object by the labels and annotations that Flux, Argo CD and Helm set. Argo CD sets an annotation
 // APPLICATION:GROUP/KIND:NAMESPACE/NAME, in which the application of another namespace is NAMESPACE_NAME, or a label.

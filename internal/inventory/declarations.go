@@ -68,19 +68,20 @@ func managerOf(d *facts.Declaration) facts.Manager {
 	return facts.Manager{Kind: d.Kind, Namespace: d.Namespace, Name: d.Name}
 }
 
-// declaredVersion returns the version of the first declaration that has one: that of the product, or else that of the chart.
-func declaredVersion(proofs []member) (string, v1alpha1.VersionOrigin) {
+// declaredVersion returns the version of the product in the first declaration that has it, or else that of the chart or package.
+func declaredVersion(proofs []member) (version, chartVersion string) {
 	for _, proof := range proofs {
-		if version := catalog.CleanVersion(proof.DeclaredVersion); version != "" && proof.IsProductVersion {
-			return version, v1alpha1.VersionFromDeclaration
+		switch {
+		case !proof.IsProductVersion && chartVersion == "":
+			chartVersion = proof.DeclaredVersion
+		case proof.IsProductVersion && version == "":
+			version = catalog.CleanVersion(proof.DeclaredVersion)
 		}
 	}
-	for _, proof := range proofs {
-		if proof.DeclaredVersion != "" {
-			return proof.DeclaredVersion, v1alpha1.VersionFromChart
-		}
+	if version != "" {
+		return version, ""
 	}
-	return "", ""
+	return "", chartVersion
 }
 
 // findManager returns what manages the installation: the object that a workload names, or else the declaration for its release or its

@@ -60,12 +60,13 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 		installation := Installation{Namespace: b.namespace, Evidence: newEvidence(append(slices.Clone(b.proofs), b.supports...))}
 		installation.Version, installation.VersionFrom = i.findVersion(definition.Versions, b.proofs, catalog.VersionSource.ExtractVersion)
 		if installation.Version == "" {
-			installation.Version, installation.VersionFrom = declaredVersion(b.proofs)
+			installation.Version, installation.ChartVersion = declaredVersion(b.proofs)
+			if installation.Version != "" {
+				installation.VersionFrom = v1alpha1.VersionFromDeclaration
+			}
 		}
 		installation.Variant, _ = i.findVersion(definition.Variants, b.proofs, catalog.VersionSource.ExtractVariant)
-		if installation.VersionFrom != v1alpha1.VersionFromChart {
-			installation.SemVer, _ = catalog.ParseVersion(installation.Version)
-		}
+		installation.SemVer, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.deriveHealth(definition, b)
 		manager := b.findManager(declarations)

@@ -54,6 +54,8 @@ type Installation struct {
 	Version string
 	// VersionFrom is the source of the version; empty if there is no version.
 	VersionFrom v1alpha1.VersionOrigin
+	// ChartVersion is the version of the chart or package that is declared, if Version is empty.
+	ChartVersion string
 	// SemVer is the parsed version; nil if there is none.
 	SemVer *semver.Version
 	// ManagedBy is the object that manages the installation, for example "HelmRelease monitoring/prometheus"; empty if it is unknown.

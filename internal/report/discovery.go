@@ -29,8 +29,12 @@ type Component struct {
 
 // Installation is an installation of a component.
 type Installation struct {
-	Namespace string          `json:"namespace"`
-	Version   string          `json:"version"`
+	Namespace string `json:"namespace"`
+	// Version is that of the product; if it is unknown, that of the chart or package which is declared, and VersionOf is "chart".
+	Version   string `json:"version"`
+	VersionOf string `json:"versionOf,omitempty"`
+	// ManagedBy is the object that manages the installation; empty if it is unknown.
+	ManagedBy string          `json:"managedBy,omitempty"`
 	Variant   string          `json:"variant,omitempty"`
 	Health    v1alpha1.Health `json:"health,omitempty"`
 	Message   string          `json:"message,omitempty"`
@@ -48,9 +52,14 @@ func NewDiscovery(s *inventory.Snapshot) Discovery {
 		component := newComponent(installed)
 		for n := range installed.Installations {
 			i := &installed.Installations[n]
-			component.Installations = append(component.Installations, Installation{
-				i.Namespace, i.Version, i.Variant, i.Health, i.Message, s.BundlerOf(installed, i), i.Evidence, i.Diagnoses,
-			})
+			found := Installation{
+				Namespace: i.Namespace, Version: i.Version, ManagedBy: i.ManagedBy, Variant: i.Variant, Health: i.Health, Message: i.Message,
+				PartOf: s.BundlerOf(installed, i), Evidence: i.Evidence, Diagnoses: i.Diagnoses,
+			}
+			if i.ChartVersion != "" {
+				found.Version, found.VersionOf = i.ChartVersion, versionOfChart
+			}
+			component.Installations = append(component.Installations, found)
 		}
 		d.Components = append(d.Components, component)
 	}
@@ -63,6 +72,18 @@ func NewDiscovery(s *inventory.Snapshot) Discovery {
 	return d
 }
 
+// versionOfChart marks the version of a chart.
+const versionOfChart = "chart"
+
+// versionText returns the version and the variant as text.
+func (i *Installation) versionText() string {
+	version := i.Version
+	if i.VersionOf != "" {
+		version = i.VersionOf + " " + version
+	}
+	return orDash(strings.TrimSpace(version + " " + i.Variant))
+}
+
 func newComponent(c *inventory.Component) Component {
 	return Component{Name: c.Definition.Name, Layer: c.Definition.Layer, Capabilities: append([]string{}, c.Definition.Capabilities...)}
 }
@@ -71,7 +92,7 @@ func newComponent(c *inventory.Component) Component {
 func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
 	if options.Wide {
-		columns = append(columns, "CAPABILITIES", "MESSAGE")
+		columns = append(columns, "MANAGED BY", "CAPABILITIES", "MESSAGE")
 	}
 	t := newTable(options, columns...)
 	for _, layer := range sortedLayers(d.Components) {
@@ -85,11 +106,11 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					name += " (part of " + i.PartOf + ")"
 				}
 				cells := []cell{
-					{text: layer}, {text: name}, {text: orDash(strings.TrimSpace(i.Version + " " + i.Variant))},
+					{text: layer}, {text: name}, {text: i.versionText()},
 					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
-					cells = append(cells, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
+					cells = append(cells, cell{text: orDash(i.ManagedBy)}, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
 				}
 				t.addCells(cells...)
 			}

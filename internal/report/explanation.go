@@ -87,6 +87,12 @@ func writeExplainedComponent(p *lineWriter, c conformance.ExplainedComponent, ve
 	}
 	for _, i := range c.Installations {
 		p.line("  %s %s%s: %s%s", c.Name, orDash(strings.TrimSpace(i.Version+" "+i.Variant)), inNamespace(i.Namespace), i.Health, role)
+		if i.ChartVersion != "" {
+			p.line("    version of the chart: %s", i.ChartVersion)
+		}
+		if i.ManagedBy != "" {
+			p.line("    managed by: %s", i.ManagedBy)
+		}
 		if i.Reason != "" {
 			p.line("    reason: %s", i.Reason)
 		}

@@ -330,7 +330,7 @@ func formatFoundCount(n int) string {
 func newInstallationTile(c Component, i *Installation) htmlTile {
 	t := htmlTile{
 		Title: text.Printable(c.Name), Badge: healthBadge(i.Health),
-		Sub: text.Printable(strings.TrimSpace(i.Version + " " + i.Variant)), Where: text.Printable(i.Namespace),
+		Sub: text.Printable(i.versionText()), Where: text.Printable(i.Namespace),
 	}
 	if i.PartOf != "" {
 		t.Tags = append(t.Tags, text.Printable("part of "+i.PartOf))
@@ -339,6 +339,7 @@ func newInstallationTile(c Component, i *Installation) htmlTile {
 	if len(i.Diagnoses) > 0 {
 		t.addFact("Failing pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
+	t.addFact("Managed by", i.ManagedBy)
 	t.addFact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.addEvidence(i.Evidence)
 	return t

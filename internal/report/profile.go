@@ -51,7 +51,7 @@ func versionRange(installations []Installation) string {
 	lowest := ""
 	for _, i := range installations {
 		version, ok := catalog.ParseVersion(i.Version)
-		if !ok {
+		if !ok || i.VersionOf != "" {
 			return "" // an unknown version is outside of any range
 		}
 		if low, ok := catalog.ParseVersion(lowest); !ok || version.LessThan(low) {

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -45,6 +46,8 @@ type Dump struct {
 	facts   map[string][]facts.Fact     // by source
 	objects []object                    // without definitions and Secrets
 	plural  map[schema.GroupKind]string // from the CRDs in the files
+
+	helmRepositories map[string]string // addresses, by their names in a helmfile
 
 	firstForeign error // what is wrong with the first document that is no Kubernetes object
 }
@@ -111,7 +114,7 @@ func (d *Dump) requireObject(err error) error {
 }
 
 func newDump() *Dump {
-	return &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}}
+	return &Dump{facts: map[string][]facts.Fact{}, plural: map[schema.GroupKind]string{}, helmRepositories: map[string]string{}}
 }
 
 // findFiles returns the manifests below a folder, in lexical order.
@@ -140,8 +143,10 @@ func findFiles(folder string) ([]string, error) {
 
 func isManifest(path string) bool {
 	switch strings.ToLower(filepath.Ext(path)) {
-	case ".yaml", ".yml", ".json":
+	case ".yaml", ".yml", ".json", ".tf":
 		return true
+	case ".gotmpl":
+		return isHelmfile(filepath.ToSlash(path))
 	}
 	return false
 }
@@ -183,7 +188,14 @@ func (d *Dump) readFile(path string) error {
 		return err
 	}
 	defer file.Close() //nolint:errcheck // nothing was written
-	return d.readStream(path, file)
+	if filepath.Ext(path) != ".tf" {
+		return d.readStream(path, file)
+	}
+	data, err := io.ReadAll(file)
+	if err != nil {
+		return err
+	}
+	return d.addTerraform(path, data)
 }
 
 // addUnreadableFile adds a problem for each kind in a file that cannot be read to its end: there may be more objects of it.
@@ -219,6 +231,9 @@ func (d *Dump) readStream(name string, input io.Reader) error {
 
 // addDocument adds the objects of a document, or what is wrong with it.
 func (d *Dump) addDocument(name string, o manifest.Object) {
+	if d.addDeclarations(name, o) {
+		return
+	}
 	object := &unstructured.Unstructured{Object: o.Content}
 	problem := Problem{File: name, Line: o.Line}
 	err := o.Err
@@ -291,6 +306,8 @@ func guessKind(document []byte) schema.GroupKind {
 	return currentKind(schema.FromAPIVersionAndKind(string(version[1]), string(kind[1])).GroupKind())
 }
 
+var podKind = schema.GroupKind{Kind: "Pod"}
+
 // currentKind returns the kind that replaced one of the group extensions.
 func currentKind(kind schema.GroupKind) schema.GroupKind {
 	if kind.Group == "extensions" && (kind.Kind == "Deployment" || kind.Kind == "DaemonSet") {
@@ -330,19 +347,33 @@ func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, e
 	case kind.Kind == "CustomResourceDefinition":
 		d.addPlural(object)
 	}
-	if k, ok := facts.FindKind(kind); ok {
+	if kind == podKind {
+		d.addPod(object)
+	}
+	if k, ok := facts.FindKind(kind); ok && kind != helmReleaseKind {
 		object.SetGroupVersionKind(kind.WithVersion(object.GroupVersionKind().Version))
 		fact, err := facts.Extract(object, false)
 		if err != nil {
 			return kind, err
 		}
 		source := k.SourceName()
-		if kind.Kind == "ConfigMap" {
-			source = catalog.ConfigMapSource(object.GetNamespace(), object.GetName())
+		if kind.Kind == catalog.KindConfigMap || kind.Kind == catalog.KindLease {
+			source = catalog.NamedObject{Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}.Source()
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
 	return kind, d.storeObject(object)
+}
+
+// addPod adds the fact of a Pod that no workload controls. The diagnosis reports a Pod that cannot be read.
+func (d *Dump) addPod(object *unstructured.Unstructured) {
+	pod := &corev1.Pod{}
+	if convert(object, pod) != nil {
+		return
+	}
+	if fact, ok := facts.NewStandalonePod(pod); ok {
+		d.facts[catalog.PodSource] = append(d.facts[catalog.PodSource], fact)
+	}
 }
 
 // storeObject stores an object for rules and diagnoses, which do not need managedFields.
@@ -423,14 +454,22 @@ func (d *Dump) plurals(kind schema.GroupKind) []string {
 // Load replaces the contents of an inventory by the objects of the files and evaluates the instances of rules. A kind without objects is
 // Synced and empty, except nodes and custom resources, which manifests usually do not contain.
 func (d *Dump) Load(i *inventory.Inventory, instances []rule.Instance) error {
+	i.AcceptDeclarations()
 	problems := d.problemsByKind()
+	resolved, err := d.resolveDeclarations()
+	if err != nil {
+		return err
+	}
+	resolved[declarationSource] = append(resolved[declarationSource], d.facts[declarationSource]...)
+	i.Source(declarationSource).Replace(resolved[declarationSource])
+	i.Source(catalog.PodSource).Replace(d.facts[catalog.PodSource])
 	for _, k := range facts.Kinds() {
 		source := i.Source(k.SourceName())
 		if k.Kind == "Node" && len(d.facts[k.SourceName()]) == 0 {
 			source.SetState(facts.Failing, "cannot read nodes: the files contain none; add the output of 'kubectl get nodes -o yaml'")
 			continue
 		}
-		source.Replace(d.facts[k.SourceName()])
+		source.Replace(append(resolved[k.SourceName()], d.facts[k.SourceName()]...))
 		if reason := problems[k.GroupKind()]; reason != "" {
 			source.SetIncomplete(reason)
 		}

@@ -706,6 +706,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: lastTransitionTime
       type:
         namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: managedBy
+      type:
+        scalar: string
     - name: message
       type:
         scalar: string

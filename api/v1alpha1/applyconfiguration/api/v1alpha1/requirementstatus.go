@@ -26,6 +26,8 @@ type RequirementStatusApplyConfiguration struct {
 	Health *apiv1alpha1.Health `json:"health,omitempty"`
 	// Namespace of the installation; empty if it belongs to nodes or to the whole cluster.
 	Namespace *string `json:"namespace,omitempty"`
+	// The object that manages the installation, for example "HelmRelease monitoring/prometheus"; empty if it is unknown.
+	ManagedBy *string `json:"managedBy,omitempty"`
 	// What was found, where, and what is wrong with it. Absent if a healthy component satisfies the requirement, because the other
 	// fields describe it.
 	Message *string `json:"message,omitempty"`
@@ -99,6 +101,14 @@ func (b *RequirementStatusApplyConfiguration) WithHealth(value apiv1alpha1.Healt
 // If called multiple times, the Namespace field is set to the value of the last call.
 func (b *RequirementStatusApplyConfiguration) WithNamespace(value string) *RequirementStatusApplyConfiguration {
 	b.Namespace = &value
+	return b
+}
+
+// WithManagedBy sets the ManagedBy field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ManagedBy field is set to the value of the last call.
+func (b *RequirementStatusApplyConfiguration) WithManagedBy(value string) *RequirementStatusApplyConfiguration {
+	b.ManagedBy = &value
 	return b
 }
 
