@@ -2,9 +2,7 @@ package inventory
 
 import (
 	"fmt"
-	"slices"
 
-	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
 )
@@ -27,16 +25,13 @@ func (i *Inventory) declaredObjects(definition *catalog.Component) []member {
 	return declared
 }
 
-// newWantedInstallation returns the installation of a component that custom resources declare, and of which nothing runs.
-func newWantedInstallation(declared, supports []member) Installation {
-	message := declared[0].ref.String() + " is declared, and no workload of it runs"
+// describeWanted says that custom resources declare the component, and that nothing of it runs.
+func describeWanted(declared []member) string {
+	message := declared[0].ref.String()
 	if more := len(declared) - 1; more > 0 {
-		message += fmt.Sprintf("; and %d more", more)
+		return fmt.Sprintf("%s and %d more are declared, and no workload of them runs", message, more)
 	}
-	return Installation{
-		Namespace: declared[0].ref.Namespace, Health: v1alpha1.HealthDegraded, Message: message,
-		Evidence: newEvidence(append(slices.Clone(declared), supports...)),
-	}
+	return message + " is declared, and no workload of it runs"
 }
 
 // describeFailures returns a message for each declaration that failed.

@@ -44,15 +44,12 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 	proofs, supports, declarations := i.sortMembers(records)
 	state.FailedDeclarations = describeFailures(declarations)
 	declared := i.declaredObjects(definition)
-	if i.isDeclarative {
+	isWanted := !i.isDeclarative && len(proofs) == 0 && len(state.UnreadableSources) == 0
+	if i.isDeclarative || isWanted {
 		proofs = append(proofs, declared...)
 	}
 	if len(proofs) == 0 {
-		if len(declared) > 0 && len(state.UnreadableSources) == 0 {
-			state.Installations = []Installation{newWantedInstallation(declared, supports)}
-		} else {
-			state.Leftovers = newEvidence(supports)
-		}
+		state.Leftovers = newEvidence(supports)
 		return state, time.Time{}
 	}
 	var until time.Time
@@ -69,6 +66,9 @@ func (i *Inventory) deriveComponent(definition *catalog.Component, records map[*
 		installation.SemVer, _ = catalog.ParseVersion(installation.Version)
 		var deadline time.Time
 		installation.Health, installation.Message, deadline = i.deriveHealth(definition, b)
+		if isWanted {
+			installation.Health, installation.Message = v1alpha1.HealthDegraded, describeWanted(b.proofs)
+		}
 		manager := b.findManager(declarations)
 		installation.ManagedBy = manager.String()
 		if failure := failureOf(manager, declarations); failure != "" && installation.Health == v1alpha1.HealthDegraded {
