@@ -144,9 +144,9 @@ func TestWantedComponent(t *testing.T) {
 	gammas.replace(map[string]map[string]any{"off": {"spec": map[string]any{"mode": "none"}}})
 	w.expectInstallations("gamma", "")
 
-	gammas.put("main", nil)
+	gammas.put("main", map[string]any{"apiVersion": "gamma.dev/v1", "kind": "Gamma"})
 	w.expectInstallations("gamma", "Degraded")
-	if got := w.Snapshot().Component("gamma").Installations[0].Message; got != "main is declared, and no workload of it runs" {
+	if got := w.Snapshot().Component("gamma").Installations[0].Message; got != "Gamma main is declared, and no workload of it runs" {
 		t.Errorf("got %q", got)
 	}
 	w.putWorkloads(newDeployment("a", "gamma", "example/gamma:1.2.3"))
@@ -156,7 +156,7 @@ func TestWantedComponent(t *testing.T) {
 
 	// Without permission for a kind of workload, it may run all the same.
 	w.Source(deployments).SetState(facts.Forbidden, "no permission")
-	gammas.put("main", nil)
+	gammas.put("main", map[string]any{"apiVersion": "gamma.dev/v1", "kind": "Gamma"})
 	w.expectInstallations("gamma", "")
 }
 

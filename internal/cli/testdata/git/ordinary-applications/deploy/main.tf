@@ -1,0 +1,3 @@
+resource "kubernetes_deployment" "web" {
+  metadata { name = "prometheus" }
+}
