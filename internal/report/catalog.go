@@ -188,6 +188,32 @@ func writeSignals(p *lineWriter, s *v1alpha1.Signals) {
 	for _, c := range s.ConfigMaps {
 		p.signal(c.Role, v1alpha1.RoleSupport, "ConfigMap "+c.Namespace+"/"+c.Name)
 	}
+	for _, l := range s.Leases {
+		p.signal("", v1alpha1.RoleProof, "Lease "+l.Namespace+"/"+l.Name+" that its holder renews")
+	}
+	if len(s.Charts)+len(s.Packages)+len(s.DeclaredBy) == 0 {
+		return
+	}
+	p.heading("Declared by (* proof of an installation in files):")
+	for _, c := range s.Charts {
+		text := "chart " + strings.Join(c.Names, " or ")
+		if len(c.Repositories) > 0 {
+			text += ", repository " + strings.Join(c.Repositories, " or ")
+		}
+		switch {
+		case c.Optional:
+			text += ", if " + c.Condition + " is true"
+		case c.Condition != "":
+			text += ", unless " + c.Condition + " is false"
+		}
+		p.signal("", v1alpha1.RoleProof, text)
+	}
+	for _, pkg := range s.Packages {
+		p.signal("", v1alpha1.RoleProof, "package "+strings.Join(pkg.Names, " or "))
+	}
+	for _, d := range s.DeclaredBy {
+		p.signal("", v1alpha1.RoleProof, "object of "+rule.NewResource(d.Resource).String())
+	}
 }
 
 func (p *lineWriter) signal(role, defaultRole v1alpha1.Role, text string) {
