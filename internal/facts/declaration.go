@@ -65,7 +65,7 @@ func (d *Declaration) Equal(other Fact) bool {
 // NewChart returns a chart. An OCI address contains the name of the chart, in repository or in name. A name that is a path is that of a
 // folder, and a version that is a range, a template or a placeholder is unknown.
 func NewChart(name, repository, version string, values map[string]any) Chart {
-	repository = trimScheme(repository)
+	repository = strings.TrimPrefix(strings.TrimPrefix(trimScheme(repository), "@"), "alias:") // names of repositories in a Chart.yaml
 	if _, address, isOCI := strings.Cut(name, "oci://"); isOCI {
 		repository, name = "", address
 	}
