@@ -291,6 +291,11 @@ func (c *Catalog) matchDeclaration(d *facts.Declaration) []Match {
 			matches = addMatch(matches, signal.match(p))
 		}
 	}
+	for _, w := range d.Workloads {
+		for _, match := range c.matchWorkload(w) {
+			matches = addMatch(matches, match)
+		}
+	}
 	return matches
 }
 

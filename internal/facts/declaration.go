@@ -22,6 +22,8 @@ type Declaration struct {
 	Release  string
 	Charts   []Chart
 	Packages []Package
+	// Workloads are those that the values of a chart describe, if the chart is a template for any application.
+	Workloads []*Workload
 	// Failure says why the program could not install it, and since when; empty if it could, or if that is unknown.
 	Failure string
 }
@@ -56,7 +58,8 @@ type Package struct {
 func (d *Declaration) Equal(other Fact) bool {
 	o, ok := other.(*Declaration)
 	return ok && d.Ref == o.Ref && d.TargetNamespace == o.TargetNamespace && d.Release == o.Release && d.Failure == o.Failure &&
-		slices.Equal(d.Packages, o.Packages) && slices.EqualFunc(d.Charts, o.Charts, func(a, b Chart) bool {
+		slices.Equal(d.Packages, o.Packages) &&
+		slices.EqualFunc(d.Workloads, o.Workloads, func(a, b *Workload) bool { return a.Equal(b) }) && slices.EqualFunc(d.Charts, o.Charts, func(a, b Chart) bool {
 		return a.Name == b.Name && a.Repository == b.Repository && a.Version == b.Version && a.AppVersion == b.AppVersion &&
 			maps.Equal(a.Values, b.Values)
 	})
@@ -168,6 +171,47 @@ func NewHelmRelease(o *unstructured.Unstructured, lookUp func(HelmReleaseSource)
 	d.Failure = conditionFailure(o, "Ready", "False")
 	return d
 }
+
+// NewTemplatedWorkloads returns the workloads that values describe as the chart app-template and its library define them:
+// controllers.NAME.containers.NAME.image. See https://github.com/bjw-s-labs/helm-charts, charts/library/common, version 4.
+func NewTemplatedWorkloads(release, namespace string, values map[string]any) []*Workload {
+	controllers, _, _ := unstructured.NestedMap(values, "controllers")
+	var workloads []*Workload
+	for _, name := range slices.Sorted(maps.Keys(controllers)) {
+		controller, _ := controllers[name].(map[string]any)
+		kind, isWorkload := templatedKinds[controller["type"]]
+		if !isWorkload {
+			continue
+		}
+		w := &Workload{
+			Ref:    Ref{APIVersion: "apps/v1", Kind: kind, Namespace: namespace, Name: release},
+			Labels: NewLabels(map[string]string{"app.kubernetes.io/name": release, "app.kubernetes.io/instance": release}),
+		}
+		if len(controllers) > 1 {
+			w.Name += "-" + name
+		}
+		containers, _, _ := unstructured.NestedMap(controller, "containers")
+		for _, container := range slices.Sorted(maps.Keys(containers)) {
+			fields, _ := containers[container].(map[string]any)
+			repository, _, _ := unstructured.NestedString(fields, "image", "repository")
+			tag, _, _ := unstructured.NestedString(fields, "image", "tag")
+			image, ok := ParseImage(strings.TrimSuffix(repository+":"+tag, ":"))
+			if !ok {
+				image, ok = ParseImage(repository) // the tag is a placeholder
+			}
+			if ok {
+				w.Containers = append(w.Containers, Container{Name: container, Image: image})
+			}
+		}
+		if len(w.Containers) > 0 {
+			workloads = append(workloads, w)
+		}
+	}
+	return workloads
+}
+
+// templatedKinds are the kinds of workload by the type of a controller; Jobs and CronJobs are none.
+var templatedKinds = map[any]string{nil: "Deployment", "deployment": "Deployment", "daemonset": "DaemonSet", "statefulset": "StatefulSet"}
 
 // latestChart returns the name of the chart that was last installed for a HelmRelease; empty if the object does not say.
 func latestChart(o *unstructured.Unstructured) string {

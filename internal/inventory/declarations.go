@@ -86,7 +86,7 @@ func (b *installationBuilder) findManager(declarations []*facts.Declaration) fac
 	for _, proof := range b.proofs {
 		switch fact := proof.fact.(type) {
 		case *facts.Declaration:
-			if len(fact.Charts)+len(fact.Packages) > 0 {
+			if len(fact.Charts)+len(fact.Packages) > 0 { // not a custom resource, which an operator reads
 				return managerOf(fact)
 			}
 		case *facts.Workload:

@@ -290,6 +290,12 @@ func (i *Inventory) findVersion(
 				if version := extract(source, workloadText(source, fact, proof.Tag)); version != "" {
 					return version, source.From
 				}
+			case *facts.Declaration:
+				if source.From == v1alpha1.VersionFromImageTag && len(fact.Workloads) > 0 {
+					if version := extract(source, proof.Tag); version != "" {
+						return version, source.From
+					}
+				}
 			case *facts.APIServer:
 				if version := extract(source, apiServerText(source.From, fact)); version != "" {
 					return version, source.From

@@ -42,7 +42,7 @@ type reader struct {
 	instances []rule.Instance
 }
 
-func (r *reader) Read(instances []rule.Instance, _ []catalog.ConfigMap) {
+func (r *reader) Read(instances []rule.Instance, _ []catalog.NamedObject) {
 	r.mu.Lock()
 	r.instances = instances
 	r.mu.Unlock()

@@ -263,6 +263,8 @@ func (d *Dump) resolveDeclarations() (map[string][]facts.Fact, error) {
 			release := facts.NewHelmRelease(o, sources.lookUp)
 			if len(release.Charts) > 0 { // the object is no patch of another one
 				release.TargetNamespace = literal(release.TargetNamespace)
+				values, _, _ := unstructured.NestedMap(o.Object, "spec", "values")
+				release.Workloads = facts.NewTemplatedWorkloads(release.Release, release.TargetNamespace, values)
 				resolved[facts.ChartSources[0]] = append(resolved[facts.ChartSources[0]], release)
 			}
 		})
