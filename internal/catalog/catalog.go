@@ -154,6 +154,7 @@ func (c *Catalog) indexComponent(component *Component) {
 	for _, part := range component.Bundles {
 		c.bundlers[part] = append(c.bundlers[part], component.Name)
 	}
+	c.indexDeclarations(component)
 	for _, signal := range component.configMaps {
 		source := ConfigMapSource(signal.namespace, signal.name)
 		c.byConfigMap[source] = append(c.byConfigMap[source], signal)
@@ -162,6 +163,9 @@ func (c *Catalog) indexComponent(component *Component) {
 		source := LeaseSource(signal.namespace, signal.name)
 		c.byLease[source] = append(c.byLease[source], signal)
 	}
+}
+
+func (c *Catalog) indexDeclarations(component *Component) {
 	for _, signal := range component.charts {
 		for _, name := range signal.spec.Names {
 			c.byChart[name] = append(c.byChart[name], signal)

@@ -58,11 +58,13 @@ type Package struct {
 func (d *Declaration) Equal(other Fact) bool {
 	o, ok := other.(*Declaration)
 	return ok && d.Ref == o.Ref && d.TargetNamespace == o.TargetNamespace && d.Release == o.Release && d.Failure == o.Failure &&
-		slices.Equal(d.Packages, o.Packages) &&
-		slices.EqualFunc(d.Workloads, o.Workloads, func(a, b *Workload) bool { return a.Equal(b) }) && slices.EqualFunc(d.Charts, o.Charts, func(a, b Chart) bool {
-		return a.Name == b.Name && a.Repository == b.Repository && a.Version == b.Version && a.AppVersion == b.AppVersion &&
-			maps.Equal(a.Values, b.Values)
-	})
+		slices.Equal(d.Packages, o.Packages) && slices.EqualFunc(d.Charts, o.Charts, Chart.equal) &&
+		slices.EqualFunc(d.Workloads, o.Workloads, func(a, b *Workload) bool { return a.Equal(b) })
+}
+
+func (c Chart) equal(o Chart) bool {
+	return c.Name == o.Name && c.Repository == o.Repository && c.Version == o.Version && c.AppVersion == o.AppVersion &&
+		maps.Equal(c.Values, o.Values)
 }
 
 // NewChart returns a chart. An OCI address contains the name of the chart, in repository or in name. A name that is a path is that of a
@@ -135,8 +137,8 @@ type HelmReleaseSource struct {
 	Kind, Namespace, Name string
 }
 
-// NewHelmRelease returns the fact of a HelmRelease of Flux, and the source of its chart. lookUp returns the address and the version that the
-// source has; both may be empty. The fact has no charts if the object names none, as a patch does.
+// NewHelmRelease returns the fact of a HelmRelease of Flux. lookUp returns the address and the version of the source of its chart; both may
+// be empty. The fact has no charts if the object names none, as a patch does.
 func NewHelmRelease(o *unstructured.Unstructured, lookUp func(HelmReleaseSource) (address, version string)) *Declaration {
 	d := newDeclaration(o, "targetNamespace")
 	if d.Release = nestedString(o, "spec", "releaseName"); d.Release == "" {

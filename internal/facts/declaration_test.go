@@ -76,7 +76,7 @@ func TestDeclarationFailures(t *testing.T) {
 				"HelmRelease": "helm.toolkit.fluxcd.io/v2", "HelmChart": "helm.cattle.io/v1", "Application": "argoproj.io/v1alpha1",
 				"Subscription": "operators.coreos.com/v1alpha1",
 			}[kind]
-			o := parseObject(t, fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: a, namespace: b}\nstatus:\n  %s\n", group, kind, test.status))
+			o := parseObject(t, fmt.Sprintf("apiVersion: %s\nkind: %s\nmetadata: {name: a}\nstatus:\n  %s\n", group, kind, test.status))
 			fact, err := Extract(o, true)
 			if err != nil {
 				t.Fatal(err)

@@ -195,8 +195,8 @@ func newWorkload(o metav1.Object, kind string, template corev1.PodTemplateSpec, 
 	return w
 }
 
-// NewStandalonePod returns the fact of a Pod in a file, as a workload; false if another workload controls it. The node controls the mirror of
-// a static pod.
+// NewStandalonePod returns the fact of a Pod in a file, as a workload; false if another workload controls it. The node controls the mirror
+// of a static pod.
 func NewStandalonePod(o *corev1.Pod) (*Workload, bool) {
 	if owner := metav1.GetControllerOf(o); owner != nil && owner.Kind != "Node" {
 		return nil, false

@@ -207,4 +207,3 @@ func TestLeaseRenewal(t *testing.T) {
 		t.Errorf("a Lease without a holder is held until %s", until)
 	}
 }
-

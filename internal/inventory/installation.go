@@ -285,39 +285,13 @@ func (i *Inventory) findVersion(
 		}
 		lowest := ""
 		for _, proof := range proofs {
-			switch fact := proof.fact.(type) {
-			case *facts.Workload:
-				if version := extract(source, workloadText(source, fact, proof.Tag)); version != "" {
+			for _, candidate := range versionTexts(source, proof) {
+				version := extract(source, candidate)
+				if _, isNode := proof.fact.(*facts.Node); isNode {
+					lowest = lowerVersion(lowest, version)
+				} else if version != "" {
 					return version, source.From
 				}
-			case *facts.Declaration:
-				if source.From == v1alpha1.VersionFromImageTag && len(fact.Workloads) > 0 {
-					if version := extract(source, proof.Tag); version != "" {
-						return version, source.From
-					}
-				}
-			case *facts.APIServer:
-				if version := extract(source, apiServerText(source.From, fact)); version != "" {
-					return version, source.From
-				}
-			case *facts.Named:
-				if source.From != v1alpha1.VersionFromCRDAnnotation {
-					continue
-				}
-				if version := extract(source, fact.Annotations[source.Annotation]); version != "" {
-					return version, source.From
-				}
-			case *facts.ConfigMap:
-				if source.From != v1alpha1.VersionFromConfigMap {
-					continue
-				}
-				for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
-					if version := extract(source, fact.Data[key]); version != "" {
-						return version, source.From
-					}
-				}
-			case *facts.Node:
-				lowest = lowerVersion(lowest, extract(source, nodeText(source, fact)))
 			}
 		}
 		if lowest != "" {
@@ -325,6 +299,35 @@ func (i *Inventory) findVersion(
 		}
 	}
 	return "", ""
+}
+
+// versionTexts returns the texts of a proof in which a source may find the version.
+func versionTexts(source catalog.VersionSource, proof member) []string {
+	switch fact := proof.fact.(type) {
+	case *facts.Workload:
+		return []string{workloadText(source, fact, proof.Tag)}
+	case *facts.APIServer:
+		return []string{apiServerText(source.From, fact)}
+	case *facts.Node:
+		return []string{nodeText(source, fact)}
+	case *facts.Declaration:
+		if source.From == v1alpha1.VersionFromImageTag {
+			return []string{proof.Tag} // of an image in the values of a chart
+		}
+	case *facts.Named:
+		if source.From == v1alpha1.VersionFromCRDAnnotation {
+			return []string{fact.Annotations[source.Annotation]}
+		}
+	case *facts.ConfigMap:
+		if source.From == v1alpha1.VersionFromConfigMap {
+			var texts []string
+			for _, key := range slices.Sorted(maps.Keys(fact.Data)) {
+				texts = append(texts, fact.Data[key])
+			}
+			return texts
+		}
+	}
+	return nil
 }
 
 func workloadText(source catalog.VersionSource, w *facts.Workload, tag string) string {

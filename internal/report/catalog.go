@@ -191,6 +191,10 @@ func writeSignals(p *lineWriter, s *v1alpha1.Signals) {
 	for _, l := range s.Leases {
 		p.signal("", v1alpha1.RoleProof, "Lease "+l.Namespace+"/"+l.Name+" that its holder renews")
 	}
+	writeDeclarations(p, s)
+}
+
+func writeDeclarations(p *lineWriter, s *v1alpha1.Signals) {
 	if len(s.Charts)+len(s.Packages)+len(s.DeclaredBy) == 0 {
 		return
 	}

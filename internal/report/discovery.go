@@ -110,7 +110,9 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
-					cells = append(cells, cell{text: orDash(i.ManagedBy)}, cell{text: orDash(strings.Join(component.Capabilities, ", "))}, cell{text: orDash(i.Message)})
+					for _, text := range []string{i.ManagedBy, strings.Join(component.Capabilities, ", "), i.Message} {
+						cells = append(cells, cell{text: orDash(text)})
+					}
 				}
 				t.addCells(cells...)
 			}

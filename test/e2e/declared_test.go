@@ -95,8 +95,11 @@ func testDeclaredStatus(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	)))
 	profile.AwaitLast(t, "kube-vip is missing", cluster.VerdictIs("platform", "vip", v1alpha1.VerdictMissing))
 	profile.AwaitLast(t, "Prometheus is wanted", cluster.VerdictIs("platform", "metrics", v1alpha1.VerdictDegraded))
-	requirement := func(name string) *v1alpha1.RequirementStatus { return cluster.FindRequirement(profile.Last(), "platform", name) }
-	if message := requirement("metrics").Message; !strings.Contains(message, "Prometheus monitoring/k8s is declared, and no workload of it runs") {
+	requirement := func(name string) *v1alpha1.RequirementStatus {
+		return cluster.FindRequirement(profile.Last(), "platform", name)
+	}
+	const wanted = "Prometheus monitoring/k8s is declared, and no workload of it runs"
+	if message := requirement("metrics").Message; !strings.Contains(message, wanted) {
 		t.Errorf("got %s", message)
 	}
 	if manager := requirement("certificates").ManagedBy; manager != "HelmRelease cert-manager/cert-manager" {

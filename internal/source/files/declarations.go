@@ -42,7 +42,7 @@ func (d *Dump) addDeclarations(name string, o manifest.Object) bool {
 		return false
 	case base == "Chart.yaml" || base == "requirements.yaml":
 		d.addChartFile(path, content)
-	case strings.TrimSuffix(base, filepath.Ext(base)) == "kustomization" && (!isObject || content["kind"] == "Kustomization" || content["kind"] == "Component"):
+	case strings.TrimSuffix(base, filepath.Ext(base)) == "kustomization":
 		d.addKustomization(path, content)
 	case isObject || !isHelmfile(path) && content["releases"] == nil:
 		return false
@@ -373,7 +373,7 @@ func expandGenerators(generators []any) []map[string]string {
 }
 
 func multiply(left, right []map[string]string) []map[string]string {
-	var product []map[string]string
+	product := make([]map[string]string, 0, len(left)*len(right))
 	for _, a := range left {
 		for _, b := range right {
 			both := maps.Clone(a)
@@ -443,6 +443,3 @@ func mappings(value any) []map[string]any {
 	}
 	return found
 }
-
-// isTerraform reports whether a path is that of a Terraform file.
-func isTerraform(path string) bool { return filepath.Ext(path) == ".tf" }
