@@ -58,6 +58,9 @@ var (
 	componentDesc = prometheus.NewDesc("platformprofile_component_info",
 		"Installations in the cluster, at most 50 for each component, unhealthy ones first; always 1.",
 		[]string{"component", "layer", "namespace", "version", "health"}, nil)
+	endOfLifeDesc = prometheus.NewDesc("platformprofile_component_end_of_life_timestamp_seconds",
+		"When upstream ends its support of an installed version, as far as the catalog has facts about it.",
+		[]string{"component", "layer", "version"}, nil)
 )
 
 func init() {
@@ -86,7 +89,7 @@ func RegisterMetrics(r *PlatformProfileReconciler, version string) error {
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
 		buildDesc, profileDesc, generationDesc, observedGenerationDesc, attestationDesc, conditionDesc, requirementDesc, installationsDesc,
-		componentDesc,
+		componentDesc, endOfLifeDesc,
 	} {
 		descs <- desc
 	}
@@ -161,6 +164,16 @@ func (w metricWriter) writeComponent(component *inventory.Component) {
 	series = slices.Compact(series) // installations with the same labels are one series
 	for _, i := range series[:min(maxInstallationSeries, len(series))] {
 		w.write(componentDesc, 1, name, layer, i.namespace, i.version, string(i.health))
+	}
+	var versions []string
+	for _, i := range component.Installations {
+		versions = append(versions, i.Version)
+	}
+	slices.Sort(versions)
+	for _, version := range slices.Compact(versions) {
+		if release, _ := component.Definition.Releases.Find(version); release != nil && !release.EndsAt.IsZero() {
+			w.write(endOfLifeDesc, float64(release.EndsAt.Unix()), name, layer, version)
+		}
 	}
 }
 

@@ -105,6 +105,13 @@ type PlatformComponentSpec struct {
 	// +optional
 	Checks []NamedCheck `json:"checks,omitempty"`
 
+	// Releases of the product: how long upstream supports them, and on which versions of Kubernetes. What upstream does not state is left out.
+	// +listType=map
+	// +listMapKey=cycle
+	// +kubebuilder:validation:MaxItems=64
+	// +optional
+	Releases []Release `json:"releases,omitempty"`
+
 	// Meanings of labels that the product sets on its own pods, for the diagnosis of an unhealthy pod.
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=8
@@ -115,6 +122,42 @@ type PlatformComponentSpec struct {
 	// +optional
 	Remediation *Remediation `json:"remediation,omitempty"`
 }
+
+// Release is what upstream states about one release cycle of a product.
+type Release struct {
+	// The numbers that the versions of the cycle begin with, for example "1.18" for 1.18.2. The longest matching cycle counts.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:Pattern=`^[0-9]+(\.[0-9]+){0,3}$`
+	// +required
+	Cycle string `json:"cycle,omitempty"`
+	// Day of the first release of the cycle.
+	// +optional
+	Released Date `json:"released,omitempty"`
+	// Last day on which upstream supports the cycle. If unset, upstream supported the cycle on the day of asOf, and stated no end.
+	// +optional
+	EndOfLife Date `json:"endOfLife,omitempty"`
+	// Range of the minor versions of Kubernetes that the cycle supports, for example ">=1.31 <=1.34". If unset, upstream states none.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=128
+	// +optional
+	Kubernetes string `json:"kubernetes,omitempty"`
+	// Address of the page or file with these statements.
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:Pattern=`^https://`
+	// +required
+	Source string `json:"source,omitempty"`
+	// Day of the statements: that of the version of the source which was read.
+	// +required
+	AsOf Date `json:"asOf,omitempty"`
+}
+
+// Date is a day, for example "2026-11-29".
+// +kubebuilder:validation:MinLength=10
+// +kubebuilder:validation:MaxLength=10
+// +kubebuilder:validation:Pattern=`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+type Date string
 
 // PodHint is the meaning of labels of a pod, for example that a Vault server is sealed. It is used in the diagnosis of an unhealthy pod.
 type PodHint struct {

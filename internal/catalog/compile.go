@@ -51,6 +51,7 @@ func compile(definition *v1alpha1.PlatformComponent, compilesRules bool) (*Compo
 	c.component.Variants = c.compileVersionSources(path.Child("variant"), spec.Variant)
 	c.compileHealth(path.Child("health", "rules"), spec.Health)
 	c.compileChecks(path.Child("checks"), spec.Checks)
+	c.compileReleases(path.Child("releases"), spec.Releases)
 	return c.component, c.errs
 }
 
@@ -397,7 +398,7 @@ func (c *compiler) compileChecks(path *field.Path, checks []v1alpha1.NamedCheck)
 			c.addError(checkPath.Child("minPercentFrom"), check.MinPercentFrom, "must be the name of an Integer parameter of the check")
 		}
 		compiled := &NamedCheck{
-			Name: string(check.Name), Message: check.Message, Parameters: check.Parameters,
+			Name: string(check.Name), Description: check.Description, Message: check.Message, Parameters: check.Parameters,
 			Rule: rule.New(&check.Rule, rule.CheckScope, check.MinPercentFrom),
 		}
 		c.compileRule(checkPath, compiled.Rule)
@@ -452,9 +453,12 @@ func parseParameter(parameterType v1alpha1.ParameterType, value v1alpha1.Paramet
 		}
 		return n, nil
 	case v1alpha1.ParameterDuration:
+		if days, err := strconv.ParseUint(strings.TrimSuffix(string(value), "d"), 10, 16); err == nil && strings.HasSuffix(string(value), "d") {
+			return time.Duration(days) * 24 * time.Hour, nil
+		}
 		d, err := time.ParseDuration(string(value))
 		if err != nil {
-			return nil, errWrongType("a duration, for example 24h or 90m")
+			return nil, errWrongType("a duration, for example 24h, 90m or 90d")
 		}
 		return d, nil
 	default:

@@ -27,6 +27,7 @@ type Component struct {
 	Health   []HealthRule
 	Checks   map[string]*NamedCheck
 	PodHints []v1alpha1.PodHint
+	Releases Releases
 
 	// DeclaredBy has a rule for each custom resource from which an operator creates the component. Its outcome lists the objects.
 	DeclaredBy []rule.Instance
@@ -88,8 +89,10 @@ type HealthRule struct {
 
 // NamedCheck is a check that requirements can refer to.
 type NamedCheck struct {
-	Name       string
-	Message    string
+	Name        string
+	Description string
+	Message     string
+	// Rule is nil for a common check, which is evaluated on the facts about releases.
 	Rule       *rule.Rule
 	Parameters []v1alpha1.CheckParameter
 }

@@ -92,7 +92,9 @@ func (e *evaluation) costlyRules() []string {
 				report(r.path, r.rule.Key)
 			}
 			for _, c := range r.checks {
-				report(c.path, c.instance.Key)
+				if c.Rule != nil {
+					report(c.path, c.instance.Key)
+				}
 			}
 		}
 	}

@@ -288,13 +288,21 @@ func (ev *evaluator) explainCheck(r *requirement, c check) []ExplainedRule {
 	var all []ExplainedRule
 	for _, choice := range r.choices {
 		component := ev.snapshot.Component(choice.component)
-		if component == nil || component.Definition.Checks[c.Name] != c.NamedCheck {
+		if component == nil || component.Definition.Check(c.Name) != c.NamedCheck {
 			continue
 		}
 		explained := ExplainedRule{Name: c.Name, Component: choice.component, Parameters: checkParameters(c)}
-		explained = ev.explainRule(&c.instance, explained, ev.evaluateNamedCheck(c, component.Definition))
+		installation := &inventory.Installation{}
 		if len(component.Installations) == 0 {
 			explained.Skipped = choice.component + " is not installed"
+		} else {
+			installation = &component.Installations[0]
+		}
+		o := ev.evaluateNamedCheck(c, component.Definition, installation)
+		if c.Rule == nil {
+			explained.Resource, explained.Verdict, explained.Message = "the facts about releases", o.verdict, o.message
+		} else {
+			explained = ev.explainRule(&c.instance, explained, o)
 		}
 		all = append(all, explained)
 	}
@@ -311,11 +319,11 @@ func (ev *evaluator) explainRule(instance *rule.Instance, explained ExplainedRul
 
 // checkParameters returns the parameters of a check as text.
 func checkParameters(c check) map[string]any {
-	if len(c.instance.Params) == 0 {
+	if len(c.params) == 0 {
 		return nil
 	}
-	texts := make(map[string]any, len(c.instance.Params))
-	for name, value := range c.instance.Params {
+	texts := make(map[string]any, len(c.params))
+	for name, value := range c.params {
 		texts[name] = fmt.Sprint(value)
 	}
 	return texts

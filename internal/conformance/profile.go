@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +57,8 @@ type choice struct {
 
 type check struct {
 	*catalog.NamedCheck
+	params rule.Params
+	// instance is the rule with the parameters; zero for a common check, which has none.
 	instance rule.Instance
 	path     *field.Path
 }
@@ -206,10 +207,13 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 			if component == nil {
 				continue
 			}
-			offered = append(offered, slices.Sorted(maps.Keys(component.Checks))...)
-			named := component.Checks[reference.Name]
+			offered = append(offered, component.CheckNames()...)
+			named := component.Check(reference.Name)
 			if named == nil {
 				continue
+			}
+			if named.Rule == nil && isOffered {
+				continue // all components share it
 			}
 			isOffered = true
 			params, errs := named.ParseParameters(at.Child("parameters"), reference.Parameters)
@@ -219,9 +223,16 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 			if len(errs) > 0 {
 				continue
 			}
-			instance := rule.NewInstance(named.Rule, params, component.Name)
-			compiled.checks = append(compiled.checks, check{NamedCheck: named, instance: instance, path: at})
-			p.addInstance(instance)
+			compiledCheck := check{NamedCheck: named, params: params, path: at}
+			if named.Rule != nil {
+				compiledCheck.instance = rule.NewInstance(named.Rule, params, component.Name)
+				p.addInstance(compiledCheck.instance)
+			} else if err := validateCommonCheck(at.Child("parameters"), named, params); err != nil {
+				addError(err)
+				continue
+			}
+			p.components[kubernetesComponent] = p.components[kubernetesComponent] || named.Name == catalog.CheckKubernetesCompatible
+			compiled.checks = append(compiled.checks, compiledCheck)
 		}
 		if !isOffered && len(undefined)+len(invalid) < len(compiled.AnyOf) {
 			addError(field.NotSupported(at.Child("name"), reference.Name, offered))

@@ -66,9 +66,7 @@ func (ev *evaluator) evaluateAttestation(a *v1alpha1.Attestation) requirementOut
 				"or replace it with a requirement that the operator can evaluate.",
 		}
 	}
-	if ev.validUntil.IsZero() || a.Expires.Time.Before(ev.validUntil) {
-		ev.validUntil = a.Expires.Time
-	}
+	ev.expireAt(a.Expires.Time)
 	return requirementOutcome{verdict: v1alpha1.VerdictAttested, message: statement + "; expires " + expiry}
 }
 
@@ -341,10 +339,10 @@ func (ev *evaluator) evaluateInstallation(
 		}
 	}
 	for _, named := range r.checks {
-		if component.Checks[named.Name] != named.NamedCheck {
+		if component.Check(named.Name) != named.NamedCheck {
 			continue // the check belongs to another choice
 		}
-		if failed := ev.evaluateNamedCheck(named, component); !isGood(failed.verdict) {
+		if failed := ev.evaluateNamedCheck(named, component, installation); !isGood(failed.verdict) {
 			o.verdict, o.message, o.remediation = failed.verdict, failed.message, failed.remediation
 			if len(failed.evidence) > 0 {
 				o.evidence = failed.evidence
@@ -356,7 +354,10 @@ func (ev *evaluator) evaluateInstallation(
 }
 
 // evaluateNamedCheck returns the outcome of a named check of a component.
-func (ev *evaluator) evaluateNamedCheck(c check, component *catalog.Component) requirementOutcome {
+func (ev *evaluator) evaluateNamedCheck(c check, component *catalog.Component, installation *inventory.Installation) requirementOutcome {
+	if c.Rule == nil {
+		return ev.evaluateCommonCheck(c, component, installation)
+	}
 	outcome := ev.snapshot.Outcome(c.instance.Key)
 	label := "check " + c.Name + " of " + component.Name
 	if outcome.State == facts.NotServed {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/inventory"
@@ -39,8 +40,12 @@ type Installation struct {
 	Health    v1alpha1.Health `json:"health,omitempty"`
 	Message   string          `json:"message,omitempty"`
 	// PartOf is the component that bundles this installation, if there is one.
-	PartOf   string              `json:"partOf,omitempty"`
-	Evidence []v1alpha1.Evidence `json:"evidence"`
+	PartOf string `json:"partOf,omitempty"`
+	// Released and EndOfLife are the day on which the release cycle of the version was first released, and the last day on which upstream
+	// supports it; empty if they are unknown.
+	Released  v1alpha1.Date       `json:"released,omitempty"`
+	EndOfLife v1alpha1.Date       `json:"endOfLife,omitempty"`
+	Evidence  []v1alpha1.Evidence `json:"evidence"`
 	// Diagnoses are those of its pods, most severe first.
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses,omitempty"`
 }
@@ -58,6 +63,12 @@ func NewDiscovery(s *inventory.Snapshot) Discovery {
 			}
 			if i.ChartVersion != "" {
 				found.Version, found.VersionOf = i.ChartVersion, versionOfChart
+			}
+			if release, _ := installed.Definition.Releases.Find(i.Version); release != nil {
+				found.EndOfLife = v1alpha1.Date(release.LastDay())
+				if !release.Released.IsZero() {
+					found.Released = v1alpha1.Date(release.Released.Format(time.DateOnly))
+				}
 			}
 			component.Installations = append(component.Installations, found)
 		}
@@ -92,7 +103,7 @@ func newComponent(c *inventory.Component) Component {
 func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 	columns := []string{"LAYER", "COMPONENT", "VERSION", "HEALTH", "NAMESPACE", "EVIDENCE"}
 	if options.Wide {
-		columns = append(columns, "MANAGED BY", "CAPABILITIES", "MESSAGE")
+		columns = append(columns, "RELEASED", "END OF LIFE", "MANAGED BY", "CAPABILITIES", "MESSAGE")
 	}
 	t := newTable(options, columns...)
 	for _, layer := range sortedLayers(d.Components) {
@@ -110,7 +121,7 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
-					for _, text := range []string{i.ManagedBy, strings.Join(component.Capabilities, ", "), i.Message} {
+					for _, text := range []string{string(i.Released), string(i.EndOfLife), i.ManagedBy, strings.Join(component.Capabilities, ", "), i.Message} {
 						cells = append(cells, cell{text: orDash(text)})
 					}
 				}

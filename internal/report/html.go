@@ -339,6 +339,8 @@ func newInstallationTile(c Component, i *Installation) htmlTile {
 	if len(i.Diagnoses) > 0 {
 		t.addFact("Failing pods", conformance.SymptomText(&i.Diagnoses[0])+": "+i.Diagnoses[0].Meaning)
 	}
+	t.addFact("Released", string(i.Released))
+	t.addFact("End of life", string(i.EndOfLife))
 	t.addFact("Managed by", i.ManagedBy)
 	t.addFact("Capabilities", strings.Join(c.Capabilities, ", "))
 	t.addEvidence(i.Evidence)

@@ -66,6 +66,10 @@ spec:
 // unprovable are permissions that no work of this test has a use for, and why they are granted.
 var unprovable = map[string]string{
 	"* gateway.networking.k8s.io/gatewayclasses get list watch": "the Gateway API is not installed here",
+	"* helm.toolkit.fluxcd.io/helmreleases get list watch":      "Flux is not installed here",
+	"* argoproj.io/applications get list watch":                 "Argo CD is not installed here",
+	"* operators.coreos.com/subscriptions get list watch":       "the Operator Lifecycle Manager is not installed here",
+	"* helm.cattle.io/helmcharts get list watch":                "K3s is not installed here",
 	"default events.k8s.io/events patch":                        "a recurring event of the same object patches the first",
 	"platformprofile-system events patch":                       "the same, of who leads",
 }
