@@ -27,7 +27,7 @@ var discoveryFormats = formats[report.Discovery]{
 
 func newDiscover(flags *genericclioptions.ConfigFlags, streams genericclioptions.IOStreams) *cobra.Command {
 	in := &input{flags: flags, streams: streams}
-	output := ""
+	output, compareFile, compareContext := "", "", ""
 	command := &cobra.Command{
 		Use:   "discover",
 		Short: "List the installed components with version and health",
@@ -43,9 +43,17 @@ and evidence. Leftovers of uninstalled components are listed separately.`,
   platformprofile discover -o html > platform.html
 
   # a profile that requires what is installed
-  platformprofile discover -o profile > profile.yaml`,
+  platformprofile discover -o profile > profile.yaml
+
+  # what changed since a saved inventory, or compared with another cluster
+  platformprofile discover -o json > platform.json
+  platformprofile discover --compare platform.json
+  platformprofile discover --compare-context staging`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if compareFile != "" || compareContext != "" {
+				return in.compare(cmd.Context(), output, compareFile, compareContext)
+			}
 			write, err := discoveryFormats.writer(output)
 			if err != nil {
 				return err
@@ -58,6 +66,10 @@ and evidence. Leftovers of uninstalled components are listed separately.`,
 		},
 	}
 	in.addFlags(command.Flags())
+	command.Flags().StringVar(&compareFile, "compare", "",
+		"list what changed since this inventory: the saved output of discover -o json, or manifests or a dump as for --from")
+	command.Flags().StringVar(&compareContext, "compare-context", "", "list what changed compared with the cluster of this context")
+	command.MarkFlagsMutuallyExclusive("compare", "compare-context")
 	discoveryFormats.addFlag(command, &output)
 	return command
 }

@@ -30,6 +30,10 @@ type input struct {
 	from    string
 	at      string
 	strict  bool
+
+	// What takeSnapshot has read: the files, or the clients of the cluster.
+	dump    *files.Dump
+	clients source.Clients
 }
 
 func (in *input) addFlags(flags *pflag.FlagSet) {
@@ -66,6 +70,7 @@ func (in *input) takeSnapshot(
 	if err != nil {
 		return nil, nil, err
 	}
+	in.clients = clients
 	c, err := in.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
@@ -142,6 +147,7 @@ func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*invent
 	if err != nil {
 		return nil, nil, err
 	}
+	in.dump = dump
 	compiled, instances := compile(c, profiles)
 	now, err := in.evaluationTime()
 	if err != nil {

@@ -55,6 +55,22 @@ func discover(ctx context.Context, c Clients, resource rule.Resource) (schema.Gr
 	return schema.GroupVersionResource{}, errNotServed
 }
 
+// ServedResources returns the names of the resources that the cluster serves in a group and version; none if it serves no such version.
+func ServedResources(c Clients, version schema.GroupVersion) (map[string]bool, error) {
+	served := map[string]bool{}
+	list, err := c.Typed.Discovery().ServerResourcesForGroupVersion(version.String())
+	if apierrors.IsNotFound(err) {
+		return served, nil
+	}
+	if err != nil {
+		return served, fmt.Errorf("cannot read the resources of %s: %w", version, err)
+	}
+	for _, resource := range list.APIResources {
+		served[resource.Name] = true
+	}
+	return served, nil
+}
+
 func notServed(err error) error {
 	if apierrors.IsNotFound(err) {
 		return errNotServed

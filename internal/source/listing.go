@@ -2,7 +2,15 @@ package source
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/pager"
 
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
@@ -65,6 +73,31 @@ func (r Listing) List(ctx context.Context, clients Clients) error {
 		default:
 		}
 		r.consumers.setState(state, r.kind.reason(state, time.Now(), err.Error()))
+	}
+	return nil
+}
+
+// EachObject calls do with each object of a resource, page by page. It calls nothing if the resource is not served.
+func EachObject(ctx context.Context, clients Clients, resource rule.Resource, do func(*unstructured.Unstructured)) error {
+	gvr, err := discover(ctx, clients, resource)
+	if errors.Is(err, errNotServed) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read %s: %w", resource, err)
+	}
+	list := pager.New(func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+		return clients.Dynamic.Resource(gvr).List(ctx, options)
+	})
+	err = list.EachListItem(ctx, metav1.ListOptions{}, func(object runtime.Object) error {
+		do(object.(*unstructured.Unstructured))
+		return nil
+	})
+	switch {
+	case apierrors.IsForbidden(err):
+		return errors.New(forbiddenReason(resource, resource.String()))
+	case err != nil:
+		return fmt.Errorf("cannot read %s: %w", resource, err)
 	}
 	return nil
 }

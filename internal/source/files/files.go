@@ -49,13 +49,16 @@ type Dump struct {
 
 	helmRepositories map[string]string // addresses, by their names in a helmfile
 
-	firstForeign error // what is wrong with the first document that is no Kubernetes object
+	location     string // of the document that is read, as FILE:LINE
+	firstForeign error  // what is wrong with the first document that is no Kubernetes object
 }
 
 // object is an object in JSON, which takes a fraction of the memory of maps.
 type object struct {
 	kind schema.GroupKind
 	json []byte
+	// version is the group and version in the file, and location is FILE:LINE.
+	version, location string
 }
 
 // Problem describes an object that cannot be read.
@@ -234,6 +237,7 @@ func (d *Dump) addDocument(name string, o manifest.Object) {
 	if d.addDeclarations(name, o) {
 		return
 	}
+	d.location = fmt.Sprintf("%s:%d", name, o.Line)
 	object := &unstructured.Unstructured{Object: o.Content}
 	problem := Problem{File: name, Line: o.Line}
 	err := o.Err
@@ -324,6 +328,7 @@ func isOwnKind(object *unstructured.Unstructured) bool {
 
 // addObject adds one object, and returns its kind.
 func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, error) {
+	version := object.GetAPIVersion()
 	kind := currentKind(object.GroupVersionKind().GroupKind())
 	if kind.Kind == "" || object.GetAPIVersion() == "" {
 		return kind, errors.New("no apiVersion and kind")
@@ -362,7 +367,7 @@ func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, e
 		}
 		d.facts[source] = append(d.facts[source], fact)
 	}
-	return kind, d.storeObject(object)
+	return kind, d.storeObject(object, version)
 }
 
 // addPod adds the fact of a Pod that no workload controls. The diagnosis reports a Pod that cannot be read.
@@ -376,14 +381,14 @@ func (d *Dump) addPod(object *unstructured.Unstructured) {
 	}
 }
 
-// storeObject stores an object for rules and diagnoses, which do not need managedFields.
-func (d *Dump) storeObject(o *unstructured.Unstructured) error {
+// storeObject stores an object for rules and diagnoses, which do not need managedFields. version is its group and version in the file.
+func (d *Dump) storeObject(o *unstructured.Unstructured, version string) error {
 	unstructured.RemoveNestedField(o.Object, "metadata", "managedFields")
 	text, err := json.Marshal(o.Object)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", o.GetKind(), o.GetName(), err)
 	}
-	d.objects = append(d.objects, object{o.GroupVersionKind().GroupKind(), text})
+	d.objects = append(d.objects, object{o.GroupVersionKind().GroupKind(), text, version, d.location})
 	return nil
 }
 
@@ -408,6 +413,22 @@ func (d *Dump) addPlural(crd *unstructured.Unstructured) {
 func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
 	return d.eachOf(func(r rule.Resource) bool { return r == resource },
 		func(_ rule.Resource, o *unstructured.Unstructured) error { return do(o) })
+}
+
+// EachOfVersion calls do with each object that has one of the wanted kinds in its file, and with its place, FILE:LINE.
+func (d *Dump) EachOfVersion(isWanted func(schema.GroupVersionKind) bool, do func(o *unstructured.Unstructured, location string)) error {
+	for _, o := range d.objects {
+		if !isWanted(schema.FromAPIVersionAndKind(o.version, o.kind.Kind)) {
+			continue
+		}
+		content := &unstructured.Unstructured{}
+		if err := json.Unmarshal(o.json, &content.Object); err != nil {
+			return err
+		}
+		content.SetAPIVersion(o.version)
+		do(content, o.location)
+	}
+	return nil
 }
 
 // eachOf calls do with each object of the wanted resources. Call it after all files are read, because it needs all CRDs.
