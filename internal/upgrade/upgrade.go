@@ -232,18 +232,25 @@ func (p *planner) adviseComponent(component *catalog.Component, subject string, 
 		return fmt.Sprintf("The catalog's facts name no release of %s that supports Kubernetes %s: see %s", component.DisplayName, p.target,
 			release.Source)
 	}
-	advice := fmt.Sprintf("Upgrade to one of %s.", strings.Join(cycles, ", "))
+	advice := "Upgrade to " + oneOf(cycles) + "."
 	var both []string
 	if p.current != nil {
 		supported := component.Releases.CyclesFor(*p.current)
 		both = slices.DeleteFunc(slices.Clone(cycles), func(cycle string) bool { return !slices.Contains(supported, cycle) })
 	}
 	if len(both) > 0 {
-		p.addStep(before, "Upgrade %s to one of %s, which support both versions.", subject, strings.Join(both, ", "))
+		p.addStep(before, "Upgrade %s to %s: it supports both versions.", subject, oneOf(both))
 	} else {
-		p.addStep(with, "Upgrade %s to one of %s.", subject, strings.Join(cycles, ", "))
+		p.addStep(with, "Upgrade %s to %s.", subject, oneOf(cycles))
 	}
 	return advice
+}
+
+func oneOf(cycles []string) string {
+	if len(cycles) == 1 {
+		return cycles[0]
+	}
+	return "one of " + strings.Join(cycles, ", ")
 }
 
 // isTiedToMinor reports whether a release supports a single minor version of Kubernetes, as a cluster autoscaler does.

@@ -194,6 +194,8 @@ func (b *batch) compare(t *testing.T) {
 		}
 	}()
 	defer operator.Stop()
+	// Without a profile, the operator reads no custom resources.
+	cluster.Must(t, c.Client.Create(ctx, cluster.Profile("any", cluster.Layer("core", cluster.AnyOf("kubernetes", "kubernetes", "")))))
 	base := scrapedInstallations(ctx, t, operator)
 	want := map[string]bool{}
 	for _, i := range b.installs {
