@@ -77,6 +77,10 @@ node-parts: controlplane
 node: node-parts ## Start a control plane with a real kubelet and containerd, until Ctrl-C (Linux, needs root)
 	@$(CONTROLPLANE) run --dir $(BIN)/node --nodes 0 --real-node
 
+.PHONY: releases
+releases: ## Refresh the facts about releases from upstream; needs a network
+	go run ./hack/releases
+
 .PHONY: generate
 generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, apply configurations, CRDs, permissions, docs/catalog.md, docs/api-reference.md
 	$(BIN)/controller-gen object applyconfiguration crd:maxDescLen=2000 paths=./api/... output:crd:dir=config/crd/bases

@@ -153,8 +153,13 @@ func (b *batch) canHold(i *recordedInstall) bool {
 		}
 	}
 	for place := range i.places() {
-		if b.places[place] {
-			return false
+		component, namespace, _ := strings.Cut(place, " ")
+		for taken := range b.places {
+			other, itsNamespace, _ := strings.Cut(taken, " ")
+			// What a cluster-scoped resource declares is wanted only where the component runs nowhere.
+			if component == other && (namespace == itsNamespace || namespace == "" || itsNamespace == "") {
+				return false
+			}
 		}
 	}
 	return true
