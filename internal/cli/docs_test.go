@@ -62,7 +62,8 @@ func TestCommandsOfDocs(t *testing.T) {
 			continue // needs a cluster: test/e2e waits on a real one
 		}
 		ran++
-		if code, _, errOut := run(falcoManifest, args[1:]...); code != ExitOK {
+		code, _, errOut := run(falcoManifest, args[1:]...)
+		if isFinding := args[1] == "upgrade" && errOut == ""; code != ExitOK && !isFinding {
 			t.Errorf("%s: exit code %d: %s", line, code, errOut)
 		}
 	}

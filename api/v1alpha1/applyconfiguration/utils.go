@@ -68,6 +68,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PodHintApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelatedResource"):
 		return &apiv1alpha1.RelatedResourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Release"):
+		return &apiv1alpha1.ReleaseApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Remediation"):
 		return &apiv1alpha1.RemediationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Requirement"):

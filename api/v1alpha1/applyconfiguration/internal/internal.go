@@ -124,6 +124,8 @@ var schemaYAML = typed.YAMLObject(`types:
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Role
       default: Support
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Date
+  scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Diagnosis
   map:
     fields:
@@ -476,6 +478,14 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
           elementRelationship: atomic
+    - name: releases
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Release
+          elementRelationship: associative
+          keys:
+          - cycle
     - name: remediation
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
@@ -629,6 +639,27 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Release
+  map:
+    fields:
+    - name: asOf
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Date
+    - name: cycle
+      type:
+        scalar: string
+    - name: endOfLife
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Date
+    - name: kubernetes
+      type:
+        scalar: string
+    - name: released
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Date
+    - name: source
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Remediation
   map:
     fields:

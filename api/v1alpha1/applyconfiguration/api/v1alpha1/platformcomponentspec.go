@@ -35,6 +35,8 @@ type PlatformComponentSpecApplyConfiguration struct {
 	Health *HealthRulesApplyConfiguration `json:"health,omitempty"`
 	// Named checks over the resources that the component manages. A requirement can refer to them.
 	Checks []NamedCheckApplyConfiguration `json:"checks,omitempty"`
+	// Releases of the product: how long upstream supports them, and on which versions of Kubernetes. What upstream does not state is left out.
+	Releases []ReleaseApplyConfiguration `json:"releases,omitempty"`
 	// Meanings of labels that the product sets on its own pods, for the diagnosis of an unhealthy pod.
 	PodHints []PodHintApplyConfiguration `json:"podHints,omitempty"`
 	// What to do if the component is missing or degraded.
@@ -142,6 +144,19 @@ func (b *PlatformComponentSpecApplyConfiguration) WithChecks(values ...*NamedChe
 			panic("nil value passed to WithChecks")
 		}
 		b.Checks = append(b.Checks, *values[i])
+	}
+	return b
+}
+
+// WithReleases adds the given value to the Releases field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Releases field.
+func (b *PlatformComponentSpecApplyConfiguration) WithReleases(values ...*ReleaseApplyConfiguration) *PlatformComponentSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithReleases")
+		}
+		b.Releases = append(b.Releases, *values[i])
 	}
 	return b
 }
