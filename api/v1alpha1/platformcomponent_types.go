@@ -375,7 +375,7 @@ type LeaseSignal struct {
 }
 
 // WorkloadKind is a kind of workload.
-// +kubebuilder:validation:Enum=Deployment;DaemonSet;StatefulSet;Pod
+// +kubebuilder:validation:Enum=Deployment;DaemonSet;StatefulSet;CronJob;Pod
 type WorkloadKind string
 
 // The kinds of workload.
@@ -386,6 +386,8 @@ const (
 	KindDaemonSet WorkloadKind = "DaemonSet"
 	// KindStatefulSet is apps/v1 StatefulSet.
 	KindStatefulSet WorkloadKind = "StatefulSet"
+	// KindCronJob is batch/v1 CronJob, for products that run now and then, for example descheduler.
+	KindCronJob WorkloadKind = "CronJob"
 	// KindPod is a v1 Pod that no workload controls, for example a static pod. Pods are read from files only.
 	KindPod WorkloadKind = "Pod"
 )
@@ -395,9 +397,9 @@ const (
 //
 // +kubebuilder:validation:XValidation:rule="has(self.images) || has(self.labels) || has(self.names) || has(self.containers)",message="a workload signal must set at least one of images, labels, names and containers: without them it would match every workload"
 type WorkloadSignal struct {
-	// Kinds of workload. Defaults to all kinds but Pod.
+	// Kinds of workload. Defaults to Deployment, DaemonSet and StatefulSet.
 	// +listType=set
-	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:MaxItems=5
 	// +optional
 	Kinds []WorkloadKind `json:"kinds,omitempty"`
 	// Repository paths of container images. An image matches if its repository ends in the path on a path boundary, so that images from

@@ -55,7 +55,16 @@ type VersionSource struct {
 }
 
 // ExtractVersion returns the cleaned version in a text; empty if there is none.
-func (s VersionSource) ExtractVersion(text string) string { return CleanVersion(s.ExtractText(text)) }
+func (s VersionSource) ExtractVersion(text string) string {
+	extracted := s.ExtractText(text)
+	if s.pattern != nil && singleNumber.MatchString(extracted) {
+		return extracted // the definition says that the product numbers its releases so
+	}
+	return CleanVersion(extracted)
+}
+
+// singleNumber matches the version of a product that has a single number, for example Trino 476.
+var singleNumber = regexp.MustCompile(`^\d{2,5}$`)
 
 // ExtractVariant returns the edition in a text; empty if the result is too long.
 func (s VersionSource) ExtractVariant(text string) string {
@@ -116,6 +125,7 @@ var workloadResources = map[v1alpha1.WorkloadKind]string{
 	v1alpha1.KindDeployment:  "deployments.apps",
 	v1alpha1.KindDaemonSet:   "daemonsets.apps",
 	v1alpha1.KindStatefulSet: "statefulsets.apps",
+	v1alpha1.KindCronJob:     "cronjobs.batch",
 	v1alpha1.KindPod:         PodSource,
 }
 

@@ -16,13 +16,19 @@ var versionShape = regexp.MustCompile(`(?i)^v?(\d{1,6}(?:\.\d{1,12}){1,3})` +
 // prefixedVersion matches a version with a v after a prefix: "distroless-v1.38.3".
 var prefixedVersion = regexp.MustCompile(`(?i)^[a-z][a-z]*(?:[-_][a-z]+)*[-_]v(\d.*)$`)
 
+// dateVersion matches a version that is a date: "RELEASE.2025-04-22T22-12-26Z", "2025-04-22".
+var dateVersion = regexp.MustCompile(`^(?:RELEASE\.|v)?(20\d{2})-(\d{2})-(\d{2})(?:T[\d-]+Z)?$`)
+
 // maxVersion is the maximum length of a version.
 const maxVersion = 64
 
 // CleanVersion returns the version in a tag or label: without a leading v and without a vendor's suffix ("1.18.2-debian-12-r5" is 1.18.2),
-// but with its pre-release. It returns "" if there is no version.
+// but with its pre-release. A date is a version of three numbers. It returns "" if there is no version.
 func CleanVersion(raw string) string {
 	raw = strings.TrimSpace(raw)
+	if date := dateVersion.FindStringSubmatch(raw); date != nil {
+		return strings.Join(date[1:], ".")
+	}
 	if prefixed := prefixedVersion.FindStringSubmatch(raw); prefixed != nil {
 		raw = prefixed[1]
 	}

@@ -1,6 +1,10 @@
 package catalog
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+)
 
 func TestCleanVersion(t *testing.T) {
 	for raw, want := range map[string]string{
@@ -18,7 +22,10 @@ func TestCleanVersion(t *testing.T) {
 		"distroless-v1.38.3":           "1.38.3",
 		"2024.06.1":                    "2024.06.1",
 		"1.2.3.4":                      "1.2.3.4",
-		"RELEASE.2024-06-13T22-53-53Z": "",
+		"RELEASE.2024-06-13T22-53-53Z": "2024.06.13",
+		"2024-06-13":                   "2024.06.13",
+		"2024-6-13":                    "",
+		"1234-06-13":                   "",
 		"v19.2.2-20250717":             "19.2.2",
 		"1.29":                         "1.29",
 		"1.9.1)":                       "1.9.1",
@@ -80,6 +87,8 @@ func TestParseRange(t *testing.T) {
 		{"<1.0 || >=2.0", "2.1.0", true},
 		{"<1.0 || >=2.0", "1.5.0", false},
 		{">=2024.6", "2024.06.1", true},
+		{">=2025.1", CleanVersion("RELEASE.2024-12-18T13-15-44Z"), false},
+		{">=2024.12.1 <2025", CleanVersion("RELEASE.2024-12-18T13-15-44Z"), true},
 	} {
 		t.Run(test.allowed+" and "+test.version, func(t *testing.T) {
 			constraints, err := ParseRange(test.allowed)
@@ -96,5 +105,30 @@ func TestParseRange(t *testing.T) {
 		if _, err := ParseRange(text); err == nil {
 			t.Errorf("%q was parsed as a range", text)
 		}
+	}
+}
+
+// A single number is a version only where a definition extracts it.
+func TestSingleNumber(t *testing.T) {
+	component, errs := Compile(&v1alpha1.PlatformComponent{
+		ObjectMeta: metav1.ObjectMeta{Name: "a"},
+		Spec: v1alpha1.PlatformComponentSpec{
+			Layer: "data", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"example/a"}}}},
+			Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromImageTag, Pattern: "^([0-9]{3})(?:-|$)"}, {From: v1alpha1.VersionFromVersionLabel}},
+		},
+	})
+	if len(errs) > 0 {
+		t.Fatal(errs.ToAggregate())
+	}
+	for text, want := range map[string]string{"476": "476", "476-amd64": "476", "latest": "", "3": ""} {
+		if got := component.Versions[0].ExtractVersion(text); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+	if got := component.Versions[1].ExtractVersion("476"); got != "" {
+		t.Errorf("without a pattern: got %q", got)
+	}
+	if version, ok := ParseVersion("476"); !ok || version.Major() != 476 {
+		t.Errorf("got %v", version)
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
@@ -70,6 +71,11 @@ var kinds = []Kind{
 	}),
 	newKind("apps", "v1", "StatefulSet", "statefulsets", func(o *appsv1.StatefulSet, observed bool) Fact {
 		return newWorkload(o, "StatefulSet", o.Spec.Template, statefulSetRollout(o, observed))
+	}),
+	newKind("batch", "v1", "CronJob", "cronjobs", func(o *batchv1.CronJob, observed bool) Fact {
+		w := newWorkload(o, "CronJob", o.Spec.JobTemplate.Spec.Template, cronJobRollout(o, observed))
+		w.APIVersion = "batch/v1"
+		return w
 	}),
 	newKind("", "v1", "Node", "nodes", func(o *corev1.Node, _ bool) Fact { return newNode(o) }),
 	newKind("storage.k8s.io", "v1", "StorageClass", "storageclasses", func(o *storagev1.StorageClass, _ bool) Fact {

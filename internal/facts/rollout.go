@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -87,6 +88,12 @@ func (w *Workload) AssessHealth(now time.Time, complete bool) HealthAssessment {
 	}
 	if r.IsDeleting {
 		return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is being deleted"}
+	}
+	if w.Kind == "CronJob" {
+		if r.IsPaused {
+			return HealthAssessment{Health: v1alpha1.HealthDegraded, Message: "is suspended"}
+		}
+		return HealthAssessment{Health: v1alpha1.HealthHealthy}
 	}
 	if r.Generation == r.ObservedGeneration && r.Desired == 0 {
 		if w.Kind == "DaemonSet" {
@@ -390,6 +397,13 @@ func statefulSetRollout(o *appsv1.StatefulSet, observed bool) Rollout {
 		// The partition excludes these pods from the update on purpose.
 		r.Updated = min(r.Desired, r.Updated+*update.Partition)
 	}
+	return r
+}
+
+// cronJobRollout returns the rollout of a CronJob, which has no pods most of the time: only its suspension matters.
+func cronJobRollout(o *batchv1.CronJob, observed bool) Rollout {
+	r := newRollout(o, observed || o.Status.LastScheduleTime != nil)
+	r.ObservedGeneration, r.IsPaused = r.Generation, o.Spec.Suspend != nil && *o.Spec.Suspend
 	return r
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -324,6 +325,26 @@ func TestRolloutStartsWithLastWriteOfSpec(t *testing.T) {
 		}
 		if got := fact.(*Workload).Rollout.StartedAt; !got.Equal(noon.Add(time.Duration(test.want) * time.Minute)) {
 			t.Errorf("%s: it started at %s", name, got)
+		}
+	}
+}
+
+// A CronJob has no pods most of the time. It is unhealthy only if it is suspended.
+func TestCronJobHealth(t *testing.T) {
+	suspend := true
+	for name, test := range map[string]struct {
+		object *batchv1.CronJob
+		want   v1alpha1.Health
+	}{
+		"scheduled": {&batchv1.CronJob{}, v1alpha1.HealthHealthy},
+		"suspended": {&batchv1.CronJob{Spec: batchv1.CronJobSpec{Suspend: &suspend}}, v1alpha1.HealthDegraded},
+	} {
+		fact, err := Extract(test.object, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fact.(*Workload).AssessHealth(time.Now(), false); got.Health != test.want {
+			t.Errorf("%s: %s: %s", name, got.Health, got.Message)
 		}
 	}
 }

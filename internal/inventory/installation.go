@@ -462,7 +462,7 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 			continue // an optional workload that is scaled to zero
 		}
 		isRunning = isRunning || isProof
-		if assessment.Health == v1alpha1.HealthDegraded {
+		if assessment.Health == v1alpha1.HealthDegraded && w.Kind != string(v1alpha1.KindCronJob) { // it has no pods to diagnose
 			b.degradedWorkloads = append(b.degradedWorkloads, w.Ref)
 		}
 		message := ""

@@ -12,7 +12,7 @@ import (
 // WorkloadSignal matches a workload by all fields that are set: one of the kinds, all labels and one of the names must match. In
 // addition, a single container must match one of the images, one of the container names, all arguments and all environment variables.
 type WorkloadSignalApplyConfiguration struct {
-	// Kinds of workload. Defaults to all kinds but Pod.
+	// Kinds of workload. Defaults to Deployment, DaemonSet and StatefulSet.
 	Kinds []apiv1alpha1.WorkloadKind `json:"kinds,omitempty"`
 	// Repository paths of container images. An image matches if its repository ends in the path on a path boundary, so that images from
 	// a mirror match: "cilium/cilium" matches harbor.example/quay/cilium/cilium:v1.18.2, but not evil-cilium/cilium2. Images of init
