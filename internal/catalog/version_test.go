@@ -3,6 +3,8 @@ package catalog
 import (
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 )
 
