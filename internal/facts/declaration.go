@@ -2,6 +2,7 @@ package facts
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -88,6 +89,26 @@ func NewChart(name, repository, version string, values map[string]any) Chart {
 func NewOCIChart(address, version string, values map[string]any) Chart {
 	repository, name := splitPath(trimScheme(address))
 	return NewChart(name, repository, version, values)
+}
+
+// remoteManifest matches the address of manifests in a repository on GitHub: of a folder, a file or an asset of a release.
+var remoteManifest = regexp.MustCompile(`^(?:https://)?(?:www\.)?(?:raw\.githubusercontent|github)\.com/([\w.-]+)/([\w.-]+?)(?:\.git)?(?:[/?].*)?$`)
+
+// remoteVersion matches the version in such an address: "?ref=v1.2.0", "/releases/download/v1.2.0/", "/v1.2.0/".
+var remoteVersion = regexp.MustCompile(`(?:[?&]ref=|/)[a-z-]*(v?\d+\.\d+\.\d+[\w.+-]*)(?:[/&]|$)`)
+
+// NewRemoteChart returns the manifests of a release in upstream's repository as a chart with the name of the repository; false if the
+// address is not one on GitHub, or if neither it nor the revision is an exact version: a repository without one may be the user's own.
+func NewRemoteChart(address, revision string) (Chart, bool) {
+	parts := remoteManifest.FindStringSubmatch(address)
+	if parts == nil {
+		return Chart{}, false
+	}
+	version := ExactVersion(revision)
+	if found := remoteVersion.FindStringSubmatch(address); found != nil && version == "" {
+		version = ExactVersion(found[1])
+	}
+	return Chart{Name: parts[2], Repository: "github.com/" + parts[1], Version: version, AppVersion: version}, version != ""
 }
 
 // trimScheme returns an address without its scheme and without a slash at the end.
@@ -268,6 +289,10 @@ func NewApplicationSpec(ref Ref, spec map[string]any) *Declaration {
 			d.Charts = append(d.Charts, NewChart(chart, repository, version, applicationValues(helm)))
 		case strings.HasPrefix(repository, "oci://"):
 			d.Charts = append(d.Charts, NewOCIChart(repository, version, applicationValues(helm)))
+		default:
+			if remote, ok := NewRemoteChart(repository, version); ok {
+				d.Charts = append(d.Charts, remote)
+			}
 		}
 	}
 	return d

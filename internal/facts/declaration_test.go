@@ -129,3 +129,26 @@ controllers:
 		t.Errorf("got %v, want %s", got, want)
 	}
 }
+
+func TestNewRemoteChart(t *testing.T) {
+	for _, test := range []struct{ address, revision, want string }{
+		{"https://github.com/metallb/metallb/config/native?ref=v0.14.9", "", "github.com/metallb metallb 0.14.9"},
+		{"github.com/argoproj/argo-cd//manifests/cluster-install?ref=v2.13.0&timeout=90s", "", "github.com/argoproj argo-cd 2.13.0"},
+		{"https://github.com/cert-manager/cert-manager/releases/download/v1.16.2/cert-manager.yaml", "", "github.com/cert-manager cert-manager 1.16.2"},
+		{"https://raw.githubusercontent.com/kubernetes/ingress-nginx/controller-v1.11.3/deploy/static/provider/cloud/deploy.yaml", "", "github.com/kubernetes ingress-nginx 1.11.3"},
+		{"https://github.com/argoproj/argo-rollouts.git", "v1.7.2", "github.com/argoproj argo-rollouts 1.7.2"},
+		{"https://github.com/acme/platform", "main", ""},
+		{"https://github.com/acme/vault//deploy", "", ""},
+		{"https://git.example/metallb/metallb?ref=v0.14.9", "", ""},
+		{"../base", "", ""},
+	} {
+		chart, ok := NewRemoteChart(test.address, test.revision)
+		got := ""
+		if ok {
+			got = chart.Repository + " " + chart.Name + " " + chart.Version
+		}
+		if got != test.want {
+			t.Errorf("%s %s: got %q, want %q", test.address, test.revision, got, test.want)
+		}
+	}
+}

@@ -125,7 +125,7 @@ func readValues(path string) map[string]any {
 	return values
 }
 
-// addKustomization adds the charts of a kustomization.
+// addKustomization adds the charts of a kustomization, and the manifests of releases that it reads from upstream's repositories.
 func (d *Dump) addKustomization(path string, content map[string]any) {
 	for _, chart := range mappings(content["helmCharts"]) {
 		namespace := text(chart, "namespace")
@@ -136,6 +136,13 @@ func (d *Dump) addKustomization(path string, content map[string]any) {
 		name := text(chart, "name")
 		d.addFileDeclaration("Kustomization", path, name, namespace, text(chart, "releaseName"),
 			charts(facts.NewChart(name, text(chart, "repo"), text(chart, "version"), values)))
+	}
+	resources, _ := content["resources"].([]any)
+	for _, item := range resources {
+		address, _ := item.(string)
+		if remote, ok := facts.NewRemoteChart(address, ""); ok {
+			d.addFileDeclaration("Kustomization", path, address, text(content, "namespace"), "", charts(remote))
+		}
 	}
 }
 
