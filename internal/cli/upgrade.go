@@ -37,8 +37,8 @@ func newUpgrade(flags *genericclioptions.ConfigFlags, streams genericclioptions.
 	output, to := "", ""
 	command := &cobra.Command{
 		Use:   "upgrade --to VERSION",
-		Short: "List what stands in the way of an upgrade of Kubernetes",
-		Long: `List what stands in the way of an upgrade of Kubernetes to a version: components that do not support it, APIs in use that
+		Short: "List what blocks an upgrade of Kubernetes",
+		Long: `List what blocks an upgrade of Kubernetes to a version: components that do not support it, APIs in use that
 it no longer serves, kubelets outside the version skew, PodDisruptionBudgets that block a drain, and what is out of support.
 A list of steps says what to do before, with and after the control plane.
 

@@ -9,7 +9,7 @@ import (
 	"github.com/platformprofile/platformprofile/internal/upgrade"
 )
 
-// WritePlan writes what stands in the way of an upgrade as a table, and the steps as text.
+// WritePlan writes what blocks an upgrade as a table, and the steps as text.
 func WritePlan(w io.Writer, plan *upgrade.Plan, options TableOptions) error {
 	p := &lineWriter{w: w}
 	p.line("%s", describePlan(plan))
@@ -72,7 +72,7 @@ func severityColour(severity upgrade.Severity) colour {
 	}
 }
 
-// WritePlanHTML writes what stands in the way of an upgrade as a self-contained HTML page.
+// WritePlanHTML writes what blocks an upgrade as a self-contained HTML page.
 func WritePlanHTML(w io.Writer, plan *upgrade.Plan, at time.Time) error {
 	stack := htmlStack{Title: "Upgrade to Kubernetes " + plan.Target, Lead: describePlan(plan), Badge: badge{"good", "✓", "Nothing blocks it"}}
 	switch plan.Worst() {

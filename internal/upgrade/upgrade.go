@@ -51,7 +51,7 @@ var (
 	severities = []Severity{Blocking, Unknown, Warning}
 )
 
-// Finding is one thing that stands in the way of the upgrade, or may.
+// Finding is one thing that blocks the upgrade, or may.
 type Finding struct {
 	Severity Severity `json:"severity"`
 	Category Category `json:"category"`
@@ -113,7 +113,7 @@ type Use struct {
 	By string
 }
 
-// NewPlan determines what stands in the way of an upgrade to a version of Kubernetes.
+// NewPlan determines what blocks an upgrade to a version of Kubernetes.
 func NewPlan(ctx context.Context, s *inventory.Snapshot, r Reader, target *semver.Version, now time.Time) *Plan {
 	p := &planner{
 		Plan: &Plan{Findings: []Finding{}, Steps: []Step{}}, ctx: ctx, snapshot: s, reader: r, now: now,

@@ -326,7 +326,7 @@ func (s *fluxSources) lookUp(name facts.HelmReleaseSource) (address, version str
 	return source.address, source.version
 }
 
-// applicationSetFacts returns the Applications that the template of an ApplicationSet yields for the parameters that stand in it.
+// applicationSetFacts returns the Applications that the template of an ApplicationSet yields for the parameters in its generators.
 func applicationSetFacts(o *unstructured.Unstructured) []facts.Fact {
 	template, _, _ := unstructured.NestedMap(o.Object, "spec", "template")
 	generators, _, _ := unstructured.NestedSlice(o.Object, "spec", "generators")
@@ -348,7 +348,7 @@ func applicationSetFacts(o *unstructured.Unstructured) []facts.Fact {
 // maxParameters limits the parameter sets of an ApplicationSet.
 const maxParameters = 1000
 
-// expandGenerators returns the sets of parameters that stand in generators, by path. Parameters that a generator reads from elsewhere are
+// expandGenerators returns the sets of parameters in generators, by path. Parameters that a generator reads from elsewhere are
 // not in them.
 func expandGenerators(generators []any) []map[string]string {
 	var sets []map[string]string
