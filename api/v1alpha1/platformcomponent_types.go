@@ -134,7 +134,8 @@ type Release struct {
 	// Day of the first release of the cycle.
 	// +optional
 	Released Date `json:"released,omitempty"`
-	// Last day on which upstream supports the cycle. If unset, upstream supported the cycle on the day of asOf, and stated no end.
+	// Last day on which upstream supports the cycle. If unset, upstream stated no day: the newest cycle counts as
+	// supported, and the support of an older one is unknown.
 	// +optional
 	EndOfLife Date `json:"endOfLife,omitempty"`
 	// Range of the minor versions of Kubernetes that the cycle supports, for example ">=1.31 <=1.34". If unset, upstream states none.

@@ -142,6 +142,8 @@ func (r Releases) SupportAt(version string, now time.Time) Support {
 	switch {
 	case release == nil:
 		return Support{Reason: reason}
+	case release.EndsAt.IsZero() && release != &r[len(r)-1]:
+		return Support{Release: release, Reason: fmt.Sprintf("upstream stated no end of support for %s, and there are newer releases", release.Cycle)}
 	case release.EndsAt.IsZero() && now.After(release.AsOf.Add(factsValidFor)):
 		return Support{Release: release, Reason: fmt.Sprintf("upstream stated no end of support for %s, and the fact is of %s",
 			release.Cycle, release.AsOf.Format(time.DateOnly))}
@@ -172,7 +174,7 @@ type Compatibility struct {
 // KubernetesRelease is a minor version of Kubernetes.
 type KubernetesRelease struct {
 	Version *semver.Version
-	// Released is the day of its first release; zero if it is unknown, or in the future.
+	// Released is the day of its first release; zero if it is in the future as far as the facts go.
 	Released time.Time
 }
 
@@ -181,8 +183,11 @@ type KubernetesRelease struct {
 func NewKubernetesRelease(version *semver.Version, releases Releases) KubernetesRelease {
 	minor := semver.New(version.Major(), version.Minor(), 0, "", "")
 	k := KubernetesRelease{Version: minor}
-	if release, _ := releases.Find(minor.String()); release != nil {
-		k.Released = release.Released
+	for _, release := range releases { // an older version was released before the first one whose day is known
+		if cycle, ok := ParseVersion(release.Cycle); ok && !minor.GreaterThan(cycle) && !release.Released.IsZero() {
+			k.Released = release.Released
+			break
+		}
 	}
 	return k
 }

@@ -54,6 +54,7 @@ func TestSupport(t *testing.T) {
 	releases := compileReleases(t,
 		v1alpha1.Release{Cycle: "1.18", Released: "2026-06-01", Source: page, AsOf: "2026-11-01"},
 		v1alpha1.Release{Cycle: "1.17", Released: "2026-01-01", EndOfLife: "2026-12-31", Source: page, AsOf: "2026-11-01"},
+		v1alpha1.Release{Cycle: "1.8", Kubernetes: ">=1.30 <=1.32", Source: page, AsOf: "2026-11-01"},
 		v1alpha1.Release{Cycle: "1.9", EndOfLife: "2025-06-30", Source: page, AsOf: "2026-11-01"},
 		v1alpha1.Release{Cycle: "1.9.7", EndOfLife: "2025-09-30", Source: page, AsOf: "2026-11-01"},
 	)
@@ -66,6 +67,7 @@ func TestSupport(t *testing.T) {
 		{"1.19.0", "2026-11-02T00:00:00Z", "unknown: the catalog's facts go up to 1.18 (as of 2026-11-01)"},
 		{"2.0.0", "2026-11-02T00:00:00Z", "unknown: the catalog's facts go up to 1.18 (as of 2026-11-01)"},
 		{"1.1.7", "2026-11-02T00:00:00Z", "unknown: the catalog has no facts about the release 1.1.7"},
+		{"1.8.2", "2026-11-02T00:00:00Z", "unknown: upstream stated no end of support for 1.8, and there are newer releases"},
 		{"1.9.6", "2025-07-01T00:00:00Z", "not supported"},
 		{"1.9.7", "2025-07-01T00:00:00Z", "supported"},
 		{"", "2026-11-02T00:00:00Z", "unknown: its version could not be determined"},
