@@ -90,7 +90,7 @@ func (in *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods
 		if err != nil {
 			return nil, nil, err
 		}
-		pods, err := podcases.OfDump(dump, namespace)
+		pods, err := podcases.OfDump(dump, namespace, now)
 		return pods, c, err
 	}
 	clients, err := in.connect()
