@@ -38,13 +38,13 @@ var symptomTexts = map[string][]string{
 	"Deployment no-command":  {"the command or its interpreter is not in the image"},
 	"Pod over-file":          {"a volume cannot be mounted at that path"},
 	"Deployment no-init":     {"The init container migrate fails with exit code 4", "-c migrate"},
-	"Deployment ill":         {"its readiness probe fails with:", "statuscode: 500"},
+	"Deployment ill":         {"says that it is not well (500)", "statuscode: 500"},
 	"Deployment not-alive":   {"because its liveness probe failed", "statuscode: 500"},
 	"Deployment no-volume":   {"the Secret certificate that it mounts does not exist"},
 	"Pod no-path":            {"the path does not exist on the node"},
 	"Deployment no-sandbox":  {"the handler of its RuntimeClass is not configured on the node"},
 	"Pod full-disk":          {"it wrote more than", "kubectl describe node real-node"},
-	"Job failing":            {"exit code 5 and is not restarted"},
+	"Job failing":            {"exit code 5 and is not restarted", "its backoffLimit of 0", "kubectl -n trouble describe job failing"},
 	"Deployment one-shot":    {"exits with code 0 repeatedly"},
 }
 
@@ -242,7 +242,7 @@ func testDump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	var last string
 	for range 5 { // a container may change between the two: compare again
 		taken, err := c.Kubectl(ctx, "get", "-A", "-o", "yaml",
-			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs")
+			"nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb")
 		cluster.Must(t, err)
 		file := filepath.Join(t.TempDir(), "dump.yaml")
 		cluster.Must(t, os.WriteFile(file, []byte(taken), 0o600))
