@@ -42,7 +42,8 @@ nothing fails, 1 if pods or workloads fail, and 2 if the command fails.`,
   platformprofile diagnose -n shop
 
   # a dump
-  kubectl get nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb -A -o yaml > dump.yaml
+  kubectl get -A -o yaml > dump.yaml \
+    nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb
   platformprofile diagnose --from dump.yaml --at 2026-11-25T12:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -71,6 +71,8 @@ type report struct {
 	source string
 	// first and last are when it was observed; zero if that is unknown.
 	first, last time.Time
+	// count is how often.
+	count int32
 }
 
 // eventReports returns the reports of the events with one of the reasons that are selected.
@@ -78,7 +80,8 @@ func eventReports(events []corev1.Event, isSelected func(*corev1.Event) bool) []
 	var reports []report
 	for i := range events {
 		if e := &events[i]; isSelected(e) {
-			reports = append(reports, report{e.Reason, e.Message, sourceOf(e), firstObserved(e), lastObserved(e)})
+			message := strings.TrimPrefix(e.Message, "(combined from similar events): ") // client-go, tools/record
+			reports = append(reports, report{e.Reason, message, sourceOf(e), firstObserved(e), lastObserved(e), countOf(e)})
 		}
 	}
 	return reports
@@ -86,7 +89,8 @@ func eventReports(events []corev1.Event, isSelected func(*corev1.Event) bool) []
 
 // sources are the names of the components that write events.
 var sources = map[string]string{
-	"default-scheduler": "the scheduler", "attachdetach-controller": "the attach controller", "persistentvolume-controller": "the volume controller",
+	"default-scheduler": "the scheduler", "attachdetach-controller": "the attach controller",
+	"persistentvolume-controller": "the volume controller",
 }
 
 func sourceOf(e *corev1.Event) string {

@@ -122,9 +122,9 @@ func TestCausesNameTheirSources(t *testing.T) {
 // something took too long.
 func TestExplainWeighsAllReports(t *testing.T) {
 	at := func(minutes int) time.Time { return now.Add(time.Duration(-minutes) * time.Minute) }
-	timeout := report{"FailedMount", "Unable to attach or mount volumes: unmounted volumes=[data]: timed out waiting for the condition", "the kubelet", at(9), at(1)}
-	missing := report{"FailedMount", `MountVolume.SetUp failed for volume "tls" : secret "tls" not found`, "the kubelet", at(9), at(5)}
-	strange := report{"FailedMount", `MountVolume.SetUp failed for volume "x" : flux capacitor is empty`, "the kubelet", at(9), at(8)}
+	timeout := report{"FailedMount", "Unable to attach or mount volumes: unmounted volumes=[data]: timed out waiting for the condition", "the kubelet", at(9), at(1), 1}
+	missing := report{"FailedMount", `MountVolume.SetUp failed for volume "tls" : secret "tls" not found`, "the kubelet", at(9), at(5), 1}
+	strange := report{"FailedMount", `MountVolume.SetUp failed for volume "x" : flux capacitor is empty`, "the kubelet", at(9), at(8), 1}
 	for name, test := range map[string]struct {
 		reports []report
 		want    string
@@ -150,7 +150,8 @@ func TestExplainWeighsAllReports(t *testing.T) {
 func TestShortenKeepsTheEnd(t *testing.T) {
 	long := "Failed to create pod sandbox: " + strings.Repeat("wörter ", 200) + "no space left on device"
 	got := shorten(long)
-	if len(got) > 400 || !strings.HasPrefix(got, "Failed to create") || !strings.HasSuffix(got, "no space left on device") || !utf8.ValidString(got) {
+	isCut := len(got) <= 400 && strings.HasPrefix(got, "Failed to create") && strings.HasSuffix(got, "no space left on device")
+	if !isCut || !utf8.ValidString(got) {
 		t.Errorf("got %d bytes: %q", len(got), got)
 	}
 	if got := shorten("a\n  b"); got != "a b" {

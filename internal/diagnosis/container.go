@@ -25,6 +25,8 @@ const (
 	// chronicKills kills within chronicPeriod are a symptom even if the container runs meanwhile.
 	chronicKills  = 4
 	chronicPeriod = 5 * time.Hour
+	// restartSlack is how far the events and states of a restart of the node may be apart.
+	restartSlack = 2 * time.Minute
 	// instantEnd is how soon a program ends that the processor of the node cannot run.
 	instantEnd = 2 * time.Second
 )
@@ -104,8 +106,8 @@ func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, 
 	return d.findNotReady(status)
 }
 
-// findEndlessInit returns a finding if an init container does not end, or if a sidecar does not pass its startup probe: the containers after
-// it wait.
+// findEndlessInit returns a finding if an init container does not end, or if a sidecar does not pass its startup probe: the containers
+// after it wait.
 func (d *diagnoser) findEndlessInit(status *corev1.ContainerStatus) (finding, bool) {
 	running := status.State.Running
 	spec := d.specOf(status.Name)
@@ -121,14 +123,14 @@ func (d *diagnoser) findEndlessInit(status *corev1.ContainerStatus) (finding, bo
 	if !d.isSidecar(status.Name) {
 		f.meaning = fmt.Sprintf("The init container %s has been running since %s, so the containers of the pod do not start.",
 			status.Name, formatTime(running.StartedAt.Time))
-		f.causes = []string{"the init container " + status.Name + " has not ended: it waits for something, or works for long; its log says for what"}
+		f.causes = []string{"the init container " + status.Name + " has not ended: it waits for something, or works for long; see its log"}
 		return f, true
 	}
 	f.meaning = fmt.Sprintf("The sidecar %s has not passed its startup probe since %s, so the containers after it do not start.",
 		status.Name, formatTime(running.StartedAt.Time))
 	d.explain(&f, d.probeReports(status.Name, "startup probe", running.StartedAt.Time))
 	if len(f.causes) == 0 {
-		f.causes = []string{"the startup probe of the init container (sidecar) " + status.Name + " has not succeeded; its log says what it waits for"}
+		f.causes = []string{"the startup probe of the init container (sidecar) " + status.Name + " has not succeeded; see its log"}
 	}
 	return f, true
 }
@@ -146,7 +148,7 @@ func (d *diagnoser) probeReports(container, kind string, after time.Time) []repo
 	if found == nil {
 		return nil
 	}
-	return []report{{found.Reason, found.Message, "the kubelet", firstObserved(found), lastObserved(found)}}
+	return eventReports([]corev1.Event{*found}, func(*corev1.Event) bool { return true })
 }
 
 func formatTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
@@ -164,12 +166,14 @@ func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.Con
 	case status.State.Terminated != nil:
 		if d.hasEndedForGood(status) {
 			// Other containers may still run. A failure is a symptom, a success is not.
-			return status.State.Terminated, status.State.Terminated.ExitCode != 0
+			ended := status.State.Terminated
+			return ended, ended.ExitCode != 0 && !d.isJobDeciding(ended.FinishedAt.Time)
 		}
 		if d.isInit(status.Name) && !d.isSidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
 			return nil, false
 		}
-		return status.State.Terminated, true
+		ended := status.State.Terminated
+		return ended, !isLostWithNode(ended) || d.now.Sub(ended.FinishedAt.Time) > restartSlack
 	case last == nil || status.RestartCount == 0 || d.isRestartedWithNode(status):
 		return nil, false
 	case status.State.Running == nil:
@@ -202,11 +206,20 @@ func (d *diagnoser) isRestartedWithNode(status *corev1.ContainerStatus) bool {
 	if status.RestartCount >= chronicKills && d.now.Sub(d.Pod.CreationTimestamp.Time) < chronicPeriod {
 		return false
 	}
-	if last.Reason == "Unknown" || last.Reason == "ContainerStatusUnknown" {
+	if isLostWithNode(last) {
 		return true
 	}
-	changed := d.latestEvent("SandboxChanged")
-	return changed != nil && status.RestartCount == 1 && lastObserved(changed).Sub(last.FinishedAt.Time).Abs() < 2*time.Minute
+	changed, running := d.latestEvent("SandboxChanged"), status.State.Running
+	if changed == nil || running == nil || status.RestartCount > 1 {
+		return false
+	}
+	at := lastObserved(changed)
+	return at.After(last.FinishedAt.Add(-restartSlack)) && at.Before(running.StartedAt.Add(restartSlack))
+}
+
+// isLostWithNode reports whether the runtime does not know how a container ended, because it was restarted itself.
+func isLostWithNode(ended *corev1.ContainerStateTerminated) bool {
+	return ended.Reason == "Unknown" || ended.Reason == "ContainerStatusUnknown"
 }
 
 // hasEndedForGood reports whether a container has terminated and will not be restarted.
@@ -272,7 +285,8 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 		f.symptom = LivenessRestarts
 		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.",
 			status.Name, status.RestartCount, failedProbe.kind)
-		d.explain(&f, []report{{"Unhealthy", failedProbe.message, "the kubelet", time.Time{}, time.Time{}}})
+		f.since = failedProbe.since
+		d.explain(&f, []report{{reason: "Unhealthy", message: failedProbe.message}})
 		f.causes = append(f.causes, "the program hangs, or the probe starts before it is up: add a startupProbe")
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
@@ -326,7 +340,8 @@ func (d *diagnoser) explainExit(f *finding, ended *corev1.ContainerStateTerminat
 		arch = d.Node.Status.NodeInfo.Architecture
 	}
 	// Most images are built for amd64. On another processor the program ends in the moment of its start.
-	if arch != "" && arch != "amd64" && slices.Contains([]int32{1, 126, 255}, code) && ended.FinishedAt.Sub(ended.StartedAt.Time) < instantEnd {
+	isInstant := slices.Contains([]int32{1, 126, 255}, code) && ended.FinishedAt.Sub(ended.StartedAt.Time) < instantEnd
+	if isInstant && arch != "" && arch != "amd64" {
 		f.causes = slices.Insert(f.causes, min(1, len(f.causes)), "the node has the processor architecture "+arch+
 			", and the container ends in the moment of its start: the image may be built for another one (its log says exec format error)")
 		f.commands = append(f.commands, "kubectl get nodes -L kubernetes.io/arch")
@@ -334,7 +349,10 @@ func (d *diagnoser) explainExit(f *finding, ended *corev1.ContainerStateTerminat
 }
 
 // probeFailure is a probe whose failure restarted a container.
-type probeFailure struct{ kind, message string }
+type probeFailure struct {
+	kind, message string
+	since         time.Time
+}
 
 // findProbeFailure returns the liveness or startup probe because of which the kubelet restarted the container, or nil.
 func (d *diagnoser) findProbeFailure(container string) *probeFailure {
@@ -351,7 +369,7 @@ func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 				continue
 			}
 			if source == nil || isMoreSpecific(event, source) {
-				found, source = &probeFailure{probe, event.Message}, event
+				found, source = &probeFailure{probe, event.Message, firstObserved(event)}, event
 			}
 		}
 	}
@@ -425,7 +443,8 @@ func (d *diagnoser) containerReports(container, reason, message string, reasons 
 
 func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
 	f := finding{symptom: ImagePullFailed, container: status.Name}
-	f.meaning = fmt.Sprintf("The image %s cannot be pulled (%s).", cmp.Or(d.specOf(status.Name).Image, status.Image), status.State.Waiting.Reason)
+	image := cmp.Or(d.specOf(status.Name).Image, status.Image)
+	f.meaning = fmt.Sprintf("The image %s cannot be pulled (%s).", image, status.State.Waiting.Reason)
 	reports := d.containerReports(status.Name, status.State.Waiting.Reason, status.State.Waiting.Message,
 		"Failed", "InspectFailed", "ErrImageNeverPull", "FailedToRetrieveImagePullSecret")
 	f.since = first(reports)
@@ -468,24 +487,13 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
 	}
-	var probeEvent *corev1.Event
-	failures := int32(0)
-	for i := range d.Events {
-		event := &d.Events[i]
-		isProbeFailure := event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind)
-		if isProbeFailure && lastObserved(event).After(running.StartedAt.Time) {
-			if probeEvent == nil || isMoreSpecific(event, probeEvent) {
-				probeEvent = event
-			}
-			failures = max(failures, countOf(event))
-		}
-	}
+	failures := d.probeReports(status.Name, kind, running.StartedAt.Time)
 	since := d.unreadySince(running.StartedAt.Time)
 	allowed := readyTimeout(probe)
 	if isStarting := since.Equal(running.StartedAt.Time); isStarting {
 		// Many probes run every second from the start, and a start takes longer than three failures.
 		allowed = max(allowed, minRecovery)
-	} else if probe != nil && failures >= failureThreshold(probe) {
+	} else if probe != nil && len(failures) > 0 && failures[0].count >= failureThreshold(probe) {
 		allowed = 0
 	}
 	if d.now.Sub(since) < allowed {
@@ -494,10 +502,8 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 	f := finding{symptom: NotReady, container: status.Name, since: since}
 	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.",
 		status.Name, formatTime(running.StartedAt.Time))
-	switch {
-	case probeEvent != nil:
-		d.explain(&f, []report{{"Unhealthy", probeEvent.Message, "the kubelet", time.Time{}, time.Time{}}})
-	case probe == nil:
+	d.explain(&f, failures)
+	if probe == nil && len(f.causes) == 0 {
 		f.causes = []string{"it has no " + kind + ": the kubelet has not reported its state"}
 	}
 	if probe != nil && len(f.causes) < 2 {
@@ -524,6 +530,13 @@ func (d *diagnoser) findUnsatisfied() *finding {
 		}
 		if f := d.findGate(since); f != nil && d.now.Sub(since) >= controllerPatience {
 			return f
+		}
+		for _, r := range d.nodeReports() { // the node controller sets its pods to not ready
+			return &finding{
+				symptom: NotReady, since: r.first, isNode: true, causes: []string{quoteOf(r)},
+				meaning:  "The node " + pod.Spec.NodeName + " is not ready, so Services send no traffic to the pods on it.",
+				commands: []string{"kubectl describe node " + pod.Spec.NodeName},
+			}
 		}
 	}
 	return d.findResize()
@@ -557,7 +570,7 @@ func (d *diagnoser) findResize() *finding {
 	f := &finding{symptom: Error}
 	r := report{source: "the kubelet"}
 	pending, progress := conditionOf(d.Pod, corev1.PodResizePending), conditionOf(d.Pod, corev1.PodResizeInProgress)
-	switch resize := d.Pod.Status.Resize; { //nolint:staticcheck // before Kubernetes 1.33 there is no condition
+	switch resize := d.Pod.Status.Resize; { // before Kubernetes 1.33 there is no condition
 	case pending != nil && pending.Status == corev1.ConditionTrue:
 		r.reason, r.message, f.since = pending.Reason, pending.Message, pending.LastTransitionTime.Time
 	case progress != nil && progress.Status == corev1.ConditionTrue && progress.Reason == corev1.PodReasonError:

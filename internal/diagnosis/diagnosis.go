@@ -118,8 +118,8 @@ func Diagnose(c Case, now time.Time) []v1alpha1.Diagnosis {
 	for i := range found {
 		f := &found[i]
 		diagnosis := v1alpha1.Diagnosis{
-			Workload: OwnerOf(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom, Since: sinceOf(f.since, c.Pod.CreationTimestamp.Time),
-			Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
+			Workload: OwnerOf(c.Pod), Pod: c.Pod.Name, Container: f.container, Symptom: f.symptom,
+			Since: sinceOf(f.since, c.Pod.CreationTimestamp.Time), Meaning: f.meaning, LikelyCauses: f.causes, Commands: d.commands(f),
 		}
 		if f.isNode {
 			diagnosis.Node = c.Pod.Spec.NodeName
@@ -153,7 +153,7 @@ func (d *diagnoser) addNextOrdinals(diagnosis *v1alpha1.Diagnosis) {
 	}
 	revision := d.Pod.Labels[appsv1.ControllerRevisionHashLabelKey]
 	if revision != "" && set.Status.UpdateRevision != "" && revision != set.Status.UpdateRevision && d.Pod.DeletionTimestamp == nil {
-		diagnosis.Meaning += " The pod has an earlier revision of the StatefulSet, which does not replace a pod that is not ready: delete the pod."
+		diagnosis.Meaning += " The pod has an earlier revision, and the StatefulSet does not replace a pod that is not ready: delete the pod."
 		if areSafeNames(d.Pod.Namespace, d.Pod.Name) {
 			diagnosis.Commands = append(diagnosis.Commands, "kubectl -n "+d.Pod.Namespace+" delete pod "+d.Pod.Name)
 		}
@@ -199,7 +199,7 @@ func NeedsDiagnosis(pod *corev1.Pod, now time.Time) bool {
 		return true
 	}
 	if !isReady(pod) || conditionOf(pod, corev1.PodResizePending) != nil || conditionOf(pod, corev1.PodResizeInProgress) != nil ||
-		pod.Status.Resize != "" { //nolint:staticcheck // before Kubernetes 1.33 there is no condition
+		pod.Status.Resize != "" { // before Kubernetes 1.33 there is no condition
 		return true
 	}
 	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {

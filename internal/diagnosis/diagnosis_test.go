@@ -123,6 +123,10 @@ func ended(reason string, code int32) func(*corev1.Pod) {
 	})
 }
 
+func endedAgo(d time.Duration) func(*corev1.Pod) {
+	return status(func(s *corev1.ContainerStatus) { s.State.Terminated.FinishedAt = ago(d) })
+}
+
 func pending(message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.NodeName = ""
@@ -305,7 +309,7 @@ func TestSymptoms(t *testing.T) {
 			Evicted, []string{"the sizeLimit of its emptyDir"},
 		},
 		// The kubelet writes the termination of the container before the phase of the pod.
-		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "is not restarted"}},
+		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2), endedAgo(time.Minute)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "is not restarted"}},
 		"readiness lost a moment ago": {
 			Case{Pod: pod(runningFor(time.Hour, false), unreadyFor(4*time.Second)), Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 3)}},
 			NotReady, []string{"statuscode: 503"},
@@ -316,7 +320,7 @@ func TestSymptoms(t *testing.T) {
 		},
 		"a deleted node":                  {Case{Pod: pod(), IsNodeGone: true}, NodeLost, []string{"does not exist anymore"}},
 		"a bare pod that failed":          {Case{Pod: pod(func(p *corev1.Pod) { p.OwnerReferences = nil; p.Spec.RestartPolicy = corev1.RestartPolicyNever }, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })}, Error, []string{"exit code 2", "is not restarted"}},
-		"a Job's pod that failed":         {Case{Pod: pod(jobs, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
+		"a Job's pod that failed":         {Case{Pod: pod(jobs, ended("Error", 2), unreadyFor(time.Minute), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
 		"refused by the kubelet":          {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Pod was rejected: unheard of"))}, Refused, []string{"refused the pod", "the kubelet says: Pod was rejected: unheard of"}},
 		"a finalizer":                     {Case{Pod: pod(deletedSince(5*time.Minute, "example.com/hold"))}, StuckTerminating, []string{"the finalizer example.com/hold has not been removed"}},
 		"the kubelet cannot terminate it": {Case{Pod: pod(deletedSince(5 * time.Minute))}, StuckTerminating, []string{"the kubelet of the node node-1"}},
@@ -359,6 +363,7 @@ func TestNoSymptom(t *testing.T) {
 			Pod: pod(jobs, ended("Error", 1), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
 			Job: &batchv1.Job{Status: batchv1.JobStatus{CompletionTime: &metav1.Time{Time: now}}},
 		},
+		"a Job's container that failed a moment ago": {Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}},
 		"a new pod": {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
 		"a pod whose containers are being created": {Pod: pod(creating)},
 		"a pod whose sandbox is being created":     {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},

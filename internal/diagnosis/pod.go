@@ -19,6 +19,8 @@ const (
 	detachPatience = 2*time.Minute + 3*time.Second
 	// reportRelevance is how long a report counts beside newer ones: longer than the kubelet waits between two attempts.
 	reportRelevance = 15 * time.Minute
+	// jobPatience is how long a Job may take to decide after a pod failed: it waits for finalizers and before it retries.
+	jobPatience = 30 * time.Second
 	// schedulingPatience is how long a new pod may wait for a node, and its claims for a volume. Autoscalers and provisioners take a few
 	// seconds.
 	schedulingPatience = 5 * time.Second
@@ -138,7 +140,7 @@ func (d *diagnoser) findFailed() *finding {
 	if pod.Status.Phase != corev1.PodFailed {
 		return nil
 	}
-	if d.isReplaced() {
+	if d.isReplaced() || d.isJobDeciding(d.failedAt()) {
 		return healthy
 	}
 	if d.isEvicted() {
@@ -184,14 +186,15 @@ func (d *diagnoser) findRefused() *finding {
 	}
 	f := &finding{
 		symptom: Refused, since: d.failedAt(), commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
-		meaning: fmt.Sprintf("The kubelet of the node %s refused the pod (%s). A refused pod does not start anymore; its controller makes a new one.",
+		meaning: fmt.Sprintf("The kubelet of the node %s refused the pod (%s). It does not start anymore",
 			orNone(d.Pod.Spec.NodeName), status.Reason),
 	}
 	if OwnerOf(d.Pod).Kind == "Pod" {
-		f.meaning = fmt.Sprintf("The kubelet of the node %s refused the pod (%s). It does not start anymore: delete it and create it again.",
-			orNone(d.Pod.Spec.NodeName), status.Reason)
+		f.meaning += ": delete it and create it again."
+	} else {
+		f.meaning += "; its controller makes a new one."
 	}
-	d.explain(f, []report{{status.Reason, cmp.Or(status.Message, status.Reason), "the kubelet", time.Time{}, time.Time{}}})
+	d.explain(f, []report{{reason: status.Reason, message: cmp.Or(status.Message, status.Reason)}})
 	f.commands = append(f.commands, "kubectl get pods -A -o wide --field-selector spec.nodeName="+d.Pod.Spec.NodeName)
 	return f
 }
@@ -199,10 +202,10 @@ func (d *diagnoser) findRefused() *finding {
 // refusals are the reasons of the kubelet for not admitting a pod: kubelet v1.37, pkg/kubelet/lifecycle, nodeshutdown, sysctl and
 // cm/topologymanager. "OutOf" and the name of a resource is another one.
 var refusals = []string{
-	"UnexpectedAdmissionError", "UnexpectedPredicateFailureType", "NodeAffinity", "NodeName", "NodePorts", "NodeUnschedulable", "TaintToleration",
-	"TopologyAffinityError", "SMTAlignmentError", "NodeShutdown", "PodOSSelectorNodeLabelDoesNotMatch", "PodOSNotSupported", "InvalidNodeInfo",
-	"InitContainerRestartPolicyForbidden", "SupplementalGroupsPolicyNotSupported", "PodLevelResourcesNotSupported", "AppArmor", "SysctlForbidden",
-	"VolumeAttachmentLimitExceeded", "UnknownReason",
+	"UnexpectedAdmissionError", "UnexpectedPredicateFailureType", "NodeAffinity", "NodeName", "NodePorts", "NodeUnschedulable",
+	"TaintToleration", "TopologyAffinityError", "SMTAlignmentError", "NodeShutdown", "PodOSSelectorNodeLabelDoesNotMatch",
+	"PodOSNotSupported", "InvalidNodeInfo", "InitContainerRestartPolicyForbidden", "SupplementalGroupsPolicyNotSupported",
+	"PodLevelResourcesNotSupported", "AppArmor", "SysctlForbidden", "VolumeAttachmentLimitExceeded", "UnknownReason",
 }
 
 // isReplaced reports whether the failure does not matter anymore: the Job of the pod completed without it, or its workload replaced it
@@ -218,6 +221,11 @@ func (d *diagnoser) isReplaced() bool {
 		return false
 	}
 	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > failureRelevance
+}
+
+// isJobDeciding reports whether the Job of the pod has not decided yet whether it retries after a failure.
+func (d *diagnoser) isJobDeciding(failed time.Time) bool {
+	return d.Job != nil && !hasJobCondition(d.Job, batchv1.JobFailed) && d.now.Sub(failed) < jobPatience
 }
 
 // failedAt returns when the pod failed, or the zero time.
@@ -258,7 +266,7 @@ func (d *diagnoser) newEvicted() *finding {
 	if condition := conditionOf(d.Pod, corev1.DisruptionTarget); condition != nil {
 		f.since, message = condition.LastTransitionTime.Time, cmp.Or(message, condition.Message)
 	}
-	d.explain(f, []report{{"Evicted", message, "the kubelet", time.Time{}, time.Time{}}})
+	d.explain(f, []report{{reason: "Evicted", message: message}})
 	if pressure := pressureOf(d.Node); pressure != "" {
 		f.causes = append(f.causes, "the node still has "+pressure)
 	}
@@ -285,36 +293,17 @@ func pressureOf(node *corev1.Node) string {
 // gone, too: then no container runs.
 func (d *diagnoser) findCreating() *finding {
 	pod := d.Pod
-	if pod.Spec.NodeName == "" || pod.Status.Phase != corev1.PodPending && pod.Status.Phase != corev1.PodRunning {
-		return nil
-	}
-	isWaiting := pod.Status.Phase == corev1.PodPending
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		switch waiting := status.State.Waiting; {
-		case waiting != nil && slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason):
-			isWaiting = true
-		case waiting != nil, status.State.Running != nil:
-			return nil // sandbox and volumes exist
-		case pod.Status.Phase == corev1.PodPending && status.State.Terminated == nil:
-			isWaiting = true // the kubelet has not written a state yet
-		case pod.Status.Phase == corev1.PodPending && !d.isInit(status.Name):
-			return nil
-		}
-	}
-	if !isWaiting {
-		return nil
-	}
-	volume := d.reports("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedMountOnFilesystemMismatch", "VolumePermissionChangeInProgress")
-	sandbox := d.reports("FailedCreatePodSandBox", "FailedCreatePodContainer", "NetworkNotReady", "FailedPodSandBoxStatus",
-		"FailedPrepareDynamicResources")
+	volume, sandbox := d.creationReports()
 	since := d.startedAt()
 	if len(volume) > 0 && (len(sandbox) == 0 || latest(volume).After(latest(sandbox))) {
 		if d.isMoving(volume) {
 			return healthy
 		}
-		f := &finding{symptom: VolumeMountFailed, since: since, meaning: "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + "."}
+		f := &finding{symptom: VolumeMountFailed, since: since}
+		f.meaning = "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + "."
 		d.explain(f, volume)
-		if lost := d.lostNodes(); lost != "" && d.hasReason(volume, "Multi-Attach") {
+		isAttached := slices.ContainsFunc(volume, func(r report) bool { return strings.Contains(r.message, multiAttach) })
+		if lost := d.lostNodes(); lost != "" && isAttached {
 			f.causes = slices.Insert(f.causes, 1, "these nodes do not report, so their volumes are not detached: "+lost+
 				"; if they are gone, delete them or taint them with node.kubernetes.io/out-of-service")
 		}
@@ -322,8 +311,9 @@ func (d *diagnoser) findCreating() *finding {
 		return f
 	}
 	if len(sandbox) > 0 {
-		f := &finding{symptom: SandboxFailed, since: since, meaning: "The sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + "."}
-		if since.Before(latest(sandbox)) && pod.Status.Phase == corev1.PodRunning {
+		f := &finding{symptom: SandboxFailed, since: since}
+		f.meaning = "The sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + "."
+		if pod.Status.Phase == corev1.PodRunning {
 			f.meaning = "The sandbox of the pod is gone, and a new one cannot be created on the node " + pod.Spec.NodeName + "."
 			f.since = first(sandbox)
 		}
@@ -333,6 +323,44 @@ func (d *diagnoser) findCreating() *finding {
 		return f
 	}
 	return nil
+}
+
+// multiAttach begins the event of a volume that another node has.
+const multiAttach = "Multi-Attach error"
+
+// creationReports returns what is said about the volumes and the sandbox of a pod whose containers are not created yet, or not again.
+func (d *diagnoser) creationReports() (volume, sandbox []report) {
+	pod := d.Pod
+	isRunning := pod.Status.Phase == corev1.PodRunning
+	if pod.Spec.NodeName == "" || pod.Status.Phase != corev1.PodPending && !isRunning {
+		return nil, nil
+	}
+	isCreating, ended := !isRunning, time.Time{}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		waiting, terminated := status.State.Waiting, status.State.Terminated
+		switch {
+		case waiting != nil && slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason):
+			isCreating = true
+		case waiting == nil && terminated != nil && isRunning:
+			if terminated.FinishedAt.After(ended) {
+				ended = terminated.FinishedAt.Time
+			}
+		default:
+			return nil, nil // sandbox and volumes exist
+		}
+	}
+	volume = d.reports("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedMountOnFilesystemMismatch",
+		"VolumePermissionChangeInProgress")
+	sandbox = d.reports("FailedCreatePodSandBox", "FailedCreatePodContainer", "NetworkNotReady", "FailedPodSandBoxStatus",
+		"FailedPrepareDynamicResources")
+	if isRunning { // only what happened since
+		isOld := func(r report) bool { return r.last.Before(ended) || d.now.Sub(r.last) > reportRelevance }
+		volume, sandbox = slices.DeleteFunc(volume, isOld), slices.DeleteFunc(sandbox, isOld)
+	}
+	if !isCreating {
+		volume = nil
+	}
+	return volume, sandbox
 }
 
 // reports returns the reports of the events with the reasons, without those that were not observed for long while others were.
@@ -368,14 +396,10 @@ func first(reports []report) time.Time {
 	return at
 }
 
-func (d *diagnoser) hasReason(reports []report, text string) bool {
-	return slices.ContainsFunc(reports, func(r report) bool { return strings.Contains(r.message, text) })
-}
-
 // isMoving reports whether a volume is still being detached from the node of an earlier pod, which takes a moment.
 func (d *diagnoser) isMoving(reports []report) bool {
 	return d.now.Sub(first(reports)) < detachPatience && d.lostNodes() == "" &&
-		!slices.ContainsFunc(reports, func(r report) bool { return !strings.Contains(r.message, "Multi-Attach") })
+		!slices.ContainsFunc(reports, func(r report) bool { return !strings.Contains(r.message, multiAttach) })
 }
 
 // lostNodes returns the names of the nodes that do not report.
@@ -396,7 +420,7 @@ func (d *diagnoser) nodeReports() []report {
 	if ready == nil || ready.Status != corev1.ConditionFalse {
 		return nil
 	}
-	return []report{{"NodeNotReady", ready.Message, "the node", ready.LastTransitionTime.Time, ready.LastTransitionTime.Time}}
+	return []report{{reason: "NodeNotReady", message: ready.Message, source: "the node", first: ready.LastTransitionTime.Time}}
 }
 
 // startedAt returns when the pod was scheduled.
@@ -434,7 +458,8 @@ func (d *diagnoser) findCompleted() *finding {
 		return d.newEvicted()
 	}
 	return &finding{
-		symptom: CompletedUnexpectedly, since: d.failedAt(), meaning: "All containers of the pod exited with code 0. They are expected to keep running.",
-		causes: []string{"the node was shut down", "the program completes its work and exits: use a Job"},
+		symptom: CompletedUnexpectedly, since: d.failedAt(),
+		meaning: "All containers of the pod exited with code 0. They are expected to keep running.",
+		causes:  []string{"the node was shut down", "the program completes its work and exits: use a Job"},
 	}
 }

@@ -38,9 +38,10 @@ func (d *diagnoser) findPending() *finding {
 	case age < time.Minute:
 		return healthy // the scheduler has not handled it yet
 	default:
+		scheduler := cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName)
 		return &finding{
 			symptom: Unschedulable, meaning: "No scheduler has handled the pod.", since: since,
-			causes:   []string{"the scheduler " + cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName) + " is not running, has no leader or hangs"},
+			causes:   []string{"the scheduler " + scheduler + " is not running, has no leader or hangs"},
 			commands: []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
 		}
 	}
@@ -75,7 +76,8 @@ func (d *diagnoser) findGated() *finding {
 		symptom: Unschedulable, since: d.Pod.CreationTimestamp.Time,
 		meaning: "The scheduler does not handle the pod before its scheduling gates are removed.",
 		causes: []string{
-			"nobody has removed the scheduling gate " + shorten(strings.Join(gates, ", ")) + ": its controller does not run, or does not know the pod",
+			"nobody has removed the scheduling gate " + shorten(strings.Join(gates, ", ")) +
+				": its controller does not run, or does not know the pod",
 		},
 		commands: []string{"kubectl -n " + d.Pod.Namespace + " get pod " + d.Pod.Name + " -o jsonpath='{.spec.schedulingGates}'"},
 	}
@@ -202,7 +204,7 @@ func (d *diagnoser) fittingTaints() string {
 	}
 	slices.SortStableFunc(taints, func(a, b string) int { return cmp.Or(len(nodes[b])-len(nodes[a]), strings.Compare(a, b)) })
 	const maxTaints = 3
-	var texts []string
+	texts := make([]string, 0, maxTaints)
 	for _, taint := range taints[:min(maxTaints, len(taints))] {
 		slices.Sort(nodes[taint])
 		text := taint + " on " + nodes[taint][0]
@@ -222,7 +224,8 @@ func (d *diagnoser) fittingTaints() string {
 }
 
 // aboutClaims matches messages of the scheduler about claims that are not bound.
-var aboutClaims = regexp.MustCompile(`(?i)persistentvolumeclaim|persistent volumes|binding volumes|pvc\(s\)|enough free storage|"VolumeBinding"`)
+var aboutClaims = regexp.MustCompile(
+	`(?i)persistentvolumeclaim|persistent volumes|binding volumes|pvc\(s\)|enough free storage|"VolumeBinding"`)
 
 // explainClaims adds why a claim of the pod is not bound, and reports whether the scheduler says that it is not.
 func (d *diagnoser) explainClaims(f *finding, message string) bool {
@@ -244,7 +247,8 @@ func (d *diagnoser) explainClaims(f *finding, message string) bool {
 		f.commands = append(f.commands, fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace))
 		return true
 	}
-	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.", unbound.Name, unbound.Claim.Status.Phase)
+	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.",
+		unbound.Name, unbound.Claim.Status.Phase)
 	f.commands = append(f.commands, describe)
 	d.explain(f, eventReports(unbound.Events, func(*corev1.Event) bool { return true }))
 	if len(f.causes) < 2 { // nothing, or a text that no entry is for

@@ -24,6 +24,8 @@ const (
 	metricPatience = 5 * time.Minute
 	// drainPatience is how long a cordoned node may keep its pods.
 	drainPatience = 5 * time.Minute
+	// rolloutPatience is how long a rollout may be without progress before it has a symptom of its own: its pods have theirs by then.
+	rolloutPatience = time.Minute
 	// creationPatience is how long a workload may be without any pod.
 	creationPatience = 10 * time.Minute
 	// eventRelevance is how long an event of a workload counts: as long as the API server keeps it.
@@ -84,8 +86,9 @@ func DiagnoseWorkload(w Workload, pods []v1alpha1.Diagnosis, now time.Time) []v1
 }
 
 func (d *workloadDiagnoser) diagnosis(f *finding) v1alpha1.Diagnosis {
-	commands := append(slices.Clone(f.commands), fmt.Sprintf("kubectl -n %s describe %s %s", d.ref.Namespace, strings.ToLower(d.ref.Kind), d.ref.Name))
-	if !areSafeNames(d.ref.Namespace, d.ref.Name, strings.ToLower(d.ref.Kind)) {
+	kind := strings.ToLower(d.ref.Kind)
+	commands := append(slices.Clone(f.commands), fmt.Sprintf("kubectl -n %s describe %s %s", d.ref.Namespace, kind, d.ref.Name))
+	if !areSafeNames(d.ref.Namespace, d.ref.Name) {
 		commands = nil
 	}
 	return v1alpha1.Diagnosis{
@@ -177,7 +180,9 @@ func replicaFailure(object runtime.Object) *appsv1.DeploymentCondition {
 	return deploymentCondition(object, appsv1.DeploymentReplicaFailure, corev1.ConditionTrue)
 }
 
-func deploymentCondition(object runtime.Object, kind appsv1.DeploymentConditionType, status corev1.ConditionStatus) *appsv1.DeploymentCondition {
+func deploymentCondition(
+	object runtime.Object, kind appsv1.DeploymentConditionType, status corev1.ConditionStatus,
+) *appsv1.DeploymentCondition {
 	if w, isDeployment := object.(*appsv1.Deployment); isDeployment {
 		for i := range w.Status.Conditions {
 			if c := &w.Status.Conditions[i]; c.Type == kind && c.Status == status {
@@ -194,8 +199,8 @@ func (d *workloadDiagnoser) findNotCreated() *finding {
 	reports := d.reports("FailedCreate", "ReplicaSetCreateError", "FailedUpdate")
 	f := &finding{symptom: PodsNotCreated, since: first(reports)}
 	if condition := replicaFailure(d.Object); condition != nil {
-		reports = append(reports, report{"FailedCreate", condition.Message, "the controller", condition.LastTransitionTime.Time, time.Time{}})
 		f.since = condition.LastTransitionTime.Time
+		reports = append(reports, report{reason: "FailedCreate", message: condition.Message, source: "the controller", first: f.since})
 	} else if existing >= desired {
 		return nil
 	}
@@ -217,15 +222,16 @@ func (d *workloadDiagnoser) findNotCreated() *finding {
 // findNoProgress returns a finding if a rollout does not progress although none of its pods has a symptom.
 func (d *workloadDiagnoser) findNoProgress(w *appsv1.Deployment) *finding {
 	condition := deploymentCondition(w, appsv1.DeploymentProgressing, corev1.ConditionFalse)
-	if condition == nil || condition.Reason != "ProgressDeadlineExceeded" || len(d.pods) > 0 {
+	if condition == nil || condition.Reason != "ProgressDeadlineExceeded" || len(d.pods) > 0 ||
+		d.now.Sub(condition.LastTransitionTime.Time) < rolloutPatience {
 		return nil
 	}
 	return &finding{
 		symptom: Error, since: condition.LastTransitionTime.Time,
-		meaning: fmt.Sprintf("The rollout of the Deployment has not progressed within its progressDeadlineSeconds: %d of %d pods are updated, %d are available.",
+		meaning: fmt.Sprintf("The rollout of the Deployment made no progress within its deadline: %d of %d pods are updated, %d are available.",
 			w.Status.UpdatedReplicas, w.Status.Replicas, w.Status.AvailableReplicas),
 		causes: []string{
-			"its new pods are not available in time (ProgressDeadlineExceeded)",
+			"its new pods are not available within progressDeadlineSeconds (ProgressDeadlineExceeded)",
 			quoteOf(report{message: condition.Message, source: "the deployment controller"}),
 		},
 		commands: []string{fmt.Sprintf("kubectl -n %s rollout status deployment %s", d.ref.Namespace, d.ref.Name)},
@@ -259,7 +265,7 @@ func (d *workloadDiagnoser) addJobFailed(job *batchv1.Job, failed *batchv1.JobCo
 		deadline = fmt.Sprintf("%d s", *job.Spec.ActiveDeadlineSeconds)
 	}
 	d.explain(f, map[string]string{"backoffLimit": fmt.Sprint(limit), "activeDeadline": deadline},
-		[]report{{failed.Reason, cmp.Or(failed.Message, failed.Reason), "the job controller", f.since, time.Time{}}})
+		[]report{{reason: failed.Reason, message: cmp.Or(failed.Message, failed.Reason), source: "the job controller", first: f.since}})
 	var others []v1alpha1.Diagnosis
 	var ended *v1alpha1.Diagnosis
 	for i := range d.pods {
@@ -275,7 +281,8 @@ func (d *workloadDiagnoser) addJobFailed(job *batchv1.Job, failed *batchv1.JobCo
 		f.causes = append(f.causes[:min(1, len(f.causes))], ended.LikelyCauses...)
 		f.commands = append(f.commands, ended.Commands...)
 	case len(others) == 0:
-		f.causes = append(f.causes, "its pods are gone, with their logs; failed pods are kept with restartPolicy Never and without ttlSecondsAfterFinished")
+		f.causes = append(f.causes, "its pods are gone, with their logs; failed pods are kept with restartPolicy Never and without "+
+			"ttlSecondsAfterFinished")
 	}
 	diagnosis := d.diagnosis(f)
 	if ended != nil {
@@ -300,8 +307,9 @@ func (d *workloadDiagnoser) findNotScheduled(w *batchv1.CronJob) *finding {
 		f.commands = []string{fmt.Sprintf("kubectl -n %s get cronjob %s -o yaml", d.ref.Namespace, d.ref.Name)}
 		return f
 	}
-	reports := slices.DeleteFunc(d.reports("FailedNeedsStart", "TooManyMissedTimes", "MissSchedule", "UnParseableCronJobSchedule", "UnparseableSchedule",
-		"InvalidSchedule", "UnknownTimeZone", "FailedCreate"), func(r report) bool { return last != nil && last.After(r.last) })
+	reports := d.reports("FailedNeedsStart", "TooManyMissedTimes", "MissSchedule", "UnParseableCronJobSchedule", "UnparseableSchedule",
+		"InvalidSchedule", "UnknownTimeZone", "FailedCreate")
+	reports = slices.DeleteFunc(reports, func(r report) bool { return last != nil && last.After(r.last) })
 	if len(reports) > 0 {
 		f.meaning = "The CronJob does not start Jobs at their times (" + w.Spec.Schedule + ")."
 		if last != nil {
@@ -316,7 +324,8 @@ func (d *workloadDiagnoser) findNotScheduled(w *batchv1.CronJob) *finding {
 		return nil
 	}
 	f.symptom = JobFailed
-	f.meaning = "The last run of the CronJob, at " + formatTime(last.Time) + ", did not succeed. The last that did ended at " + formatTime(successful.Time) + "."
+	f.meaning = fmt.Sprintf("The last run of the CronJob, at %s, did not succeed. The last that did ended at %s.",
+		formatTime(last.Time), formatTime(successful.Time))
 	f.causes = []string{"the Job failed, and it is gone with its pods and their logs: keep failed Jobs with failedJobsHistoryLimit"}
 	f.commands = []string{fmt.Sprintf("kubectl -n %s get jobs", d.ref.Namespace)}
 	return f
@@ -337,7 +346,7 @@ func (d *workloadDiagnoser) findNoMetric(w *autoscalingv2.HorizontalPodAutoscale
 			f.meaning = fmt.Sprintf("The HorizontalPodAutoscaler cannot scale %s %s (%s).",
 				w.Spec.ScaleTargetRef.Kind, w.Spec.ScaleTargetRef.Name, c.Reason)
 		}
-		d.explain(f, nil, []report{{c.Reason, c.Message, "the autoscaler", c.LastTransitionTime.Time, time.Time{}}})
+		d.explain(f, nil, []report{{reason: c.Reason, message: c.Message, source: "the autoscaler", first: c.LastTransitionTime.Time}})
 		return f
 	}
 	return nil

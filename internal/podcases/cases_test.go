@@ -90,7 +90,8 @@ func checkCase(t *testing.T, folder string, found []v1alpha1.Diagnosis) {
 func (e expectedDiagnosis) matches(d v1alpha1.Diagnosis) bool {
 	isMatch := func(pattern, text string) bool { return regexp.MustCompile("(?i)" + pattern).MatchString(text) }
 	causes := d.LikelyCauses[:min(2, len(d.LikelyCauses))]
-	return d.Workload.Kind+" "+d.Workload.Namespace+"/"+d.Workload.Name == e.Workload && d.Symptom == e.Symptom && isMatch(e.Meaning, d.Meaning) &&
+	workload := d.Workload.Kind + " " + d.Workload.Namespace + "/" + d.Workload.Name
+	return workload == e.Workload && d.Symptom == e.Symptom && isMatch(e.Meaning, d.Meaning) &&
 		slices.ContainsFunc(causes, func(cause string) bool { return isMatch(e.Cause, cause) }) &&
 		slices.ContainsFunc(d.Commands, func(command string) bool { return isMatch(e.Command, command) })
 }

@@ -104,7 +104,8 @@ type clusterReader map[string]rest.Interface
 func newClusterReader(client kubernetes.Interface) clusterReader {
 	return clusterReader{
 		"": client.CoreV1().RESTClient(), "apps": client.AppsV1().RESTClient(), "batch": client.BatchV1().RESTClient(),
-		"storage.k8s.io": client.StorageV1().RESTClient(), "policy": client.PolicyV1().RESTClient(), "autoscaling": client.AutoscalingV2().RESTClient(),
+		"storage.k8s.io": client.StorageV1().RESTClient(), "policy": client.PolicyV1().RESTClient(),
+		"autoscaling": client.AutoscalingV2().RESTClient(),
 	}
 }
 

@@ -72,8 +72,8 @@ type dumpReader struct {
 var prototypes = map[rule.Resource]runtime.Object{
 	pods: &corev1.Pod{}, nodes: &corev1.Node{}, claims: &corev1.PersistentVolumeClaim{}, classes: &storagev1.StorageClass{},
 	deployments: &appsv1.Deployment{}, replicaSets: &appsv1.ReplicaSet{}, daemonSets: &appsv1.DaemonSet{}, statefulSets: &appsv1.StatefulSet{},
-	jobs: &batchv1.Job{}, cronJobs: &batchv1.CronJob{}, budgets: &policyv1.PodDisruptionBudget{}, autoscalers: &autoscalingv2.HorizontalPodAutoscaler{},
-	events: &corev1.Event{},
+	jobs: &batchv1.Job{}, cronJobs: &batchv1.CronJob{}, budgets: &policyv1.PodDisruptionBudget{},
+	autoscalers: &autoscalingv2.HorizontalPodAutoscaler{}, events: &corev1.Event{},
 }
 
 // read reads all objects. A later copy of an object replaces an earlier one. Of events, which are many, it keeps those of failing pods, and
@@ -91,7 +91,8 @@ func (r *dumpReader) read(dump Dump, c *collector) error {
 	r.events = map[corev1.ObjectReference][]corev1.Event{}
 	maps.DeleteFunc(r.objects[events], func(_ types.NamespacedName, object runtime.Object) bool {
 		event := object.(*corev1.Event)
-		about := corev1.ObjectReference{Kind: event.InvolvedObject.Kind, Namespace: event.InvolvedObject.Namespace, Name: event.InvolvedObject.Name}
+		involved := event.InvolvedObject
+		about := corev1.ObjectReference{Kind: involved.Kind, Namespace: involved.Namespace, Name: involved.Name}
 		if about.Kind == "Pod" {
 			pod, exists := r.objects[pods][nameOf(about.Namespace, about.Name)].(*corev1.Pod)
 			if !exists || !diagnosis.NeedsDiagnosis(pod, c.now) {

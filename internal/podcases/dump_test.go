@@ -79,8 +79,10 @@ func collectFromDump(t *testing.T, text, namespace string, now time.Time) *podca
 
 func TestPodsOfDump(t *testing.T) {
 	pods := collectFromDump(t, objects, "", time.Now())
-	if len(pods.Cases) != 1 || len(pods.Workloads) != 2 || len(pods.Unreadable) > 0 || pods.Examined != (podcases.Examined{Pods: 2, Workloads: 2, Namespaces: 1}) {
-		t.Fatalf("%d failing pods, %d workloads, unreadable %v, examined %+v", len(pods.Cases), len(pods.Workloads), pods.Unreadable, pods.Examined)
+	examined := podcases.Examined{Pods: 2, Workloads: 2, Namespaces: 1}
+	if len(pods.Cases) != 1 || len(pods.Workloads) != 2 || len(pods.Unreadable) > 0 || pods.Examined != examined {
+		t.Fatalf("%d failing pods, %d workloads, unreadable %v, examined %+v",
+			len(pods.Cases), len(pods.Workloads), pods.Unreadable, pods.Examined)
 	}
 	c := pods.Cases[0]
 	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil ||
@@ -104,7 +106,8 @@ func TestDumpOfPodsOnly(t *testing.T) {
 
 // An object that cannot be decoded is named, and the others are diagnosed.
 func TestDumpWithUnreadablePod(t *testing.T) {
-	pods := collectFromDump(t, objects+"---\napiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: a}\nspec: {priority: high}\n", "", time.Now())
+	odd := "---\napiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: a}\nspec: {priority: high}\n"
+	pods := collectFromDump(t, objects+odd, "", time.Now())
 	if len(pods.Cases) != 1 || len(pods.Unreadable) != 1 || !strings.Contains(pods.Unreadable[0], "a/odd") {
 		t.Errorf("%d cases, unreadable %q", len(pods.Cases), pods.Unreadable)
 	}

@@ -1,4 +1,5 @@
-// Package podcases collects the failing pods and workloads of a cluster or of a dump, with the objects that package diagnosis needs for each.
+// Package podcases collects the failing pods and workloads of a cluster or of a dump, with the objects that package diagnosis needs for
+// each.
 package podcases
 
 import (
@@ -50,15 +51,10 @@ func (p *Pods) Diagnose(hints []v1alpha1.PodHint, now time.Time) []v1alpha1.Diag
 	}
 	for _, w := range p.Workloads {
 		reference := diagnosis.ReferenceOf(w.Object)
-		var others, pods []v1alpha1.Diagnosis
-		for _, d := range diagnoses {
-			if d.Workload == reference {
-				pods = append(pods, d)
-			} else {
-				others = append(others, d)
-			}
-		}
-		diagnoses = append(others, diagnosis.DiagnoseWorkload(w, pods, now)...)
+		isOther := func(d v1alpha1.Diagnosis) bool { return d.Workload != reference }
+		pods := slices.DeleteFunc(slices.Clone(diagnoses), isOther)
+		diagnoses = slices.DeleteFunc(diagnoses, func(d v1alpha1.Diagnosis) bool { return !isOther(d) })
+		diagnoses = append(diagnoses, diagnosis.DiagnoseWorkload(w, pods, now)...)
 	}
 	diagnosis.Sort(diagnoses)
 	return diagnoses
@@ -267,8 +263,8 @@ func (c *collector) addWorkloads(
 				continue
 			}
 			// A dump may contain a ReplicaSet without its owner: the name of its Deployment precedes the last hyphen.
-			deployment := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: o.Namespace, Name: o.Name[:max(0, strings.LastIndex(o.Name, "-"))]}
-			if known[deployment] {
+			name := o.Name[:max(0, strings.LastIndex(o.Name, "-"))]
+			if known[v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: o.Namespace, Name: name}] {
 				continue
 			}
 		case *batchv1.Job:

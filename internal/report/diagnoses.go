@@ -76,7 +76,7 @@ func (p *lineWriter) wrapped(first, next, text string) {
 	const width = 100
 	line, length := first, utf8.RuneCountInString(first)
 	isEmpty := true
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		size := utf8.RuneCountInString(word)
 		if !isEmpty && length+1+size > width {
 			p.line("%s", line)
@@ -184,7 +184,8 @@ func (g *diagnosisGroup) title() string {
 		return fmt.Sprintf("%s  Node %s: %s of %s, such as %s/%s",
 			g.Symptom, g.Node, count(len(g.pods), "pod"), count(len(g.workloads), "workload"), g.Workload.Namespace, g.Pod)
 	}
-	return fmt.Sprintf("%s  %s %s/%s%s", g.Symptom, g.Workload.Kind, g.Workload.Namespace, g.Workload.Name, formatPod(g.Diagnosis, len(g.pods)))
+	w := g.Workload
+	return fmt.Sprintf("%s  %s %s/%s%s", g.Symptom, w.Kind, w.Namespace, w.Name, formatPod(g.Diagnosis, len(g.pods)))
 }
 
 // podDiagnoses returns the diagnoses of all components, most severe first. A workload of several components is included once.

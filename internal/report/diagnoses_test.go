@@ -18,7 +18,8 @@ func TestDiagnosesText(t *testing.T) {
 	workload := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
 	first := v1alpha1.Diagnosis{
 		Workload: workload, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon",
-		LikelyCauses: []string{"first", "second " + strings.Repeat("long ", 30) + "end"}, Since: &since, Commands: []string{"kubectl -n shop describe pod web-1"},
+		LikelyCauses: []string{"first", "second " + strings.Repeat("long ", 30) + "end"}, Since: &since,
+		Commands: []string{"kubectl -n shop describe pod web-1"},
 	}
 	second := first
 	second.Pod = "web-2"

@@ -168,20 +168,7 @@ func TestTrouble(t *testing.T) {
 		assertRequests(t, c, from)
 	})
 
-	t.Run("a dump has the same diagnoses", func(t *testing.T) {
-		dump, err := exec.CommandContext(ctx, filepath.Join(cluster.Root(), "bin", "k8s", "kubectl"), "--kubeconfig", c.Kubeconfig, "get", "-A",
-			"-o", "yaml",
-			"nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb").Output()
-		cluster.Must(t, err)
-		file := filepath.Join(t.TempDir(), "dump.yaml")
-		cluster.Must(t, os.WriteFile(file, dump, 0o600))
-		live, fromDump := diagnose(t, "--kubeconfig", c.Kubeconfig), diagnose(t, "--from", file)
-		a, _ := json.MarshalIndent(live, "", " ")
-		b, _ := json.MarshalIndent(fromDump, "", " ")
-		if !bytes.Equal(a, b) {
-			t.Errorf("diagnosed in the cluster:\n%s\nand in its dump:\n%s", a, b)
-		}
-	})
+	t.Run("a dump has the same diagnoses", func(t *testing.T) { testDump(ctx, t, c) })
 
 	t.Run("a namespace alone", func(t *testing.T) {
 		for _, one := range diagnose(t, "--kubeconfig", c.Kubeconfig, "-n", "full") {
@@ -384,8 +371,8 @@ func diagnose(t *testing.T, args ...string) []v1alpha1.Diagnosis {
 	return result.Diagnoses
 }
 
-// assertRequests asserts from the audit log that diagnose listed pods page by page, asked for the events of failing pods only, and for none of
-// the resources that nobody may read.
+// assertRequests asserts from the audit log that diagnose listed pods page by page, asked for the events of failing pods only, and for
+// none of the resources that nobody may read.
 func assertRequests(t *testing.T, c *cluster.Cluster, from time.Time) {
 	t.Helper()
 	log, err := c.AuditLog()
@@ -409,7 +396,7 @@ func assertRequests(t *testing.T, c *cluster.Cluster, from time.Time) {
 		switch ref := event.ObjectRef; {
 		case ref.Resource == "secrets" || ref.Subresource == "log" || event.Verb != "list" && event.Verb != "get":
 			t.Errorf("it asked for %s %s", event.Verb, event.RequestURI)
-		case event.Verb == "list" && uri.Query().Get("limit") == "":
+		case event.Verb == "list" && uri.Query().Get("limit") == "" && ref.APIGroup != v1alpha1.GroupVersion.Group:
 			t.Errorf("it listed in one piece: %s", event.RequestURI)
 		case ref.Resource == "pods":
 			podRequests++
