@@ -15,6 +15,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
+// scaleUpPatience is how long the machine of a new node may take after the autoscaler asked for it.
+const scaleUpPatience = 5 * time.Minute
+
 // gatePatience is how long a scheduling gate may stay. The controllers that use one remove it within seconds.
 const gatePatience = time.Minute
 
@@ -45,7 +48,7 @@ func (d *diagnoser) findPending() *finding {
 			commands: []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
 		}
 	}
-	if age < schedulingPatience {
+	if age < schedulingPatience || d.isScalingUp() {
 		return healthy
 	}
 	f := &finding{symptom: Unschedulable, meaning: "No node fits the pod.", since: since}
@@ -59,6 +62,12 @@ func (d *diagnoser) findPending() *finding {
 		f.commands = append(f.commands, "kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'")
 	}
 	return f
+}
+
+// isScalingUp reports whether an autoscaler is adding a node for the pod: cluster-autoscaler, or karpenter.
+func (d *diagnoser) isScalingUp() bool {
+	event := d.latestEvent("TriggeredScaleUp", "Nominated")
+	return event != nil && d.now.Sub(lastObserved(event)) < scaleUpPatience
 }
 
 // findGated returns a finding if nobody removes the scheduling gates of a pod. Kueue keeps its own until its queue has room.
@@ -147,14 +156,19 @@ func (d *diagnoser) explainScheduling(f *finding, message string) {
 		f.causes = append(f.causes, p.cause)
 	}
 	f.causes = unique(f.causes)
-	reports := eventReports(d.Events, func(e *corev1.Event) bool { return e.Reason == "FailedResourceClaimCreation" })
+	reports := d.reports("FailedResourceClaimCreation")
 	switch {
 	case len(parts) > 1:
-		f.causes = append(f.causes[:min(3, len(f.causes))], quoteOf(report{message: message, source: "the scheduler"}))
+		f.causes = append(f.causes[:min(2, len(f.causes))], quoteOf(report{message: message, source: "the scheduler"}))
 	case len(f.causes) == 0:
 		g := &finding{symptom: Unschedulable}
 		d.explain(g, append(reports, report{reason: "FailedScheduling", message: message, source: "the scheduler"}))
 		f.causes, f.commands = g.causes, append(f.commands, g.commands...)
+	}
+	if refused := d.reports("NotTriggerScaleUp"); len(refused) > 0 {
+		g := &finding{symptom: Unschedulable}
+		d.explain(g, refused)
+		f.causes = append(f.causes, g.causes[0])
 	}
 }
 
