@@ -142,10 +142,13 @@ func (d *diagnoser) explainScheduling(f *finding, message string) {
 		parts, f.commands = append(parts, p), append(f.commands, g.commands...)
 	}
 	slices.SortStableFunc(parts, func(a, b part) int {
-		if a.isNoise != b.isNoise {
-			return map[bool]int{true: 1, false: -1}[a.isNoise]
+		switch {
+		case a.isNoise == b.isNoise:
+			return b.nodes - a.nodes
+		case a.isNoise:
+			return 1
 		}
-		return b.nodes - a.nodes
+		return -1
 	})
 	relevant := slices.IndexFunc(parts, func(p part) bool { return p.isNoise })
 	if node := pinnedNode(d.Pod); isPinned && (relevant == 1 || len(parts) == 1) { // the one reason left is that of the node

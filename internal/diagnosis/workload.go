@@ -117,7 +117,7 @@ func (d *workloadDiagnoser) reports(reasons ...string) []report {
 	})
 }
 
-// kinds are the kinds of the objects that are diagnosed beside pods.
+// kindOf returns the kind of an object that is diagnosed beside pods; objects of a list do not have one.
 func kindOf(object runtime.Object) string {
 	switch object.(type) {
 	case *appsv1.Deployment:

@@ -194,7 +194,7 @@ func (c *collector) collectAll(ctx context.Context, namespace string) (*Pods, er
 	if err != nil {
 		return nil, err
 	}
-	c.addWorkloads(objects, warnings, c.draining(allNodes, running))
+	c.addWorkloads(objects, warnings, drainingNodes(allNodes, running))
 	return c.collect(ctx)
 }
 
@@ -299,8 +299,8 @@ type drainingNode struct {
 	cordonedAt time.Time
 }
 
-// draining returns the cordoned nodes. A drain leaves the pods of DaemonSets, and those without a controller.
-func (c *collector) draining(all []*corev1.Node, running map[string][]*corev1.Pod) []drainingNode {
+// drainingNodes returns the cordoned nodes. A drain leaves the pods of DaemonSets, and those without a controller.
+func drainingNodes(all []*corev1.Node, running map[string][]*corev1.Pod) []drainingNode {
 	var found []drainingNode
 	for _, node := range all {
 		if !node.Spec.Unschedulable {
