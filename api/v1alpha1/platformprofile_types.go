@@ -481,7 +481,7 @@ type Evidence struct {
 type Diagnosis struct {
 	// The workload that the pod belongs to.
 	Workload WorkloadReference `json:"workload"`
-	// Name of the pod.
+	// Name of the pod; empty if the symptom is that of the workload.
 	// +optional
 	Pod string `json:"pod,omitempty"`
 	// Name of the container, if the symptom is that of a container.
@@ -489,6 +489,12 @@ type Diagnosis struct {
 	Container string `json:"container,omitempty"`
 	// The symptom, for example CrashLoop or VolumeClaimUnbound.
 	Symptom string `json:"symptom"`
+	// Name of the node, if the fault is one of the node and not only of this pod.
+	// +optional
+	Node string `json:"node,omitempty"`
+	// When the symptom began, as far as it is known.
+	// +optional
+	Since *metav1.Time `json:"since,omitempty"`
 	// What the symptom means.
 	// +optional
 	Meaning string `json:"meaning,omitempty"`

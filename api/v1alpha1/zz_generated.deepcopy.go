@@ -144,6 +144,10 @@ func (in *ConfigMapSignal) DeepCopy() *ConfigMapSignal {
 func (in *Diagnosis) DeepCopyInto(out *Diagnosis) {
 	*out = *in
 	out.Workload = in.Workload
+	if in.Since != nil {
+		in, out := &in.Since, &out.Since
+		*out = (*in).DeepCopy()
+	}
 	if in.LikelyCauses != nil {
 		in, out := &in.LikelyCauses, &out.LikelyCauses
 		*out = make([]string, len(*in))

@@ -17,6 +17,7 @@ import (
 
 var diagnosesFormats = formats[report.Diagnoses]{
 	{"text", func(w io.Writer, d report.Diagnoses) error { return d.WriteText(w) }},
+	{"wide", func(w io.Writer, d report.Diagnoses) error { return d.WriteWide(w) }},
 	{"json", writeJSON[report.Diagnoses]},
 	{"yaml", writeYAML[report.Diagnoses]},
 }
@@ -26,12 +27,14 @@ func newDiagnose(flags *genericclioptions.ConfigFlags, streams genericclioptions
 	output := ""
 	command := &cobra.Command{
 		Use:   "diagnose",
-		Short: "Diagnose failing pods",
-		Long: `Diagnose failing pods: their symptom, its meaning, likely causes starting with the most likely one, and kubectl commands
-to investigate it. Pods that are starting, rolling out or completed are not reported.
+		Short: "Diagnose failing pods and workloads",
+		Long: `Diagnose failing pods and workloads: their symptom, its meaning, since when, likely causes starting with the most likely
+one, and kubectl commands to investigate it. Jobs, CronJobs, rollouts, autoscalers and blocked drains are covered without a failing
+pod, too. Pods that are starting, rolling out or completed are not reported.
 
-The command reads the pods of unhealthy workloads, pods that are not running, and pods with warning events. It never reads
-logs or Secrets. The exit code is 0 if no pod fails, 1 if pods fail, and 2 if the command fails.`,
+The command lists pods, workloads, nodes and warnings page by page, and reads the events of failing pods. It never reads logs or
+Secrets. The first line sums up. What a node does to several pods is reported once; -o wide names all pods. The exit code is 0 if
+nothing fails, 1 if pods or workloads fail, and 2 if the command fails.`,
 		Example: `  # all namespaces of the cluster of the current context
   platformprofile diagnose
 
@@ -39,7 +42,8 @@ logs or Secrets. The exit code is 0 if no pod fails, 1 if pods fail, and 2 if th
   platformprofile diagnose -n shop
 
   # a dump
-  kubectl get nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs -A -o yaml > dump.yaml
+  kubectl get -A -o yaml > dump.yaml \
+    nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb
   platformprofile diagnose --from dump.yaml --at 2026-11-25T12:00:00Z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -76,7 +80,7 @@ func (in *input) diagnose(ctx context.Context) (report.Diagnoses, error) {
 	}
 	// A list that is empty, and not null in JSON.
 	diagnoses := append([]v1alpha1.Diagnosis{}, pods.Diagnose(c.PodHints(), now)...)
-	return report.Diagnoses{Diagnoses: diagnoses, Unreadable: pods.Unreadable}, nil
+	return report.Diagnoses{Diagnoses: diagnoses, Unreadable: pods.Unreadable, Examined: pods.Examined, Now: now}, nil
 }
 
 // collectPods returns the failing pods of the namespace of -n, or of all namespaces, and the catalog of the cluster or of the files.
@@ -90,7 +94,7 @@ func (in *input) collectPods(ctx context.Context, now time.Time) (*podcases.Pods
 		if err != nil {
 			return nil, nil, err
 		}
-		pods, err := podcases.OfDump(dump, namespace)
+		pods, err := podcases.OfDump(dump, namespace, now)
 		return pods, c, err
 	}
 	clients, err := in.connect()

@@ -1,6 +1,7 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,6 +17,18 @@ const (
 	minRecovery = 30 * time.Second
 	// probeSlack is added to the time that the settings of a probe allow.
 	probeSlack = 10 * time.Second
+	// initPatience is how long an init container may run: as long as a Deployment may take to progress by default
+	// (progressDeadlineSeconds).
+	initPatience = 10 * time.Minute
+	// controllerPatience is how long another controller may take for a readiness gate, and the kubelet to find room for a resize.
+	controllerPatience = 3 * time.Minute
+	// chronicKills kills within chronicPeriod are a symptom even if the container runs meanwhile.
+	chronicKills  = 4
+	chronicPeriod = 5 * time.Hour
+	// restartSlack is how far the events and states of a restart of the node may be apart.
+	restartSlack = 2 * time.Minute
+	// instantEnd is how soon a program ends that the processor of the node cannot run.
+	instantEnd = 2 * time.Second
 )
 
 // diagnoseContainers returns the findings of the init containers, or else those of the containers.
@@ -87,8 +100,58 @@ func (d *diagnoser) diagnoseContainer(status *corev1.ContainerStatus) (finding, 
 	if isLooping {
 		return d.newEnded(status, ended), true
 	}
+	if d.isInit(status.Name) && (status.Started == nil || !*status.Started || !d.isSidecar(status.Name)) {
+		return d.findEndlessInit(status)
+	}
 	return d.findNotReady(status)
 }
+
+// findEndlessInit returns a finding if an init container does not end, or if a sidecar does not pass its startup probe: the containers
+// after it wait.
+func (d *diagnoser) findEndlessInit(status *corev1.ContainerStatus) (finding, bool) {
+	running := status.State.Running
+	spec := d.specOf(status.Name)
+	patience := initPatience
+	if d.isSidecar(status.Name) && spec.StartupProbe != nil {
+		patience = readyTimeout(spec.StartupProbe)
+	}
+	if running == nil || d.now.Sub(running.StartedAt.Time) < patience || d.isSidecar(status.Name) && spec.StartupProbe == nil {
+		return finding{}, false
+	}
+	f := finding{symptom: InitFailed, container: status.Name, since: running.StartedAt.Time}
+	f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	if !d.isSidecar(status.Name) {
+		f.meaning = fmt.Sprintf("The init container %s has been running since %s, so the containers of the pod do not start.",
+			status.Name, formatTime(running.StartedAt.Time))
+		f.causes = []string{"the init container " + status.Name + " has not ended: it waits for something, or works for long; see its log"}
+		return f, true
+	}
+	f.meaning = fmt.Sprintf("The sidecar %s has not passed its startup probe since %s, so the containers after it do not start.",
+		status.Name, formatTime(running.StartedAt.Time))
+	d.explain(&f, d.probeReports(status.Name, "startup probe", running.StartedAt.Time))
+	if len(f.causes) == 0 {
+		f.causes = []string{"the startup probe of the init container (sidecar) " + status.Name + " has not succeeded; see its log"}
+	}
+	return f, true
+}
+
+// probeReports returns the reports of failures of a probe after a time, those of the most frequent failure first.
+func (d *diagnoser) probeReports(container, kind string, after time.Time) []report {
+	var found *corev1.Event
+	for i := range d.Events {
+		event := &d.Events[i]
+		if event.Reason == "Unhealthy" && isAbout(event, container) && strings.Contains(strings.ToLower(event.Message), kind) &&
+			lastObserved(event).After(after) && (found == nil || isMoreSpecific(event, found)) {
+			found = event
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	return eventReports([]corev1.Event{*found}, func(*corev1.Event) bool { return true })
+}
+
+func formatTime(at time.Time) string { return at.UTC().Format("2006-01-02 15:04:05 UTC") }
 
 // findRestartLoop reports whether a container terminates repeatedly, and returns its last termination. The status of such a container
 // alternates between waiting, terminated and running. It has recovered when it has run twice as long as the last time.
@@ -103,20 +166,60 @@ func (d *diagnoser) findRestartLoop(status *corev1.ContainerStatus) (*corev1.Con
 	case status.State.Terminated != nil:
 		if d.hasEndedForGood(status) {
 			// Other containers may still run. A failure is a symptom, a success is not.
-			return status.State.Terminated, status.State.Terminated.ExitCode != 0
+			ended := status.State.Terminated
+			return ended, ended.ExitCode != 0 && !d.isJobDeciding(ended.FinishedAt.Time)
 		}
 		if d.isInit(status.Name) && !d.isSidecar(status.Name) && status.State.Terminated.ExitCode == 0 {
 			return nil, false
 		}
-		return status.State.Terminated, true
-	case last == nil || status.RestartCount == 0:
+		ended := status.State.Terminated
+		return ended, !isLostWithNode(ended) || d.now.Sub(ended.FinishedAt.Time) > restartSlack
+	case last == nil || status.RestartCount == 0 || d.isRestartedWithNode(status):
 		return nil, false
 	case status.State.Running == nil:
 		return last, d.now.Sub(last.FinishedAt.Time) < backOffReset
 	}
 	lastDuration := last.FinishedAt.Sub(last.StartedAt.Time)
 	duration := d.now.Sub(status.State.Running.StartedAt.Time)
-	return last, duration < min(backOffReset, max(minRecovery, 2*lastDuration))
+	return last, duration < min(backOffReset, max(minRecovery, 2*lastDuration)) || d.isChronic(status)
+}
+
+// isChronic reports whether a container is killed again and again, for its memory or by a probe, however long it runs between. It has
+// recovered when it has run twice as long as it does on average.
+func (d *diagnoser) isChronic(status *corev1.ContainerStatus) bool {
+	last := status.LastTerminationState.Terminated
+	if status.RestartCount < chronicKills || last.Reason != "OOMKilled" && d.findProbeFailure(status.Name) == nil {
+		return false
+	}
+	// The status has no history. The kills of a young pod are within the period; an older one was killed as often if its last run was short.
+	interval := last.FinishedAt.Sub(last.StartedAt.Time)
+	if age := d.now.Sub(d.Pod.CreationTimestamp.Time); age <= chronicPeriod {
+		interval = max(interval, age/time.Duration(status.RestartCount))
+	}
+	return interval <= chronicPeriod/chronicKills+probeSlack && d.now.Sub(last.FinishedAt.Time) < 2*interval
+}
+
+// isRestartedWithNode reports whether a container ended because its node or its runtime was restarted: containerd and CRI-O report the exit
+// code 255 then, and the kubelet makes a new sandbox at that time.
+func (d *diagnoser) isRestartedWithNode(status *corev1.ContainerStatus) bool {
+	last := status.LastTerminationState.Terminated
+	if status.RestartCount >= chronicKills && d.now.Sub(d.Pod.CreationTimestamp.Time) < chronicPeriod {
+		return false
+	}
+	if isLostWithNode(last) {
+		return true
+	}
+	changed, running := d.latestEvent("SandboxChanged"), status.State.Running
+	if changed == nil || running == nil || status.RestartCount > 1 {
+		return false
+	}
+	at := lastObserved(changed)
+	return at.After(last.FinishedAt.Add(-restartSlack)) && at.Before(running.StartedAt.Add(restartSlack))
+}
+
+// isLostWithNode reports whether the runtime does not know how a container ended, because it was restarted itself.
+func isLostWithNode(ended *corev1.ContainerStateTerminated) bool {
+	return ended.Reason == "Unknown" || ended.Reason == "ContainerStatusUnknown"
 }
 
 // hasEndedForGood reports whether a container has terminated and will not be restarted.
@@ -150,6 +253,10 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 	}
 	spec := d.specOf(status.Name)
 	failedProbe := d.findProbeFailure(status.Name)
+	f.since = ended.FinishedAt.Time
+	if event := latestEvent(d.Events, "BackOff"); event != nil && isAbout(event, status.Name) {
+		f.since = firstObserved(event)
+	}
 	switch {
 	case ended.Reason == "OOMKilled":
 		f.symptom = OOMKilled
@@ -166,6 +273,9 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 				"the program leaks memory, or its heap size ignores the limit",
 			}
 		}
+		if status.RestartCount > 0 {
+			f.meaning += fmt.Sprintf(" It was restarted %d times.", status.RestartCount)
+		}
 		if f.usePreviousLogs {
 			f.commands = []string{fmt.Sprintf("kubectl -n %s top pod %s --containers", d.Pod.Namespace, d.Pod.Name)}
 		}
@@ -175,11 +285,9 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 		f.symptom = LivenessRestarts
 		f.meaning = fmt.Sprintf("The kubelet restarted the container %s %d times because its %s failed.",
 			status.Name, status.RestartCount, failedProbe.kind)
-		f.causes = []string{
-			"the probe fails with: " + shorten(failedProbe.message),
-			"the program hangs, or responds later than timeoutSeconds allows",
-			"the probe starts before the program is up: add a startupProbe",
-		}
+		f.since = failedProbe.since
+		d.explain(&f, []report{{reason: "Unhealthy", message: failedProbe.message}})
+		f.causes = append(f.causes, "the program hangs, or the probe starts before it is up: add a startupProbe")
 	case ended.ExitCode == 0:
 		f.symptom = CompletedUnexpectedly
 		f.meaning = fmt.Sprintf("The container %s exits with code 0 repeatedly. It is expected to keep running.", status.Name)
@@ -190,13 +298,13 @@ func (d *diagnoser) newEnded(status *corev1.ContainerStatus, ended *corev1.Conta
 	case d.hasEndedForGood(status) || d.Pod.Status.Phase == corev1.PodFailed:
 		f.symptom = Error
 		f.meaning = fmt.Sprintf("The container %s terminated with %s and is not restarted.", status.Name, formatExit(ended))
-		f.causes = exitCauses(ended)
+		d.explainExit(&f, ended)
 	default:
 		f.symptom = CrashLoop
 		f.meaning = fmt.Sprintf(
 			"The container %s terminates soon after its start with %s. It was restarted %d times, with increasing back-off.",
 			status.Name, formatExit(ended), status.RestartCount)
-		f.causes = exitCauses(ended)
+		d.explainExit(&f, ended)
 	}
 	return f
 }
@@ -211,35 +319,40 @@ func formatExit(ended *corev1.ContainerStateTerminated) string {
 	return fmt.Sprintf("exit code %d", ended.ExitCode)
 }
 
-// exitCauses returns the termination message of the container and what its exit code usually means.
-func exitCauses(ended *corev1.ContainerStateTerminated) []string {
-	var causes []string
+// explainExit adds the termination message of the container, what its exit code usually means, and whether the node may have another
+// processor than the image.
+func (d *diagnoser) explainExit(f *finding, ended *corev1.ContainerStateTerminated) {
 	if message := shorten(ended.Message); message != "" {
-		causes = append(causes, "its termination message: "+message)
+		f.causes = append(f.causes, "its termination message: "+message)
 	}
-	switch ended.ExitCode {
-	case 1, 2:
-		causes = append(causes, "the program fails at startup: a wrong flag or setting, or a dependency that does not respond; see its log")
-	case 126:
-		causes = append(causes, "the command is not executable")
-	case 127:
-		causes = append(causes, "the command, or a program that it calls, is not in the image")
-	case 134, 139:
-		causes = append(causes, "the program crashed (abort or segmentation fault): a bug, or an image for another CPU architecture")
-	case 137:
-		causes = append(causes, "it was killed (SIGKILL): a child process ran out of memory, or the grace period was over")
-	case 143:
-		causes = append(causes, "it was terminated (SIGTERM), for example because of a failed probe")
-	case 255:
-		causes = append(causes, "the program fails, or the image is built for another CPU architecture")
-	default:
-		causes = append(causes, "the program fails; see its log")
+	code := ended.ExitCode
+	if code <= 0 && ended.Signal > 0 {
+		code = 128 + ended.Signal
 	}
-	return causes
+	vars := map[string]string{"namespace": d.Pod.Namespace, "pod": d.Pod.Name}
+	e := explain(CrashLoop, vars, []report{{reason: "ExitCode", message: fmt.Sprint(code)}})
+	if e.quote == "" { // no entry
+		e.causes = []string{"the program fails; see its log"}
+	}
+	f.causes, f.commands = append(f.causes, e.causes...), append(f.commands, e.commands...)
+	arch := ""
+	if d.Node != nil {
+		arch = d.Node.Status.NodeInfo.Architecture
+	}
+	// Most images are built for amd64. On another processor the program ends in the moment of its start.
+	isInstant := slices.Contains([]int32{1, 126, 255}, code) && ended.FinishedAt.Sub(ended.StartedAt.Time) < instantEnd
+	if isInstant && arch != "" && arch != "amd64" {
+		f.causes = slices.Insert(f.causes, min(1, len(f.causes)), "the node has the processor architecture "+arch+
+			", and the container ends in the moment of its start: the image may be built for another one (its log says exec format error)")
+		f.commands = append(f.commands, "kubectl get nodes -L kubernetes.io/arch")
+	}
 }
 
 // probeFailure is a probe whose failure restarted a container.
-type probeFailure struct{ kind, message string }
+type probeFailure struct {
+	kind, message string
+	since         time.Time
+}
 
 // findProbeFailure returns the liveness or startup probe because of which the kubelet restarted the container, or nil.
 func (d *diagnoser) findProbeFailure(container string) *probeFailure {
@@ -256,7 +369,7 @@ func (d *diagnoser) findProbeFailure(container string) *probeFailure {
 				continue
 			}
 			if source == nil || isMoreSpecific(event, source) {
-				found, source = &probeFailure{probe, event.Message}, event
+				found, source = &probeFailure{probe, event.Message, firstObserved(event)}, event
 			}
 		}
 	}
@@ -304,105 +417,61 @@ func (d *diagnoser) newInitFailed(status *corev1.ContainerStatus) finding {
 		ended = &corev1.ContainerStateTerminated{ExitCode: -1}
 	}
 	f := finding{
-		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil,
+		symptom: InitFailed, container: status.Name, usePreviousLogs: status.State.Terminated == nil, since: d.startedAt(),
 		meaning: fmt.Sprintf("The init container %s fails with %s, so the containers of the pod do not start.",
 			status.Name, formatExit(ended)),
-		causes: exitCauses(ended),
 	}
 	if ended.Reason == "OOMKilled" {
-		f.causes = append([]string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()},
-			f.causes...)
+		f.causes = []string{"it used more memory than its limit of " + d.specOf(status.Name).Resources.Limits.Memory().String()}
 	}
+	d.explainExit(&f, ended)
 	if !f.usePreviousLogs {
 		f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
 	}
 	return f
 }
 
+// containerReports returns what the kubelet says about the state of a container: its message, and events with the reasons.
+func (d *diagnoser) containerReports(container, reason, message string, reasons ...string) []report {
+	reports := eventReports(d.Events, func(e *corev1.Event) bool {
+		return slices.Contains(reasons, e.Reason) && isAbout(e, container)
+	})
+	newest := latest(reports)
+	reports = slices.DeleteFunc(reports, func(r report) bool { return newest.Sub(r.last) > reportRelevance })
+	return append(reports, report{reason: reason, message: message, source: "the kubelet", last: newest})
+}
+
 func (d *diagnoser) newImagePullFailed(status *corev1.ContainerStatus) finding {
-	image := d.specOf(status.Name).Image
-	if image == "" {
-		image = status.Image
-	}
-	message := status.State.Waiting.Message
-	// During the back-off only the event of the failure contains the reason.
-	for i := range d.Events {
-		event := &d.Events[i]
-		isPullFailure := event.Reason == "Failed" && isAbout(event, status.Name) && strings.Contains(event.Message, "pull")
-		if isPullFailure && len(event.Message) > len(message) {
-			message = event.Message
-		}
-	}
 	f := finding{symptom: ImagePullFailed, container: status.Name}
-	f.meaning = fmt.Sprintf("The image %s cannot be pulled: %s", image, orNone(shorten(message)))
-	lower := strings.ToLower(message)
-	switch {
-	case status.State.Waiting.Reason == "InvalidImageName":
-		f.causes = []string{"the image reference " + image + " is invalid: check for capitals, spaces or two tags"}
-	case status.State.Waiting.Reason == "ErrImageNeverPull":
-		f.causes = []string{"imagePullPolicy is Never, and the image is not present on the node " + d.Pod.Spec.NodeName}
-	case containsAny(lower, "toomanyrequests", "rate limit"):
-		f.causes = []string{"the rate limit of the registry is exceeded: use a mirror, or authenticate"}
-	case containsAny(lower, "unauthorized", "denied", "authentication required"):
-		f.causes = []string{"the registry denies access: imagePullSecrets are missing or wrong, or the repository does not exist"}
-	case containsAny(lower, "not found", "manifest unknown"):
-		f.causes = []string{"the tag or the repository does not exist", "the repository is private, and the registry hides it"}
-	case containsAny(lower, "no such host", "i/o timeout", "connection refused", "deadline exceeded"):
-		f.causes = []string{"the registry is not reachable from the node " + d.Pod.Spec.NodeName + ": check DNS, proxy and firewall"}
-	case containsAny(lower, "x509", "certificate"):
-		f.causes = []string{"the node does not trust the registry's certificate"}
-	case containsAny(lower, "no match for platform", "no matching manifest"):
-		f.causes = []string{"the image is not built for the CPU architecture of the node"}
-	default:
-		f.causes = []string{
-			"the tag or the repository does not exist",
-			"the registry denies access, or is not reachable from the node " + d.Pod.Spec.NodeName,
-		}
+	image := cmp.Or(d.specOf(status.Name).Image, status.Image)
+	f.meaning = fmt.Sprintf("The image %s cannot be pulled (%s).", image, status.State.Waiting.Reason)
+	reports := d.containerReports(status.Name, status.State.Waiting.Reason, status.State.Waiting.Message,
+		"Failed", "InspectFailed", "ErrImageNeverPull", "FailedToRetrieveImagePullSecret")
+	f.since = first(reports)
+	d.explain(&f, reports)
+	if len(f.causes) == 0 {
+		f.causes = []string{"the kubelet gives no reason yet; its next attempt does"}
 	}
 	return f
 }
 
 func (d *diagnoser) newConfigMissing(status *corev1.ContainerStatus, message string) finding {
 	f := finding{symptom: ConfigMissing, container: status.Name}
-	f.meaning = fmt.Sprintf("The container %s cannot be configured: %s", status.Name, orNone(shorten(message)))
-	get := "kubectl -n " + d.Pod.Namespace + " get "
-	switch found := notFoundPattern.FindStringSubmatch(message); {
-	case found != nil:
-		kind := kindName(found[1])
-		f.causes = []string{"the " + kind + " " + found[2] + " that its environment refers to does not exist in " + d.Pod.Namespace}
-		f.commands = []string{get + strings.ToLower(kind) + "s"}
-	case strings.Contains(message, "couldn't find key"):
-		f.causes = []string{"the ConfigMap or Secret exists and lacks the key: " + shorten(message)}
-		f.commands = []string{get + "configmaps"}
-	case strings.Contains(message, "runAsNonRoot"):
-		f.causes = []string{
-			"runAsNonRoot is set, and the image runs as root or as a named user: set runAsUser, or use an image with a numeric user",
-		}
-	default:
-		f.causes = []string{shorten(message)}
-	}
+	f.meaning = fmt.Sprintf("The container %s cannot be configured.", status.Name)
+	reports := d.containerReports(status.Name, "CreateContainerConfigError", message, "Failed")
+	f.since = first(reports)
+	d.explain(&f, reports)
 	return f
 }
 
 func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, message string) finding {
 	f := finding{symptom: ContainerCreateFailed, container: status.Name}
-	f.meaning = fmt.Sprintf("The container %s cannot be started (%s): %s", status.Name, reason, orNone(shorten(message)))
-	lower := strings.ToLower(message)
-	switch {
-	case containsAny(lower, "executable file not found", "no such file or directory"):
-		f.causes = []string{"the command or its interpreter is not in the image", "a volume is mounted over the command"}
-	case strings.Contains(lower, "permission denied"):
-		f.causes = []string{"the user of the container may not execute the command"}
-	case strings.Contains(lower, "exec format error"):
-		f.causes = []string{"the image is built for another CPU architecture"}
-	case strings.Contains(lower, "no command specified"):
-		f.causes = []string{"neither the image nor the pod specifies a command"}
-	case containsAny(lower, "not a directory", "mount"):
-		f.causes = []string{"a volume cannot be mounted at that path, for example a file over a directory"}
-	case strings.Contains(lower, "name") && strings.Contains(lower, "reserved"):
-		f.causes = []string{"the container runtime still has an earlier container of this name"}
-	default:
-		f.causes = []string{orNone(shorten(message))}
+	f.meaning = fmt.Sprintf("The container %s cannot be started (%s).", status.Name, reason)
+	reports := d.containerReports(status.Name, reason, message, "Failed", "FailedPostStartHook")
+	f.since = first(reports)
+	d.explain(&f, reports)
+	if len(f.causes) == 0 {
+		f.causes = []string{"the kubelet gives no reason yet; its next attempt does"}
 	}
 	return f
 }
@@ -410,7 +479,7 @@ func (d *diagnoser) newCreateFailed(status *corev1.ContainerStatus, reason, mess
 // findNotReady returns a finding if a running container has not been ready for longer than its start may take.
 func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool) {
 	running := status.State.Running
-	if running == nil || status.Ready || d.isInit(status.Name) {
+	if running == nil || status.Ready {
 		return finding{}, false
 	}
 	spec := d.specOf(status.Name)
@@ -418,43 +487,119 @@ func (d *diagnoser) findNotReady(status *corev1.ContainerStatus) (finding, bool)
 	if spec.StartupProbe != nil && (status.Started == nil || !*status.Started) {
 		probe, kind = spec.StartupProbe, "startup probe"
 	}
-	var probeEvent *corev1.Event
-	failures := int32(0)
-	for i := range d.Events {
-		event := &d.Events[i]
-		isProbeFailure := event.Reason == "Unhealthy" && isAbout(event, status.Name) && strings.Contains(strings.ToLower(event.Message), kind)
-		if isProbeFailure && lastObserved(event).After(running.StartedAt.Time) {
-			if probeEvent == nil || isMoreSpecific(event, probeEvent) {
-				probeEvent = event
-			}
-			failures = max(failures, countOf(event))
-		}
-	}
+	failures := d.probeReports(status.Name, kind, running.StartedAt.Time)
 	since := d.unreadySince(running.StartedAt.Time)
 	allowed := readyTimeout(probe)
 	if isStarting := since.Equal(running.StartedAt.Time); isStarting {
 		// Many probes run every second from the start, and a start takes longer than three failures.
 		allowed = max(allowed, minRecovery)
-	} else if probe != nil && failures >= failureThreshold(probe) {
+	} else if probe != nil && len(failures) > 0 && failures[0].count >= failureThreshold(probe) {
 		allowed = 0
 	}
 	if d.now.Sub(since) < allowed {
 		return finding{}, false
 	}
-	f := finding{symptom: NotReady, container: status.Name}
+	f := finding{symptom: NotReady, container: status.Name, since: since}
 	f.meaning = fmt.Sprintf("The container %s has been running since %s and is not ready, so Services send it no traffic.",
-		status.Name, running.StartedAt.UTC().Format("2006-01-02 15:04:05 UTC"))
-	if probeEvent != nil {
-		f.causes = append(f.causes, "its "+kind+" fails with: "+shorten(probeEvent.Message))
+		status.Name, formatTime(running.StartedAt.Time))
+	d.explain(&f, failures)
+	if probe == nil && len(f.causes) == 0 {
+		f.causes = []string{"it has no " + kind + ": the kubelet has not reported its state"}
 	}
-	if probe != nil {
-		f.causes = append(f.causes,
-			"the program is waiting for a dependency, such as a database", "the "+kind+" uses the wrong port, path or command")
-	} else {
-		f.causes = append(f.causes, "it has no "+kind+": a readiness gate of the pod is not satisfied, or the kubelet does not respond")
+	if probe != nil && len(f.causes) < 2 {
+		f.causes = append(f.causes, "the program is waiting for a dependency, or the "+kind+" uses the wrong port, path or command")
 	}
-	f.commands = []string{fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name)}
+	for _, r := range d.nodeReports() {
+		f.causes = slices.Insert(f.causes, 0, "the node "+d.Pod.Spec.NodeName+" is not ready: "+shorten(r.message))
+	}
+	f.commands = append(f.commands, fmt.Sprintf("kubectl -n %s logs %s -c %s --tail=50", d.Pod.Namespace, d.Pod.Name, status.Name))
 	return f, true
+}
+
+// findUnsatisfied returns a finding if the containers are well and the pod still waits: for a readiness gate, or for a resize.
+func (d *diagnoser) findUnsatisfied() *finding {
+	pod := d.Pod
+	if pod.Status.Phase != corev1.PodRunning || pod.DeletionTimestamp != nil {
+		return nil
+	}
+	containersReady, ready := conditionOf(pod, corev1.ContainersReady), conditionOf(pod, corev1.PodReady)
+	if containersReady != nil && containersReady.Status == corev1.ConditionTrue && ready != nil && ready.Status == corev1.ConditionFalse {
+		since := containersReady.LastTransitionTime.Time
+		if ready.LastTransitionTime.After(since) {
+			since = ready.LastTransitionTime.Time
+		}
+		if f := d.findGate(since); f != nil && d.now.Sub(since) >= controllerPatience {
+			return f
+		}
+		for _, r := range d.nodeReports() { // the node controller sets its pods to not ready
+			return &finding{
+				symptom: NotReady, since: r.first, isNode: true, causes: []string{quoteOf(r)},
+				meaning:  "The node " + pod.Spec.NodeName + " is not ready, so Services send no traffic to the pods on it.",
+				commands: []string{"kubectl describe node " + pod.Spec.NodeName},
+			}
+		}
+	}
+	return d.findResize()
+}
+
+func (d *diagnoser) findGate(since time.Time) *finding {
+	f := &finding{
+		symptom: NotReady, since: since,
+		meaning:  "The containers of the pod are ready, and a readiness gate of the pod is not satisfied, so Services send it no traffic.",
+		commands: []string{fmt.Sprintf("kubectl -n %s get pod %s -o wide", d.Pod.Namespace, d.Pod.Name)},
+	}
+	for _, gate := range d.Pod.Spec.ReadinessGates {
+		switch condition := conditionOf(d.Pod, gate.ConditionType); {
+		case condition == nil:
+			f.causes = append(f.causes, "nobody has set the condition of the readiness gate "+shorten(string(gate.ConditionType))+
+				": its controller does not run, or does not know the pod")
+		case condition.Status != corev1.ConditionTrue:
+			cause := fmt.Sprintf("the readiness gate %s is %s: %s", shorten(string(gate.ConditionType)), condition.Status,
+				shorten(condition.Reason+" "+condition.Message))
+			f.causes = append(f.causes, tidy(cause))
+		}
+	}
+	if len(f.causes) == 0 {
+		return nil
+	}
+	return f
+}
+
+// findResize returns a finding if the kubelet cannot carry out a resize of the running pod.
+func (d *diagnoser) findResize() *finding {
+	f := &finding{symptom: Error}
+	r := report{source: "the kubelet"}
+	pending, progress := conditionOf(d.Pod, corev1.PodResizePending), conditionOf(d.Pod, corev1.PodResizeInProgress)
+	switch resize := d.Pod.Status.Resize; { // before Kubernetes 1.33 there is no condition
+	case pending != nil && pending.Status == corev1.ConditionTrue:
+		r.reason, r.message, f.since = pending.Reason, pending.Message, pending.LastTransitionTime.Time
+	case progress != nil && progress.Status == corev1.ConditionTrue && progress.Reason == corev1.PodReasonError:
+		r.reason, r.message, f.since = "ResizeError", progress.Message, progress.LastTransitionTime.Time
+	case resize == corev1.PodResizeStatusInfeasible || resize == corev1.PodResizeStatusDeferred:
+		r.reason = string(resize)
+		if event := d.latestEvent("ResizeInfeasible", "ResizeDeferred"); event != nil {
+			r.message, f.since = event.Message, firstObserved(event)
+		}
+	default:
+		return nil
+	}
+	switch r.reason {
+	case corev1.PodReasonInfeasible:
+		f.meaning = "The kubelet cannot resize the pod: the resize is infeasible on its node. The pod keeps its earlier resources."
+	case corev1.PodReasonDeferred:
+		if d.now.Sub(f.since) < controllerPatience {
+			return nil
+		}
+		f.meaning = "The kubelet defers the resize of the pod until its node has room. The pod keeps its earlier resources."
+	default:
+		f.meaning = "The kubelet fails to resize the pod."
+	}
+	d.explain(f, []report{r})
+	if len(f.causes) == 0 {
+		f.causes = []string{"the node does not have the resources that the resize asks for"}
+	}
+	f.commands = append(f.commands, "kubectl describe node "+d.Pod.Spec.NodeName)
+	return f
 }
 
 // unreadySince returns when the container became not ready: its start, or the last transition of ContainersReady after it.

@@ -123,6 +123,10 @@ func ended(reason string, code int32) func(*corev1.Pod) {
 	})
 }
 
+func endedAgo(d time.Duration) func(*corev1.Pod) {
+	return status(func(s *corev1.ContainerStatus) { s.State.Terminated.FinishedAt = ago(d) })
+}
+
 func pending(message string) func(*corev1.Pod) {
 	return func(p *corev1.Pod) {
 		p.Spec.NodeName = ""
@@ -305,7 +309,7 @@ func TestSymptoms(t *testing.T) {
 			Evicted, []string{"the sizeLimit of its emptyDir"},
 		},
 		// The kubelet writes the termination of the container before the phase of the pod.
-		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "is not restarted"}},
+		"a Job's container that failed": {Case{Pod: pod(jobs, ended("Error", 2), endedAgo(time.Minute)), Job: &batchv1.Job{}}, Error, []string{"exit code 2", "is not restarted"}},
 		"readiness lost a moment ago": {
 			Case{Pod: pod(runningFor(time.Hour, false), unreadyFor(4*time.Second)), Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503"), 3)}},
 			NotReady, []string{"statuscode: 503"},
@@ -316,13 +320,13 @@ func TestSymptoms(t *testing.T) {
 		},
 		"a deleted node":                  {Case{Pod: pod(), IsNodeGone: true}, NodeLost, []string{"does not exist anymore"}},
 		"a bare pod that failed":          {Case{Pod: pod(func(p *corev1.Pod) { p.OwnerReferences = nil; p.Spec.RestartPolicy = corev1.RestartPolicyNever }, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed })}, Error, []string{"exit code 2", "is not restarted"}},
-		"a Job's pod that failed":         {Case{Pod: pod(jobs, ended("Error", 2), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
-		"rejected by the kubelet":         {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Allocate failed"))}, Error, []string{"the kubelet rejected the pod"}},
+		"a Job's pod that failed":         {Case{Pod: pod(jobs, ended("Error", 2), unreadyFor(time.Minute), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }), Job: &batchv1.Job{}}, Error, []string{"exit code 2"}},
+		"refused by the kubelet":          {Case{Pod: pod(failedPhase("UnexpectedAdmissionError", "Pod was rejected: unheard of"))}, Refused, []string{"refused the pod", "the kubelet says: Pod was rejected: unheard of"}},
 		"a finalizer":                     {Case{Pod: pod(deletedSince(5*time.Minute, "example.com/hold"))}, StuckTerminating, []string{"the finalizer example.com/hold has not been removed"}},
 		"the kubelet cannot terminate it": {Case{Pod: pod(deletedSince(5 * time.Minute))}, StuckTerminating, []string{"the kubelet of the node node-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !NeedsDiagnosis(test.c.Pod) && test.c.Node == nil && !test.c.IsNodeGone {
+			if !NeedsDiagnosis(test.c.Pod, now) && test.c.Node == nil && !test.c.IsNodeGone {
 				t.Error("NeedsDiagnosis returns false")
 			}
 			found := Diagnose(test.c, now)
@@ -359,6 +363,7 @@ func TestNoSymptom(t *testing.T) {
 			Pod: pod(jobs, ended("Error", 1), func(p *corev1.Pod) { p.Status.Phase = corev1.PodFailed }),
 			Job: &batchv1.Job{Status: batchv1.JobStatus{CompletionTime: &metav1.Time{Time: now}}},
 		},
+		"a Job's container that failed a moment ago": {Pod: pod(jobs, ended("Error", 2)), Job: &batchv1.Job{}},
 		"a new pod": {Pod: pod(func(p *corev1.Pod) { p.CreationTimestamp = ago(time.Second) }, pending("0/3 nodes are available: 3 Insufficient cpu."))},
 		"a pod whose containers are being created": {Pod: pod(creating)},
 		"a pod whose sandbox is being created":     {Pod: pod(creating), Events: []corev1.Event{event("Scheduled", "Successfully assigned shop/web to node-1")}},
@@ -367,11 +372,16 @@ func TestNoSymptom(t *testing.T) {
 			Pod:    pod(runningFor(20*time.Second, false), func(p *corev1.Pod) { p.Spec.Containers[0].ReadinessProbe.PeriodSeconds = 1 }),
 			Events: []corev1.Event{counted(event("Unhealthy", "Readiness probe failed: connection refused"), 15)},
 		},
-		"an init container that runs":            {Pod: pod(initContainer(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(time.Hour)}}, corev1.ContainerState{}))},
-		"a completed init container":             {Pod: pod(initContainer(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}, corev1.ContainerState{}))},
-		"a terminating pod":                      {Pod: pod(deletedSince(-20 * time.Second))},
-		"a crash in the past":                    {Pod: pod(lastEnded("Error", 1, 1), runningFor(50*time.Second, true))},
-		"a pod with a scheduling gate":           {Pod: pod(pending("SchedulingGated"), func(p *corev1.Pod) { p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "quota"}} })},
+		"an init container that runs": {Pod: pod(initContainer(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: ago(9 * time.Minute)}}, corev1.ContainerState{}))},
+		"a completed init container":  {Pod: pod(initContainer(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}, corev1.ContainerState{}))},
+		"a terminating pod":           {Pod: pod(deletedSince(-20 * time.Second))},
+		"a crash in the past":         {Pod: pod(lastEnded("Error", 1, 1), runningFor(50*time.Second, true))},
+		"a pod in the queue of Kueue": {Pod: pod(pending("SchedulingGated"), func(p *corev1.Pod) {
+			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: "kueue.x-k8s.io/admission"}}
+		})},
+		"a new pod with a scheduling gate": {Pod: pod(pending("SchedulingGated"), func(p *corev1.Pod) {
+			p.CreationTimestamp, p.Spec.SchedulingGates = ago(30*time.Second), []corev1.PodSchedulingGate{{Name: "quota"}}
+		})},
 		"a completed container beside a sidecar": {Pod: pod(jobs, ended("Completed", 0))},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"unicode/utf8"
 
@@ -54,6 +55,15 @@ func FuzzPod(f *testing.F) {
 		IsNodeGone: true,
 		Job:        &batchv1.Job{},
 	})
+	for _, group := range causeGroups {
+		for _, c := range group.Causes {
+			message := strings.NewReplacer("example", "$(reboot)", "n1", "a;b").Replace(c.Example)
+			add(Case{Pod: pod(creating), Events: []corev1.Event{event(group.From[0], message)}})
+			add(Case{Pod: pod(pending(message)), Events: []corev1.Event{event(group.From[0], message)}})
+			add(Case{Pod: pod(failedPhase(group.From[0], message))})
+			add(Case{Pod: pod(status(waiting(group.From[0], message)))})
+		}
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c := Case{}
 		if json.Unmarshal(data, &c) != nil || c.Pod == nil {

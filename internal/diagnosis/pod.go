@@ -1,20 +1,26 @@
 package diagnosis
 
 import (
+	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	storagev1 "k8s.io/api/storage/v1"
 )
 
 const (
 	// terminationSlack is how long after its grace period a pod may still exist.
 	terminationSlack = time.Minute
+	// detachPatience is how long a volume may take to be detached from another node: as long as the kubelet waits for it
+	// (podAttachAndMountTimeout, kubelet v1.37).
+	detachPatience = 2*time.Minute + 3*time.Second
+	// reportRelevance is how long a report counts beside newer ones: longer than the kubelet waits between two attempts.
+	reportRelevance = 15 * time.Minute
+	// jobPatience is how long a Job may take to decide after a pod failed: it waits for finalizers and before it retries.
+	jobPatience = 30 * time.Second
 	// schedulingPatience is how long a new pod may wait for a node, and its claims for a volume. Autoscalers and provisioners take a few
 	// seconds.
 	schedulingPatience = 5 * time.Second
@@ -50,7 +56,7 @@ func (d *diagnoser) findNodeLost() *finding {
 	}
 	name := pod.Spec.NodeName
 	commands := []string{"kubectl describe node " + name, "kubectl get nodes -o wide"}
-	f := &finding{symptom: NodeLost, commands: commands}
+	f := &finding{symptom: NodeLost, commands: commands, isNode: true}
 	ready := readyCondition(d.Node)
 	switch {
 	case d.IsNodeGone:
@@ -60,8 +66,9 @@ func (d *diagnoser) findNodeLost() *finding {
 			"the pod has a finalizer, or its StatefulSet waits until the pod is deleted",
 		}
 	case ready != nil && ready.Status == corev1.ConditionUnknown:
+		f.since = ready.LastTransitionTime.Time
 		f.meaning = fmt.Sprintf("The node %s has not reported since %s. The state of the pod is unknown.",
-			name, ready.LastHeartbeatTime.UTC().Format("2006-01-02 15:04:05 UTC"))
+			name, formatTime(ready.LastHeartbeatTime.Time))
 		f.causes = []string{
 			"the machine is down or cannot reach the API server: " + shorten(ready.Reason+": "+ready.Message),
 			"the kubelet on it has stopped or hangs",
@@ -98,9 +105,9 @@ func (d *diagnoser) findStuckTerminating() *finding {
 		return healthy // its status has no meaning while it is terminating
 	}
 	f := &finding{
-		symptom: StuckTerminating,
+		symptom: StuckTerminating, since: pod.DeletionTimestamp.Time,
 		meaning: fmt.Sprintf("The pod should have terminated by %s and still exists.",
-			pod.DeletionTimestamp.UTC().Format("2006-01-02 15:04:05 UTC")),
+			formatTime(pod.DeletionTimestamp.Time)),
 	}
 	if len(pod.Finalizers) > 0 {
 		f.causes = append(f.causes, "the finalizer "+strings.Join(pod.Finalizers, ", ")+" has not been removed by its controller")
@@ -133,11 +140,14 @@ func (d *diagnoser) findFailed() *finding {
 	if pod.Status.Phase != corev1.PodFailed {
 		return nil
 	}
-	if d.isReplaced() {
+	if d.isReplaced() || d.isJobDeciding(d.failedAt()) {
 		return healthy
 	}
 	if d.isEvicted() {
 		return d.newEvicted()
+	}
+	if f := d.findRefused(); f != nil {
+		return f
 	}
 	for i := range pod.Status.InitContainerStatuses {
 		status := &pod.Status.InitContainerStatuses[i]
@@ -155,24 +165,55 @@ func (d *diagnoser) findFailed() *finding {
 		f := d.newEnded(status, ended)
 		return &f
 	}
-	message := strings.TrimSpace(pod.Status.Reason + " " + pod.Status.Message)
-	f := &finding{symptom: Error, meaning: "The pod failed: " + orNone(shorten(message)) + "."}
-	switch pod.Status.Reason {
-	case "DeadlineExceeded":
+	f := &finding{symptom: Error, meaning: "The pod failed: " + orNone(pod.Status.Reason) + ".", since: d.failedAt()}
+	if pod.Status.Reason == "DeadlineExceeded" {
 		f.causes = []string{"it ran longer than its activeDeadlineSeconds"}
-	case "UnexpectedAdmissionError", "NodeAffinity", "OutOfcpu", "OutOfmemory", "OutOfpods", "NodePorts":
-		f.causes = []string{
-			"the kubelet rejected the pod, because the node changed after the scheduler chose it: " + shorten(pod.Status.Message),
-		}
-	default:
-		f.causes = []string{"unknown; see its events"}
+		return f
+	}
+	f.causes = []string{"its status has no reason; see its events"}
+	if pod.Status.Message != "" {
+		f.causes = []string{quoteOf(report{message: pod.Status.Message})}
 	}
 	return f
+}
+
+// findRefused returns a finding if the kubelet did not admit the pod: then no container was ever created.
+func (d *diagnoser) findRefused() *finding {
+	status := d.Pod.Status
+	if status.Reason == "" || !strings.HasPrefix(status.Message, "Pod was rejected") && !slices.Contains(refusals, status.Reason) &&
+		!strings.HasPrefix(status.Reason, "OutOf") {
+		return nil
+	}
+	f := &finding{
+		symptom: Refused, since: d.failedAt(), commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
+		meaning: fmt.Sprintf("The kubelet of the node %s refused the pod (%s). It does not start anymore",
+			orNone(d.Pod.Spec.NodeName), status.Reason),
+	}
+	if OwnerOf(d.Pod).Kind == "Pod" {
+		f.meaning += ": delete it and create it again."
+	} else {
+		f.meaning += "; its controller makes a new one."
+	}
+	d.explain(f, []report{{reason: status.Reason, message: cmp.Or(status.Message, status.Reason)}})
+	f.commands = append(f.commands, "kubectl get pods -A -o wide --field-selector spec.nodeName="+d.Pod.Spec.NodeName)
+	return f
+}
+
+// refusals are the reasons of the kubelet for not admitting a pod: kubelet v1.37, pkg/kubelet/lifecycle, nodeshutdown, sysctl and
+// cm/topologymanager. "OutOf" and the name of a resource is another one.
+var refusals = []string{
+	"UnexpectedAdmissionError", "UnexpectedPredicateFailureType", "NodeAffinity", "NodeName", "NodePorts", "NodeUnschedulable",
+	"TaintToleration", "TopologyAffinityError", "SMTAlignmentError", "NodeShutdown", "PodOSSelectorNodeLabelDoesNotMatch",
+	"PodOSNotSupported", "InvalidNodeInfo", "InitContainerRestartPolicyForbidden", "SupplementalGroupsPolicyNotSupported",
+	"PodLevelResourcesNotSupported", "AppArmor", "SysctlForbidden", "VolumeAttachmentLimitExceeded", "UnknownReason",
 }
 
 // isReplaced reports whether the failure does not matter anymore: the Job of the pod completed without it, or its workload replaced it
 // some time ago.
 func (d *diagnoser) isReplaced() bool {
+	if d.IsJobSuperseded {
+		return true
+	}
 	if d.Job != nil {
 		return d.Job.Status.CompletionTime != nil || hasJobCondition(d.Job, batchv1.JobComplete)
 	}
@@ -182,10 +223,9 @@ func (d *diagnoser) isReplaced() bool {
 	return !d.failedAt().IsZero() && d.now.Sub(d.failedAt()) > failureRelevance
 }
 
-func hasJobCondition(job *batchv1.Job, kind batchv1.JobConditionType) bool {
-	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
-		return c.Type == kind && c.Status == corev1.ConditionTrue
-	})
+// isJobDeciding reports whether the Job of the pod has not decided yet whether it retries after a failure.
+func (d *diagnoser) isJobDeciding(failed time.Time) bool {
+	return d.Job != nil && !hasJobCondition(d.Job, batchv1.JobFailed) && d.now.Sub(failed) < jobPatience
 }
 
 // failedAt returns when the pod failed, or the zero time.
@@ -202,10 +242,12 @@ func (d *diagnoser) failedAt() time.Time {
 	return at
 }
 
-// isEvicted reports whether the kubelet evicted the pod. If its program exits with code 0, the phase is Succeeded at first, and only the
+// isEvicted reports whether the kubelet ended the pod. If its program exits with code 0, the phase is Succeeded at first, and only the
 // event says that it was evicted.
 func (d *diagnoser) isEvicted() bool {
-	if d.Pod.Status.Reason == "Evicted" || d.latestEvent("Evicted") != nil {
+	status := d.Pod.Status
+	if status.Reason == "Evicted" || status.Reason == "Preempting" || strings.Contains(status.Message, "imminent node shutdown") ||
+		strings.Contains(status.Message, "Node is shutting") || d.latestEvent("Evicted") != nil {
 		return true
 	}
 	condition := conditionOf(d.Pod, corev1.DisruptionTarget)
@@ -218,231 +260,178 @@ func (d *diagnoser) newEvicted() *finding {
 		message = event.Message
 	}
 	f := &finding{
-		symptom:  Evicted,
-		meaning:  "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " evicted the pod: " + orNone(shorten(message)),
+		symptom: Evicted, since: d.failedAt(), meaning: "The kubelet of the node " + orNone(d.Pod.Spec.NodeName) + " evicted the pod.",
 		commands: []string{"kubectl describe node " + d.Pod.Spec.NodeName},
 	}
-	switch lower := strings.ToLower(message); {
-	case containsAny(lower, "exceeds the limit", "exceeds its local ephemeral", "usage exceeds"):
-		f.causes = []string{"it wrote more than its ephemeral-storage limit or the sizeLimit of its emptyDir allows"}
-	case strings.Contains(lower, "memory"):
-		f.causes = []string{
-			"the node ran out of memory, and the pod used more than it requests",
-			"the memory requests of the pods on the node are too low",
-		}
-	case containsAny(lower, "ephemeral-storage", "disk", "inodes"):
-		f.causes = []string{
-			"the disk of the node is full: images, logs or emptyDir volumes",
-			"the pod has no ephemeral-storage request, so it is evicted first",
-		}
-	case strings.Contains(lower, "pid"):
-		f.causes = []string{"the node ran out of process IDs"}
-	default:
-		f.causes = []string{"the node ran short of a resource; see its conditions and events"}
+	if condition := conditionOf(d.Pod, corev1.DisruptionTarget); condition != nil {
+		f.since, message = condition.LastTransitionTime.Time, cmp.Or(message, condition.Message)
+	}
+	d.explain(f, []report{{reason: "Evicted", message: message}})
+	if pressure := pressureOf(d.Node); pressure != "" {
+		f.causes = append(f.causes, "the node still has "+pressure)
+	}
+	if len(f.causes) == 0 {
+		f.causes = []string{"the kubelet gives no reason; see the conditions and events of the node"}
 	}
 	return f
 }
 
-// findPending returns a finding if the pod is not scheduled.
-func (d *diagnoser) findPending() *finding {
-	pod := d.Pod
-	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName != "" {
-		return nil
-	}
-	if len(pod.Spec.SchedulingGates) > 0 {
-		return healthy // not scheduled on purpose
-	}
-	scheduled := conditionOf(pod, corev1.PodScheduled)
-	message := ""
-	switch {
-	case scheduled != nil && scheduled.Status == corev1.ConditionFalse:
-		message = scheduled.Message
-	case d.latestEvent("FailedScheduling") != nil:
-		message = d.latestEvent("FailedScheduling").Message
-	case d.now.Sub(pod.CreationTimestamp.Time) < time.Minute:
-		return healthy // the scheduler has not handled it yet
-	default:
-		return &finding{
-			symptom: Unschedulable, meaning: "No scheduler has handled the pod.",
-			causes:   []string{"the scheduler " + schedulerOf(pod) + " is not running", "the scheduler has no leader or hangs"},
-			commands: []string{"kubectl -n kube-system get pods,leases | grep scheduler"},
-		}
-	}
-	if d.now.Sub(pod.CreationTimestamp.Time) < schedulingPatience {
-		return healthy
-	}
-	if f := d.findUnboundClaim(message); f != nil {
-		return f
-	}
-	return &finding{
-		symptom: Unschedulable, meaning: "No node fits the pod: " + orNone(shorten(message)), causes: schedulingCauses(message),
-		commands: []string{"kubectl get nodes -o wide", "kubectl describe nodes | grep -A8 'Allocated resources'"},
-	}
-}
-
-func schedulerOf(pod *corev1.Pod) string {
-	if pod.Spec.SchedulerName == "" {
-		return corev1.DefaultSchedulerName
-	}
-	return pod.Spec.SchedulerName
-}
-
-// schedulingReasons matches the reasons in the message of the scheduler: "0/5 nodes are available: 3 Insufficient cpu, 2 node(s) had …".
-var schedulingReasons = regexp.MustCompile(`(\d+) ([^,]+?)(?:,|\.(?: |$)|$)`)
-
-// schedulingMeanings maps the reasons of the scheduler to causes.
-var schedulingMeanings = []struct{ reason, meaning string }{
-	{"Insufficient cpu", "less free CPU than the pod requests: lower the request, free CPU or add nodes"},
-	{"Insufficient memory", "less free memory than the pod requests: lower the request, free memory or add nodes"},
-	{"Insufficient ephemeral-storage", "less free ephemeral storage than the pod requests"},
-	{"Insufficient", "not enough of a resource that the pod requests, for example because a device plugin is not running"},
-	{"Too many pods", "the kubelet runs its maximum number of pods"},
-	{"untolerated taint", "a taint that the pod does not tolerate"},
-	{"didn't match Pod's node affinity/selector", "no labels that match the nodeSelector or node affinity of the pod"},
-	{"were unschedulable", "cordoned"},
-	{"didn't match pod anti-affinity", "pods that the anti-affinity of the pod excludes"},
-	{"didn't match pod affinity", "no pods that match the affinity of the pod"},
-	{"didn't match pod topology spread", "the topologySpreadConstraints of the pod would be violated"},
-	{"free ports", "the host port of the pod is in use"},
-	{"volume node affinity conflict", "the volume of the pod is only reachable from other nodes, often in another zone"},
-	{"exceed max volume count", "the maximum number of volumes is attached"},
-	{"not match requested topology", "the volume of the pod cannot be provisioned in the zone of the node"},
-}
-
-// schedulingCauses returns the causes in the message of the scheduler, sorted by the number of nodes.
-func schedulingCauses(message string) []string {
-	type cause struct {
-		nodes int
-		text  string
-	}
-	var found []cause
-	_, list, _ := strings.Cut(message, ": ")
-	list, _, _ = strings.Cut(list, " preemption:")
-	for _, match := range schedulingReasons.FindAllStringSubmatch(list, -1) {
-		nodes := 0
-		_, _ = fmt.Sscan(match[1], &nodes)
-		reason := strings.TrimSuffix(strings.TrimSpace(match[2]), ".")
-		for _, known := range schedulingMeanings {
-			if strings.Contains(reason, known.reason) {
-				found = append(found, cause{nodes, fmt.Sprintf("%d of the nodes: %s (%s)", nodes, known.meaning, shorten(reason))})
-				break
+// pressureOf returns the pressure conditions of a node.
+func pressureOf(node *corev1.Node) string {
+	var found []string
+	if node != nil {
+		for _, condition := range node.Status.Conditions {
+			if strings.HasSuffix(string(condition.Type), "Pressure") && condition.Status == corev1.ConditionTrue {
+				found = append(found, string(condition.Type))
 			}
 		}
 	}
-	slices.SortStableFunc(found, func(a, b cause) int { return b.nodes - a.nodes })
-	causes := make([]string, 0, len(found))
-	for _, c := range found {
-		causes = append(causes, c.text)
-	}
-	switch {
-	case len(causes) > 0:
-		return causes
-	case strings.Contains(message, "no nodes available"):
-		return []string{"the cluster has no schedulable nodes"}
-	case strings.Contains(message, "quota"):
-		return []string{"a quota is exceeded: " + shorten(message)}
-	}
-	return []string{"the message of the scheduler: " + shorten(message)}
+	return strings.Join(found, ", ")
 }
 
-// findUnboundClaim returns a finding if the pod cannot be scheduled because of a claim.
-func (d *diagnoser) findUnboundClaim(message string) *finding {
-	var unbound *Claim
-	for i := range d.Claims {
-		c := &d.Claims[i]
-		if !c.IsUnreadable && (c.Claim == nil || c.Claim.Status.Phase != corev1.ClaimBound) {
-			unbound = c
-			break
-		}
-	}
-	isAboutClaim := containsAny(message, "PersistentVolumeClaim", "persistentvolumeclaim", "persistent volumes")
-	if !isAboutClaim {
-		return nil // a volume may be provisioned after the pod is scheduled
-	}
-	if unbound == nil {
-		message = shorten(message)
-		return &finding{
-			symptom: VolumeClaimUnbound,
-			meaning: "A PersistentVolumeClaim of the pod is not bound: " + message,
-			causes:  []string{message},
-		}
-	}
-	f := &finding{symptom: VolumeClaimUnbound, commands: []string{
-		fmt.Sprintf("kubectl -n %s describe pvc %s", d.Pod.Namespace, unbound.Name), "kubectl get storageclasses,csidrivers",
-	}}
-	if unbound.Claim == nil {
-		f.meaning = fmt.Sprintf("The pod mounts the PersistentVolumeClaim %s, which does not exist in %s.", unbound.Name, d.Pod.Namespace)
-		f.causes = []string{"the claim was not created, was deleted, or has another name"}
-		f.commands = []string{fmt.Sprintf("kubectl -n %s get pvc", d.Pod.Namespace)}
-		return f
-	}
-	f.meaning = fmt.Sprintf("The PersistentVolumeClaim %s is not bound (%s), so the pod cannot start.",
-		unbound.Name, unbound.Claim.Status.Phase)
-	f.causes = claimCauses(unbound)
-	return f
-}
-
-func claimCauses(c *Claim) []string {
-	var causes []string
-	if event := latestEvent(c.Events, "ProvisioningFailed", "FailedBinding"); event != nil {
-		causes = append(causes, shorten(event.Message))
-	}
-	wanted := c.Claim.Spec.StorageClassName
-	switch {
-	case c.Claim.Status.Phase == corev1.ClaimLost:
-		causes = append(causes, "its volume "+c.Claim.Spec.VolumeName+" does not exist anymore")
-	case wanted == nil:
-		causes = append(causes, "it has no storageClassName, and there was no default StorageClass when it was created")
-	case *wanted == "":
-		causes = append(causes, "it requires an existing volume (storageClassName is empty), and none matches its size and access modes")
-	case c.Class == nil:
-		causes = append(causes, "its StorageClass "+*wanted+" does not exist")
-	case c.Class.Provisioner == "kubernetes.io/no-provisioner":
-		causes = append(causes,
-			"its StorageClass "+*wanted+" does not provision volumes, and no existing volume matches its size, access modes and node")
-	case c.Class.VolumeBindingMode != nil && *c.Class.VolumeBindingMode == storagev1.VolumeBindingWaitForFirstConsumer:
-		causes = append(causes,
-			"the volume is provisioned after the pod is scheduled, and the provisioner "+c.Class.Provisioner+" has not provisioned it")
-	default:
-		causes = append(causes,
-			"the provisioner "+c.Class.Provisioner+" of the StorageClass "+*wanted+" is not running, or cannot provision the volume")
-	}
-	return causes
-}
-
-// findCreating returns a finding if the volumes or the sandbox of a scheduled pod cannot be created.
+// findCreating returns a finding if the volumes or the sandbox of a scheduled pod cannot be created. The sandbox of a pod that ran may be
+// gone, too: then no container runs.
 func (d *diagnoser) findCreating() *finding {
 	pod := d.Pod
-	if pod.Status.Phase != corev1.PodPending || pod.Spec.NodeName == "" {
-		return nil
-	}
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		waiting := status.State.Waiting
-		if waiting == nil || !slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason) {
-			return nil // sandbox and volumes exist
+	volume, sandbox := d.creationReports()
+	since := d.startedAt()
+	if len(volume) > 0 && (len(sandbox) == 0 || latest(volume).After(latest(sandbox))) {
+		if d.isMoving(volume) {
+			return healthy
 		}
-	}
-	volume := d.latestEvent("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-	sandbox := d.latestEvent("FailedCreatePodSandBox", "NetworkNotReady", "FailedPodSandBoxStatus")
-	if volume != nil && (sandbox == nil || lastObserved(volume).After(lastObserved(sandbox))) {
-		return &finding{
-			symptom: VolumeMountFailed,
-			meaning: "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + ": " + shorten(volume.Message),
-			causes:  mountCauses(volume.Message), commands: d.claimCommands(),
+		f := &finding{symptom: VolumeMountFailed, since: since}
+		f.meaning = "A volume of the pod cannot be mounted on the node " + pod.Spec.NodeName + "."
+		d.explain(f, volume)
+		isAttached := slices.ContainsFunc(volume, func(r report) bool { return strings.Contains(r.message, multiAttach) })
+		if lost := d.lostNodes(); lost != "" && isAttached {
+			f.causes = slices.Insert(f.causes, 1, "these nodes do not report, so their volumes are not detached: "+lost+
+				"; if they are gone, delete them or taint them with node.kubernetes.io/out-of-service")
 		}
+		f.commands = append(f.commands, d.claimCommands()...)
+		return f
 	}
-	if sandbox != nil {
-		return &finding{
-			symptom: SandboxFailed,
-			meaning: "The network sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + ": " + shorten(sandbox.Message),
-			causes:  sandboxCauses(sandbox.Message),
-			commands: []string{
-				"kubectl describe node " + pod.Spec.NodeName,
-				"kubectl get pods -A -o wide --field-selector spec.nodeName=" + pod.Spec.NodeName,
-			},
+	if len(sandbox) > 0 {
+		f := &finding{symptom: SandboxFailed, since: since}
+		f.meaning = "The sandbox of the pod cannot be created on the node " + pod.Spec.NodeName + "."
+		if pod.Status.Phase == corev1.PodRunning {
+			f.meaning = "The sandbox of the pod is gone, and a new one cannot be created on the node " + pod.Spec.NodeName + "."
+			f.since = first(sandbox)
 		}
+		d.explain(f, append(sandbox, d.nodeReports()...))
+		f.commands = append(f.commands, "kubectl describe node "+pod.Spec.NodeName,
+			"kubectl get pods -A -o wide --field-selector spec.nodeName="+pod.Spec.NodeName)
+		return f
 	}
 	return nil
+}
+
+// multiAttach begins the event of a volume that another node has.
+const multiAttach = "Multi-Attach error"
+
+// creationReports returns what is said about the volumes and the sandbox of a pod whose containers are not created yet, or not again.
+func (d *diagnoser) creationReports() (volume, sandbox []report) {
+	pod := d.Pod
+	isRunning := pod.Status.Phase == corev1.PodRunning
+	if pod.Spec.NodeName == "" || pod.Status.Phase != corev1.PodPending && !isRunning {
+		return nil, nil
+	}
+	isCreating, ended := !isRunning, time.Time{}
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		waiting, terminated := status.State.Waiting, status.State.Terminated
+		switch {
+		case waiting != nil && slices.Contains([]string{"", "ContainerCreating", "PodInitializing"}, waiting.Reason):
+			isCreating = true
+		case waiting == nil && terminated != nil && isRunning:
+			if terminated.FinishedAt.After(ended) {
+				ended = terminated.FinishedAt.Time
+			}
+		default:
+			return nil, nil // sandbox and volumes exist
+		}
+	}
+	volume = d.reports("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedMountOnFilesystemMismatch",
+		"VolumePermissionChangeInProgress")
+	sandbox = d.reports("FailedCreatePodSandBox", "FailedCreatePodContainer", "NetworkNotReady", "FailedPodSandBoxStatus",
+		"FailedPrepareDynamicResources")
+	if isRunning { // only what happened since
+		isOld := func(r report) bool { return r.last.Before(ended) || d.now.Sub(r.last) > reportRelevance }
+		volume, sandbox = slices.DeleteFunc(volume, isOld), slices.DeleteFunc(sandbox, isOld)
+	}
+	if !isCreating {
+		volume = nil
+	}
+	return volume, sandbox
+}
+
+// reports returns the reports of the events with the reasons, without those that were not observed for long while others were.
+func (d *diagnoser) reports(reasons ...string) []report {
+	reports := eventReports(d.Events, func(e *corev1.Event) bool { return slices.Contains(reasons, e.Reason) })
+	newest := latest(reports)
+	attached := d.latestEvent("SuccessfulAttachVolume")
+	return slices.DeleteFunc(reports, func(r report) bool {
+		if r.reason == "FailedAttachVolume" { // the attach controller reports it once
+			return attached != nil && lastObserved(attached).After(r.last)
+		}
+		return newest.Sub(r.last) > reportRelevance
+	})
+}
+
+func latest(reports []report) time.Time {
+	var at time.Time
+	for _, r := range reports {
+		if r.last.After(at) {
+			at = r.last
+		}
+	}
+	return at
+}
+
+func first(reports []report) time.Time {
+	at := latest(reports)
+	for _, r := range reports {
+		if r.first.Before(at) && !r.first.IsZero() {
+			at = r.first
+		}
+	}
+	return at
+}
+
+// isMoving reports whether a volume is still being detached from the node of an earlier pod, which takes a moment.
+func (d *diagnoser) isMoving(reports []report) bool {
+	return d.now.Sub(first(reports)) < detachPatience && d.lostNodes() == "" &&
+		!slices.ContainsFunc(reports, func(r report) bool { return !strings.Contains(r.message, multiAttach) })
+}
+
+// lostNodes returns the names of the nodes that do not report.
+func (d *diagnoser) lostNodes() string {
+	var names []string
+	for _, node := range d.Nodes {
+		if ready := readyCondition(node); ready != nil && ready.Status == corev1.ConditionUnknown {
+			names = append(names, node.Name)
+		}
+	}
+	slices.Sort(names)
+	return shorten(strings.Join(names, ", "))
+}
+
+// nodeReports returns what the kubelet says about the node, if the node is not ready.
+func (d *diagnoser) nodeReports() []report {
+	ready := readyCondition(d.Node)
+	if ready == nil || ready.Status != corev1.ConditionFalse {
+		return nil
+	}
+	return []report{{reason: "NodeNotReady", message: ready.Message, source: "the node", first: ready.LastTransitionTime.Time}}
+}
+
+// startedAt returns when the pod was scheduled.
+func (d *diagnoser) startedAt() time.Time {
+	if condition := conditionOf(d.Pod, corev1.PodScheduled); condition != nil && condition.Status == corev1.ConditionTrue {
+		return condition.LastTransitionTime.Time
+	}
+	if d.Pod.Status.StartTime != nil {
+		return d.Pod.Status.StartTime.Time
+	}
+	return d.Pod.CreationTimestamp.Time
 }
 
 func (d *diagnoser) claimCommands() []string {
@@ -454,64 +443,6 @@ func (d *diagnoser) claimCommands() []string {
 		commands = append(commands, "kubectl get volumeattachments")
 	}
 	return commands
-}
-
-// notFoundPattern matches the object that the kubelet does not find.
-var notFoundPattern = regexp.MustCompile(`(?i)(configmap|secret|persistentvolumeclaim)s? "([^"]+)" not found`)
-
-func mountCauses(message string) []string {
-	if found := notFoundPattern.FindStringSubmatch(message); found != nil {
-		return []string{"the " + kindName(found[1]) + " " + found[2] + " that it mounts does not exist in its namespace"}
-	}
-	lower := strings.ToLower(message)
-	switch {
-	case strings.Contains(lower, "multi-attach"):
-		return []string{
-			"the volume is still attached to another node, where a pod uses it or the node is lost",
-			"pods on two nodes use a volume for one node (ReadWriteOnce)",
-		}
-	case strings.Contains(lower, "references non-existent") && strings.Contains(lower, "key"):
-		return []string{"a key that it mounts is not in the ConfigMap or Secret"}
-	case strings.Contains(lower, "driver name") && strings.Contains(lower, "not found"):
-		return []string{"the node plugin of the CSI driver is not running on the node"}
-	case strings.Contains(lower, "hostpath type check failed"):
-		return []string{"the path does not exist on the node, or does not have the type of the hostPath"}
-	case containsAny(lower, "permission denied", "access denied"):
-		return []string{"the storage denies access to the node: check export rules, credentials and keys"}
-	case strings.Contains(lower, "timed out"):
-		return []string{
-			"the storage does not respond: check the network, the node plugin of the CSI driver, and whether the volume is attached to another node",
-		}
-	}
-	return []string{shorten(message)}
-}
-
-func kindName(kind string) string {
-	switch strings.ToLower(kind) {
-	case "configmap":
-		return "ConfigMap"
-	case "secret":
-		return "Secret"
-	}
-	return "PersistentVolumeClaim"
-}
-
-func sandboxCauses(message string) []string {
-	lower := strings.ToLower(message)
-	switch {
-	case containsAny(lower, "no ip", "ip addresses available", "failed to allocate for range"):
-		return []string{"the address range of the node or subnet is exhausted"}
-	case containsAny(lower, "cni", "network"):
-		return []string{
-			"the CNI plugin is not running or not configured on the node: check its DaemonSet",
-			"the plugin fails: " + shorten(message),
-		}
-	case containsAny(lower, "runtimeclass", "no runtime for", "runtime handler"):
-		return []string{"the handler of its RuntimeClass is not configured on the node"}
-	case containsAny(lower, "sandbox image", "pause"):
-		return []string{"the sandbox image (pause) cannot be pulled on the node"}
-	}
-	return []string{"the container runtime on the node fails: " + shorten(message)}
 }
 
 // findCompleted returns a finding if the pod has phase Succeeded and should be running.
@@ -527,7 +458,8 @@ func (d *diagnoser) findCompleted() *finding {
 		return d.newEvicted()
 	}
 	return &finding{
-		symptom: CompletedUnexpectedly, meaning: "All containers of the pod exited with code 0. They are expected to keep running.",
-		causes: []string{"the node was shut down", "the program completes its work and exits: use a Job"},
+		symptom: CompletedUnexpectedly, since: d.failedAt(),
+		meaning: "All containers of the pod exited with code 0. They are expected to keep running.",
+		causes:  []string{"the node was shut down", "the program completes its work and exits: use a Job"},
 	}
 }

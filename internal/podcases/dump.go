@@ -3,14 +3,18 @@ package podcases
 import (
 	"cmp"
 	"context"
+	"maps"
 	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -28,39 +32,14 @@ type Dump interface {
 	Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error
 }
 
-// OfDump collects the failing pods of a namespace of a dump, or of all namespaces for "".
-func OfDump(dump Dump, namespace string) (*Pods, error) {
-	r := &dumpReader{map[rule.Resource]map[types.NamespacedName]runtime.Object{}, map[corev1.ObjectReference][]*corev1.Event{}}
-	c := newCollector(r)
-	isWanted := func(objectNamespace string) bool { return namespace == "" || objectNamespace == namespace }
-	hasPods := map[v1alpha1.WorkloadReference]bool{}
-	err := eachObject(dump, pods, &corev1.Pod{}, c.noteUnreadable, func(name types.NamespacedName, object runtime.Object) {
-		pod := object.(*corev1.Pod)
-		hasPods[diagnosis.OwnerOf(pod)] = true
-		delete(c.pods, name) // a later copy replaces an earlier one
-		if isWanted(pod.Namespace) && diagnosis.NeedsDiagnosis(pod) {
-			c.add(pod)
-		}
-	})
-	if err != nil {
+// OfDump collects the failing pods and workloads of a namespace of a dump, or of all namespaces for "".
+func OfDump(dump Dump, namespace string, now time.Time) (*Pods, error) {
+	r := &dumpReader{objects: map[rule.Resource]map[types.NamespacedName]runtime.Object{}}
+	c := newCollector(r, now)
+	if err := r.read(dump, c); err != nil {
 		return nil, err
 	}
-	if err := r.read(dump, c.pods, c.noteUnreadable); err != nil {
-		return nil, err
-	}
-	ctx := context.Background()
-	for name, deployment := range r.objects[deployments] {
-		if failure := replicaFailure(deployment); failure != "" && isWanted(name.Namespace) {
-			c.addUncreated(ctx, v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: name.Namespace, Name: name.Name}, failure)
-		}
-	}
-	for about := range r.events {
-		workload := v1alpha1.WorkloadReference{Kind: about.Kind, Namespace: about.Namespace, Name: about.Name}
-		if _, isWorkload := workloads[about.Kind]; isWorkload && !hasPods[workload] && isWanted(about.Namespace) {
-			c.addUncreated(ctx, workload, "")
-		}
-	}
-	return c.collect(ctx)
+	return c.collectAll(context.Background(), namespace)
 }
 
 // DiagnoseDump sets the diagnoses of the degraded workloads of an inventory, as far as a dump contains their pods.
@@ -70,7 +49,7 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 	if len(degraded) == 0 {
 		return nil
 	}
-	pods, err := OfDump(dump, "")
+	pods, err := OfDump(dump, "", now)
 	if err != nil {
 		return err
 	}
@@ -85,37 +64,44 @@ func DiagnoseDump(dump Dump, i *inventory.Inventory, now time.Time) error {
 // dumpReader reads from a dump.
 type dumpReader struct {
 	objects map[rule.Resource]map[types.NamespacedName]runtime.Object
-	events  map[corev1.ObjectReference][]*corev1.Event
+	// events are those of events, by the object that they are about.
+	events map[corev1.ObjectReference][]corev1.Event
 }
 
-// read reads the objects that pods depend on. Of events, which are many, it keeps those of these pods, of claims and of workloads.
-func (r *dumpReader) read(dump Dump, pods map[types.NamespacedName]*corev1.Pod, note func(what string, err error)) error {
-	for resource, prototype := range map[rule.Resource]runtime.Object{
-		nodes: &corev1.Node{}, classes: &storagev1.StorageClass{}, jobs: &batchv1.Job{}, claims: &corev1.PersistentVolumeClaim{},
-		deployments: &appsv1.Deployment{}, events: &corev1.Event{},
-	} {
+// prototypes are the Go types of the resources that are read.
+var prototypes = map[rule.Resource]runtime.Object{
+	pods: &corev1.Pod{}, nodes: &corev1.Node{}, claims: &corev1.PersistentVolumeClaim{}, classes: &storagev1.StorageClass{},
+	deployments: &appsv1.Deployment{}, replicaSets: &appsv1.ReplicaSet{}, daemonSets: &appsv1.DaemonSet{}, statefulSets: &appsv1.StatefulSet{},
+	jobs: &batchv1.Job{}, cronJobs: &batchv1.CronJob{}, budgets: &policyv1.PodDisruptionBudget{},
+	autoscalers: &autoscalingv2.HorizontalPodAutoscaler{}, events: &corev1.Event{},
+}
+
+// read reads all objects. A later copy of an object replaces an earlier one. Of events, which are many, it keeps those of failing pods, and
+// those of other objects.
+func (r *dumpReader) read(dump Dump, c *collector) error {
+	for resource, prototype := range prototypes {
 		objects := map[types.NamespacedName]runtime.Object{}
 		r.objects[resource] = objects
-		err := eachObject(dump, resource, prototype, note, func(name types.NamespacedName, object runtime.Object) {
-			if event, isEvent := object.(*corev1.Event); isEvent {
-				about := event.InvolvedObject
-				_, isWorkload := workloads[about.Kind]
-				if !isWorkload && about.Kind != "PersistentVolumeClaim" && (about.Kind != "Pod" || pods[nameOf(about.Namespace, about.Name)] == nil) {
-					return
-				}
-			}
+		if err := eachObject(dump, resource, prototype, c.noteUnreadable, func(name types.NamespacedName, object runtime.Object) {
 			objects[name] = object
-		})
-		if err != nil {
+		}); err != nil {
 			return err
 		}
 	}
-	for _, object := range r.objects[events] {
+	r.events = map[corev1.ObjectReference][]corev1.Event{}
+	maps.DeleteFunc(r.objects[events], func(_ types.NamespacedName, object runtime.Object) bool {
 		event := object.(*corev1.Event)
-		object := event.InvolvedObject
-		about := corev1.ObjectReference{Kind: object.Kind, Namespace: object.Namespace, Name: object.Name}
-		r.events[about] = append(r.events[about], event)
-	}
+		involved := event.InvolvedObject
+		about := corev1.ObjectReference{Kind: involved.Kind, Namespace: involved.Namespace, Name: involved.Name}
+		if about.Kind == "Pod" {
+			pod, exists := r.objects[pods][nameOf(about.Namespace, about.Name)].(*corev1.Pod)
+			if !exists || !diagnosis.NeedsDiagnosis(pod, c.now) {
+				return true
+			}
+		}
+		r.events[about] = append(r.events[about], *event)
+		return false
+	})
 	return nil
 }
 
@@ -130,15 +116,28 @@ func (r *dumpReader) get(_ context.Context, resource rule.Resource, name types.N
 	return nil, apierrors.NewNotFound(schema.GroupResource{}, name.String())
 }
 
+// list ignores the options, whose selectors only save requests.
+func (r *dumpReader) list(
+	_ context.Context, resource rule.Resource, namespace string, _ metav1.ListOptions, do func(runtime.Object) error,
+) error {
+	names := slices.SortedFunc(maps.Keys(r.objects[resource]), func(a, b types.NamespacedName) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	for _, name := range names {
+		if namespace != "" && name.Namespace != namespace {
+			continue
+		}
+		if err := do(r.objects[resource][name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // listEvents returns the events sorted by name, like an API server.
 func (r *dumpReader) listEvents(_ context.Context, about corev1.ObjectReference) ([]corev1.Event, error) {
 	about.UID = ""
-	found := make([]corev1.Event, 0, len(r.events[about]))
-	for _, event := range r.events[about] {
-		found = append(found, *event)
-	}
-	slices.SortFunc(found, func(a, b corev1.Event) int { return cmp.Compare(a.Name, b.Name) })
-	return found, nil
+	return slices.SortedFunc(slices.Values(r.events[about]), func(a, b corev1.Event) int { return cmp.Compare(a.Name, b.Name) }), nil
 }
 
 // eachObject calls do with each object of a resource, in the Go type of the prototype, and note with each that cannot be read.

@@ -3,6 +3,7 @@ package podcases_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/internal/source/files"
@@ -49,8 +50,13 @@ apiVersion: v1
 kind: Event
 metadata: {name: e3, namespace: a}
 involvedObject: {kind: StatefulSet, namespace: a, name: refused}
+type: Warning
 reason: FailedCreate
 message: exceeded quota
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: refused, namespace: a}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -58,13 +64,13 @@ metadata: {name: stuck, namespace: a}
 status: {conditions: [{type: ReplicaFailure, status: "True", reason: FailedCreate, message: exceeded quota}]}
 `
 
-func collectFromDump(t *testing.T, text, namespace string) *podcases.Pods {
+func collectFromDump(t *testing.T, text, namespace string, now time.Time) *podcases.Pods {
 	t.Helper()
 	dump, err := files.Read("-", strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	pods, err := podcases.OfDump(dump, namespace)
+	pods, err := podcases.OfDump(dump, namespace, now)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,16 +78,18 @@ func collectFromDump(t *testing.T, text, namespace string) *podcases.Pods {
 }
 
 func TestPodsOfDump(t *testing.T) {
-	pods := collectFromDump(t, objects, "")
-	if len(pods.Cases) != 1 || len(pods.Uncreated) != 2 || len(pods.Unreadable) > 0 {
-		t.Fatalf("%d failing pods, %d workloads without pods, unreadable %v", len(pods.Cases), len(pods.Uncreated), pods.Unreadable)
+	pods := collectFromDump(t, objects, "", time.Now())
+	examined := podcases.Examined{Pods: 2, Workloads: 2, Namespaces: 1}
+	if len(pods.Cases) != 1 || len(pods.Workloads) != 2 || len(pods.Unreadable) > 0 || pods.Examined != examined {
+		t.Fatalf("%d failing pods, %d workloads, unreadable %v, examined %+v",
+			len(pods.Cases), len(pods.Workloads), pods.Unreadable, pods.Examined)
 	}
 	c := pods.Cases[0]
 	if c.Pod.Name != "broken" || !c.IsNodeGone || len(c.Events) != 1 || len(c.Claims) != 1 || c.Claims[0].Claim == nil ||
 		c.Claims[0].Class == nil || c.Claims[0].IsUnreadable {
 		t.Errorf("the case is %+v", c)
 	}
-	if pods := collectFromDump(t, objects, "b"); len(pods.Cases) > 0 || len(pods.Uncreated) > 0 {
+	if pods := collectFromDump(t, objects, "b", time.Now()); len(pods.Cases) > 0 || len(pods.Workloads) > 0 {
 		t.Errorf("in another namespace: %+v", pods)
 	}
 }
@@ -89,7 +97,7 @@ func TestPodsOfDump(t *testing.T) {
 // A dump without nodes and claims does not mean that those of a pod are gone.
 func TestDumpOfPodsOnly(t *testing.T) {
 	pod, _, _ := strings.Cut(objects, "---")
-	pods := collectFromDump(t, pod, "")
+	pods := collectFromDump(t, pod, "", time.Now())
 	if len(pods.Cases) != 1 || pods.Cases[0].IsNodeGone || len(pods.Cases[0].Claims) != 1 || !pods.Cases[0].Claims[0].IsUnreadable ||
 		len(pods.Unreadable) > 0 {
 		t.Errorf("%+v", pods)
@@ -98,7 +106,8 @@ func TestDumpOfPodsOnly(t *testing.T) {
 
 // An object that cannot be decoded is named, and the others are diagnosed.
 func TestDumpWithUnreadablePod(t *testing.T) {
-	pods := collectFromDump(t, objects+"---\napiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: a}\nspec: {priority: high}\n", "")
+	odd := "---\napiVersion: v1\nkind: Pod\nmetadata: {name: odd, namespace: a}\nspec: {priority: high}\n"
+	pods := collectFromDump(t, objects+odd, "", time.Now())
 	if len(pods.Cases) != 1 || len(pods.Unreadable) != 1 || !strings.Contains(pods.Unreadable[0], "a/odd") {
 		t.Errorf("%d cases, unreadable %q", len(pods.Cases), pods.Unreadable)
 	}

@@ -1,12 +1,20 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"k8s.io/apimachinery/pkg/util/duration"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
 // Diagnoses is the output of diagnose. Its JSON fields are stable.
@@ -14,68 +22,174 @@ type Diagnoses struct {
 	Diagnoses []v1alpha1.Diagnosis `json:"diagnoses"`
 	// Unreadable lists what cannot be read.
 	Unreadable []string `json:"unreadable,omitempty"`
+	// Examined counts what was read, and Now is when.
+	Examined podcases.Examined `json:"-"`
+	Now      time.Time         `json:"-"`
 }
 
-// WriteText writes diagnoses as text. It groups the pods of a workload that have the same symptom.
-func (d Diagnoses) WriteText(w io.Writer) error {
+// WriteText writes diagnoses as text. It groups the pods of a workload that have the same symptom, and the pods of all workloads that fail
+// because of the same node.
+func (d Diagnoses) WriteText(w io.Writer) error { return d.write(w, false) }
+
+// WriteWide writes diagnoses as text, with the names of all pods.
+func (d Diagnoses) WriteWide(w io.Writer) error { return d.write(w, true) }
+
+func (d Diagnoses) write(w io.Writer, isWide bool) error {
 	p := &lineWriter{w: w}
-	if len(d.Diagnoses) == 0 {
-		p.line("No failing pods found.")
-	}
-	for i, group := range groupByWorkload(d.Diagnoses) {
-		if i > 0 {
-			p.line("")
+	groups := groupDiagnoses(d.Diagnoses)
+	p.line("%s", d.summary(groups))
+	for i := range groups {
+		group := &groups[i]
+		p.line("")
+		p.line("%s", group.title())
+		if group.Since != nil {
+			p.line("  Since %s (%s ago)", group.Since.UTC().Format("2006-01-02 15:04:05 UTC"), duration.HumanDuration(d.Now.Sub(group.Since.Time)))
 		}
-		workload := group.Workload
-		p.line("%s  %s %s/%s%s", group.Symptom, workload.Kind, workload.Namespace, workload.Name, formatPod(group.Diagnosis, group.pods))
-		p.line("  %s", group.Meaning)
+		p.wrapped("  ", "  ", group.Meaning)
+		if isWide && len(group.pods) > 1 {
+			p.wrapped("  Pods: ", "    ", strings.Join(group.pods, " "))
+		}
 		for n, cause := range group.LikelyCauses {
 			if n == 0 {
 				p.line("  Likely causes:")
 			}
-			p.line("    %d. %s", n+1, cause)
+			p.wrapped(fmt.Sprintf("    %d. ", n+1), "       ", cause)
 		}
 		for n, command := range group.Commands {
 			if n == 0 {
 				p.line("  Commands:")
 			}
-			p.line("    %s", command)
+			p.line("    %s", command) // in one piece, to be copied
 		}
 	}
-	for _, reason := range d.Unreadable {
-		p.line("%s", reason)
+	for i, reason := range d.Unreadable {
+		if i == 0 {
+			p.line("")
+		}
+		p.wrapped("", "  ", reason)
 	}
 	return p.err
 }
 
-// podDiagnoses is a diagnosis that several pods of a workload have in common.
-type podDiagnoses struct {
-	v1alpha1.Diagnosis // of the first of them
-	pods               int
+// wrapped writes a text in lines of at most 100 characters.
+func (p *lineWriter) wrapped(first, next, text string) {
+	const width = 100
+	line, length := first, utf8.RuneCountInString(first)
+	isEmpty := true
+	for word := range strings.FieldsSeq(text) {
+		size := utf8.RuneCountInString(word)
+		if !isEmpty && length+1+size > width {
+			p.line("%s", line)
+			line, length, isEmpty = next, utf8.RuneCountInString(next), true
+		}
+		if !isEmpty {
+			line, length = line+" ", length+1
+		}
+		line, length, isEmpty = line+word, length+size, false
+	}
+	p.line("%s", line)
 }
 
-// groupByWorkload merges diagnoses that only differ in the pod. It keeps their order.
-func groupByWorkload(diagnoses []v1alpha1.Diagnosis) []podDiagnoses {
-	type key struct {
-		workload           v1alpha1.WorkloadReference
-		container, symptom string
+// summary returns one line that says how much fails, of what symptoms, and what is common to all of it.
+func (d Diagnoses) summary(groups []diagnosisGroup) string {
+	if len(d.Diagnoses) == 0 {
+		text := "No failing pods or workloads found"
+		if e := d.Examined; e != (podcases.Examined{}) {
+			text += fmt.Sprintf(" among %s and %s in %s", count(e.Pods, "pod"), count(e.Workloads, "workload"), count(e.Namespaces, "namespace"))
+		}
+		return text + "."
 	}
-	var groups []podDiagnoses
+	symptoms, pods := map[string]int{}, map[string]bool{}
+	workloads, nodes := map[v1alpha1.WorkloadReference]bool{}, map[string]bool{}
+	for _, one := range d.Diagnoses {
+		symptoms[one.Symptom]++
+		workloads[one.Workload], nodes[one.Node] = true, true
+		if one.Pod != "" {
+			pods[one.Workload.Namespace+"/"+one.Pod] = true
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(symptoms), func(a, b string) int {
+		return cmp.Or(symptoms[b]-symptoms[a], slices.Index(diagnosis.Symptoms, a)-slices.Index(diagnosis.Symptoms, b))
+	})
+	for i, name := range names {
+		names[i] = fmt.Sprintf("%d %s", symptoms[name], name)
+	}
+	text, verb := count(len(workloads), "workload"), " fail: "
+	if len(workloads) == 1 && len(pods) < 2 {
+		verb = " fails: "
+	}
+	if len(pods) > 0 {
+		text = count(len(pods), "pod") + " of " + text
+	}
+	text += verb + strings.Join(names, ", ") + "."
+	switch node := groups[0].Node; {
+	case len(nodes) == 1 && node != "" && len(d.Diagnoses) > 1:
+		text += " All of it is because of the node " + node + "."
+	case len(groups) == 1 && len(pods) > 1:
+		text += " All have the same cause."
+	}
+	return text
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// diagnosisGroup is a diagnosis that several pods have in common.
+type diagnosisGroup struct {
+	v1alpha1.Diagnosis          // of the first of them
+	pods               []string // their names
+	workloads          []v1alpha1.WorkloadReference
+}
+
+// groupDiagnoses merges diagnoses that only differ in the pod, and those that have the same cause on the same node. It keeps their order.
+func groupDiagnoses(diagnoses []v1alpha1.Diagnosis) []diagnosisGroup {
+	type key struct {
+		workload                       v1alpha1.WorkloadReference
+		container, symptom, node, text string
+	}
+	var groups []diagnosisGroup
 	index := map[key]int{}
 	for _, d := range diagnoses {
-		k := key{d.Workload, d.Container, d.Symptom}
-		if n, exists := index[k]; exists {
-			groups[n].pods++
-			continue
+		k := key{workload: d.Workload, container: d.Container, symptom: d.Symptom}
+		if d.Node != "" && len(d.LikelyCauses) > 0 {
+			k = key{symptom: d.Symptom, node: d.Node, text: d.LikelyCauses[0]}
 		}
-		index[k] = len(groups)
-		groups = append(groups, podDiagnoses{d, 1})
+		n, exists := index[k]
+		if !exists {
+			n = len(groups)
+			index[k] = n
+			groups = append(groups, diagnosisGroup{Diagnosis: d})
+		}
+		group := &groups[n]
+		if d.Pod != "" {
+			group.pods = append(group.pods, d.Pod)
+		}
+		if !slices.Contains(group.workloads, d.Workload) {
+			group.workloads = append(group.workloads, d.Workload)
+		}
+		if d.Since != nil && (group.Since == nil || d.Since.Before(group.Since)) {
+			group.Since = d.Since
+		}
 	}
 	return groups
 }
 
+// title returns the symptom and what has it.
+func (g *diagnosisGroup) title() string {
+	if len(g.workloads) > 1 {
+		return fmt.Sprintf("%s  Node %s: %s of %s, such as %s/%s",
+			g.Symptom, g.Node, count(len(g.pods), "pod"), count(len(g.workloads), "workload"), g.Workload.Namespace, g.Pod)
+	}
+	w := g.Workload
+	return fmt.Sprintf("%s  %s %s/%s%s", g.Symptom, w.Kind, w.Namespace, w.Name, formatPod(g.Diagnosis, len(g.pods)))
+}
+
 // podDiagnoses returns the diagnoses of all components, most severe first. A workload of several components is included once.
-func (d Discovery) podDiagnoses() []podDiagnoses {
+func (d Discovery) podDiagnoses() []diagnosisGroup {
 	var diagnoses []v1alpha1.Diagnosis
 	isIncluded := map[v1alpha1.WorkloadReference]bool{}
 	for _, c := range d.Components {
@@ -91,7 +205,7 @@ func (d Discovery) podDiagnoses() []podDiagnoses {
 		}
 	}
 	diagnosis.Sort(diagnoses)
-	return groupByWorkload(diagnoses)
+	return groupDiagnoses(diagnoses)
 }
 
 // formatPod returns the pod, how many more there are, and the container.

@@ -2,40 +2,95 @@ package report
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
 func TestDiagnosesText(t *testing.T) {
+	since := metav1.NewTime(time.Date(2026, 11, 25, 11, 0, 0, 0, time.UTC))
 	workload := v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: "web"}
 	first := v1alpha1.Diagnosis{
 		Workload: workload, Pod: "web-1", Container: "app", Symptom: "CrashLoop", Meaning: "it ends \x1b[31msoon",
-		LikelyCauses: []string{"first", "second"}, Commands: []string{"kubectl -n shop describe pod web-1"},
+		LikelyCauses: []string{"first", "second " + strings.Repeat("long ", 30) + "end"}, Since: &since,
+		Commands: []string{"kubectl -n shop describe pod web-1"},
 	}
 	second := first
 	second.Pod = "web-2"
 	var out bytes.Buffer
-	diagnoses := Diagnoses{Diagnoses: []v1alpha1.Diagnosis{first, second}, Unreadable: []string{"cannot read events"}}
+	diagnoses := Diagnoses{
+		Diagnoses: []v1alpha1.Diagnosis{first, second}, Unreadable: []string{"cannot read events"}, Now: since.Add(time.Hour),
+	}
 	if err := diagnoses.WriteText(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"CrashLoop  Deployment shop/web, pod web-1 and 1 more, container app\n", "    1. first\n    2. second\n",
+		"2 pods of 1 workload fail: 2 CrashLoop. All have the same cause.\n", "  Since 2026-11-25 11:00:00 UTC (60m ago)\n",
+		"CrashLoop  Deployment shop/web, pod web-1 and 1 more, container app\n", "    1. first\n    2. second long", "\n       long", "end\n",
 		"    kubectl -n shop describe pod web-1\n", "cannot read events\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
 	}
-	if strings.Count(out.String(), "CrashLoop") != 1 || strings.Contains(out.String(), "\x1b") {
+	for line := range strings.Lines(out.String()) {
+		if len(line) > 101 {
+			t.Errorf("a line of %d bytes: %q", len(line), line)
+		}
+	}
+	if strings.Count(out.String(), "\nCrashLoop") != 1 || strings.Contains(out.String(), "\x1b") {
 		t.Errorf("the diagnosis is repeated, or not printable:\n%q", out.String())
 	}
 	out.Reset()
-	if err := (Diagnoses{}).WriteText(&out); err != nil || !strings.Contains(out.String(), "No failing pods") {
+	if err := diagnoses.WriteWide(&out); err != nil || !strings.Contains(out.String(), "  Pods: web-1 web-2\n") {
 		t.Errorf("got %q, %v", out.String(), err)
+	}
+	for want, healthy := range map[string]Diagnoses{
+		"No failing pods or workloads found.\n": {},
+		"No failing pods or workloads found among 3 pods and 2 workloads in 1 namespace.\n": {
+			Examined: podcases.Examined{Pods: 3, Workloads: 2, Namespaces: 1},
+		},
+	} {
+		out.Reset()
+		if err := healthy.WriteText(&out); err != nil || out.String() != want {
+			t.Errorf("got %q, %v", out.String(), err)
+		}
+	}
+}
+
+// What a node does to pods of several workloads is reported once, with the pods counted.
+func TestDiagnosesOfNode(t *testing.T) {
+	d := Diagnoses{Now: time.Now()}
+	for n := range 20 {
+		d.Diagnoses = append(d.Diagnoses, v1alpha1.Diagnosis{
+			Workload: v1alpha1.WorkloadReference{Kind: "Deployment", Namespace: "shop", Name: fmt.Sprint("web-", n%7)}, Pod: fmt.Sprint("pod-", n),
+			Symptom: "NodeLost", Node: "n1", Meaning: "The node n1 has not reported.", LikelyCauses: []string{"the machine is down"},
+		})
+	}
+	other := d.Diagnoses[0]
+	other.Node, other.Pod = "n2", "pod-20"
+	var out bytes.Buffer
+	if err := d.WriteText(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"20 pods of 7 workloads fail: 20 NodeLost. All of it is because of the node n1.\n",
+		"\nNodeLost  Node n1: 20 pods of 7 workloads, such as shop/pod-0\n",
+	} {
+		if !strings.Contains(out.String(), want) || strings.Count(out.String(), "The node n1 has") != 1 {
+			t.Errorf("no %q, or the node more than once in:\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	d.Diagnoses = append(d.Diagnoses, other)
+	if err := d.WriteText(&out); err != nil || strings.Contains(out.String(), "All of it") || strings.Count(out.String(), "\nNodeLost") != 2 {
+		t.Errorf("two nodes: %v\n%s", err, out.String())
 	}
 }
 

@@ -282,7 +282,7 @@ func (d Discovery) newStack() htmlStack {
 	s.Score = fmt.Sprintf("%d installations", installations)
 	diagnoses := d.podDiagnoses()
 	for i := range diagnoses {
-		troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, newDiagnosisTile(&diagnoses[i].Diagnosis, diagnoses[i].pods))
+		troubleshootingLayer.Tiles = append(troubleshootingLayer.Tiles, newDiagnosisTile(&diagnoses[i].Diagnosis, len(diagnoses[i].pods)))
 	}
 	if degraded > 0 {
 		troubleshootingLayer.Count = fmt.Sprintf("%d degraded", degraded)

@@ -17,10 +17,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/kubernetes"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/podcases"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
@@ -38,14 +42,21 @@ var symptomTexts = map[string][]string{
 	"Deployment no-command":  {"the command or its interpreter is not in the image"},
 	"Pod over-file":          {"a volume cannot be mounted at that path"},
 	"Deployment no-init":     {"The init container migrate fails with exit code 4", "-c migrate"},
-	"Deployment ill":         {"its readiness probe fails with:", "statuscode: 500"},
+	"Deployment ill":         {"says that it is not well (500)", "statuscode: 500"},
 	"Deployment not-alive":   {"because its liveness probe failed", "statuscode: 500"},
 	"Deployment no-volume":   {"the Secret certificate that it mounts does not exist"},
 	"Pod no-path":            {"the path does not exist on the node"},
 	"Deployment no-sandbox":  {"the handler of its RuntimeClass is not configured on the node"},
 	"Pod full-disk":          {"it wrote more than", "kubectl describe node real-node"},
-	"Job failing":            {"exit code 5 and is not restarted"},
+	"Job failing":            {"exit code 5 and is not restarted", "its backoffLimit of 0", "kubectl -n trouble describe job failing"},
 	"Deployment one-shot":    {"exits with code 0 repeatedly"},
+	"Deployment crashed":     {"exit code 139", "segmentation fault"},
+	"Pod too-large":          {"refused the pod (OutOfcpu)", "does not have enough cpu", "kubectl describe node real-node"},
+	"Pod elsewhere":          {"refused the pod (NodeAffinity)", "kubectl get node real-node --show-labels"},
+	"Pod unsafe-sysctl":      {"refused the pod (SysctlForbidden)", "does not allow the sysctl kernel.msgmax"},
+	"Deployment no-profile":  {"seccomp profile", "is not on the node real-node", "kubectl debug node/real-node"},
+	"Deployment no-folder":   {"the kubelet says: "},
+	"Job too-long":           {"it ran longer than its activeDeadlineSeconds of 5 s", "kubectl -n trouble describe job too-long"},
 }
 
 // TestRealNode runs workloads on a real kubelet and containerd, and diagnoses them for more than a minute: each has its
@@ -102,6 +113,8 @@ func TestRealNode(t *testing.T) {
 		}
 	})
 	t.Run("a dump has the same diagnoses", func(t *testing.T) { testDump(ctx, t, c) })
+	t.Run("what waits without an error", func(t *testing.T) { testWaiting(ctx, t, c) })
+	t.Run("a resize that the kubelet defers", func(t *testing.T) { testResize(ctx, t, c) })
 	t.Run("a rollout is no trouble", func(t *testing.T) { testRollout(ctx, t, c) })
 	t.Run("a pod that is ended is no trouble", func(t *testing.T) {
 		w := &symptomWatcher{want: want, since: map[string]time.Time{}}
@@ -242,7 +255,7 @@ func testDump(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 	var last string
 	for range 5 { // a container may change between the two: compare again
 		taken, err := c.Kubectl(ctx, "get", "-A", "-o", "yaml",
-			"nodes,pods,events,pvc,storageclasses,deployments,statefulsets,daemonsets,jobs")
+			"nodes,pods,events,pvc,storageclasses,deployments,replicasets,statefulsets,daemonsets,jobs,cronjobs,hpa,pdb")
 		cluster.Must(t, err)
 		file := filepath.Join(t.TempDir(), "dump.yaml")
 		cluster.Must(t, os.WriteFile(file, []byte(taken), 0o600))
@@ -273,5 +286,117 @@ func testRollout(ctx context.Context, t *testing.T, c *cluster.Cluster) {
 		done := calm.Status.ObservedGeneration == calm.Generation && calm.Status.UpdatedReplicas == 3 && calm.Status.Replicas == 3 &&
 			calm.Status.AvailableReplicas == 3
 		return done, fmt.Sprintf("%+v", calm.Status)
+	})
+}
+
+// waiting are workloads that wait for what never comes. They have no symptom at first.
+const waiting = `
+apiVersion: v1
+kind: Pod
+metadata: {name: endless-init, namespace: trouble}
+spec:
+  initContainers: [{name: wait, image: "example.com/app:1", args: [run]}]
+  containers: [{name: app, image: "example.com/app:1", args: [run]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: endless-sidecar, namespace: trouble}
+spec:
+  initContainers:
+  - name: beside
+    image: "example.com/app:1"
+    args: [serve]
+    restartPolicy: Always
+    startupProbe: {httpGet: {path: /ill, port: 8080}, periodSeconds: 1, failureThreshold: 300}
+  containers: [{name: app, image: "example.com/app:1", args: [run]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gated, namespace: trouble}
+spec:
+  readinessGates: [{conditionType: example.com/registered}]
+  containers: [{name: app, image: "example.com/app:1", args: [run]}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: gate, namespace: trouble}
+spec:
+  schedulingGates: [{name: example.com/quota}]
+  containers: [{name: app, image: "example.com/app:1", args: [run]}]
+`
+
+// testWaiting asserts that pods which wait without an error have no symptom now, and have one a quarter of an hour later.
+func testWaiting(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	objects, err := cluster.Parse([]byte(waiting))
+	cluster.Must(t, err)
+	cluster.Must(t, c.ApplyObjects(ctx, objects, troubleNamespace))
+	defer func() {
+		for _, object := range objects {
+			cluster.Must(t, c.Client.Delete(ctx, object, client.GracePeriodSeconds(0)))
+		}
+	}()
+	want := map[string]string{"endless-init": "InitFailed", "endless-sidecar": "InitFailed", "gated": "NotReady", "gate": "Unschedulable"}
+	typed, err := kubernetes.NewForConfig(c.Config)
+	cluster.Must(t, err)
+	symptomsAt := func(now time.Time) map[string]string {
+		pods, err := podcases.OfCluster(ctx, typed, troubleNamespace, now)
+		cluster.Must(t, err)
+		got := map[string]string{}
+		for _, d := range pods.Diagnose(nil, now) {
+			if want[d.Pod] != "" {
+				got[d.Pod] = d.Symptom
+			}
+		}
+		return got
+	}
+	cluster.Eventually(t, "the pods wait", func() (bool, string) {
+		got := symptomsAt(time.Now().Add(15 * time.Minute))
+		return maps.Equal(got, want), fmt.Sprint(got)
+	})
+	if got := symptomsAt(time.Now()); len(got) > 0 {
+		t.Errorf("diagnosed too soon: %v", got)
+	}
+}
+
+// testResize asserts that a resize which the kubelet defers is diagnosed once it had time to find room.
+func testResize(ctx context.Context, t *testing.T, c *cluster.Cluster) {
+	newPod := func(name, cpu string) *corev1.Pod {
+		pod := &corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Namespace: troubleNamespace, Name: name},
+			Spec: corev1.PodSpec{Containers: []corev1.Container{{
+				Name: "app", Image: "example.com/app:1", Args: []string{"run"},
+				Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(cpu)}},
+			}}},
+		}
+		cluster.Must(t, c.Client.Create(ctx, pod))
+		t.Cleanup(func() {
+			cluster.Must(t, c.Client.Delete(context.WithoutCancel(ctx), pod, client.GracePeriodSeconds(0)))
+		})
+		cluster.Eventually(t, "the pod "+name+" runs", func() (bool, string) {
+			cluster.Must(t, c.Client.Get(ctx, client.ObjectKeyFromObject(pod), pod))
+			return pod.Status.Phase == corev1.PodRunning, string(pod.Status.Phase)
+		})
+		return pod
+	}
+	node := &corev1.Node{}
+	cluster.Must(t, c.Client.Get(ctx, client.ObjectKey{Name: "real-node"}, node))
+	all := node.Status.Allocatable[corev1.ResourceCPU]
+	newPod("neighbour", "200m")
+	pod := newPod("grown", "10m")
+	pod.Spec.Containers[0].Resources.Requests[corev1.ResourceCPU] = all // which the neighbour has a part of
+	cluster.Must(t, c.Client.SubResource("resize").Update(ctx, pod))
+	typed, err := kubernetes.NewForConfig(c.Config)
+	cluster.Must(t, err)
+	cluster.Eventually(t, "the resize is diagnosed", func() (bool, string) {
+		later := time.Now().Add(5 * time.Minute)
+		pods, err := podcases.OfCluster(ctx, typed, troubleNamespace, later)
+		cluster.Must(t, err)
+		for _, d := range pods.Diagnose(nil, later) {
+			if d.Pod == "grown" {
+				isDeferred := d.Symptom == "Error" && strings.Contains(d.Meaning, "defers the resize")
+				return isDeferred && strings.Contains(d.LikelyCauses[0], "of cpu"), fmt.Sprintf("%+v", d)
+			}
+		}
+		return false, "nothing"
 	})
 }

@@ -63,7 +63,7 @@ func FuzzDump(f *testing.F) {
 				}
 			}
 		}
-		pods, err := podcases.OfDump(dump, "")
+		pods, err := podcases.OfDump(dump, "", now)
 		if err != nil {
 			return "", false
 		}

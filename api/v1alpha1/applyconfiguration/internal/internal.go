@@ -147,9 +147,15 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: meaning
       type:
         scalar: string
+    - name: node
+      type:
+        scalar: string
     - name: pod
       type:
         scalar: string
+    - name: since
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
     - name: symptom
       type:
         scalar: string

@@ -2,6 +2,10 @@
 
 package v1alpha1
 
+import (
+	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
 // DiagnosisApplyConfiguration represents a declarative configuration of the Diagnosis type for use
 // with apply.
 //
@@ -9,12 +13,16 @@ package v1alpha1
 type DiagnosisApplyConfiguration struct {
 	// The workload that the pod belongs to.
 	Workload *WorkloadReferenceApplyConfiguration `json:"workload,omitempty"`
-	// Name of the pod.
+	// Name of the pod; empty if the symptom is that of the workload.
 	Pod *string `json:"pod,omitempty"`
 	// Name of the container, if the symptom is that of a container.
 	Container *string `json:"container,omitempty"`
 	// The symptom, for example CrashLoop or VolumeClaimUnbound.
 	Symptom *string `json:"symptom,omitempty"`
+	// Name of the node, if the fault is one of the node and not only of this pod.
+	Node *string `json:"node,omitempty"`
+	// When the symptom began, as far as it is known.
+	Since *v1.Time `json:"since,omitempty"`
 	// What the symptom means.
 	Meaning *string `json:"meaning,omitempty"`
 	// Likely causes, the likeliest first.
@@ -58,6 +66,22 @@ func (b *DiagnosisApplyConfiguration) WithContainer(value string) *DiagnosisAppl
 // If called multiple times, the Symptom field is set to the value of the last call.
 func (b *DiagnosisApplyConfiguration) WithSymptom(value string) *DiagnosisApplyConfiguration {
 	b.Symptom = &value
+	return b
+}
+
+// WithNode sets the Node field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Node field is set to the value of the last call.
+func (b *DiagnosisApplyConfiguration) WithNode(value string) *DiagnosisApplyConfiguration {
+	b.Node = &value
+	return b
+}
+
+// WithSince sets the Since field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Since field is set to the value of the last call.
+func (b *DiagnosisApplyConfiguration) WithSince(value v1.Time) *DiagnosisApplyConfiguration {
+	b.Since = &value
 	return b
 }
 

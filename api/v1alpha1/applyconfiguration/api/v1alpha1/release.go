@@ -15,7 +15,8 @@ type ReleaseApplyConfiguration struct {
 	Cycle *string `json:"cycle,omitempty"`
 	// Day of the first release of the cycle.
 	Released *apiv1alpha1.Date `json:"released,omitempty"`
-	// Last day on which upstream supports the cycle. If unset, upstream supported the cycle on the day of asOf, and stated no end.
+	// Last day on which upstream supports the cycle. If unset, upstream stated no day: the newest cycle counts as
+	// supported, and the support of an older one is unknown.
 	EndOfLife *apiv1alpha1.Date `json:"endOfLife,omitempty"`
 	// Range of the minor versions of Kubernetes that the cycle supports, for example ">=1.31 <=1.34". If unset, upstream states none.
 	Kubernetes *string `json:"kubernetes,omitempty"`
