@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/report"
@@ -43,9 +44,8 @@ func (in *input) compare(ctx context.Context, output, file, contextName string) 
 func (in *input) readEarlier(ctx context.Context, file, contextName string) (report.Discovery, error) {
 	earlier := &input{flags: in.flags, streams: in.streams, from: file, at: in.at, strict: in.strict}
 	if contextName != "" {
-		flags := *in.flags
-		flags.Context = &contextName
-		earlier.flags = &flags
+		earlier.flags = genericclioptions.NewConfigFlags(true)
+		earlier.flags.KubeConfig, earlier.flags.Context = in.flags.KubeConfig, &contextName
 	} else if saved, ok := readSaved(file); ok {
 		return saved, nil
 	}

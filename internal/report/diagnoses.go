@@ -1,7 +1,9 @@
 package report
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -25,6 +27,52 @@ type Diagnoses struct {
 	// Examined counts what was read, and Now is when.
 	Examined podcases.Examined `json:"-"`
 	Now      time.Time         `json:"-"`
+}
+
+// encodedDiagnosis is a Diagnosis in JSON. Symptoms that were once part of Error keep it, so that scripts which compare it go on working,
+// and Reason has the symptom.
+type encodedDiagnosis struct {
+	v1alpha1.Diagnosis
+	Reason string `json:"reason,omitempty"`
+}
+
+type encodedDiagnoses struct {
+	Diagnoses  []encodedDiagnosis `json:"diagnoses"`
+	Unreadable []string           `json:"unreadable,omitempty"`
+}
+
+// partsOfError are the symptoms that were once part of Error.
+var partsOfError = []string{diagnosis.PodsNotCreated, diagnosis.JobFailed, diagnosis.CronJobNotScheduled, diagnosis.Refused}
+
+// MarshalJSON implements json.Marshaler.
+func (d Diagnoses) MarshalJSON() ([]byte, error) {
+	encoded := encodedDiagnoses{Diagnoses: []encodedDiagnosis{}, Unreadable: d.Unreadable}
+	for _, found := range d.Diagnoses {
+		e := encodedDiagnosis{Diagnosis: found}
+		if slices.Contains(partsOfError, found.Symptom) {
+			e.Symptom, e.Reason = diagnosis.Error, found.Symptom
+		}
+		encoded.Diagnoses = append(encoded.Diagnoses, e)
+	}
+	var out bytes.Buffer
+	encoder := json.NewEncoder(&out)
+	encoder.SetEscapeHTML(false) // commands have < and &
+	err := encoder.Encode(encoded)
+	return out.Bytes(), err
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (d *Diagnoses) UnmarshalJSON(data []byte) error {
+	var encoded encodedDiagnoses
+	if err := json.Unmarshal(data, &encoded); err != nil {
+		return err
+	}
+	d.Diagnoses, d.Unreadable = []v1alpha1.Diagnosis{}, encoded.Unreadable
+	for _, e := range encoded.Diagnoses {
+		e.Symptom = cmp.Or(e.Reason, e.Symptom)
+		d.Diagnoses = append(d.Diagnoses, e.Diagnosis)
+	}
+	return nil
 }
 
 // WriteText writes diagnoses as text. It groups the pods of a workload that have the same symptom, and the pods of all workloads that fail

@@ -2,7 +2,9 @@ package report
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/podcases"
 )
 
@@ -134,5 +137,29 @@ func TestDiagnosesOnPage(t *testing.T) {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q", want)
 		}
+	}
+}
+
+// In JSON the parts of Error keep this symptom, and nothing is lost on the way.
+func TestDiagnosesInJSON(t *testing.T) {
+	given := Diagnoses{Diagnoses: []v1alpha1.Diagnosis{{Symptom: diagnosis.JobFailed, Meaning: "a"}, {Symptom: diagnosis.CrashLoop}}}
+	data, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"symptom":"Error"`, `"reason":"JobFailed"`, `"symptom":"CrashLoop"`} {
+		if !strings.Contains(string(data), want) {
+			t.Errorf("%s lacks %s", data, want)
+		}
+	}
+	var read Diagnoses
+	if err := json.Unmarshal(data, &read); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(read.Diagnoses, given.Diagnoses) {
+		t.Errorf("got %+v", read.Diagnoses)
+	}
+	if data, _ := json.Marshal(Diagnoses{}); string(data) != `{"diagnoses":[]}` {
+		t.Errorf("nothing is %s", data)
 	}
 }
