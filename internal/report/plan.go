@@ -49,7 +49,7 @@ func describePlan(plan *upgrade.Plan) string {
 	if plan.Current != "" {
 		from += " " + plan.Current
 	}
-	text := fmt.Sprintf("%s to %s: %d findings block the upgrade, %d are unknown, %d are warnings.", from, plan.Target,
+	text := fmt.Sprintf("%s to %s: %d blocking, %d unknown, %d warnings.", from, plan.Target,
 		count[upgrade.Blocking], count[upgrade.Unknown], count[upgrade.Warning])
 	if plan.FactsUpTo != "" {
 		text += " The facts go up to Kubernetes " + plan.FactsUpTo
@@ -91,19 +91,23 @@ func WritePlanHTML(w io.Writer, plan *upgrade.Plan, at time.Time) error {
 		{upgrade.Unknown, "Is unknown", badge{"doubt", "?", "Unknown"}},
 		{upgrade.Warning, "Is worth knowing", badge{"hollow", "", "Warning"}},
 	} {
-		layer := htmlLayer{Title: group.title, Badge: group.badge, Gap: "Nothing."}
+		layer := htmlLayer{Title: group.title, Badge: group.badge}
 		for _, f := range plan.Findings {
 			if f.Severity != group.severity {
 				continue
 			}
-			tile := htmlTile{Title: text.Printable(f.Subject), Sub: string(f.Category), Badge: group.badge}
-			tile.addFact("Message", f.Message)
+			tile := htmlTile{
+				Title: text.Printable(f.Subject), Sub: text.Printable(f.Message), Tags: []string{string(f.Category)}, Badge: group.badge,
+			}
 			tile.addFact("Remediation", f.Remediation)
 			tile.addFact("Source", f.Source)
 			tile.addEvidence(f.Evidence)
 			layer.Tiles = append(layer.Tiles, tile)
 		}
 		layer.Count = formatFoundCount(len(layer.Tiles))
+		if len(layer.Tiles) == 0 {
+			layer.Badge, layer.Gap = badge{Class: "hollow"}, "Nothing"
+		}
 		stack.Layers = append(stack.Layers, layer)
 	}
 	var steps []string

@@ -93,8 +93,8 @@ func (p *planner) checkNodes() {
 			f.Evidence = append(f.Evidence, v1alpha1.Evidence{APIVersion: "v1", Kind: "Node", Name: node, Signal: "kubelet " + minor})
 		}
 		p.add(f)
-		p.addStep(before, "Upgrade the kubelets of %s from %s to %d.%d or later.", count(len(nodes), "node"), minor, p.target.Version.Major(),
-			p.target.Version.Minor()-maxKubeletSkew)
+		p.oldKubelets = append(p.oldKubelets, fmt.Sprintf("Upgrade the kubelets of %s from %s to %d.%d or later.", count(len(nodes), "node"),
+			minor, p.target.Version.Major(), p.target.Version.Minor()-maxKubeletSkew))
 	}
 	if older > 0 {
 		p.addStep(after, "Upgrade the kubelets of %s to Kubernetes %s.", count(older, "node"), p.target)

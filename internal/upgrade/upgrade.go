@@ -165,6 +165,8 @@ type planner struct {
 	now      time.Time
 	target   catalog.KubernetesRelease
 	current  *catalog.KubernetesRelease
+	// oldKubelets are the steps for kubelets outside the skew. A kubelet must not be newer than the control plane either.
+	oldKubelets []string
 }
 
 func (p *planner) add(f Finding) { p.Findings = append(p.Findings, f) }
@@ -276,11 +278,21 @@ func (p *planner) checkSupport(component *catalog.Component, installation *inven
 
 // addControlPlaneSteps adds the steps for Kubernetes itself, which is upgraded by one minor version at a time.
 func (p *planner) addControlPlaneSteps() {
+	addKubeletSteps := func(when string) {
+		for _, step := range p.oldKubelets {
+			p.addStep(when, "%s", step)
+		}
+	}
 	if p.current == nil {
+		addKubeletSteps(before)
 		p.addStep(with, "Upgrade the control plane to Kubernetes %s.", p.target)
 		return
 	}
 	from, to := p.current.Version, p.target.Version
+	kubelets := to.Minor() - maxKubeletSkew
+	if kubelets <= from.Minor() {
+		addKubeletSteps(before)
+	}
 	switch {
 	case from.Major() != to.Major() || to.Minor() <= from.Minor():
 		p.add(Finding{Severity: Blocking, Category: Skew, Subject: "Kubernetes " + p.Current,
@@ -293,6 +305,9 @@ func (p *planner) addControlPlaneSteps() {
 	}
 	for minor := from.Minor() + 1; minor <= to.Minor(); minor++ {
 		p.addStep(with, "Upgrade the control plane to Kubernetes %d.%d.", to.Major(), minor)
+		if minor == kubelets {
+			addKubeletSteps(with)
+		}
 	}
 }
 
