@@ -76,15 +76,22 @@ func findOverlap(a, b *workloadSignal) (string, bool) {
 	return "", false
 }
 
-// isNarrower reports whether the labels and names of a signal imply those of another one.
+// isNarrower reports whether the fields of a signal, except its images, imply those of another one.
 func isNarrower(narrow, wide *workloadSignal) bool {
 	for _, l := range wide.labels {
 		if !slices.ContainsFunc(narrow.labels, func(m label) bool { return m.key == l.key && (l.value == "*" || l.value == m.value) }) {
 			return false
 		}
 	}
-	if len(wide.names) == 0 {
-		return true
-	}
-	return len(narrow.names) > 0 && !slices.ContainsFunc(narrow.names, func(name string) bool { return !slices.Contains(wide.names, name) })
+	return implies(narrow.names, wide.names) && implies(narrow.containers, wide.containers) &&
+		isSubset(wide.arguments, narrow.arguments) && isSubset(wide.env, narrow.env)
+}
+
+// implies reports whether one of several names is always one of others; none allows any name.
+func implies(names, others []string) bool {
+	return len(others) == 0 || len(names) > 0 && isSubset(names, others)
+}
+
+func isSubset(part, whole []string) bool {
+	return !slices.ContainsFunc(part, func(text string) bool { return !slices.Contains(whole, text) })
 }
