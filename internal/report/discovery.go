@@ -157,8 +157,8 @@ func summarizeEvidence(evidence []v1alpha1.Evidence) string {
 
 // layerOrder are the standard layers in the order in which a platform is built.
 var layerOrder = []string{
-	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh",
-	"serverless", "workloads",
+	"core", "provisioning", "runtime", "network", "storage", "data", "delivery", "registry", "observability", "security", "mesh",
+	"serverless", "workloads", "developer-platform",
 }
 
 // sortedLayers returns the layers of components: the standard ones in their order, then others in the order of the components.
