@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/internal/report"
@@ -43,9 +44,7 @@ func (in *input) compare(ctx context.Context, output, file, contextName string) 
 func (in *input) readEarlier(ctx context.Context, file, contextName string) (report.Discovery, error) {
 	earlier := &input{flags: in.flags, streams: in.streams, from: file, at: in.at, strict: in.strict}
 	if contextName != "" {
-		flags := *in.flags
-		flags.Context = &contextName
-		earlier.flags = &flags
+		earlier.flags = withContext(in.flags, contextName)
 	} else if saved, ok := readSaved(file); ok {
 		return saved, nil
 	}
@@ -54,6 +53,17 @@ func (in *input) readEarlier(ctx context.Context, file, contextName string) (rep
 		return report.Discovery{}, fmt.Errorf("reading what to compare with: %w", err)
 	}
 	return report.NewDiscovery(snapshot), nil
+}
+
+// withContext returns flags for another context. The struct itself has locks and is not copied.
+func withContext(f *genericclioptions.ConfigFlags, contextName string) *genericclioptions.ConfigFlags {
+	return &genericclioptions.ConfigFlags{
+		Context: &contextName, CacheDir: f.CacheDir, KubeConfig: f.KubeConfig, ClusterName: f.ClusterName, AuthInfoName: f.AuthInfoName,
+		Namespace: f.Namespace, APIServer: f.APIServer, TLSServerName: f.TLSServerName, Insecure: f.Insecure, CertFile: f.CertFile,
+		KeyFile: f.KeyFile, CAFile: f.CAFile, BearerToken: f.BearerToken, Impersonate: f.Impersonate, ImpersonateUID: f.ImpersonateUID,
+		ImpersonateGroup: f.ImpersonateGroup, ImpersonateUserExtra: f.ImpersonateUserExtra, Username: f.Username, Password: f.Password,
+		Timeout: f.Timeout, DisableCompression: f.DisableCompression, ProxyURL: f.ProxyURL, WrapConfigFn: f.WrapConfigFn,
+	}
 }
 
 // readSaved reads the saved output of discover; false if the file is something else.
