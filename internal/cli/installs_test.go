@@ -180,8 +180,8 @@ func fixtureObjects(t *testing.T, file string) []objectKey {
 	return keys
 }
 
-// TestFixturesTogether discovers all fixtures at once: the products beside the look-alikes and leftovers of all others. The first evidence of
-// each installation, which is a proof, must be an object of a fixture in which the component is expected.
+// TestFixturesTogether discovers all fixtures at once: the products beside the look-alikes and leftovers of all others. The first evidence
+// of each installation, which is a proof, must be an object of a fixture in which the component is expected.
 func TestFixturesTogether(t *testing.T) {
 	const folder = "../catalog/testdata/installs"
 	fixtures, variantsOf := readFixtures(t, folder), map[objectKey][]int{}

@@ -121,7 +121,8 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
-					for _, text := range []string{string(i.Released), string(i.EndOfLife), i.ManagedBy, strings.Join(component.Capabilities, ", "), i.Message} {
+					capabilities := strings.Join(component.Capabilities, ", ")
+					for _, text := range []string{string(i.Released), string(i.EndOfLife), i.ManagedBy, capabilities, i.Message} {
 						cells = append(cells, cell{text: orDash(text)})
 					}
 				}
