@@ -53,8 +53,8 @@ type PlatformComponentSpec struct {
 	// +optional
 	DisplayName string `json:"displayName,omitempty"`
 
-	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, delivery, registry,
-	// observability, security, mesh, serverless, workloads, or any other name.
+	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, data, delivery, registry,
+	// observability, security, mesh, serverless, workloads, developer-platform, or any other name.
 	// +required
 	Layer Name `json:"layer,omitempty"`
 

@@ -78,7 +78,7 @@ func get(ctx context.Context, client *http.Client, url string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer response.Body.Close() //nolint:errcheck // nothing was written
+	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		return nil, errors.New(response.Status)
 	}
@@ -109,7 +109,7 @@ func update(path string, releases []v1alpha1.Release) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, []byte(replaceBlock(string(text), string(block))), 0o644) //nolint:gosec // a source file
+	return os.WriteFile(path, []byte(replaceBlock(string(text), string(block))), 0o644)
 }
 
 func compareCycles(a, b string) int {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -214,31 +215,84 @@ health: {rules: [{name: a, resource: {group: example.com, resource: gadgets}, ex
 	}
 }
 
-// BenchmarkMatch measures that the cost of a match does not depend on the number of definitions.
+// copyDefinition returns a definition of another product. Containers, arguments and the last part of an image's path are often the same.
+func copyDefinition(definition *v1alpha1.PlatformComponent, n int) *v1alpha1.PlatformComponent {
+	d := definition.DeepCopy()
+	suffix := fmt.Sprintf("-%d", n)
+	d.Name += suffix
+	for i := range d.Spec.Signals.Workloads {
+		signal := &d.Spec.Signals.Workloads[i]
+		for j := range signal.Images {
+			if organisation, name, hasOrganisation := strings.Cut(signal.Images[j], "/"); hasOrganisation {
+				signal.Images[j] = organisation + suffix + "/" + name
+			} else {
+				signal.Images[j] += suffix
+			}
+		}
+		for j := range signal.Names {
+			signal.Names[j] += suffix
+		}
+		for key, value := range signal.Labels {
+			if isProduct := key == "app" || key == "app.kubernetes.io/name"; isProduct && value != "*" {
+				signal.Labels[key] = value + v1alpha1.LabelValue(suffix)
+			}
+		}
+	}
+	return d
+}
+
+// BenchmarkMatch measures the cost of a match, which is per workload: with the built-in definitions, and with copies of them.
 func BenchmarkMatch(b *testing.B) {
-	for _, n := range []int{150, 1500} {
+	definitions, err := Definitions()
+	if err != nil {
+		b.Fatal(err)
+	}
+	names := slices.Sorted(maps.Keys(definitions))
+	for _, n := range []int{len(names), 3000} {
 		components := make([]*Component, 0, n)
 		for i := range n {
-			components = append(components, compileComponent(b, fmt.Sprintf("product-%d", i), fmt.Sprintf(`signals:
-  workloads:
-  - {images: [org-%[1]d/server-%[1]d, org-%[1]d/agent-%[1]d]}
-  - {images: [server], labels: {app.kubernetes.io/name: product-%[1]d}}
-  - {labels: {app: product-%[1]d, tier: backend}}
-  crds: [{name: group-%[1]d.example.com}]`, i)))
+			definition := definitions[names[i%len(names)]]
+			if round := i / len(names); round > 0 {
+				definition = copyDefinition(definition, round)
+			}
+			component, errs := compile(definition, false)
+			if len(errs) > 0 {
+				b.Fatal(errs.ToAggregate())
+			}
+			components = append(components, component)
 		}
 		c := New(components...)
-		mine := newWorkload("Deployment", "x", map[string]string{"app": "product-7", "app.kubernetes.io/name": "product-7", "x": "y"},
-			"mirror.corp/org-7/server-7:v1.2.3", "envoy:v1")
-		other := newWorkload("Deployment", "x", map[string]string{"app": "shop", "team": "a"}, "corp/shop:v1")
-		if match := c.Match(mine); len(match) != 1 || match[0].Role != v1alpha1.RoleProof {
-			b.Fatal(match)
-		}
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				c.Match(mine)
-				c.Match(other)
+		for name, test := range map[string]struct {
+			workload *facts.Workload
+			want     int
+		}{
+			"application": {newWorkload("Deployment", "cart", map[string]string{
+				"app.kubernetes.io/name": "cart", "app.kubernetes.io/instance": "cart", "app.kubernetes.io/component": "server", "team": "shop",
+			}, "registry.corp.example/shop/cart:v1.2.3", "envoyproxy/envoy:v1.31"), 0},
+			"operator": {inContainer("manager", newWorkload("Deployment", "cnpg-controller-manager", map[string]string{
+				"app.kubernetes.io/name": "cloudnative-pg", "control-plane": "controller-manager",
+			}, "mirror.corp.example/cloudnative-pg/cloudnative-pg:1.27.1")), 1},
+			"its own operator": {inContainer("manager", newWorkload("Deployment", "controller-manager", map[string]string{
+				"app.kubernetes.io/name": "shop-operator", "control-plane": "controller-manager",
+			}, "registry.corp.example/shop/controller:v1")), 0},
+		} {
+			if matches := c.Match(test.workload); len(matches) != test.want {
+				b.Fatalf("%s: %v", name, matches)
 			}
-		})
+			b.Run(fmt.Sprintf("%s/%d", strings.ReplaceAll(name, " ", "-"), n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					c.Match(test.workload)
+				}
+			})
+		}
 	}
+}
+
+// inContainer returns the workload with containers of that name.
+func inContainer(name string, w *facts.Workload) *facts.Workload {
+	for i := range w.Containers {
+		w.Containers[i].Name = name
+	}
+	return w
 }

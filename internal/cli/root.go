@@ -80,7 +80,8 @@ The commands are read-only: they never change the cluster.`,
 		return fmt.Errorf("%w: see '%s --help'", err, command.CommandPath())
 	})
 	root.AddCommand(
-		newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newUpgrade(flags, streams), newDiagnose(flags, streams),
+		newDiscover(flags, streams), newCheck(flags, streams), newExplain(flags, streams), newUpgrade(flags, streams),
+		newDiagnose(flags, streams),
 		newCatalog(streams))
 	return root
 }

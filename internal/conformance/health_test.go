@@ -138,7 +138,9 @@ func TestReadyMadeProfiles(t *testing.T) {
 			}
 		}
 	}
-	for _, name := range []string{"minimal", "production", "production-managed", "gitops", "ml-platform", "edge"} {
+	for _, name := range []string{
+		"minimal", "production", "production-managed", "gitops", "ml-platform", "data-platform", "developer-platform", "edge",
+	} {
 		if !names[name] {
 			t.Errorf("there is no ready-made profile %s", name)
 		}

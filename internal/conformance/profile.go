@@ -198,15 +198,20 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 	} else if len(undefined) == len(compiled.AnyOf) {
 		compiled.undefinedReason = fmt.Sprintf("no definition of %s: %s", strings.Join(undefined, ", "), undefinedAdvice)
 	}
+	p.compileChecks(path, compiled, c, addError)
+}
+
+func (p *Profile) compileChecks(path *field.Path, compiled *requirement, c *catalog.Catalog, addError func(*field.Error)) {
 	for i, reference := range compiled.Checks {
 		at := path.Child("checks").Index(i)
 		var offered []string
-		isOffered := false
+		isDefined, isOffered := false, false
 		for _, requested := range compiled.AnyOf {
 			component := c.Component(requested.Component)
 			if component == nil {
 				continue
 			}
+			isDefined = true
 			offered = append(offered, component.CheckNames()...)
 			named := component.Check(reference.Name)
 			if named == nil {
@@ -234,7 +239,7 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 			p.components[kubernetesComponent] = p.components[kubernetesComponent] || named.Name == catalog.CheckKubernetesCompatible
 			compiled.checks = append(compiled.checks, compiledCheck)
 		}
-		if !isOffered && len(undefined)+len(invalid) < len(compiled.AnyOf) {
+		if isDefined && !isOffered {
 			addError(field.NotSupported(at.Child("name"), reference.Name, offered))
 		}
 	}

@@ -83,7 +83,8 @@ func (ev *evaluator) evaluateCompatible(
 	kubernetes, ok := KubernetesVersion(ev.snapshot, version)
 	if !ok {
 		return requirementOutcome{
-			verdict: v1alpha1.VerdictUnknown, message: "cannot determine whether " + subject + " supports the cluster: its version of Kubernetes is unknown",
+			verdict:     v1alpha1.VerdictUnknown,
+			message:     "cannot determine whether " + subject + " supports the cluster: its version of Kubernetes is unknown",
 			remediation: "Set the parameter version of the check.",
 		}
 	}

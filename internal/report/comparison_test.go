@@ -30,7 +30,7 @@ func TestCompare(t *testing.T) {
 		"CHANGE COMPONENT NAMESPACE BEFORE AFTER",
 		"added grafana c - 12.0.0",
 		"removed grafana b 12.0.0 -",
-		"removed velero velero 1.15.0 -",
+		"removed velero velero 1.15.0 -", //nolint:dupword // component and namespace
 		"version cilium kube-system 1.17.0 1.18.2",
 		"version loki a chart 6.0.0 6.0.0",
 		"1 added, 2 removed, 2 in another version.",
@@ -38,7 +38,7 @@ func TestCompare(t *testing.T) {
 	if strings.Join(got, "\n") != strings.Join(want, "\n") {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if changes := after.Compare(after).Changes; len(changes) != 0 {
+	if changes := after.Compare(after).Changes; len(changes) != 0 { //nolint:gocritic // with itself, on purpose
 		t.Errorf("a Discovery differs from itself: %v", changes)
 	}
 }

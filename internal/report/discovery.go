@@ -121,7 +121,8 @@ func (d Discovery) WriteTable(w io.Writer, options TableOptions) error {
 					{string(i.Health), healthColour(i.Health)}, {text: orDash(i.Namespace)}, {text: summarizeEvidence(i.Evidence)},
 				}
 				if options.Wide {
-					for _, text := range []string{string(i.Released), string(i.EndOfLife), i.ManagedBy, strings.Join(component.Capabilities, ", "), i.Message} {
+					capabilities := strings.Join(component.Capabilities, ", ")
+					for _, text := range []string{string(i.Released), string(i.EndOfLife), i.ManagedBy, capabilities, i.Message} {
 						cells = append(cells, cell{text: orDash(text)})
 					}
 				}
@@ -157,8 +158,8 @@ func summarizeEvidence(evidence []v1alpha1.Evidence) string {
 
 // layerOrder are the standard layers in the order in which a platform is built.
 var layerOrder = []string{
-	"core", "provisioning", "runtime", "network", "storage", "delivery", "registry", "observability", "security", "mesh",
-	"serverless", "workloads",
+	"core", "provisioning", "runtime", "network", "storage", "data", "delivery", "registry", "observability", "security", "mesh",
+	"serverless", "workloads", "developer-platform",
 }
 
 // sortedLayers returns the layers of components: the standard ones in their order, then others in the order of the components.

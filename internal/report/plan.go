@@ -110,7 +110,7 @@ func WritePlanHTML(w io.Writer, plan *upgrade.Plan, at time.Time) error {
 		}
 		stack.Layers = append(stack.Layers, layer)
 	}
-	var steps []string
+	steps := make([]string, 0, len(plan.Steps))
 	for n, step := range plan.Steps {
 		steps = append(steps, fmt.Sprintf("%d. %s the control plane: %s", n+1, step.When, step.Do))
 	}

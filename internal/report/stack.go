@@ -21,6 +21,7 @@ var stackLayers = []stackLayer{
 	{"runtime", "Container runtime", []string{"container-runtime"}},
 	{"network", "Network", []string{"networking"}},
 	{"storage", "Storage and backup", []string{"backup"}},
+	{"data", "Data", []string{"databases"}},
 	{"delivery", "Delivery", []string{"gitops", "ci", "cd"}},
 	{"registry", "Registry and image security", []string{"images"}},
 	{"observability", "Observability", []string{"monitoring"}},
@@ -29,6 +30,7 @@ var stackLayers = []stackLayer{
 	{"serverless", "Serverless", nil},
 	{"virtualization", "Virtualization", nil},
 	{"workloads", "Machine learning and batch", []string{"machine-learning", "ml", "batch"}},
+	{"developer-platform", "Developer platform", []string{"portal"}},
 	{troubleshooting, "Troubleshooting", []string{"diagnosis"}},
 }
 

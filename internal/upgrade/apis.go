@@ -56,7 +56,7 @@ func apisRemoved(version *semver.Version) []API {
 			apis = append(apis, api)
 		}
 	}
-	slices.SortFunc(apis, func(a, b API) int { return strings.Compare(a.GroupVersionKind.String(), b.GroupVersionKind.String()) })
+	slices.SortFunc(apis, func(a, b API) int { return strings.Compare(a.String(), b.String()) })
 	return apis
 }
 

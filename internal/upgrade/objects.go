@@ -24,7 +24,8 @@ func (p *planner) checkAPIs() {
 	if err := p.reader.Uses(p.ctx, apisRemoved(p.target.Version), func(u Use) { uses[u.API] = append(uses[u.API], u) }); err != nil {
 		p.add(Finding{Severity: Unknown, Category: Unreadable, Subject: "uses of removed APIs", Message: err.Error()})
 	}
-	for _, api := range slices.SortedFunc(maps.Keys(uses), func(a, b API) int { return strings.Compare(a.version()+a.Kind, b.version()+b.Kind) }) {
+	compareAPIs := func(a, b API) int { return strings.Compare(a.version()+a.Kind, b.version()+b.Kind) }
+	for _, api := range slices.SortedFunc(maps.Keys(uses), compareAPIs) {
 		f := Finding{
 			Severity: Blocking, Category: RemovedAPI, Subject: api.version() + " " + api.Kind,
 			Message:     fmt.Sprintf("Kubernetes %d.%d no longer serves it, and it is in use", api.RemovedIn.Major(), api.RemovedIn.Minor()),
@@ -87,7 +88,8 @@ func (p *planner) checkNodes() {
 			Severity: Blocking, Category: Skew, Subject: "kubelets " + minor, Source: skewPolicy,
 			Message: fmt.Sprintf("%s: a kubelet may be at most %d minor versions older than the API server: %s",
 				count(len(nodes), "node"), maxKubeletSkew, strings.Join(nodes[:min(maxEvidence, len(nodes))], ", ")),
-			Remediation: fmt.Sprintf("Upgrade these kubelets to %d.%d or later first.", p.target.Version.Major(), p.target.Version.Minor()-maxKubeletSkew),
+			Remediation: fmt.Sprintf("Upgrade these kubelets to %d.%d or later first.",
+				p.target.Version.Major(), p.target.Version.Minor()-maxKubeletSkew),
 		}
 		for _, node := range nodes[:min(maxEvidence, len(nodes))] {
 			f.Evidence = append(f.Evidence, v1alpha1.Evidence{APIVersion: "v1", Kind: "Node", Name: node, Signal: "kubelet " + minor})

@@ -244,7 +244,7 @@ func TestPlan(t *testing.T) {
 			[]string{
 				"Warning StoredVersion CustomResourceDefinition a.dev: objects may be stored in v1beta1, which it no longer serves",
 				"Warning Webhook ValidatingWebhookConfiguration old: the webhook a.b matches flowschemas of flowcontrol.apiserver.k8s.io/v1beta3 only, which Kubernetes 1.37 does not serve",
-				"Warning APIService APIService v1.c.dev: it is not available: no endpoints",
+				"Warning APIService APIService v1.c.dev: it is not available: no endpoints", //nolint:dupword // category and kind
 			},
 			[]string{"with: Upgrade the control plane to Kubernetes 1.37."}, "",
 		},

@@ -13,8 +13,8 @@ import (
 type PlatformComponentSpecApplyConfiguration struct {
 	// Display name of the product.
 	DisplayName *string `json:"displayName,omitempty"`
-	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, delivery, registry,
-	// observability, security, mesh, serverless, workloads, or any other name.
+	// The layer of the ecosystem that the product belongs to: core, provisioning, runtime, network, storage, data, delivery, registry,
+	// observability, security, mesh, serverless, workloads, developer-platform, or any other name.
 	Layer *apiv1alpha1.Name `json:"layer,omitempty"`
 	// Capabilities that the component provides, for example cni. Any of its providers satisfies a requirement for a capability.
 	Capabilities []apiv1alpha1.Name `json:"capabilities,omitempty"`
