@@ -112,7 +112,7 @@ func installationsInFiles(t *testing.T, namespace, folder string) map[string]boo
 }
 
 func namespaced(kind string) bool {
-	return kind == "Deployment" || kind == "DaemonSet" || kind == "StatefulSet"
+	return slices.Contains([]string{"Deployment", "DaemonSet", "StatefulSet", "CronJob"}, kind)
 }
 
 // groupInstalls puts each install into the first cluster that can hold it.
@@ -142,7 +142,7 @@ func (i *recordedInstall) key(o *unstructured.Unstructured) string {
 
 // signalKinds are the kinds that signals match. Objects of other kinds may overwrite each other without an effect.
 var signalKinds = []string{
-	"Deployment", "DaemonSet", "StatefulSet", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
+	"Deployment", "DaemonSet", "StatefulSet", "CronJob", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
 	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
 }
 
