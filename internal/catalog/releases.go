@@ -143,7 +143,9 @@ func (r Releases) SupportAt(version string, now time.Time) Support {
 	case release == nil:
 		return Support{Reason: reason}
 	case release.EndsAt.IsZero() && release != &r[len(r)-1]:
-		return Support{Release: release, Reason: fmt.Sprintf("upstream stated no end of support for %s, and there are newer releases", release.Cycle)}
+		return Support{
+			Release: release, Reason: fmt.Sprintf("upstream stated no end of support for %s, and there are newer releases", release.Cycle),
+		}
 	case release.EndsAt.IsZero() && now.After(release.AsOf.Add(factsValidFor)):
 		return Support{Release: release, Reason: fmt.Sprintf("upstream stated no end of support for %s, and the fact is of %s",
 			release.Cycle, release.AsOf.Format(time.DateOnly))}

@@ -116,7 +116,9 @@ func TestSingleNumber(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "a"},
 		Spec: v1alpha1.PlatformComponentSpec{
 			Layer: "data", Signals: v1alpha1.Signals{Workloads: []v1alpha1.WorkloadSignal{{Images: []string{"example/a"}}}},
-			Version: []v1alpha1.VersionSource{{From: v1alpha1.VersionFromImageTag, Pattern: "^([0-9]{3})(?:-|$)"}, {From: v1alpha1.VersionFromVersionLabel}},
+			Version: []v1alpha1.VersionSource{
+				{From: v1alpha1.VersionFromImageTag, Pattern: "^([0-9]{3})(?:-|$)"}, {From: v1alpha1.VersionFromVersionLabel},
+			},
 		},
 	})
 	if len(errs) > 0 {
