@@ -142,8 +142,8 @@ func (i *recordedInstall) key(o *unstructured.Unstructured) string {
 
 // signalKinds are the kinds that signals match. Objects of other kinds may overwrite each other without an effect.
 var signalKinds = []string{
-	"Deployment", "DaemonSet", "StatefulSet", "CronJob", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass", "GatewayClass",
-	"RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
+	"Deployment", "DaemonSet", "StatefulSet", "CronJob", "CustomResourceDefinition", "StorageClass", "CSIDriver", "IngressClass",
+	"GatewayClass", "RuntimeClass", "APIService", "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "Node",
 }
 
 func (b *batch) canHold(i *recordedInstall) bool {
