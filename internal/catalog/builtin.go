@@ -19,7 +19,9 @@ import (
 var definitionFiles embed.FS
 
 // Definitions returns the built-in definitions by name. They must not be modified.
-var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.PlatformComponent, error) {
+var Definitions = sync.OnceValues(parseDefinitions)
+
+func parseDefinitions() (map[string]*v1alpha1.PlatformComponent, error) {
 	files, err := fs.Glob(definitionFiles, "definitions/*.yaml")
 	if err != nil {
 		return nil, err
@@ -40,11 +42,11 @@ var Definitions = sync.OnceValues(func() (map[string]*v1alpha1.PlatformComponent
 		byName[definition.Name] = definition
 	}
 	return byName, nil
-})
+}
 
 // Builtin returns the compiled built-in definitions, sorted by name. Their rules are compiled on first use; a test compiles all of them.
 var Builtin = sync.OnceValues(func() ([]*Component, error) {
-	definitions, err := Definitions()
+	definitions, err := parseDefinitions() // the operator does not need them beside the compiled ones
 	if err != nil {
 		return nil, err
 	}
