@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
@@ -65,7 +66,7 @@ func charts(chart facts.Chart) facts.Declaration {
 
 // literal returns a text; empty if it is a template or has a placeholder.
 func literal(text string) string {
-	if strings.Contains(text, "{{") || strings.Contains(text, "${") || strings.Contains(text, templatePlaceholder) {
+	if strings.Contains(text, "{{") || strings.Contains(text, "${") {
 		return ""
 	}
 	return text
@@ -180,22 +181,35 @@ func (d *Dump) addHelmfile(path string, content map[string]any) bool {
 	return len(releases) > 0 || content["repositories"] != nil
 }
 
-// templatePlaceholder replaces an action of a template.
-const templatePlaceholder = "__template__"
+// templatePlaceholder replaces an action of a template while it is decoded, and templateMark afterwards.
+const templatePlaceholder, templateMark = "__template__", "{{…}}"
 
 var (
 	templateLine   = regexp.MustCompile(`(?m)^\s*(\{\{[^\n]*?\}\}\s*)+$`)
 	templateAction = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
 )
 
-// decodeTemplate returns the mapping in a Go template without its actions; nil if there is none.
+// decodeTemplate returns the mapping in a Go template; nil if there is none. An action in a text becomes a mark.
 func decodeTemplate(document []byte) map[string]any {
 	plain := templateAction.ReplaceAll(templateLine.ReplaceAll(document, nil), []byte(templatePlaceholder))
 	var content map[string]any
 	if manifest.Decode(plain, &content) != nil {
 		return nil
 	}
-	return content
+	marked, _ := mapTexts(content, func(text string) string {
+		return strings.ReplaceAll(text, templatePlaceholder, templateMark)
+	}).(map[string]any)
+	return marked
+}
+
+// declaringGroups are the API groups of objects that declare what another program installs.
+var declaringGroups = []string{"argoproj.io", "helm.toolkit.fluxcd.io", fluxSourceGroup, "operators.coreos.com", "helm.cattle.io"}
+
+// isDeclaring reports whether an object in a template is read for its declarations, as in an app of apps. Other objects in templates depend
+// on values that are not known.
+func isDeclaring(content map[string]any) bool {
+	group, _, _ := strings.Cut(text(content, "apiVersion"), "/")
+	return slices.Contains(declaringGroups, group) && text(content, "kind") != ""
 }
 
 // addTerraform adds the Helm releases and the add-ons of a Terraform file. It ignores expressions other than literals.
@@ -409,24 +423,31 @@ var parameter = regexp.MustCompile(`\{\{-?\s*\.?([A-Za-z0-9_.-]+?)\s*-?\}\}`)
 
 // substitute returns a value with the parameters in its texts replaced by those that are known.
 func substitute(value any, parameters map[string]string) any {
-	switch value := value.(type) {
-	case string:
-		return parameter.ReplaceAllStringFunc(value, func(action string) string {
+	return mapTexts(value, func(text string) string {
+		return parameter.ReplaceAllStringFunc(text, func(action string) string {
 			if known, ok := parameters[parameter.FindStringSubmatch(action)[1]]; ok {
 				return known
 			}
 			return action
 		})
+	})
+}
+
+// mapTexts returns a value with its texts replaced.
+func mapTexts(value any, replace func(string) string) any {
+	switch value := value.(type) {
+	case string:
+		return replace(value)
 	case map[string]any:
 		replaced := make(map[string]any, len(value))
 		for key, item := range value {
-			replaced[key] = substitute(item, parameters)
+			replaced[key] = mapTexts(item, replace)
 		}
 		return replaced
 	case []any:
 		replaced := make([]any, len(value))
 		for i, item := range value {
-			replaced[i] = substitute(item, parameters)
+			replaced[i] = mapTexts(item, replace)
 		}
 		return replaced
 	}

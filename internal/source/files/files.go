@@ -237,6 +237,11 @@ func (d *Dump) addDocument(name string, o manifest.Object) {
 	if d.addDeclarations(name, o) {
 		return
 	}
+	if o.Err != nil && isTemplate(o.Text) {
+		if content := decodeTemplate(o.Text); isDeclaring(content) {
+			o.Content, o.Err = content, nil
+		}
+	}
 	d.location = fmt.Sprintf("%s:%d", name, o.Line)
 	object := &unstructured.Unstructured{Object: o.Content}
 	problem := Problem{File: name, Line: o.Line}
@@ -360,6 +365,9 @@ func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, e
 		fact, err := facts.Extract(object, false)
 		if err != nil {
 			return kind, err
+		}
+		if declaration, ok := fact.(*facts.Declaration); ok {
+			declaration.TargetNamespace = literal(declaration.TargetNamespace)
 		}
 		source := k.SourceName()
 		if kind.Kind == catalog.KindConfigMap || kind.Kind == catalog.KindLease {
