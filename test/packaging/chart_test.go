@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
+	profiles "github.com/platformprofile/platformprofile/internal/manifest"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
 
@@ -191,6 +192,53 @@ func TestBadValues(t *testing.T) {
 			t.Errorf("%s is accepted", set)
 		} else if !strings.Contains(errOut, want) || !strings.Contains(errOut, "values don't meet the specifications of the schema") {
 			t.Errorf("%s: the message does not name %s: %s", set, want, errOut)
+		}
+	}
+}
+
+// TestOneProfileForSeveralEnvironments tests that the overlays and the values of the samples yield a valid profile for each environment,
+// with its own ranges and severities.
+func TestOneProfileForSeveralEnvironments(t *testing.T) {
+	folder := filepath.Join(cluster.Root(), "config", "samples", "environments")
+	profileOf := func(objects []*unstructured.Unstructured) *unstructured.Unstructured {
+		i := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return o.GetKind() == "PlatformProfile" })
+		if i < 0 {
+			t.Fatal("no profile is rendered")
+		}
+		return objects[i]
+	}
+	values := func(environment string) *unstructured.Unstructured {
+		return profileOf(renderChart(t, "-f", filepath.Join(folder, "helm", "values.yaml"),
+			"-f", filepath.Join(folder, "helm", "values-"+environment+".yaml")))
+	}
+	for name, test := range map[string]struct {
+		profile           *unstructured.Unstructured
+		versions, backups string
+	}{
+		"Kustomize, development": {profileOf(kustomize(t, "samples/environments/development")), ">=1.18", "Recommended"},
+		"Kustomize, staging":     {profileOf(kustomize(t, "samples/environments/staging")), ">=1.17", "Required"},
+		"Kustomize, production":  {profileOf(kustomize(t, "samples/environments/production")), ">=1.17 <1.19", "Required"},
+		"chart, development":     {values("development"), ">=1.18", "Recommended"},
+		"chart, production":      {values("production"), ">=1.17 <1.19", "Required"},
+	} {
+		if err := profiles.Validate(test.profile); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		got := map[string]string{}
+		layers, _, _ := unstructured.NestedSlice(test.profile.Object, "spec", "layers")
+		for _, layer := range layers {
+			requirements, _, _ := unstructured.NestedSlice(layer.(map[string]any), "requirements")
+			for _, item := range requirements {
+				requirement := item.(map[string]any)
+				severity, _ := requirement["severity"].(string)
+				got[requirement["name"].(string)] = severity
+				if anyOf, ok := requirement["anyOf"].([]any); ok && requirement["name"] == "cni" {
+					got["range"], _ = anyOf[0].(map[string]any)["version"].(string)
+				}
+			}
+		}
+		if got["range"] != test.versions || got["backup"] != test.backups {
+			t.Errorf("%s: the range of the CNI is %q and backups are %q, want %q and %q", name, got["range"], got["backup"], test.versions, test.backups)
 		}
 	}
 }
