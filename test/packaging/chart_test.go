@@ -238,7 +238,8 @@ func TestOneProfileForSeveralEnvironments(t *testing.T) {
 			}
 		}
 		if got["range"] != test.versions || got["backup"] != test.backups {
-			t.Errorf("%s: the range of the CNI is %q and backups are %q, want %q and %q", name, got["range"], got["backup"], test.versions, test.backups)
+			t.Errorf("%s: the range of the CNI is %q and backups are %q, want %q and %q", name, got["range"], got["backup"],
+				test.versions, test.backups)
 		}
 	}
 }
