@@ -135,8 +135,8 @@ func TestSamples(t *testing.T) {
 	read, err := manifest.Profiles(bytes.NewReader(data))
 	cluster.Must(t, err)
 	for _, profile := range []*v1alpha1.PlatformProfile{served, read[0]} {
-		first := profile.Spec.Layers[0].Requirements[0]
-		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || first.Severity != v1alpha1.SeverityRequired {
+		runtime := profile.Spec.Layers[1].Requirements[0] // without a severity of its own
+		if profile.Spec.Interval == nil || profile.Spec.Interval.Duration != 10*time.Minute || runtime.Severity != v1alpha1.SeverityRequired {
 			t.Errorf("defaults are missing: %+v", profile.Spec)
 		}
 	}
