@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -44,8 +45,8 @@ const rankUnknown = 5
 
 func (c *cause) rank() int { return 2 * c.Level }
 
-// causeGroups are the groups of causes.yaml.
-var causeGroups = mustParseCauses(causesYAML)
+// causeGroups returns the groups of causes.yaml. They are compiled on first use: nothing is diagnosed in a healthy cluster.
+var causeGroups = sync.OnceValue(func() []causeGroup { return mustParseCauses(causesYAML) })
 
 func mustParseCauses(data []byte) []causeGroup {
 	var groups []causeGroup
@@ -102,7 +103,7 @@ func sourceOf(e *corev1.Event) string {
 func find(symptom string, r report) (*cause, []int) {
 	var found *cause
 	var match []int
-	for _, group := range causeGroups {
+	for _, group := range causeGroups() {
 		if !slices.Contains(group.Symptoms, symptom) || !slices.ContainsFunc(group.From, func(from string) bool {
 			matches, _ := path.Match(from, r.reason)
 			return matches

@@ -21,7 +21,7 @@ var variables = map[string]string{
 
 // Each entry of causes.yaml decides its own example, for each symptom and reason of its group: none is shadowed by another.
 func TestEveryCauseIsReachable(t *testing.T) {
-	for _, group := range causeGroups {
+	for _, group := range causeGroups() {
 		for _, c := range group.Causes {
 			for _, symptom := range group.Symptoms {
 				for _, from := range group.From {
@@ -45,7 +45,7 @@ func TestEveryCauseIsReachable(t *testing.T) {
 
 // The entries of a group are sorted by level, so that the order of the file is that of the decision.
 func TestCausesAreSortedByLevel(t *testing.T) {
-	for _, group := range causeGroups {
+	for _, group := range causeGroups() {
 		if !slices.IsSortedFunc(group.Causes, func(a, b *cause) int { return a.Level - b.Level }) {
 			t.Errorf("the group of %v from %v is not sorted by level", group.Symptoms, group.From)
 		}
@@ -56,7 +56,7 @@ var variable = regexp.MustCompile(`\$\{(\w+)\}`)
 
 // The texts of causes use only named groups and known variables, name known symptoms, and are sentences without a value that is missing.
 func TestCauseTexts(t *testing.T) {
-	for _, group := range causeGroups {
+	for _, group := range causeGroups() {
 		for _, symptom := range group.Symptoms {
 			if !slices.Contains(Symptoms, symptom) {
 				t.Errorf("%s is no symptom", symptom)

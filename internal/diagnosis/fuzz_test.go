@@ -55,7 +55,7 @@ func FuzzPod(f *testing.F) {
 		IsNodeGone: true,
 		Job:        &batchv1.Job{},
 	})
-	for _, group := range causeGroups {
+	for _, group := range causeGroups() {
 		for _, c := range group.Causes {
 			message := strings.NewReplacer("example", "$(reboot)", "n1", "a;b").Replace(c.Example)
 			add(Case{Pod: pod(creating), Events: []corev1.Event{event(group.From[0], message)}})
