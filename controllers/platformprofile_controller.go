@@ -36,9 +36,9 @@ const (
 	syncReportDelay = time.Second
 )
 
-// Reader reads the resources of rule instances, and the ConfigMaps of definitions. source.Sources implements it.
+// Reader reads the resources of rule instances, and the single objects of definitions. source.Sources implements it.
 type Reader interface {
-	Read(instances []rule.Instance, configMaps []catalog.NamedObject)
+	Read(instances []rule.Instance, objects []catalog.NamedObject)
 }
 
 // PlatformProfileReconciler evaluates a profile when its spec or the inventory changes, and writes its status. It runs in every replica.

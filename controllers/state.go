@@ -80,8 +80,8 @@ func (r *PlatformProfileReconciler) compile(state *profileState, profile *v1alph
 	r.updateReads(current)
 }
 
-// updateReads passes the rule instances and ConfigMaps of all profiles and definitions to the Reader. readMu orders concurrent calls, so
-// that the last call includes every compiled profile. It cannot be mu, because Read changes the inventory, whose listener locks mu.
+// updateReads passes the rule instances and single objects of all profiles and definitions to the Reader. readMu orders concurrent calls,
+// so that the last call includes every compiled profile. It cannot be mu, because Read changes the inventory, whose listener locks mu.
 func (r *PlatformProfileReconciler) updateReads(c *catalog.Catalog) {
 	r.readMu.Lock()
 	defer r.readMu.Unlock()

@@ -119,18 +119,19 @@ func (r clusterReader) Uses(ctx context.Context, apis []upgrade.API, do func(upg
 		}
 		resource := rule.Resource{Group: api.Group, Resource: api.Resource}
 		err := source.EachObject(ctx, r.clients, resource, func(o *unstructured.Unstructured) {
-			name := objectName(o)
+			use := upgrade.Use{API: api, Namespace: o.GetNamespace(), Name: o.GetName()}
 			if o.GetAPIVersion() == api.GroupVersion().String() {
-				do(upgrade.Use{API: api, Object: name, By: "the cluster serves no other version"})
+				use.By = "the cluster serves no other version"
+				do(use)
 				return
 			}
 			for _, entry := range o.GetManagedFields() {
 				if entry.APIVersion == api.GroupVersion().String() {
-					by := entry.Manager
+					use.By = entry.Manager
 					if entry.Time != nil {
-						by += " at " + entry.Time.UTC().Format(time.RFC3339)
+						use.By += " at " + entry.Time.UTC().Format(time.RFC3339)
 					}
-					do(upgrade.Use{API: api, Object: name, By: by})
+					do(use)
 				}
 			}
 		})
@@ -163,13 +164,6 @@ func (r dumpReader) Uses(_ context.Context, apis []upgrade.API, do func(upgrade.
 		return ok
 	}
 	return r.dump.EachOfVersion(isWanted, func(o *unstructured.Unstructured, location string) {
-		do(upgrade.Use{API: byKind[o.GroupVersionKind()], Object: objectName(o), By: location})
+		do(upgrade.Use{API: byKind[o.GroupVersionKind()], Namespace: o.GetNamespace(), Name: o.GetName(), By: location})
 	})
-}
-
-func objectName(o *unstructured.Unstructured) string {
-	if o.GetNamespace() == "" {
-		return o.GetName()
-	}
-	return o.GetNamespace() + "/" + o.GetName()
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
@@ -41,7 +42,7 @@ spec:
 func newReleasedWorld(t *testing.T, image, check string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)}
-	w.inventory = inventory.New(testCatalog(t, releasedDefinitions), func() time.Time { return w.now })
+	w.inventory = inventory.New(catalogtest.New(t, releasedDefinitions), func() time.Time { return w.now })
 	w.inventory.Source("daemonsets.apps").Replace(nil)
 	w.inventory.Source("statefulsets.apps").Replace(nil)
 	w.inventory.Source(catalog.APIServerSource).Replace([]facts.Fact{facts.NewAPIServer("v1.36.2")})

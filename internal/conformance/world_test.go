@@ -10,10 +10,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/manifest"
@@ -79,23 +78,6 @@ spec:
   signals: {workloads: [{images: [example/gamma]}]}
 `
 
-func testCatalog(t *testing.T, definitions string) *catalog.Catalog {
-	t.Helper()
-	var components []*catalog.Component
-	for text := range strings.SplitSeq(definitions, "\n---\n") {
-		definition := &v1alpha1.PlatformComponent{}
-		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
-			t.Fatal(err)
-		}
-		component, errs := catalog.Compile(definition)
-		if len(errs) > 0 {
-			t.Fatal(errs.ToAggregate())
-		}
-		components = append(components, component)
-	}
-	return catalog.New(components...)
-}
-
 // world is an inventory, a profile, and the last written status.
 type world struct {
 	t         *testing.T
@@ -109,7 +91,7 @@ type world struct {
 func newWorld(t *testing.T, layers string) *world {
 	t.Helper()
 	w := &world{t: t, now: time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)}
-	w.inventory = inventory.New(testCatalog(t, testDefinitions), func() time.Time { return w.now })
+	w.inventory = inventory.New(catalogtest.New(t, testDefinitions), func() time.Time { return w.now })
 	w.inventory.Source("daemonsets.apps").Replace(nil)
 	w.inventory.Source("statefulsets.apps").Replace(nil)
 	w.inventory.Source("customresourcedefinitions.apiextensions.k8s.io").Replace(nil)

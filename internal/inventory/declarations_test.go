@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
@@ -39,7 +40,7 @@ spec:
 func newDeclaredInventory(t *testing.T, isDeclarative bool) *testInventory {
 	t.Helper()
 	w := &testInventory{t: t, now: startTime}
-	w.Inventory = New(testCatalog(t, declaredDefinitions), func() time.Time { return w.now })
+	w.Inventory = New(catalogtest.New(t, declaredDefinitions), func() time.Time { return w.now })
 	if isDeclarative {
 		w.AcceptDeclarations()
 	}

@@ -7,10 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
@@ -54,23 +52,6 @@ spec:
   version: [{from: ContainerRuntime}]
 `
 
-func testCatalog(t testing.TB, definitions string) *catalog.Catalog {
-	t.Helper()
-	var components []*catalog.Component
-	for text := range strings.SplitSeq(definitions, "\n---\n") {
-		definition := &v1alpha1.PlatformComponent{}
-		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
-			t.Fatal(err)
-		}
-		component, errs := catalog.Compile(definition)
-		if len(errs) > 0 {
-			t.Fatal(errs.ToAggregate())
-		}
-		components = append(components, component)
-	}
-	return catalog.New(components...)
-}
-
 // testInventory is an Inventory with a clock that tests set, and the changes that its listener received.
 type testInventory struct {
 	*Inventory
@@ -82,7 +63,7 @@ type testInventory struct {
 func newTestInventory(t *testing.T) *testInventory {
 	t.Helper()
 	w := &testInventory{t: t, now: startTime}
-	w.Inventory = New(testCatalog(t, testDefinitions), func() time.Time { return w.now })
+	w.Inventory = New(catalogtest.New(t, testDefinitions), func() time.Time { return w.now })
 	for _, source := range []string{deployments, daemonsets, "statefulsets.apps", "nodes", crds} {
 		w.Source(source).Replace(nil)
 	}
@@ -474,7 +455,7 @@ func TestVersionSources(t *testing.T) {
 			if test.from == "" {
 				definition = strings.TrimSuffix(definition, "  version: ")
 			}
-			i := New(testCatalog(t, definition), time.Now)
+			i := New(catalogtest.New(t, definition), time.Now)
 			i.testResource(t, clustersResource).replace(map[string]map[string]any{"x": {"version": "v19.2.1-0"}})
 			source := deployments
 			if _, ok := test.object.(*facts.Node); ok {
@@ -697,12 +678,12 @@ func TestSetCatalog(t *testing.T) {
 	w := newTestInventory(t)
 	w.putWorkloads(newDeployment("a", "new", "example/new:v1.0.0"), newDeployment("a", "alpha", "example/alpha:v1.0.0"))
 	w.changes = nil
-	w.SetCatalog(testCatalog(t, testDefinitions+"---\nmetadata: {name: new}\nspec:\n  layer: x\n  signals: {workloads: [{images: [example/new]}]}\n"))
+	w.SetCatalog(catalogtest.New(t, testDefinitions+"---\nmetadata: {name: new}\nspec:\n  layer: x\n  signals: {workloads: [{images: [example/new]}]}\n"))
 	w.expectInstallations("new", "a 1.0.0 Healthy")
 	if len(w.changes) != 1 || !w.changes[0].Catalog || !slices.Contains(w.changes[0].Components, "new") {
 		t.Errorf("the changes are %+v", w.changes)
 	}
-	w.SetCatalog(testCatalog(t, strings.ReplaceAll(testDefinitions, "example/alpha]", "example/elsewhere]")))
+	w.SetCatalog(catalogtest.New(t, strings.ReplaceAll(testDefinitions, "example/alpha]", "example/elsewhere]")))
 	w.expectInstallations("alpha", "")
 	if got := w.Snapshot().Component("new"); got != nil {
 		t.Errorf("the removed definition has the state %+v", got)

@@ -44,17 +44,20 @@ type Examined struct{ Pods, Workloads, Namespaces int }
 
 // Diagnose returns all diagnoses, most severe first. hints are the pod hints of all definitions.
 func (p *Pods) Diagnose(hints []v1alpha1.PodHint, now time.Time) []v1alpha1.Diagnosis {
-	var diagnoses []v1alpha1.Diagnosis
+	byWorkload := map[v1alpha1.WorkloadReference][]v1alpha1.Diagnosis{}
 	for _, c := range p.Cases {
 		c.Hints = hints
-		diagnoses = append(diagnoses, diagnosis.Diagnose(c, now)...)
+		for _, d := range diagnosis.Diagnose(c, now) {
+			byWorkload[d.Workload] = append(byWorkload[d.Workload], d)
+		}
 	}
 	for _, w := range p.Workloads {
 		reference := diagnosis.ReferenceOf(w.Object)
-		isOther := func(d v1alpha1.Diagnosis) bool { return d.Workload != reference }
-		pods := slices.DeleteFunc(slices.Clone(diagnoses), isOther)
-		diagnoses = slices.DeleteFunc(diagnoses, func(d v1alpha1.Diagnosis) bool { return !isOther(d) })
-		diagnoses = append(diagnoses, diagnosis.DiagnoseWorkload(w, pods, now)...)
+		byWorkload[reference] = diagnosis.DiagnoseWorkload(w, byWorkload[reference], now)
+	}
+	var diagnoses []v1alpha1.Diagnosis
+	for _, found := range byWorkload {
+		diagnoses = append(diagnoses, found...)
 	}
 	diagnosis.Sort(diagnoses)
 	return diagnoses
@@ -157,15 +160,17 @@ func (c *collector) noteUnreadable(what string, err error) {
 func (c *collector) collectAll(ctx context.Context, namespace string) (*Pods, error) {
 	namespaces := map[string]bool{}
 	allNodes := c.nodes(ctx)
+	isCordoned := map[string]bool{}
+	for _, node := range allNodes {
+		isCordoned[node.Name] = node.Spec.Unschedulable
+	}
 	running := map[string][]*corev1.Pod{} // on cordoned nodes
 	err := c.reader.list(ctx, pods, namespace, metav1.ListOptions{}, func(object runtime.Object) error {
 		pod := object.(*corev1.Pod)
 		c.found.Examined.Pods++
 		namespaces[pod.Namespace] = true
 		c.add(pod)
-		if pod.Status.Phase == corev1.PodRunning && slices.ContainsFunc(allNodes, func(n *corev1.Node) bool {
-			return n.Name == pod.Spec.NodeName && n.Spec.Unschedulable
-		}) {
+		if pod.Status.Phase == corev1.PodRunning && isCordoned[pod.Spec.NodeName] {
 			running[pod.Spec.NodeName] = append(running[pod.Spec.NodeName], pod)
 		}
 		return nil

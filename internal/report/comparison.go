@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -89,6 +88,6 @@ func (c Comparison) WriteTable(w io.Writer, options TableOptions) error {
 			cell{text: orDash(change.Before)}, cell{text: orDash(change.After)})
 	}
 	t.write(p)
-	p.line("%s", fmt.Sprintf("%d added, %d removed, %d in another version.", count[changeAdded], count[changeRemoved], count[changeVersion]))
+	p.line("%d added, %d removed, %d in another version.", count[changeAdded], count[changeRemoved], count[changeVersion])
 	return p.err
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/diagnosis"
 	"github.com/platformprofile/platformprofile/internal/podcases"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // Diagnoses is the output of diagnose. Its JSON fields are stable.
@@ -141,11 +142,12 @@ func (p *lineWriter) wrapped(first, next, text string) {
 // summary returns one line that says how much fails, of what symptoms, and what is common to all of it.
 func (d Diagnoses) summary(groups []diagnosisGroup) string {
 	if len(d.Diagnoses) == 0 {
-		text := "No failing pods or workloads found"
+		summary := "No failing pods or workloads found"
 		if e := d.Examined; e != (podcases.Examined{}) {
-			text += fmt.Sprintf(" among %s and %s in %s", count(e.Pods, "pod"), count(e.Workloads, "workload"), count(e.Namespaces, "namespace"))
+			summary += fmt.Sprintf(" among %s and %s in %s",
+				text.Count(e.Pods, "pod"), text.Count(e.Workloads, "workload"), text.Count(e.Namespaces, "namespace"))
 		}
-		return text + "."
+		return summary + "."
 	}
 	symptoms, pods := map[string]int{}, map[string]bool{}
 	workloads, nodes := map[v1alpha1.WorkloadReference]bool{}, map[string]bool{}
@@ -162,28 +164,21 @@ func (d Diagnoses) summary(groups []diagnosisGroup) string {
 	for i, name := range names {
 		names[i] = fmt.Sprintf("%d %s", symptoms[name], name)
 	}
-	text, verb := count(len(workloads), "workload"), " fail: "
+	summary, verb := text.Count(len(workloads), "workload"), " fail: "
 	if len(workloads) == 1 && len(pods) < 2 {
 		verb = " fails: "
 	}
 	if len(pods) > 0 {
-		text = count(len(pods), "pod") + " of " + text
+		summary = text.Count(len(pods), "pod") + " of " + summary
 	}
-	text += verb + strings.Join(names, ", ") + "."
+	summary += verb + strings.Join(names, ", ") + "."
 	switch node := groups[0].Node; {
 	case len(nodes) == 1 && node != "" && len(d.Diagnoses) > 1:
-		text += " All of it is because of the node " + node + "."
+		summary += " All of it is because of the node " + node + "."
 	case len(groups) == 1 && len(pods) > 1:
-		text += " All have the same cause."
+		summary += " All have the same cause."
 	}
-	return text
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return summary
 }
 
 // diagnosisGroup is a diagnosis that several pods have in common.
@@ -230,7 +225,7 @@ func groupDiagnoses(diagnoses []v1alpha1.Diagnosis) []diagnosisGroup {
 func (g *diagnosisGroup) title() string {
 	if len(g.workloads) > 1 {
 		return fmt.Sprintf("%s  Node %s: %s of %s, such as %s/%s",
-			g.Symptom, g.Node, count(len(g.pods), "pod"), count(len(g.workloads), "workload"), g.Workload.Namespace, g.Pod)
+			g.Symptom, g.Node, text.Count(len(g.pods), "pod"), text.Count(len(g.workloads), "workload"), g.Workload.Namespace, g.Pod)
 	}
 	w := g.Workload
 	return fmt.Sprintf("%s  %s %s/%s%s", g.Symptom, w.Kind, w.Namespace, w.Name, formatPod(g.Diagnosis, len(g.pods)))

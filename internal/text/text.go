@@ -1,7 +1,8 @@
-// Package text makes text from clusters and files printable, and truncates it.
+// Package text makes text from clusters and files printable, truncates it, and counts nouns.
 package text
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -35,6 +36,14 @@ func isPlain(s string) bool {
 		}
 	}
 	return true
+}
+
+// Count returns a number with its noun, whose plural ends in s.
+func Count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // Truncate cuts a string to at most limit bytes, at the boundary of a character. The limit must be enough for the ellipsis.

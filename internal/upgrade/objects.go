@@ -10,6 +10,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/text"
 )
 
 // maxEvidence limits the objects that a finding names.
@@ -35,33 +36,21 @@ func (p *planner) checkAPIs() {
 		var by []string
 		for _, use := range uses[api] {
 			if len(f.Evidence) < maxEvidence {
-				namespace, name, ok := strings.Cut(use.Object, "/")
-				if !ok {
-					namespace, name = "", use.Object
-				}
 				f.Evidence = append(f.Evidence, v1alpha1.Evidence{
-					APIVersion: api.version(), Kind: api.Kind, Namespace: namespace, Name: name, Signal: use.By,
+					APIVersion: api.version(), Kind: api.Kind, Namespace: use.Namespace, Name: use.Name, Signal: use.By,
 				})
 			}
 			if !slices.Contains(by, use.By) {
 				by = append(by, use.By)
 			}
 		}
-		f.Message += fmt.Sprintf(", for %s: %s", count(len(uses[api]), "object"), strings.Join(by[:min(3, len(by))], "; "))
+		f.Message += fmt.Sprintf(", for %s: %s", text.Count(len(uses[api]), "object"), strings.Join(by[:min(3, len(by))], "; "))
 		if more := len(by) - 3; more > 0 {
 			f.Message += fmt.Sprintf("; and %d more", more)
 		}
 		p.add(f)
 		p.addStep(before, "Move what uses %s %s: %s.", api.version(), api.Kind, api.advice())
 	}
-}
-
-// count returns a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // checkNodes adds the kubelets that are too old for the target.
@@ -87,7 +76,7 @@ func (p *planner) checkNodes() {
 		f := Finding{
 			Severity: Blocking, Category: Skew, Subject: "kubelets " + minor, Source: skewPolicy,
 			Message: fmt.Sprintf("%s: a kubelet may be at most %d minor versions older than the API server: %s",
-				count(len(nodes), "node"), maxKubeletSkew, strings.Join(nodes[:min(maxEvidence, len(nodes))], ", ")),
+				text.Count(len(nodes), "node"), maxKubeletSkew, strings.Join(nodes[:min(maxEvidence, len(nodes))], ", ")),
 			Remediation: fmt.Sprintf("Upgrade these kubelets to %d.%d or later first.",
 				p.target.Version.Major(), p.target.Version.Minor()-maxKubeletSkew),
 		}
@@ -95,11 +84,11 @@ func (p *planner) checkNodes() {
 			f.Evidence = append(f.Evidence, v1alpha1.Evidence{APIVersion: "v1", Kind: "Node", Name: node, Signal: "kubelet " + minor})
 		}
 		p.add(f)
-		p.oldKubelets = append(p.oldKubelets, fmt.Sprintf("Upgrade the kubelets of %s from %s to %d.%d or later.", count(len(nodes), "node"),
+		p.oldKubelets = append(p.oldKubelets, fmt.Sprintf("Upgrade the kubelets of %s from %s to %d.%d or later.", text.Count(len(nodes), "node"),
 			minor, p.target.Version.Major(), p.target.Version.Minor()-maxKubeletSkew))
 	}
 	if older > 0 {
-		p.addStep(after, "Upgrade the kubelets of %s to Kubernetes %s.", count(older, "node"), p.target)
+		p.addStep(after, "Upgrade the kubelets of %s to Kubernetes %s.", text.Count(older, "node"), p.target)
 	}
 }
 

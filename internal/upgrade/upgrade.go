@@ -107,8 +107,8 @@ type Reader interface {
 // Use is a use of an API.
 type Use struct {
 	API API
-	// Object is what is written by the API: "Namespace/Name" or "Name".
-	Object string
+	// Namespace and Name are those of the object that is written by the API.
+	Namespace, Name string
 	// By is who used it, and when: a field manager, or a file.
 	By string
 }

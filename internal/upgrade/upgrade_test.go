@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/inventory"
 )
@@ -91,19 +91,7 @@ func (r testReader) Uses(_ context.Context, apis []API, do func(Use)) error {
 
 func newSnapshot(t *testing.T, cluster string, images ...string) *inventory.Snapshot {
 	t.Helper()
-	var components []*catalog.Component
-	for text := range strings.SplitSeq(testDefinitions, "\n---\n") {
-		definition := &v1alpha1.PlatformComponent{}
-		if err := yaml.UnmarshalStrict([]byte(text), definition); err != nil {
-			t.Fatal(err)
-		}
-		component, errs := catalog.Compile(definition)
-		if len(errs) > 0 {
-			t.Fatal(errs.ToAggregate())
-		}
-		components = append(components, component)
-	}
-	i := inventory.New(catalog.New(components...), time.Now)
+	i := inventory.New(catalogtest.New(t, testDefinitions), time.Now)
 	if cluster != "" {
 		i.Source(catalog.APIServerSource).Replace([]facts.Fact{facts.NewAPIServer(cluster)})
 	} else {
@@ -217,7 +205,7 @@ func TestPlan(t *testing.T) {
 		},
 		"an API in use": {
 			"v1.31.0", "1.32", nil,
-			testReader{uses: map[schema.GroupVersionKind][]Use{flowSchema: {{Object: "one", By: "helm"}, {Object: "two", By: "helm"}}}},
+			testReader{uses: map[schema.GroupVersionKind][]Use{flowSchema: {{Name: "one", By: "helm"}, {Name: "two", By: "helm"}}}},
 			[]string{"Blocking RemovedAPI flowcontrol.apiserver.k8s.io/v1beta3 FlowSchema: Kubernetes 1.32 no longer serves it, and it is in use, for 2 objects: helm"},
 			[]string{
 				"before: Move what uses flowcontrol.apiserver.k8s.io/v1beta3 FlowSchema: use flowcontrol.apiserver.k8s.io/v1 FlowSchema instead.",
@@ -225,7 +213,7 @@ func TestPlan(t *testing.T) {
 			}, Blocking,
 		},
 		"an API that the target serves": {
-			"v1.30.0", "1.31", nil, testReader{uses: map[schema.GroupVersionKind][]Use{flowSchema: {{Object: "one", By: "helm"}}}}, nil,
+			"v1.30.0", "1.31", nil, testReader{uses: map[schema.GroupVersionKind][]Use{flowSchema: {{Name: "one", By: "helm"}}}}, nil,
 			[]string{"with: Upgrade the control plane to Kubernetes 1.31."}, "",
 		},
 		"CRDs, webhooks and APIServices": {

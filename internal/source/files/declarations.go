@@ -14,7 +14,6 @@ import (
 	"github.com/zclconf/go-cty/cty"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/json"
 
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/manifest"
@@ -298,8 +297,8 @@ func (d *Dump) eachOfKind(isWanted func(schema.GroupKind) bool, do func(*unstruc
 		if !isWanted(o.kind) {
 			continue
 		}
-		content := &unstructured.Unstructured{}
-		if err := json.Unmarshal(o.json, &content.Object); err != nil {
+		content, err := o.decode()
+		if err != nil {
 			return err
 		}
 		do(content)

@@ -417,6 +417,11 @@ func (d *Dump) addPlural(crd *unstructured.Unstructured) {
 	}
 }
 
+func (o object) decode() (*unstructured.Unstructured, error) {
+	content := &unstructured.Unstructured{}
+	return content, json.Unmarshal(o.json, &content.Object)
+}
+
 // Each calls do with each object of a resource, in the order of the files.
 func (d *Dump) Each(resource rule.Resource, do func(*unstructured.Unstructured) error) error {
 	return d.eachOf(func(r rule.Resource) bool { return r == resource },
@@ -429,8 +434,8 @@ func (d *Dump) EachOfVersion(isWanted func(schema.GroupVersionKind) bool, do fun
 		if !isWanted(schema.FromAPIVersionAndKind(o.version, o.kind.Kind)) {
 			continue
 		}
-		content := &unstructured.Unstructured{}
-		if err := json.Unmarshal(o.json, &content.Object); err != nil {
+		content, err := o.decode()
+		if err != nil {
 			return err
 		}
 		content.SetAPIVersion(o.version)
@@ -455,8 +460,8 @@ func (d *Dump) eachOf(isWanted func(rule.Resource) bool, do func(rule.Resource, 
 		if len(wanted) == 0 {
 			continue
 		}
-		content := &unstructured.Unstructured{}
-		if err := json.Unmarshal(o.json, &content.Object); err != nil {
+		content, err := o.decode()
+		if err != nil {
 			return err
 		}
 		for _, resource := range wanted {
