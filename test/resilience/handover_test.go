@@ -62,7 +62,7 @@ func TestLeaderEnded(t *testing.T) {
 	}
 	p.awaitEvents(t, map[string]int{"CheckFailed": 1, "NotConformant": 1})
 	p.assertWrites(t, ended, 1)
-	// It knew all that the verdict needs. The API server may end a watch of another resource at any time, so that it is listed again.
+	// It knew all that the verdict needs. The API server may end the watch of any other resource, which is then listed again.
 	needed := []string{"storageclasses", "platformprofiles", "platformcomponents"}
 	for _, request := range tc.requests(t, ended) {
 		if request.Verb == "list" && request.RequestReceivedTimestamp.Time.Before(s.Time) &&

@@ -88,7 +88,8 @@ func (r *replica) leads(t *testing.T) bool {
 	return strings.Contains(text, `leader_election_master_status{name="platformprofile.dev"} 1`)
 }
 
-// startPair starts two replicas, of which the first leads. The leader reaches the API server at the given address.
+// startPair starts two replicas, of which the first leads. The leader reaches the API server at the given address. A standby is ready
+// before it has read the resources of the profiles' rules, hence the wait for one of them.
 func (tc *testCluster) startPair(t *testing.T, server string, lease time.Duration) (leader, standby *replica) {
 	t.Helper()
 	leader = tc.startReplica(t, server, lease)
@@ -97,5 +98,8 @@ func (tc *testCluster) startPair(t *testing.T, server string, lease time.Duratio
 	if standby.leads(t) {
 		t.Fatal("both replicas lead")
 	}
+	cluster.Eventually(t, "the standby reads the resources of rules", func() (bool, string) {
+		return metric(standby.Operator, `platformprofile_source_last_heard_timestamp_seconds{source="widgets.faults.example.com"}`) > 0, ""
+	})
 	return leader, standby
 }
