@@ -11,7 +11,7 @@ import (
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=pprofile,categories=platform
 // +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement is satisfied: True, False, or Unknown if something is unreadable."
-// +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Satisfied Required requirements out of all Required requirements."
+// +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Satisfied Required requirements out of all Required requirements, and how many are waived."
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="Layers that fail or are Unknown."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Ready",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].status`,description="Whether the current generation has been evaluated."
@@ -320,7 +320,7 @@ const (
 
 // The condition types. In addition, each layer has a condition that is named after it, for example NetworkConformant.
 const (
-	// ConditionConformant reports whether every Required requirement is satisfied.
+	// ConditionConformant reports whether every Required requirement is satisfied or waived.
 	ConditionConformant = "Conformant"
 	// ConditionReady reports whether the current generation has been evaluated. It follows kstatus.
 	ConditionReady = "Ready"
@@ -346,7 +346,7 @@ type PlatformProfileStatus struct {
 	// +optional
 	Summary *Summary `json:"summary,omitempty"`
 
-	// Satisfied Required requirements out of all Required requirements, for example "17/18".
+	// Satisfied Required requirements out of all Required requirements, for example "17/18", or "16/18 (2 waived)".
 	// +optional
 	Score string `json:"score,omitempty"`
 
@@ -390,8 +390,11 @@ type Summary struct {
 	Required int32 `json:"required"`
 	// Number of Required requirements that are Satisfied or Attested.
 	Satisfied int32 `json:"satisfied"`
-	// Number of Required requirements that fail.
+	// Number of Required requirements that fail and are not waived.
 	Failed int32 `json:"failed"`
+	// Number of Required requirements that fail and are waived.
+	// +optional
+	Waived int32 `json:"waived,omitempty"`
 	// Number of Required requirements that are Unknown.
 	Unknown int32 `json:"unknown"`
 	// Number of Recommended requirements.
@@ -404,7 +407,7 @@ type Summary struct {
 type LayerStatus struct {
 	// Name of the layer.
 	Name string `json:"name"`
-	// The worst verdict of the Required requirements of the layer; Satisfied if none fails.
+	// The worst verdict of the Required requirements of the layer that are not waived; Satisfied if none fails.
 	Verdict Verdict `json:"verdict"`
 	// Number of requirements of the layer that are Satisfied or Attested.
 	Satisfied int32 `json:"satisfied"`
@@ -459,6 +462,24 @@ type RequirementStatus struct {
 	// Since when the requirement has not been satisfied, even if the verdict changed in the meantime.
 	// +optional
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
+	// The waiver that covers the verdict; absent if there is none. The requirement does not make the profile non-conformant until it ends.
+	// +optional
+	Waived *Waived `json:"waived,omitempty"`
+}
+
+// Waived is the part of a PlatformWaiver that readers of a verdict need.
+type Waived struct {
+	// Name of the PlatformWaiver.
+	Waiver string `json:"waiver"`
+	// The person or team that decided it.
+	By string `json:"by"`
+	// Why the requirement is waived.
+	Reason string `json:"reason"`
+	// Address of further information.
+	// +optional
+	URL string `json:"url,omitempty"`
+	// When the waiver ends.
+	Until metav1.Time `json:"until"`
 }
 
 // Evidence is an object of the cluster that a verdict is based on.

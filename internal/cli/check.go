@@ -135,7 +135,8 @@ func (o *checkOptions) evaluateOnce(ctx context.Context, profiles []*v1alpha1.Pl
 		return err
 	}
 	for i, profile := range profiles {
-		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now).Status
+		waivers := o.profiles.waiversOf(profile.Name)
+		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now, waivers...).Status
 	}
 	return nil
 }

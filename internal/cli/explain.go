@@ -75,7 +75,7 @@ func explainRequirement(ctx context.Context, options *profileOptions, requiremen
 	if err != nil {
 		return nil, err
 	}
-	explanation, err := compiled[0].Explain(requirement, snapshot, now)
+	explanation, err := compiled[0].Explain(requirement, snapshot, now, options.waiversOf(profiles[0].Name)...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,9 +31,10 @@ type input struct {
 	at      string
 	strict  bool
 
-	// What takeSnapshot has read: the files, or the clients of the cluster.
+	// What takeSnapshot has read: the files, or the clients of the cluster, and the waivers in either.
 	dump    *files.Dump
 	clients source.Clients
+	waivers []*v1alpha1.PlatformWaiver
 }
 
 func (in *input) addFlags(flags *pflag.FlagSet) {
@@ -71,6 +72,7 @@ func (in *input) takeSnapshot(
 		return nil, nil, err
 	}
 	in.clients = clients
+	in.waivers = in.readClusterWaivers(ctx, clients)
 	c, err := in.buildClusterCatalog(ctx, clients)
 	if err != nil {
 		return nil, nil, err
@@ -93,6 +95,15 @@ func (in *input) buildClusterCatalog(ctx context.Context, clients source.Clients
 		in.warn("%v: only the built-in definitions are used", err)
 	}
 	return in.buildCatalog(definitions)
+}
+
+// readClusterWaivers returns the waivers of a cluster.
+func (in *input) readClusterWaivers(ctx context.Context, clients source.Clients) []*v1alpha1.PlatformWaiver {
+	waivers, err := list.Waivers(ctx, clients)
+	if err != nil {
+		in.warn("%v: no requirement is waived by the cluster", err)
+	}
+	return waivers
 }
 
 // withConnectionHint adds what to do if a cluster does not respond.
@@ -147,7 +158,7 @@ func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*invent
 	if err != nil {
 		return nil, nil, err
 	}
-	in.dump = dump
+	in.dump, in.waivers = dump, dump.Waivers
 	compiled, instances := compile(c, profiles)
 	now, err := in.evaluationTime()
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/manifest"
 	"github.com/platformprofile/platformprofile/internal/report"
 	"github.com/platformprofile/platformprofile/internal/source/list"
@@ -27,11 +28,12 @@ type profileOptions struct {
 	selector string
 	names    []string
 
-	data []byte // content of the file
+	data    []byte // content of the file
+	waivers []*v1alpha1.PlatformWaiver
 }
 
 func (p *profileOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&p.file, "filename", "f", "", `file with PlatformProfiles; "-" for standard input (default: those of the cluster)`)
+	flags.StringVarP(&p.file, "filename", "f", "", `file with PlatformProfiles and PlatformWaivers; "-" for standard input (default: those of the cluster)`)
 	flags.StringVarP(&p.selector, "selector", "l", "", "label selector for the PlatformProfiles of the cluster")
 }
 
@@ -76,6 +78,9 @@ func fileURI(file string) string {
 func (p *profileOptions) read(ctx context.Context) ([]*v1alpha1.PlatformProfile, error) {
 	if p.file != "" {
 		profiles, err := manifest.Profiles(bytes.NewReader(p.data))
+		if err == nil {
+			p.waivers, err = p.readWaivers()
+		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.file, err)
 		}
@@ -97,6 +102,35 @@ func (p *profileOptions) read(ctx context.Context) ([]*v1alpha1.PlatformProfile,
 		return nil, errors.New("the cluster has no PlatformProfile: apply one, or name a file with -f")
 	}
 	return p.selectNamed(profiles, "the cluster")
+}
+
+// readWaivers returns the waivers of the file. One that waives nothing whatever the cluster is like is an error.
+func (p *profileOptions) readWaivers() ([]*v1alpha1.PlatformWaiver, error) {
+	waivers, err := manifest.Waivers(bytes.NewReader(p.data))
+	if err != nil {
+		return nil, err
+	}
+	now, err := p.input.evaluationTime()
+	if err != nil {
+		return nil, err
+	}
+	for _, waiver := range waivers {
+		if err := conformance.ValidateWaiver(waiver, now); err != nil {
+			return nil, fmt.Errorf("PlatformWaiver %q: %w", waiver.Name, err)
+		}
+	}
+	return waivers, nil
+}
+
+// waiversOf returns the waivers of a profile: those of the file, and those of the cluster or of --from with other names.
+func (p *profileOptions) waiversOf(profile string) []*v1alpha1.PlatformWaiver {
+	all := slices.Clone(p.waivers)
+	for _, waiver := range p.input.waivers {
+		if !slices.ContainsFunc(p.waivers, func(w *v1alpha1.PlatformWaiver) bool { return w.Name == waiver.Name }) {
+			all = append(all, waiver)
+		}
+	}
+	return conformance.WaiversOf(profile, all)
 }
 
 // selectNamed returns the profiles with the given names, or all if there are none.

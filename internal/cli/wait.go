@@ -26,6 +26,7 @@ func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*
 	if err != nil {
 		return err
 	}
+	o.input.waivers = o.input.readClusterWaivers(ctx, clients)
 	compiled, instances := compile(c, profiles)
 	i := inventory.New(c, time.Now)
 	changed := i.Changes()
@@ -48,12 +49,12 @@ func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*
 
 	p := newProgress(o.input.streams.ErrOut, o.timeout)
 	defer p.clear()
-	evaluateChanges(ctx, profiles, compiled, i, changed, p)
+	o.evaluateChanges(ctx, profiles, compiled, i, changed, p)
 	return nil
 }
 
 // evaluateChanges evaluates the profiles on each change until isDecided or the context is done.
-func evaluateChanges(
+func (o *checkOptions) evaluateChanges(
 	ctx context.Context, profiles []*v1alpha1.PlatformProfile, compiled []*conformance.Profile,
 	i *inventory.Inventory, changed <-chan struct{}, p *progress,
 ) {
@@ -65,7 +66,8 @@ func evaluateChanges(
 		var transitions []conformance.Transition
 		snapshot, wait := i.Snapshot(), time.Hour
 		for n, profile := range profiles {
-			result := conformance.Evaluate(compiled[n], snapshot, &profile.Status, profile.Generation, now)
+			waivers := o.profiles.waiversOf(profile.Name)
+			result := conformance.Evaluate(compiled[n], snapshot, &profile.Status, profile.Generation, now, waivers...)
 			profile.Status = result.Status
 			transitions = append(transitions, result.Transitions...)
 			wait = min(wait, result.RequeueAfter)

@@ -20,6 +20,8 @@ import (
 const (
 	// ReasonAllHold is the reason of Conformant if every Required requirement is satisfied.
 	ReasonAllHold = "AllRequirementsHold"
+	// ReasonWaived is the reason of Conformant if Required requirements fail and all of them are waived.
+	ReasonWaived = "ConformantWithWaivers"
 	// ReasonFailing is the reason of Conformant if a Required requirement fails.
 	ReasonFailing = "RequirementsFailing"
 	// ReasonGrace is the reason of Conformant while all failures are within the grace period.
@@ -121,7 +123,7 @@ func (e *evaluation) conformantCondition(status *v1alpha1.PlatformProfileStatus,
 func (e *evaluation) summarizeLayers(
 	layers []v1alpha1.LayerStatus, condition string, now time.Time,
 ) (value metav1.ConditionStatus, reason, message string) {
-	var failing, unknown boundedList
+	var failing, unknown, waived boundedList
 	required := 0
 	var since *metav1.Time
 	for i := range layers {
@@ -134,11 +136,15 @@ func (e *evaluation) summarizeLayers(
 			if isGood(r.Verdict) {
 				continue
 			}
+			name := r.Name
+			if condition == v1alpha1.ConditionConformant {
+				name = layers[i].Name + "/" + name
+			}
+			if r.Waived != nil {
+				waived.add(func() string { return name + " is " + string(r.Verdict) + " and " + WaivedText(r.Waived) })
+				continue
+			}
 			text := func() string {
-				name := r.Name
-				if condition == v1alpha1.ConditionConformant {
-					name = layers[i].Name + "/" + name
-				}
 				return name + " is " + string(r.Verdict) + " since " + r.FailingSince.UTC().Format("2006-01-02 15:04:05 UTC") + ": " + r.Message
 			}
 			if r.Verdict == v1alpha1.VerdictUnknown {
@@ -163,6 +169,9 @@ func (e *evaluation) summarizeLayers(
 		return metav1.ConditionFalse, ReasonFailing, message
 	case unknown.count > 0:
 		return metav1.ConditionUnknown, ReasonCannotTell, unknown.String()
+	case waived.count > 0:
+		return metav1.ConditionTrue, ReasonWaived,
+			fmt.Sprintf("%d of %d Required requirements are satisfied, %d waived: %s", required-waived.count, required, waived.count, waived.String())
 	}
 	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d Required requirements are satisfied", required)
 }

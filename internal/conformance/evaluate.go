@@ -51,11 +51,16 @@ type DiagnosedRequirement struct {
 	Diagnosis *v1alpha1.Diagnosis
 }
 
-// Evaluate evaluates a profile against a snapshot. Transition times continue from before, the last written status. generation is that
-// of the spec that p was compiled from.
-func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time) Result {
+// Evaluate evaluates a profile against a snapshot, with its waivers. Transition times continue from before, the last written status.
+// generation is that of the spec that p was compiled from.
+func Evaluate(
+	p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfileStatus, generation int64, now time.Time,
+	waivers ...*v1alpha1.PlatformWaiver,
+) Result {
 	second := metav1.NewTime(now.Truncate(time.Second))
-	e := &evaluation{profile: p, snapshot: s, before: before, generation: generation, now: second, requeueAfter: p.Interval()}
+	e := &evaluation{
+		profile: p, snapshot: s, waivers: waivers, before: before, generation: generation, now: second, requeueAfter: p.Interval(),
+	}
 	status := v1alpha1.PlatformProfileStatus{
 		ObservedGeneration: generation,
 		LastChangeTime:     e.clampToNow(before.LastChangeTime),
@@ -69,7 +74,7 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	for i := range p.layers {
 		status.Layers = append(status.Layers, e.evaluateLayer(&p.layers[i], summary, now))
 	}
-	status.Summary, status.Score = summary, fmt.Sprintf("%d/%d", summary.Satisfied, summary.Required)
+	status.Summary, status.Score = summary, score(summary)
 	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
@@ -87,9 +92,19 @@ func Evaluate(p *Profile, s *inventory.Snapshot, before *v1alpha1.PlatformProfil
 	return result
 }
 
+// score returns the text for the column: "17/18", or "16/18 (2 waived)".
+func score(s *v1alpha1.Summary) string {
+	text := fmt.Sprintf("%d/%d", s.Satisfied, s.Required)
+	if s.Waived > 0 {
+		text += fmt.Sprintf(" (%d waived)", s.Waived)
+	}
+	return text
+}
+
 type evaluation struct {
 	profile      *Profile
 	snapshot     *inventory.Snapshot
+	waivers      []*v1alpha1.PlatformWaiver
 	before       *v1alpha1.PlatformProfileStatus
 	generation   int64
 	now          metav1.Time // in whole seconds, as the API stores it
@@ -122,6 +137,7 @@ func (e *evaluation) evaluateLayer(l *layer, summary *v1alpha1.Summary, now time
 		e.diagnoses.countSkipped(o, e.snapshot)
 		previous := old.find(r.Name, i)
 		current := e.withTransitionTime(e.newRequirementStatus(r, o), previous)
+		current.Waived = e.findWaiver(l.name, &current, now)
 		leading := leadingDiagnosis(diagnoses)
 		if previous == nil || previous.Verdict != current.Verdict {
 			t := Transition{Layer: l.name, Now: current, Diagnosis: leading}
@@ -142,7 +158,7 @@ func (e *evaluation) evaluateLayer(l *layer, summary *v1alpha1.Summary, now time
 			status.Satisfied++
 		}
 		countVerdict(summary, &current, isSatisfied)
-		if current.Severity != v1alpha1.SeverityRecommended && isWorse(current.Verdict, status.Verdict) {
+		if current.Severity != v1alpha1.SeverityRecommended && current.Waived == nil && isWorse(current.Verdict, status.Verdict) {
 			status.Verdict = current.Verdict
 		}
 	}
@@ -175,6 +191,8 @@ func countVerdict(summary *v1alpha1.Summary, r *v1alpha1.RequirementStatus, isSa
 	switch {
 	case isSatisfied:
 		summary.Satisfied++
+	case r.Waived != nil:
+		summary.Waived++
 	case r.Verdict == v1alpha1.VerdictUnknown:
 		summary.Unknown++
 	default:
@@ -294,7 +312,7 @@ func summarizeFailures(status *v1alpha1.PlatformProfileStatus, spec *v1alpha1.Pl
 		}
 		var failing []string
 		for _, r := range l.Requirements {
-			if r.Severity != v1alpha1.SeverityRecommended && !isGood(r.Verdict) {
+			if r.Severity != v1alpha1.SeverityRecommended && !isMet(&r) {
 				failing = append(failing, r.Name+" "+string(r.Verdict))
 			}
 		}

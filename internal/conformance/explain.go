@@ -30,6 +30,8 @@ type Explanation struct {
 	Verdict     v1alpha1.Verdict `json:"verdict"`
 	Message     string           `json:"message"`
 	Remediation string           `json:"remediation,omitempty"`
+	// Waived is the waiver that covers the verdict; nil if there is none.
+	Waived *v1alpha1.Waived `json:"waived,omitempty"`
 	// Conformant is the consequence of the verdict for the profile.
 	Conformant string `json:"conformant"`
 }
@@ -102,7 +104,9 @@ func (p *Profile) Names() []string {
 }
 
 // Explain explains the verdict on a requirement. name is LAYER/NAME, or NAME if it is unique. The error lists the valid names.
-func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*Explanation, error) {
+func (p *Profile) Explain(
+	name string, s *inventory.Snapshot, now time.Time, waivers ...*v1alpha1.PlatformWaiver,
+) (*Explanation, error) {
 	var layer string
 	var r *requirement
 	var matches []string
@@ -132,7 +136,10 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	if isGood(o.verdict) {
 		e.Remediation = ""
 	}
-	e.Conformant = describeConsequence(r.Severity, o.verdict)
+	evaluation := &evaluation{waivers: waivers, limits: limitsFor(1)}
+	status := evaluation.newRequirementStatus(r, o)
+	e.Waived = evaluation.findWaiver(layer, &status, now)
+	e.Conformant = describeConsequence(&status, e.Waived != nil)
 	for _, c := range r.choices {
 		e.Components = append(e.Components, ev.explainChoice(r, c))
 	}
@@ -157,13 +164,15 @@ func (p *Profile) Explain(name string, s *inventory.Snapshot, now time.Time) (*E
 	return e, nil
 }
 
-func describeConsequence(severity v1alpha1.Severity, verdict v1alpha1.Verdict) string {
+func describeConsequence(r *v1alpha1.RequirementStatus, isWaived bool) string {
 	switch {
-	case isGood(verdict):
+	case isGood(r.Verdict):
 		return "the requirement is satisfied"
-	case severity == v1alpha1.SeverityRecommended:
+	case isWaived:
+		return "the requirement is not satisfied, but it is waived: the profile can be conformant without it"
+	case r.Severity == v1alpha1.SeverityRecommended:
 		return "the requirement is not satisfied, but it is only Recommended: the profile can be conformant without it"
-	case verdict == v1alpha1.VerdictUnknown:
+	case r.Verdict == v1alpha1.VerdictUnknown:
 		return "the requirement is Required and Unknown: Conformant is Unknown, unless another Required requirement fails"
 	}
 	return "the requirement is Required and not satisfied: the profile is not conformant"

@@ -1,4 +1,4 @@
-// Package manifest decodes and validates PlatformProfiles and PlatformComponents like the API server: it sets the defaults of the schema,
+// Package manifest decodes and validates PlatformProfiles, PlatformComponents and PlatformWaivers like the API server: it sets the defaults of the schema,
 // rejects unknown fields, and runs the validations of the schema with its CEL rules. The API server accepts what this package accepts.
 package manifest
 
@@ -36,7 +36,21 @@ import (
 // Profiles returns the PlatformProfiles of a stream of YAML documents and ignores other kinds. It returns an error if there are none. An
 // error names the document and the fields.
 func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
-	var profiles []*v1alpha1.PlatformProfile
+	profiles, err := decodeKind[v1alpha1.PlatformProfile](input, "PlatformProfile")
+	if err == nil && len(profiles) == 0 {
+		err = fmt.Errorf("no PlatformProfile of %s found", v1alpha1.GroupVersion)
+	}
+	return profiles, err
+}
+
+// Waivers returns the PlatformWaivers of a stream of YAML documents and ignores other kinds. An error names the document and the fields.
+func Waivers(input io.Reader) ([]*v1alpha1.PlatformWaiver, error) {
+	return decodeKind[v1alpha1.PlatformWaiver](input, "PlatformWaiver")
+}
+
+// decodeKind returns the objects of one kind of this project.
+func decodeKind[T any](input io.Reader, kind string) ([]*T, error) {
+	var objects []*T
 	reader := NewDocumentReader(input)
 	for n := 1; ; n++ {
 		document, err := reader.Read()
@@ -50,25 +64,22 @@ func Profiles(input io.Reader) ([]*v1alpha1.PlatformProfile, error) {
 		if err := Decode(document, &object.Object); err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind("PlatformProfile") {
+		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind(kind) {
 			continue
 		}
 		if err := CheckDuplicateKeys(document); err != nil {
-			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
+			return nil, fmt.Errorf("document %d, %s %q: %w", n, kind, object.GetName(), err)
 		}
 		if err := Validate(object); err != nil {
-			return nil, fmt.Errorf("document %d, PlatformProfile %q: %w", n, object.GetName(), err)
+			return nil, fmt.Errorf("document %d, %s %q: %w", n, kind, object.GetName(), err)
 		}
-		profile := &v1alpha1.PlatformProfile{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, profile); err != nil {
+		decoded := new(T)
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, decoded); err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		profiles = append(profiles, profile)
+		objects = append(objects, decoded)
 	}
-	if len(profiles) == 0 {
-		return nil, fmt.Errorf("no PlatformProfile of %s found", v1alpha1.GroupVersion)
-	}
-	return profiles, nil
+	return objects, nil
 }
 
 // NewDocumentReader returns a reader of the documents of a stream.
@@ -109,7 +120,7 @@ func CheckDuplicateKeys(document []byte) error {
 	return nil
 }
 
-// Validate sets the defaults of an object of one of the two kinds, in place, and validates it. It removes the status.
+// Validate sets the defaults of an object of a kind of this project, in place, and validates it. It removes the status.
 func Validate(object *unstructured.Unstructured) error {
 	schemas, err := schemasByKind()
 	if err != nil {

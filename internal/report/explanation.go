@@ -39,6 +39,9 @@ func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	p.heading("Reason for " + string(e.Verdict) + ":")
 	p.line("  %s", e.Message)
 	p.line("  Effect on the profile: %s.", e.Conformant)
+	if e.Waived != nil {
+		p.line("  PlatformWaiver %s: %s", e.Waived.Waiver, conformance.WaivedText(e.Waived))
+	}
 	if e.Remediation != "" {
 		p.heading("Remediation:")
 		p.line("  %s", e.Remediation)

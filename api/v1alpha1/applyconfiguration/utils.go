@@ -64,6 +64,12 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.PlatformProfileSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PlatformProfileStatus"):
 		return &apiv1alpha1.PlatformProfileStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformWaiver"):
+		return &apiv1alpha1.PlatformWaiverApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformWaiverSpec"):
+		return &apiv1alpha1.PlatformWaiverSpecApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("PlatformWaiverStatus"):
+		return &apiv1alpha1.PlatformWaiverStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("PodHint"):
 		return &apiv1alpha1.PodHintApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("RelatedResource"):
@@ -92,6 +98,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.VariableApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VersionSource"):
 		return &apiv1alpha1.VersionSourceApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("Waived"):
+		return &apiv1alpha1.WaivedApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadReference"):
 		return &apiv1alpha1.WorkloadReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadSignal"):

@@ -38,6 +38,8 @@ import (
 type Dump struct {
 	// Definitions are the PlatformComponents in the files. They extend the catalog as in a cluster.
 	Definitions []*v1alpha1.PlatformComponent
+	// Waivers are the PlatformWaivers in the files.
+	Waivers []*v1alpha1.PlatformWaiver
 	// Problems are the objects that cannot be read, in the order of the files.
 	Problems []Problem
 	// Foreign counts the documents that are no Kubernetes objects.
@@ -110,7 +112,7 @@ func ReadWithProgress(from string, stdin io.Reader, progress func(done, total in
 
 // requireObject returns an error for an input with documents, none of which is a Kubernetes object.
 func (d *Dump) requireObject(err error) error {
-	if err == nil && d.Foreign > 0 && len(d.objects)+len(d.Definitions)+len(d.Problems) == 0 {
+	if err == nil && d.Foreign > 0 && len(d.objects)+len(d.Definitions)+len(d.Waivers)+len(d.Problems) == 0 {
 		return d.firstForeign
 	}
 	return err
@@ -174,6 +176,7 @@ func readFiles(paths []string, progress func(done, total int)) *Dump {
 	all := newDump()
 	for _, part := range parts {
 		all.Definitions = append(all.Definitions, part.Definitions...)
+		all.Waivers = append(all.Waivers, part.Waivers...)
 		all.Problems = append(all.Problems, part.Problems...)
 		all.Foreign += part.Foreign
 		all.objects = append(all.objects, part.objects...)
@@ -344,16 +347,9 @@ func (d *Dump) addObject(object *unstructured.Unstructured) (schema.GroupKind, e
 	case isEncrypted, isPatch, kind == schema.GroupKind{Kind: "Secret"}: // Secrets are never read, not even from files
 		return kind, nil
 	case isOwnKind(object) && kind.Kind == "PlatformComponent":
-		definition := &v1alpha1.PlatformComponent{}
-		err := manifest.Validate(object)
-		if err == nil {
-			err = convert(object, definition)
-		}
-		if err != nil {
-			return kind, fmt.Errorf("PlatformComponent %q: %w", object.GetName(), err)
-		}
-		d.Definitions = append(d.Definitions, definition)
-		return kind, nil
+		return kind, appendValid(&d.Definitions, object)
+	case isOwnKind(object) && kind.Kind == "PlatformWaiver":
+		return kind, appendValid(&d.Waivers, object)
 	case kind.Kind == "CustomResourceDefinition":
 		d.addPlural(object)
 	}
@@ -397,6 +393,20 @@ func (d *Dump) storeObject(o *unstructured.Unstructured, version string) error {
 		return fmt.Errorf("%s %s: %w", o.GetKind(), o.GetName(), err)
 	}
 	d.objects = append(d.objects, object{o.GroupVersionKind().GroupKind(), text, version, d.location})
+	return nil
+}
+
+// appendValid appends an object of a kind of this project, if it satisfies the schema of its kind.
+func appendValid[T any](to *[]*T, object *unstructured.Unstructured) error {
+	decoded := new(T)
+	err := manifest.Validate(object)
+	if err == nil {
+		err = convert(object, decoded)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", object.GetKind(), object.GetName(), err)
+	}
+	*to = append(*to, decoded)
 	return nil
 }
 

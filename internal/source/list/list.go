@@ -43,41 +43,41 @@ func Read(ctx context.Context, clients source.Clients, i *inventory.Inventory, i
 
 // Definitions returns the PlatformComponents of a cluster; none if the kind is not installed.
 func Definitions(ctx context.Context, clients source.Clients) ([]*v1alpha1.PlatformComponent, error) {
-	var definitions []*v1alpha1.PlatformComponent
-	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformcomponents"))
-	page, err := client.List(ctx, metav1.ListOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("cannot read PlatformComponents: %w", err)
-	}
-	err = page.EachListItem(func(object runtime.Object) error {
-		definition := &v1alpha1.PlatformComponent{}
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, definition); err != nil {
-			return err
-		}
-		definitions = append(definitions, definition)
-		return nil
-	})
+	definitions, _, err := listKind[v1alpha1.PlatformComponent](ctx, clients, "platformcomponents", "PlatformComponents", "")
 	return definitions, err
+}
+
+// Waivers returns the PlatformWaivers of a cluster; none if the kind is not installed.
+func Waivers(ctx context.Context, clients source.Clients) ([]*v1alpha1.PlatformWaiver, error) {
+	waivers, _, err := listKind[v1alpha1.PlatformWaiver](ctx, clients, "platformwaivers", "PlatformWaivers", "")
+	return waivers, err
 }
 
 // Profiles returns the PlatformProfiles of a cluster that match a label selector.
 func Profiles(ctx context.Context, clients source.Clients, selector string) ([]*v1alpha1.PlatformProfile, error) {
-	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource("platformprofiles"))
+	profiles, isServed, err := listKind[v1alpha1.PlatformProfile](ctx, clients, "platformprofiles", "PlatformProfiles", selector)
+	if err == nil && !isServed {
+		err = errors.New("the kind PlatformProfile is not installed in the cluster: install the operator, or name a file with -f")
+	}
+	return profiles, err
+}
+
+// listKind lists the objects of one kind of this project. isServed is false if the kind is not installed.
+func listKind[T any](
+	ctx context.Context, clients source.Clients, resource, kind, selector string,
+) (objects []*T, isServed bool, err error) {
+	client := clients.Dynamic.Resource(v1alpha1.GroupVersion.WithResource(resource))
 	page, err := client.List(ctx, metav1.ListOptions{LabelSelector: selector})
 	if apierrors.IsNotFound(err) {
-		return nil, errors.New("the kind PlatformProfile is not installed in the cluster: install the operator, or name a file with -f")
+		return nil, false, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read PlatformProfiles: %w", err)
+		return nil, false, fmt.Errorf("cannot read %s: %w", kind, err)
 	}
-	var profiles []*v1alpha1.PlatformProfile
 	err = page.EachListItem(func(object runtime.Object) error {
-		profile := &v1alpha1.PlatformProfile{}
-		profiles = append(profiles, profile)
-		return runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, profile)
+		decoded := new(T)
+		objects = append(objects, decoded)
+		return runtime.DefaultUnstructuredConverter.FromUnstructured(object.(*unstructured.Unstructured).Object, decoded)
 	})
-	return profiles, err
+	return objects, true, err
 }

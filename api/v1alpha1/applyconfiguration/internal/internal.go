@@ -618,6 +618,72 @@ var schemaYAML = typed.YAMLObject(`types:
           elementType:
             namedType: com.github.platformprofile.platformprofile.api.v1alpha1.UndeclaredComponent
           elementRelationship: atomic
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformWaiver
+  map:
+    fields:
+    - name: apiVersion
+      type:
+        scalar: string
+    - name: kind
+      type:
+        scalar: string
+    - name: metadata
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta
+    - name: spec
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformWaiverSpec
+    - name: status
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformWaiverStatus
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformWaiverSpec
+  map:
+    fields:
+    - name: by
+      type:
+        scalar: string
+    - name: component
+      type:
+        scalar: string
+    - name: expires
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: profile
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+    - name: requirement
+      type:
+        scalar: string
+    - name: url
+      type:
+        scalar: string
+    - name: verdicts
+      type:
+        list:
+          elementType:
+            namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Verdict
+          elementRelationship: associative
+    - name: versions
+      type:
+        scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.PlatformWaiverStatus
+  map:
+    fields:
+    - name: lastTransitionTime
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: message
+      type:
+        scalar: string
+    - name: observedGeneration
+      type:
+        scalar: numeric
+    - name: state
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.WaiverState
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.PodHint
   map:
     fields:
@@ -767,6 +833,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+    - name: waived
+      type:
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Waived
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
   map:
     fields:
@@ -961,6 +1030,9 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: unknown
       type:
         scalar: numeric
+    - name: waived
+      type:
+        scalar: numeric
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.UndeclaredComponent
   map:
     fields:
@@ -1012,6 +1084,26 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.Waived
+  map:
+    fields:
+    - name: by
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: url
+      type:
+        scalar: string
+    - name: waiver
+      type:
+        scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.WaiverState
+  scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.WorkloadKind
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.WorkloadReference

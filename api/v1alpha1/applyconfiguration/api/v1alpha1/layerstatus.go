@@ -13,7 +13,7 @@ import (
 type LayerStatusApplyConfiguration struct {
 	// Name of the layer.
 	Name *string `json:"name,omitempty"`
-	// The worst verdict of the Required requirements of the layer; Satisfied if none fails.
+	// The worst verdict of the Required requirements of the layer that are not waived; Satisfied if none fails.
 	Verdict *apiv1alpha1.Verdict `json:"verdict,omitempty"`
 	// Number of requirements of the layer that are Satisfied or Attested.
 	Satisfied *int32 `json:"satisfied,omitempty"`

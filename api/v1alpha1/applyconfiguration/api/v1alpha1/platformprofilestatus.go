@@ -18,7 +18,7 @@ type PlatformProfileStatusApplyConfiguration struct {
 	LastChangeTime *v1.Time `json:"lastChangeTime,omitempty"`
 	// Counts over all requirements.
 	Summary *SummaryApplyConfiguration `json:"summary,omitempty"`
-	// Satisfied Required requirements out of all Required requirements, for example "17/18".
+	// Satisfied Required requirements out of all Required requirements, for example "17/18", or "16/18 (2 waived)".
 	Score *string `json:"score,omitempty"`
 	// The layers that fail or are Unknown, in a short text for a table column.
 	Reason *string `json:"reason,omitempty"`

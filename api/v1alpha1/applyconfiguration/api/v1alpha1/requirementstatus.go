@@ -40,6 +40,8 @@ type RequirementStatusApplyConfiguration struct {
 	LastTransitionTime *v1.Time `json:"lastTransitionTime,omitempty"`
 	// Since when the requirement has not been satisfied, even if the verdict changed in the meantime.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
+	// The waiver that covers the verdict; absent if there is none. The requirement does not make the profile non-conformant until it ends.
+	Waived *WaivedApplyConfiguration `json:"waived,omitempty"`
 }
 
 // RequirementStatusApplyConfiguration constructs a declarative configuration of the RequirementStatus type for use with
@@ -154,5 +156,13 @@ func (b *RequirementStatusApplyConfiguration) WithLastTransitionTime(value v1.Ti
 // If called multiple times, the FailingSince field is set to the value of the last call.
 func (b *RequirementStatusApplyConfiguration) WithFailingSince(value v1.Time) *RequirementStatusApplyConfiguration {
 	b.FailingSince = &value
+	return b
+}
+
+// WithWaived sets the Waived field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Waived field is set to the value of the last call.
+func (b *RequirementStatusApplyConfiguration) WithWaived(value *WaivedApplyConfiguration) *RequirementStatusApplyConfiguration {
+	b.Waived = value
 	return b
 }

@@ -11,8 +11,10 @@ type SummaryApplyConfiguration struct {
 	Required *int32 `json:"required,omitempty"`
 	// Number of Required requirements that are Satisfied or Attested.
 	Satisfied *int32 `json:"satisfied,omitempty"`
-	// Number of Required requirements that fail.
+	// Number of Required requirements that fail and are not waived.
 	Failed *int32 `json:"failed,omitempty"`
+	// Number of Required requirements that fail and are waived.
+	Waived *int32 `json:"waived,omitempty"`
 	// Number of Required requirements that are Unknown.
 	Unknown *int32 `json:"unknown,omitempty"`
 	// Number of Recommended requirements.
@@ -48,6 +50,14 @@ func (b *SummaryApplyConfiguration) WithSatisfied(value int32) *SummaryApplyConf
 // If called multiple times, the Failed field is set to the value of the last call.
 func (b *SummaryApplyConfiguration) WithFailed(value int32) *SummaryApplyConfiguration {
 	b.Failed = &value
+	return b
+}
+
+// WithWaived sets the Waived field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Waived field is set to the value of the last call.
+func (b *SummaryApplyConfiguration) WithWaived(value int32) *SummaryApplyConfiguration {
+	b.Waived = &value
 	return b
 }
 

@@ -1,0 +1,139 @@
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
+	"github.com/platformprofile/platformprofile/internal/text"
+)
+
+// WaiversOf returns the waivers of a profile.
+func WaiversOf(profile string, all []*v1alpha1.PlatformWaiver) []*v1alpha1.PlatformWaiver {
+	return slices.DeleteFunc(slices.Clone(all), func(w *v1alpha1.PlatformWaiver) bool { return w.Spec.Profile != profile })
+}
+
+// ValidateWaiver returns what is wrong with a waiver that satisfies the schema; nil if nothing is. A waiver from a file has no creation
+// time: it counts as created now.
+func ValidateWaiver(w *v1alpha1.PlatformWaiver, now time.Time) *field.Error {
+	spec := field.NewPath("spec")
+	if _, err := catalog.ParseRange(w.Spec.Versions); err != nil && w.Spec.Versions != "" {
+		return field.Invalid(spec.Child("versions"), w.Spec.Versions, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`)
+	}
+	created := w.CreationTimestamp.Time
+	if created.IsZero() {
+		created = now
+	}
+	if limit := created.AddDate(1, 0, 0); w.Spec.Expires.After(limit) {
+		return field.Invalid(spec.Child("expires"), w.Spec.Expires.UTC().Format(time.RFC3339),
+			"a waiver lasts a year at most: set a time until "+limit.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// whyNotCovered returns why a waiver does not cover the verdict on a requirement; empty if it does. Everything that tells waived
+// requirements from others goes by it.
+func whyNotCovered(w *v1alpha1.PlatformWaiver, r *v1alpha1.RequirementStatus, now time.Time) string {
+	if err := ValidateWaiver(w, now); err != nil {
+		return err.Error()
+	}
+	switch {
+	case !now.Before(w.Spec.Expires.Time):
+		return "the waiver expired at " + formatMinute(w.Spec.Expires.Time)
+	case !slices.Contains(w.Spec.Verdicts, r.Verdict):
+		return "the waiver covers " + joinVerdicts(w.Spec.Verdicts) + " and not " + string(r.Verdict)
+	case w.Spec.Component != "" && w.Spec.Component != r.Component:
+		return "the verdict is not about " + w.Spec.Component
+	case w.Spec.Versions == "":
+		return ""
+	}
+	versions, _ := catalog.ParseRange(w.Spec.Versions)
+	version, ok := catalog.ParseVersion(r.Version)
+	if !ok {
+		return "the version of " + r.Component + " could not be determined, and the waiver covers " + w.Spec.Versions
+	}
+	if !versions.Check(version) {
+		return r.Component + " " + r.Version + " is not in " + w.Spec.Versions
+	}
+	return ""
+}
+
+// findWaiver returns the waiver that covers the verdict on a requirement: of several, the one that ends last.
+func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now time.Time) *v1alpha1.Waived {
+	var found *v1alpha1.PlatformWaiver
+	for _, w := range e.waivers {
+		if w.Spec.Requirement != layer+"/"+r.Name || whyNotCovered(w, r, now) != "" {
+			continue
+		}
+		if found == nil || w.Spec.Expires.After(found.Spec.Expires.Time) ||
+			w.Spec.Expires.Equal(&found.Spec.Expires) && w.Name < found.Name {
+			found = w
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	e.requeueNoLaterThan(found.Spec.Expires.Time, now)
+	return &v1alpha1.Waived{
+		Waiver: found.Name, By: found.Spec.By, Reason: text.Bound(found.Spec.Reason, e.limits.text), URL: found.Spec.URL,
+		Until: found.Spec.Expires,
+	}
+}
+
+// AssessWaiver returns the state of a waiver by the status of its profile, and a message. The profile is nil if it does not exist.
+func AssessWaiver(w *v1alpha1.PlatformWaiver, profile *v1alpha1.PlatformProfile, now time.Time) (state v1alpha1.WaiverState, message string) {
+	if err := ValidateWaiver(w, now); err != nil {
+		return v1alpha1.WaiverUnused, err.Error()
+	}
+	if !now.Before(w.Spec.Expires.Time) {
+		return v1alpha1.WaiverExpired, "expired at " + formatMinute(w.Spec.Expires.Time)
+	}
+	if profile == nil {
+		return v1alpha1.WaiverUnused, fmt.Sprintf("the cluster has no PlatformProfile %q", w.Spec.Profile)
+	}
+	layer, name, _ := strings.Cut(w.Spec.Requirement, "/")
+	r := findRequirements(&profile.Status, layer).find(name, 0)
+	switch {
+	case r == nil && profile.Status.ObservedGeneration != profile.Generation:
+		return v1alpha1.WaiverUnused, "the profile has not been evaluated yet"
+	case r == nil:
+		return v1alpha1.WaiverUnused, "the profile has no requirement " + w.Spec.Requirement
+	case r.Waived != nil && r.Waived.Waiver == w.Name:
+		return v1alpha1.WaiverActive, w.Spec.Requirement + " is " + string(r.Verdict)
+	case r.Waived != nil:
+		return v1alpha1.WaiverUnused, "the PlatformWaiver " + r.Waived.Waiver + " covers " + w.Spec.Requirement + " for longer"
+	case isGood(r.Verdict):
+		return v1alpha1.WaiverUnused, w.Spec.Requirement + " is " + string(r.Verdict)
+	}
+	if reason := whyNotCovered(w, r, now); reason != "" {
+		return v1alpha1.WaiverUnused, w.Spec.Requirement + " is " + string(r.Verdict) + ": " + reason
+	}
+	return v1alpha1.WaiverUnused, "the profile has not been evaluated with the waiver yet"
+}
+
+// isMet reports whether a requirement does not stand in the way of conformance: it is satisfied or waived.
+func isMet(r *v1alpha1.RequirementStatus) bool { return isGood(r.Verdict) || r.Waived != nil }
+
+// WaivedText describes a waiver in one line, for example "waived until 2027-01-31 00:00 UTC by platform-team: upgrade is planned".
+func WaivedText(w *v1alpha1.Waived) string {
+	waived := "waived until " + formatMinute(w.Until.Time) + " by " + w.By + ": " + w.Reason
+	if w.URL != "" {
+		waived += " (" + w.URL + ")"
+	}
+	return waived
+}
+
+func formatMinute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func joinVerdicts(verdicts []v1alpha1.Verdict) string {
+	texts := make([]string, 0, len(verdicts))
+	for _, v := range verdicts {
+		texts = append(texts, string(v))
+	}
+	return strings.Join(texts, ", ")
+}
