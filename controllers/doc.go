@@ -1,4 +1,4 @@
-// Package controllers contains the reconcilers of PlatformProfile and PlatformComponent: what they watch, when they run, how they write
+// Package controllers contains the reconcilers of PlatformProfile, PlatformComponent and PlatformWaiver: what they watch, when they run, how they write
 // the status, and which events and metrics they publish. Evaluation itself is in the packages under internal.
 //
 // The state of one object belongs to the worker of its key. controller-runtime runs one worker for a key at a time, so that state needs

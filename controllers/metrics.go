@@ -47,6 +47,9 @@ var (
 	attestationDesc = prometheus.NewDesc("platformprofile_attestation_expiry_timestamp_seconds",
 		"Time at which an attestation expires, in seconds since 1970; absent if it does not expire.",
 		[]string{"profile", "layer", "requirement"}, nil)
+	waiverDesc = prometheus.NewDesc("platformprofile_waiver_expiry_timestamp_seconds",
+		"Time at which the waiver of a requirement expires, in seconds since 1970; absent if the requirement is not waived.",
+		[]string{"profile", "layer", "requirement", "waiver"}, nil)
 	conditionDesc = prometheus.NewDesc("platformprofile_status_condition",
 		"Conditions of a profile: 1 for the current status of a condition, 0 for the other statuses.",
 		[]string{"profile", "condition", "status"}, nil)
@@ -88,8 +91,8 @@ func RegisterMetrics(r *PlatformProfileReconciler, version string) error {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(descs chan<- *prometheus.Desc) {
 	for _, desc := range []*prometheus.Desc{
-		buildDesc, profileDesc, generationDesc, observedGenerationDesc, attestationDesc, conditionDesc, requirementDesc, installationsDesc,
-		componentDesc, endOfLifeDesc,
+		buildDesc, profileDesc, generationDesc, observedGenerationDesc, attestationDesc, waiverDesc, conditionDesc, requirementDesc,
+		installationsDesc, componentDesc, endOfLifeDesc,
 	} {
 		descs <- desc
 	}
@@ -146,6 +149,9 @@ func (w metricWriter) writeStatus(name string, status *v1alpha1.PlatformProfileS
 		for _, r := range layer.Requirements {
 			severity := string(cmp.Or(r.Severity, v1alpha1.SeverityRequired))
 			w.write(requirementDesc, 1, name, layer.Name, r.Name, severity, r.Component, string(r.Verdict))
+			if r.Waived != nil {
+				w.write(waiverDesc, float64(r.Waived.Until.Unix()), name, layer.Name, r.Name, r.Waived.Waiver)
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -41,8 +42,8 @@ type Reader interface {
 	Read(instances []rule.Instance, objects []catalog.NamedObject)
 }
 
-// PlatformProfileReconciler evaluates a profile when its spec or the inventory changes, and writes its status. It runs in every replica.
-// Only the leader evaluates and writes. A standby compiles the profiles and reads their resources, so that it can take over at once.
+// PlatformProfileReconciler evaluates a profile when its spec, a waiver or the inventory changes, and writes its status. It runs in every
+// replica. Only the leader evaluates and writes. A standby compiles the profiles and reads their resources, so that it can take over at once.
 type PlatformProfileReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory
@@ -130,8 +131,13 @@ func (r *PlatformProfileReconciler) evaluate(
 	if wait := minWriteInterval - time.Since(state.writer.lastWriteTime); wait > 0 {
 		return reconcile.Result{RequeueAfter: wait}, nil
 	}
+	waivers, err := listWaivers(ctx, r.Client, profile.Name)
+	if err != nil {
+		return reconcile.Result{}, err
+	}
 	start := time.Now()
-	result := conformance.Evaluate(state.compiled.Load().Profile, r.Inventory.Snapshot(), before.status, profile.Generation, r.Now())
+	result := conformance.Evaluate(
+		state.compiled.Load().Profile, r.Inventory.Snapshot(), before.status, profile.Generation, r.Now(), waivers...)
 	evaluationSeconds.Observe(time.Since(start).Seconds())
 	if !result.Changed {
 		state.writer.setMetrics(before.status, before.status.ObservedGeneration)
@@ -200,11 +206,12 @@ func (r *PlatformProfileReconciler) reportWait(
 	return reconcile.Result{RequeueAfter: wait}, nil
 }
 
-// SetupWithManager registers the reconciler. It runs when the spec of a profile or the inventory changes.
+// SetupWithManager registers the reconciler. It runs when the spec of a profile, one of its waivers, or the inventory changes.
 func (r *PlatformProfileReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	needLeaderElection := false
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(specChanged)).
+		Watches(&v1alpha1.PlatformWaiver{}, handler.EnqueueRequestsFromMapFunc(profileOfWaiver), builder.WithPredicates(specChanged)).
 		WatchesRawSource(source.Func(r.onInventory)).
 		WithOptions(controller.Options{
 			RateLimiter:           newRateLimiter(),

@@ -33,7 +33,7 @@ const (
 	schemaSyncTimeout = 10 * time.Second
 )
 
-// Schemas compares the CRDs of both kinds with those that the operator was built with, whenever one of them changes. While they differ,
+// Schemas compares the CRDs of all kinds with those that the operator was built with, whenever one of them changes. While they differ,
 // no profile is evaluated and no status is written, because fields that only one side supports would be lost. Every replica runs it.
 type Schemas struct {
 	client    metadata.Interface

@@ -17,7 +17,7 @@ import (
 	apply "github.com/platformprofile/platformprofile/api/v1alpha1/applyconfiguration/api/v1alpha1"
 )
 
-// fieldOwner owns the status of both kinds. Because it is the only writer, fields that a later version does not set are removed.
+// fieldOwner owns the status of all kinds. Because it is the only writer, fields that a later version does not set are removed.
 const fieldOwner = client.FieldOwner("platformprofile")
 
 // storedStatus is a status with the resource version of its profile.

@@ -85,6 +85,7 @@ type world struct {
 	inventory *inventory.Inventory
 	workloads []facts.Fact
 	profile   *Profile
+	waivers   []*v1alpha1.PlatformWaiver
 	status    v1alpha1.PlatformProfileStatus
 }
 
@@ -157,7 +158,7 @@ func pruneObjects(t testing.TB, objects ...any) []rule.Object {
 func (w *world) evaluate() Result {
 	w.inventory.Rules.Refresh()
 	w.inventory.Rules.Flush()
-	result := Evaluate(w.profile, w.inventory.Snapshot(), &w.status, 1, w.now)
+	result := Evaluate(w.profile, w.inventory.Snapshot(), &w.status, 1, w.now, w.waivers...)
 	w.status = result.Status
 	return result
 }

@@ -2,6 +2,7 @@ package operator
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 
 	eventsv1 "k8s.io/api/events/v1"
@@ -22,8 +23,11 @@ type restMapper struct {
 	discovery discovery.ServerResourcesInterface
 
 	mu       sync.Mutex
-	isServed bool // whether discovery has listed both kinds
+	isServed bool // whether discovery has listed all kinds
 }
+
+// kinds are the kinds of this project.
+var kinds = []string{"PlatformProfile", "PlatformComponent", "PlatformWaiver"}
 
 func newRESTMapper(config *rest.Config, client *http.Client) (meta.RESTMapper, error) {
 	d, err := discovery.NewDiscoveryClientForConfigAndClient(config, client)
@@ -32,7 +36,7 @@ func newRESTMapper(config *rest.Config, client *http.Client) (meta.RESTMapper, e
 	}
 	static := meta.NewDefaultRESTMapper([]schema.GroupVersion{v1alpha1.GroupVersion, eventsv1.SchemeGroupVersion})
 	static.Add(eventsv1.SchemeGroupVersion.WithKind("Event"), meta.RESTScopeNamespace)
-	for _, kind := range []string{"PlatformProfile", "PlatformComponent"} {
+	for _, kind := range kinds {
 		static.Add(v1alpha1.GroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	return &restMapper{RESTMapper: static, discovery: d}, nil
@@ -62,6 +66,6 @@ func (m *restMapper) RESTMapping(kind schema.GroupKind, versions ...string) (*me
 	if !served[kind.Kind] {
 		return nil, &meta.NoKindMatchError{GroupKind: kind, SearchedVersions: []string{v1alpha1.GroupVersion.Version}}
 	}
-	m.isServed = served["PlatformProfile"] && served["PlatformComponent"]
+	m.isServed = !slices.ContainsFunc(kinds, func(kind string) bool { return !served[kind] })
 	return mapping, nil
 }

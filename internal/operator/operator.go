@@ -254,9 +254,10 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 		Client: mgr.GetClient(), Inventory: inv, Definitions: definitions, Schemas: schemas, Recorder: recorder,
 		Elected: mgr.Elected(), Now: time.Now,
 	}
+	waivers := &controllers.PlatformWaiverReconciler{Client: mgr.GetClient(), Schemas: schemas, Now: time.Now}
 	if err := errors.Join(
 		mgr.Add(sources), mgr.Add(schemas), mgr.Add(definitions), mgr.AddReadyzCheck("schemas", schemas.Ready),
-		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr),
+		profiles.SetupWithManager(mgr), components.SetupWithManager(mgr), waivers.SetupWithManager(mgr),
 		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSourceMetrics(sources, inv),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
@@ -30,6 +31,9 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options Ta
 		for i := range layer.Requirements {
 			r := &layer.Requirements[i]
 			verdict := string(r.Verdict)
+			if r.Waived != nil {
+				verdict += " (waived)"
+			}
 			if r.Severity == v1alpha1.SeverityRecommended {
 				verdict += " (recommended)"
 			}
@@ -56,6 +60,9 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options Ta
 			p.line("")
 			p.writeLine(fmt.Sprintf("%s/%s is %s: %s", text.Printable(layer.Name), text.Printable(r.Name),
 				options.paint(verdictColour(&r), string(r.Verdict)), text.Printable(r.Message)))
+			if r.Waived != nil {
+				p.line("  %s", conformance.WaivedText(r.Waived))
+			}
 			if r.Remediation != "" {
 				p.line("  %s", r.Remediation)
 			}

@@ -85,6 +85,9 @@ func newProfileStack(profile *v1alpha1.PlatformProfile) htmlStack {
 		switch c.Status {
 		case metav1.ConditionTrue:
 			s.Badge = badge{"good", "✓", "Conformant"}
+			if c.Reason == conformance.ReasonWaived {
+				s.Badge.Text = "Conformant with waivers"
+			}
 		case metav1.ConditionFalse:
 			s.Badge = badge{"bad", "✕", "Not conformant"}
 		default:
@@ -182,6 +185,9 @@ func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile 
 		t.Tags = append(t.Tags, string(r.Health))
 	}
 	t.addFact("Message", r.Message)
+	if r.Waived != nil {
+		t.addFact("Waiver", r.Waived.Waiver+": "+conformance.WaivedText(r.Waived))
+	}
 	t.addFact("Remediation", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {
 		t.addFact("Failing since", formatMinute(r.FailingSince.Time))

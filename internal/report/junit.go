@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
@@ -45,7 +46,7 @@ type (
 )
 
 // WriteJUnit writes profiles as a JUnit report: a suite for each layer, a case for each requirement. A Required requirement with a bad
-// verdict is a failure, with verdict Unknown an error. A Recommended requirement that is not satisfied is skipped.
+// verdict is a failure, with verdict Unknown an error. A Recommended or waived requirement that is not satisfied is skipped.
 func WriteJUnit(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 	report := junitReport{Name: "platformprofile"}
 	for _, profile := range profiles {
@@ -90,6 +91,9 @@ func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase 
 		c.Failure = result
 	case levelWarning:
 		c.Error = result
+	case levelWaived:
+		c.Skipped = &junitResult{Message: text.Printable(conformance.WaivedText(r.Waived)) + ": " + result.Message}
+		c.Out = result.Text
 	case levelNote:
 		c.Skipped = &junitResult{Message: "recommended: " + result.Message}
 		c.Out = result.Text

@@ -6,6 +6,7 @@ import (
 	"github.com/owenrumney/go-sarif/v3/pkg/report/v210/sarif"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
@@ -20,7 +21,8 @@ type Location struct {
 const homepage = "https://github.com/platformprofile/platformprofile"
 
 // WriteSARIF writes profiles as a SARIF report: a rule for each requirement, named PROFILE/LAYER/NAME, and a result for each that is not
-// satisfied. A Required requirement with a bad verdict is an error, with verdict Unknown a warning. A Recommended one is a note.
+// satisfied. A Required requirement with a bad verdict is an error, with verdict Unknown a warning. A Recommended one is a note. The result of
+// a waived requirement is suppressed.
 func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Location, version string) error {
 	driver := sarif.NewToolComponent().WithName("platformprofile").WithInformationURI(homepage).WithVersion(version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
@@ -66,8 +68,13 @@ func (s *sarifRun) addRequirement(profile *v1alpha1.PlatformProfile, layer strin
 		level = "note"
 	}
 	s.addRule(id, "the requirement "+r.Name+" of the layer "+layer+" is satisfied", level)
-	if level, isBad := sarifLevels[levelOf(r)]; isBad {
-		s.addResult(id, id, id, level, string(r.Verdict)+": "+messageWithRemediation(r))
+	if levelOf(r) == levelNone {
+		return
+	}
+	result := s.addResult(id, id, id, sarifLevels[failureLevel(r)], string(r.Verdict)+": "+messageWithRemediation(r))
+	if r.Waived != nil {
+		result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
+			WithJustification(text.Printable(conformance.WaivedText(r.Waived))))
 	}
 }
 
@@ -79,7 +86,7 @@ func (s *sarifRun) addRule(id, description, level string) {
 }
 
 // addResult adds a result of the rule that was added last. Its fingerprint is its subject, because messages contain versions.
-func (s *sarifRun) addResult(id, subject, fingerprint, level, message string) {
+func (s *sarifRun) addResult(id, subject, fingerprint, level, message string) *sarif.Result {
 	location := sarif.NewLocation().AddLogicalLocation(sarif.NewLogicalLocation().WithFullyQualifiedName(text.Printable(subject)))
 	if s.location.URI != "" {
 		physical := sarif.NewPhysicalLocation().WithArtifactLocation(sarif.NewArtifactLocation().WithURI(s.location.URI))
@@ -92,4 +99,5 @@ func (s *sarifRun) addResult(id, subject, fingerprint, level, message string) {
 		WithMessage(sarif.NewMessage().WithText(message)).AddLocation(location).
 		WithPartialFingerprints(map[string]string{"requirement/v1": text.Printable(fingerprint)})
 	s.run.AddResult(result)
+	return result
 }

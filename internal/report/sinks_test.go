@@ -31,8 +31,15 @@ func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 		Layers:     []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}},
 	}
 	layer := v1alpha1.LayerStatus{Name: text, Verdict: v1alpha1.VerdictMissing}
+	waived := &v1alpha1.Waived{Waiver: text, By: text, Reason: text, URL: text, Until: at}
 	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictMissing, v1alpha1.VerdictSatisfied, v1alpha1.VerdictUnknown} {
-		for _, severity := range []v1alpha1.Severity{v1alpha1.SeverityRequired, v1alpha1.SeverityRecommended} {
+		for i, severity := range []v1alpha1.Severity{
+			v1alpha1.SeverityRequired, v1alpha1.SeverityRecommended, v1alpha1.SeverityRequired,
+		} {
+			waived := waived
+			if i < 2 {
+				waived = nil
+			}
 			layer.Requirements = append(layer.Requirements, v1alpha1.RequirementStatus{
 				Name:               text,
 				Verdict:            verdict,
@@ -46,6 +53,7 @@ func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 				Health:             v1alpha1.HealthDegraded,
 				LastTransitionTime: &at,
 				FailingSince:       &at,
+				Waived:             waived,
 			})
 		}
 	}
@@ -175,9 +183,9 @@ func FuzzReports(f *testing.F) {
 			}
 		}
 
-		results := 6
+		results := 8
 		if text == "" {
-			results = 5 // no spec error without a message
+			results = 7 // no spec error without a message
 		}
 		log := struct {
 			Runs []struct {

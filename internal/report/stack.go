@@ -94,6 +94,8 @@ func healthBadge(h v1alpha1.Health) badge {
 func verdictBadge(r *v1alpha1.RequirementStatus) badge {
 	s := badge{"bad", "✕", string(r.Verdict)}
 	switch {
+	case r.Waived != nil:
+		s = badge{"plain", "⊘", string(r.Verdict) + ", waived"}
 	case r.Verdict == v1alpha1.VerdictAttested:
 		s.Class, s.Mark = "good", "✎"
 	case isGood(r.Verdict) && r.Health == v1alpha1.HealthProgressing:

@@ -19,6 +19,8 @@ type resultLevel int
 const (
 	// levelNone means that the requirement is satisfied.
 	levelNone resultLevel = iota
+	// levelWaived means that it is not satisfied, and waived.
+	levelWaived
 	// levelNote means that it is Recommended and not satisfied.
 	levelNote
 	// levelWarning means that it is Required and its verdict is Unknown.
@@ -31,6 +33,15 @@ func levelOf(r *v1alpha1.RequirementStatus) resultLevel {
 	switch {
 	case isGood(r.Verdict):
 		return levelNone
+	case r.Waived != nil:
+		return levelWaived
+	}
+	return failureLevel(r)
+}
+
+// failureLevel returns the level of a requirement that is not satisfied, whether it is waived or not.
+func failureLevel(r *v1alpha1.RequirementStatus) resultLevel {
+	switch {
 	case r.Severity == v1alpha1.SeverityRecommended:
 		return levelNote
 	case r.Verdict == v1alpha1.VerdictUnknown:

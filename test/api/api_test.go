@@ -1,4 +1,4 @@
-// Package api tests what needs only an API server: the schema of both kinds, and the reconcilers.
+// Package api tests what needs only an API server: the schema of all kinds, and the reconcilers.
 //
 // What the API server rejects, with which message, and what it defaults is compared with the command line, which must agree.
 package api
