@@ -478,8 +478,9 @@ type Waived struct {
 	// Address of further information.
 	// +optional
 	URL string `json:"url,omitempty"`
-	// When the waiver ends.
-	Until metav1.Time `json:"until"`
+	// When the waiver ends. Absent for what "platformprofile check --baseline" waives.
+	// +optional
+	Until metav1.Time `json:"until,omitzero"`
 }
 
 // Evidence is an object of the cluster that a verdict is based on.

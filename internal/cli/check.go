@@ -24,6 +24,9 @@ type checkOptions struct {
 	location report.Location // of the profiles, for reports
 	wait     bool
 	timeout  time.Duration
+
+	baselineFile string
+	baseline     []*v1alpha1.PlatformProfile // the saved result
 }
 
 func (o *checkOptions) formats() formats[[]*v1alpha1.PlatformProfile] {
@@ -64,7 +67,10 @@ The exit code is 0 if the profiles are conformant, 1 if they are not, and 2 if c
 fails. Manifests have no status, so the health of their components is NotObserved, which satisfies a requirement.
 
 With --wait the command watches the cluster until the profiles are conformant or the --timeout expires. The exit code is
-that of the last evaluation. An error in the spec of a profile ends the wait.`,
+that of the last evaluation. An error in the spec of a profile ends the wait.
+
+A PlatformWaiver waives a failing requirement until a time. Those of the cluster or of --from count, and those in the file
+of -f. With --baseline the command fails only on what the saved result of an earlier check did not have.`,
 		Example: `  # the cluster of the current context
   platformprofile check -f profile.yaml
 
@@ -73,6 +79,10 @@ that of the last evaluation. An error in the spec of a profile ends the wait.`,
 
   # wait until a platform is installed
   platformprofile check -f profile.yaml --wait --timeout 10m
+
+  # fail only on what was not there when the result was saved
+  platformprofile check -f profile.yaml --from manifests -o json > saved.json
+  platformprofile check -f profile.yaml --from manifests --baseline saved.json
 
   # a test report for a pipeline
   platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
@@ -94,6 +104,9 @@ that of the last evaluation. An error in the spec of a profile ends the wait.`,
 			if o.location, err = o.profiles.readFile(); err != nil {
 				return err
 			}
+			if o.baseline, err = readBaseline(o.baselineFile); err != nil {
+				return err
+			}
 			profiles, err := o.evaluate(cmd.Context())
 			if err != nil {
 				return err
@@ -108,6 +121,7 @@ that of the last evaluation. An error in the spec of a profile ends the wait.`,
 	o.profiles.addFlags(command.Flags())
 	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
 	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "maximum duration of --wait")
+	command.Flags().StringVar(&o.baselineFile, "baseline", "", "file with the result of an earlier check, by -o json or yaml: what fails in it does not fail again")
 	o.formats().addFlag(command, &output)
 	command.ValidArgsFunction = o.profiles.completeProfiles
 	return command
@@ -135,6 +149,9 @@ func (o *checkOptions) evaluateOnce(ctx context.Context, profiles []*v1alpha1.Pl
 		return err
 	}
 	for i, profile := range profiles {
+		if compiled[i], err = o.applyBaseline(profile.Name, compiled[i]); err != nil {
+			return err
+		}
 		waivers := o.profiles.waiversOf(profile.Name)
 		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now, waivers...).Status
 	}

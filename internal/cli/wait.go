@@ -28,6 +28,11 @@ func (o *checkOptions) evaluateUntilConformant(ctx context.Context, profiles []*
 	}
 	o.input.waivers = o.input.readClusterWaivers(ctx, clients)
 	compiled, instances := compile(c, profiles)
+	for n, profile := range profiles {
+		if compiled[n], err = o.applyBaseline(profile.Name, compiled[n]); err != nil {
+			return err
+		}
+	}
 	i := inventory.New(c, time.Now)
 	changed := i.Changes()
 	sources := source.New(clients, i, logr.Discard())

@@ -43,7 +43,7 @@ func whyNotCovered(w *v1alpha1.PlatformWaiver, r *v1alpha1.RequirementStatus, no
 		return err.Error()
 	}
 	switch {
-	case !now.Before(w.Spec.Expires.Time):
+	case !w.Spec.Expires.IsZero() && !now.Before(w.Spec.Expires.Time): // only a baseline does not end
 		return "the waiver expired at " + formatMinute(w.Spec.Expires.Time)
 	case !slices.Contains(w.Spec.Verdicts, r.Verdict):
 		return "the waiver covers " + joinVerdicts(w.Spec.Verdicts) + " and not " + string(r.Verdict)
@@ -121,7 +121,11 @@ func isMet(r *v1alpha1.RequirementStatus) bool { return isGood(r.Verdict) || r.W
 
 // WaivedText describes a waiver in one line, for example "waived until 2027-01-31 00:00 UTC by platform-team: upgrade is planned".
 func WaivedText(w *v1alpha1.Waived) string {
-	waived := "waived until " + formatMinute(w.Until.Time) + " by " + w.By + ": " + w.Reason
+	waived := "waived"
+	if !w.Until.IsZero() {
+		waived += " until " + formatMinute(w.Until.Time)
+	}
+	waived += " by " + w.By + ": " + w.Reason
 	if w.URL != "" {
 		waived += " (" + w.URL + ")"
 	}

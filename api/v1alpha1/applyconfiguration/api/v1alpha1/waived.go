@@ -19,7 +19,7 @@ type WaivedApplyConfiguration struct {
 	Reason *string `json:"reason,omitempty"`
 	// Address of further information.
 	URL *string `json:"url,omitempty"`
-	// When the waiver ends.
+	// When the waiver ends. Absent for what "platformprofile check --baseline" waives.
 	Until *v1.Time `json:"until,omitempty"`
 }
 
