@@ -105,7 +105,7 @@ chart-files:
 	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
 	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
 	@cp config/grafana/platformprofile.json config/chart/files/grafana/
-	@cp config/admission/policies.yaml config/chart/files/admission/
+	@cp config/admission/policies.yaml config/admission/waivers.yaml config/chart/files/admission/
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code

@@ -12,7 +12,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
-	ctrlevent "sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -91,21 +90,15 @@ func (r *PlatformWaiverReconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := indexWaivers(mgr); err != nil {
 		return err
 	}
+	isWritten := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformWaiver{}, builder.WithPredicates(specChanged)).
-		Watches(&v1alpha1.PlatformProfile{}, handler.EnqueueRequestsFromMapFunc(r.waiversOfProfile), builder.WithPredicates(evaluated)).
+		Watches(&v1alpha1.PlatformProfile{}, handler.EnqueueRequestsFromMapFunc(r.waiversOfProfile), isWritten).
 		WithOptions(controller.Options{
 			ReconciliationTimeout: 30 * time.Second, RateLimiter: newRateLimiter(), CacheSyncTimeout: cacheSyncTimeout,
 		}).
 		Complete(r)
 }
-
-// evaluated passes profiles whose status was written.
-var evaluated = predicate.Funcs{UpdateFunc: func(e ctrlevent.UpdateEvent) bool {
-	before, isProfile := e.ObjectOld.(*v1alpha1.PlatformProfile)
-	now, _ := e.ObjectNew.(*v1alpha1.PlatformProfile)
-	return isProfile && !before.Status.LastChangeTime.Equal(now.Status.LastChangeTime) || specChanged.Update(e)
-}}
 
 // waiversOfProfile returns a request for each waiver of a profile.
 func (r *PlatformWaiverReconciler) waiversOfProfile(ctx context.Context, profile client.Object) []reconcile.Request {

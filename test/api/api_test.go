@@ -53,6 +53,13 @@ func tooMany() string {
 	return text
 }
 
+// waiver is a PlatformWaiver with a line replaced.
+func waiver(from, to string) string {
+	const valid = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformWaiver\nmetadata: {name: later}\nspec:\n" +
+		"  profile: production\n  requirement: network/cni\n  verdicts: [Missing]\n  reason: it comes\n  by: us\n  expires: \"2027-01-31T00:00:00Z\"\n"
+	return strings.Replace(valid, from, to, 1)
+}
+
 const definitionHead = "apiVersion: platformprofile.dev/v1alpha1\nkind: PlatformComponent\nmetadata: {name: bad}\nspec:\n  layer: network\n"
 
 // TestRefused validates bad manifests with the API server and with the command line. Both must refuse with the message that
@@ -95,6 +102,13 @@ func TestRefused(t *testing.T) {
 		"a node signal of nothing":       {definitionHead + "  signals: {nodes: [{role: Proof}]}\n", "a node signal must set at least one of"},
 		"an expression without resource": {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  version: [{from: Expression, expression: \"''\"}]\n", "'from: Expression' requires 'resource' and 'expression'"},
 		"health over Secrets":            {definitionHead + "  signals: {workloads: [{images: [a/b]}]}\n  health: {rules: [{name: r, resource: {resource: secrets}, expression: 'true', message: m}]}\n", "Secrets are never read"},
+		"a waiver without an end":        {waiver("  expires: \"2027-01-31T00:00:00Z\"\n", ""), "expires"},
+		"a waiver of Unknown":            {waiver("[Missing]", "[Unknown]"), "only failing verdicts can be waived"},
+		"a waiver of no verdict":         {waiver("[Missing]", "[]"), "spec.verdicts"},
+		"a waiver of a layer":            {waiver("network/cni", "network"), "write the requirement as LAYER/NAME"},
+		"versions of no component":       {waiver("  by:", "  versions: \"<1\"\n  by:"), "name it in 'component'"},
+		"a waiver with a bad link":       {waiver("  by:", "  url: javascript:alert(1)\n  by:"), "https:// or http://"},
+		"a waiver without a reason":      {waiver("  reason: it comes\n", ""), "reason"},
 		"a definition with dots in name": {strings.Replace(definitionHead, "name: bad", "name: bad.name", 1) + "  signals: {workloads: [{images: [a/b]}]}\n", "at most 63 lower case letters"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -115,6 +129,28 @@ func TestRefused(t *testing.T) {
 				t.Errorf("the error of the command line does not contain %q: %v", test.want, err)
 			}
 		})
+	}
+}
+
+// TestWaiversEnd asserts that the end of a waiver can be brought forward and not put off.
+func TestWaiversEnd(t *testing.T) {
+	ctx := context.Background()
+	objects, err := cluster.Parse([]byte(waiver("", "")))
+	cluster.Must(t, err)
+	cluster.Must(t, env.Client.Create(ctx, objects[0]))
+	t.Cleanup(func() { cluster.Must(t, env.Client.Delete(ctx, objects[0])) })
+	move := func(end string) error {
+		object := objects[0].DeepCopy()
+		cluster.Must(t, unstructured.SetNestedField(object.Object, end, "spec", "expires"))
+		err := env.Client.Update(ctx, object)
+		if err == nil {
+			objects[0] = object
+		}
+		return err
+	}
+	cluster.Must(t, move("2027-01-30T00:00:00Z"))
+	if err := move("2027-01-30T00:00:01Z"); err == nil || !strings.Contains(err.Error(), "a waiver cannot be extended") {
+		t.Errorf("the waiver is extended: %v", err)
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 )
 
 // EvaluatedProfile is a profile of generation 3 with the status that an evaluation over an empty cluster gives it. layers is the
-// YAML of spec.layers.
-func EvaluatedProfile(layers string) (*v1alpha1.PlatformProfile, error) {
+// YAML of spec.layers, and waivers are manifests of PlatformWaivers.
+func EvaluatedProfile(layers string, waivers ...string) (*v1alpha1.PlatformProfile, error) {
 	folder, err := os.MkdirTemp("", "platformprofile-evaluated-")
 	if err != nil {
 		return nil, err
@@ -22,7 +22,8 @@ func EvaluatedProfile(layers string) (*v1alpha1.PlatformProfile, error) {
 	defer os.RemoveAll(folder) //nolint:errcheck // it holds two small files
 	profile := filepath.Join(folder, "profile.yaml")
 	for name, text := range map[string]string{
-		profile:                               "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: test, generation: 3}, spec: {layers: " + layers + "}}",
+		profile:                               "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: test, generation: 3}, spec: {layers: " + layers + "}}\n---\n" +
+			strings.Join(waivers, "\n---\n"),
 		filepath.Join(folder, "cluster.yaml"): "{apiVersion: v1, kind: Namespace, metadata: {name: empty}}",
 	} {
 		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {

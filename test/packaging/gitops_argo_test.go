@@ -3,6 +3,7 @@ package packaging
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	lua "github.com/yuin/gopher-lua"
@@ -85,6 +86,9 @@ func TestArgoCDGatesOnConformance(t *testing.T) {
 			}
 			if message == "" {
 				t.Error("Argo CD has nothing to say")
+			}
+			if name == "waived" && !strings.Contains(message, "security/sensor is Missing and waived until ") {
+				t.Errorf("Argo CD does not say what is waived: %s", message)
 			}
 		})
 	}

@@ -21,6 +21,12 @@ const (
 	harmless = "{name: other, requirements: [{name: nobody-knows, severity: Recommended, anyOf: [{component: no-such-component}]}]}"
 )
 
+// waived waives the verdict on missing for an hour.
+func waived() string {
+	return "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformWaiver, metadata: {name: later}, spec: {profile: test, requirement: security/sensor, verdicts: [Missing], by: us, reason: it comes, expires: \"" +
+		time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + "\"}}"
+}
+
 // state is a profile as the API serves it, and what the tools must make of it.
 type state struct {
 	profile *v1alpha1.PlatformProfile
@@ -31,8 +37,8 @@ type state struct {
 // states are all that a gate can meet. Their statuses are those that evaluations come to.
 func states(t *testing.T) map[string]state {
 	t.Helper()
-	evaluated := func(layers string) *v1alpha1.PlatformProfile {
-		profile, err := cluster.EvaluatedProfile("[" + layers + "]")
+	evaluated := func(layers string, waivers ...string) *v1alpha1.PlatformProfile {
+		profile, err := cluster.EvaluatedProfile("["+layers+"]", waivers...)
 		cluster.Must(t, err)
 		return profile
 	}
@@ -54,6 +60,7 @@ func states(t *testing.T) map[string]state {
 	resumed.Spec.Suspend, resumed.Generation = false, 5
 	return map[string]state{
 		"conformant":                         {evaluated(holding), "Healthy", "Current"},
+		"waived":                             {evaluated(holding+","+missing, waived()), "Healthy", "Current"},
 		"not conformant":                     {evaluated(holding + "," + missing), "Degraded", "Failed"},
 		"not readable":                       {evaluated(holding + "," + unseen), "Unknown", "InProgress"},
 		"not yet evaluated":                  {fresh, "Progressing", "InProgress"},
