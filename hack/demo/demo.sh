@@ -360,7 +360,8 @@ install_operator() {
 	header "The operator: installed from config/default, as a user would"
 	run kubectl apply --server-side --force-conflicts -k "$INSTALL"
 	run kubectl wait --for=condition=Established --timeout="${PATIENCE}s" \
-		crd/platformprofiles.platformprofile.dev crd/platformcomponents.platformprofile.dev
+		crd/platformprofiles.platformprofile.dev crd/platformcomponents.platformprofile.dev \
+		crd/platformwaivers.platformprofile.dev
 }
 
 # write_operator_kubeconfig writes what a pod of the operator would have: the server, its CA, and the ServiceAccount's

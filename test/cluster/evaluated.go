@@ -22,7 +22,7 @@ func EvaluatedProfile(layers string, waivers ...string) (*v1alpha1.PlatformProfi
 	defer os.RemoveAll(folder) //nolint:errcheck // it holds two small files
 	profile := filepath.Join(folder, "profile.yaml")
 	for name, text := range map[string]string{
-		profile:                               "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: test, generation: 3}, spec: {layers: " + layers + "}}\n---\n" +
+		profile: "{apiVersion: platformprofile.dev/v1alpha1, kind: PlatformProfile, metadata: {name: test, generation: 3}, spec: {layers: " + layers + "}}\n---\n" +
 			strings.Join(waivers, "\n---\n"),
 		filepath.Join(folder, "cluster.yaml"): "{apiVersion: v1, kind: Namespace, metadata: {name: empty}}",
 	} {

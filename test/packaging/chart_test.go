@@ -21,6 +21,7 @@ var differences = map[string]func(*unstructured.Unstructured) *unstructured.Unst
 	// Helm would delete the CRDs, and with them every profile, when the release is removed.
 	"CustomResourceDefinition /platformprofiles.platformprofile.dev":   keptByHelm,
 	"CustomResourceDefinition /platformcomponents.platformprofile.dev": keptByHelm,
+	"CustomResourceDefinition /platformwaivers.platformprofile.dev":    keptByHelm,
 }
 
 func keptByHelm(o *unstructured.Unstructured) *unstructured.Unstructured {

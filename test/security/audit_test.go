@@ -166,6 +166,7 @@ func assertAllowed(t *testing.T, event auditv1.Event) {
 	mine := ref.Namespace == cluster.Namespace
 	switch what := target(event) + " " + event.Verb; what {
 	case "platformprofile.dev/platformprofiles/status patch", "platformprofile.dev/platformcomponents/status patch",
+		"platformprofile.dev/platformwaivers/status patch",
 		"authentication.k8s.io/tokenreviews create", "authorization.k8s.io/subjectaccessreviews create",
 		"authorization.k8s.io/selfsubjectaccessreviews create":
 	case "events.k8s.io/events create", "events.k8s.io/events patch":

@@ -138,6 +138,7 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 		"* authentication.k8s.io/tokenreviews":                                  {"create"},
 		"* authorization.k8s.io/subjectaccessreviews":                           {"create"},
 		"* platformprofile.dev/platformcomponents/status":                       {"patch"},
+		"* platformprofile.dev/platformwaivers/status":                          {"patch"},
 		"* platformprofile.dev/platformprofiles/status":                         {"patch"},
 		"default events.k8s.io/events":                                          {"create", "patch"},
 		"platformprofile-system events":                                         {"create", "patch"},
