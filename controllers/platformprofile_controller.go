@@ -43,7 +43,8 @@ type Reader interface {
 }
 
 // PlatformProfileReconciler evaluates a profile when its spec, a waiver or the inventory changes, and writes its status. It runs in every
-// replica. Only the leader evaluates and writes. A standby compiles the profiles and reads their resources, so that it can take over at once.
+// replica. Only the leader evaluates and writes. A standby compiles the profiles and reads their resources, so that it can take over at
+// once.
 type PlatformProfileReconciler struct {
 	Client      client.Client
 	Inventory   *inventory.Inventory

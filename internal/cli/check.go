@@ -121,7 +121,8 @@ of -f. With --baseline the command fails only on what the saved result of an ear
 	o.profiles.addFlags(command.Flags())
 	command.Flags().BoolVar(&o.wait, "wait", false, "watch the cluster until the profiles are conformant")
 	command.Flags().DurationVar(&o.timeout, "timeout", 5*time.Minute, "maximum duration of --wait")
-	command.Flags().StringVar(&o.baselineFile, "baseline", "", "file with the result of an earlier check, by -o json or yaml: what fails in it does not fail again")
+	command.Flags().StringVar(&o.baselineFile, "baseline", "",
+		"file with the result of an earlier check, by -o json or yaml: what fails in it does not fail again")
 	o.formats().addFlag(command, &output)
 	command.ValidArgsFunction = o.profiles.completeProfiles
 	return command

@@ -33,7 +33,8 @@ type profileOptions struct {
 }
 
 func (p *profileOptions) addFlags(flags *pflag.FlagSet) {
-	flags.StringVarP(&p.file, "filename", "f", "", `file with PlatformProfiles and PlatformWaivers; "-" for standard input (default: those of the cluster)`)
+	flags.StringVarP(&p.file, "filename", "f", "",
+		`file with PlatformProfiles and PlatformWaivers; "-" for standard input (default: those of the cluster)`)
 	flags.StringVarP(&p.selector, "selector", "l", "", "label selector for the PlatformProfiles of the cluster")
 }
 

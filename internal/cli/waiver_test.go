@@ -41,7 +41,8 @@ func TestWaiverEndsInEveryOutput(t *testing.T) {
 	const waived = "waived until 2026-11-25 12:00 UTC by security-team: the vault moves in December (https://tickets.example/7)"
 	for _, folder := range []string{inProfile, inSource} {
 		check := func(format, at string) (int, string) {
-			code, out, errOut := run("", "check", "-f", filepath.Join(folder, "p.yaml"), "--from", filepath.Join(folder, "m"), "--at", at, "-o", format)
+			file, from := filepath.Join(folder, "p.yaml"), filepath.Join(folder, "m")
+			code, out, errOut := run("", "check", "-f", file, "--from", from, "--at", at, "-o", format)
 			if errOut != "" {
 				t.Errorf("%s: %s", format, errOut)
 			}
@@ -52,7 +53,9 @@ func TestWaiverEndsInEveryOutput(t *testing.T) {
 				return strings.Contains(out, "conformant: True   score: 1/2 (1 waived)") && strings.Contains(out, "Missing (waived)") &&
 					strings.Contains(out, waived)
 			},
-			"wide": func(out string) bool { return strings.Contains(out, "Missing (waived)") && strings.Contains(out, waived) },
+			"wide": func(out string) bool {
+				return strings.Contains(out, "Missing (waived)") && strings.Contains(out, waived)
+			},
 			"json": func(out string) bool {
 				var p v1alpha1.PlatformProfile
 				if err := json.Unmarshal([]byte(out), &p); err != nil {
@@ -113,8 +116,8 @@ func TestInvalidWaivers(t *testing.T) {
 		"an unknown word": {"  by:", "  until: never\n  by:", "unknown field spec.until"},
 	} {
 		manifest := strings.Replace(waiverManifest, test.from, test.to, 1)
-		code, _, errOut := run(falcoManifest, "check", "-f", filepath.Join(writeFiles(t, map[string]string{"p.yaml": profile + manifest}), "p.yaml"),
-			"--from", "-", "--at", beforeNoon)
+		file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": profile + manifest}), "p.yaml")
+		code, _, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "--at", beforeNoon)
 		if code != ExitError || !strings.Contains(errOut, test.want) || !strings.Contains(errOut, `PlatformWaiver "vault-later"`) {
 			t.Errorf("%s: exit code %d: %s", name, code, errOut)
 		}

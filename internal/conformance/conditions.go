@@ -170,8 +170,8 @@ func (e *evaluation) summarizeLayers(
 	case unknown.count > 0:
 		return metav1.ConditionUnknown, ReasonCannotTell, unknown.String()
 	case waived.count > 0:
-		return metav1.ConditionTrue, ReasonWaived,
-			fmt.Sprintf("%d of %d Required requirements are satisfied, %d waived: %s", required-waived.count, required, waived.count, waived.String())
+		return metav1.ConditionTrue, ReasonWaived, fmt.Sprintf("%d of %d Required requirements are satisfied, %d waived: %s",
+			required-waived.count, required, waived.count, waived.String())
 	}
 	return metav1.ConditionTrue, ReasonAllHold, fmt.Sprintf("all %d Required requirements are satisfied", required)
 }

@@ -86,7 +86,9 @@ func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now
 }
 
 // AssessWaiver returns the state of a waiver by the status of its profile, and a message. The profile is nil if it does not exist.
-func AssessWaiver(w *v1alpha1.PlatformWaiver, profile *v1alpha1.PlatformProfile, now time.Time) (state v1alpha1.WaiverState, message string) {
+func AssessWaiver(
+	w *v1alpha1.PlatformWaiver, profile *v1alpha1.PlatformProfile, now time.Time,
+) (state v1alpha1.WaiverState, message string) {
 	if err := ValidateWaiver(w, now); err != nil {
 		return v1alpha1.WaiverUnused, err.Error()
 	}

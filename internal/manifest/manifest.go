@@ -1,5 +1,6 @@
-// Package manifest decodes and validates PlatformProfiles, PlatformComponents and PlatformWaivers like the API server: it sets the defaults of the schema,
-// rejects unknown fields, and runs the validations of the schema with its CEL rules. The API server accepts what this package accepts.
+// Package manifest decodes and validates PlatformProfiles, PlatformComponents and PlatformWaivers like the API server: it sets the defaults
+// of the schema, rejects unknown fields, and runs the validations of the schema with its CEL rules. The API server accepts what this
+// package accepts.
 package manifest
 
 import (

@@ -30,15 +30,8 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options Ta
 	for _, layer := range status.Layers {
 		for i := range layer.Requirements {
 			r := &layer.Requirements[i]
-			verdict := string(r.Verdict)
-			if r.Waived != nil {
-				verdict += " (waived)"
-			}
-			if r.Severity == v1alpha1.SeverityRecommended {
-				verdict += " (recommended)"
-			}
 			cells := []cell{
-				{text: layer.Name}, {text: r.Name}, {verdict, verdictColour(r)}, {text: orDash(r.Component)}, {text: orDash(r.Version)},
+				{text: layer.Name}, {text: r.Name}, {verdictText(r), verdictColour(r)}, {text: orDash(r.Component)}, {text: orDash(r.Version)},
 				{orDash(string(r.Health)), healthColour(r.Health)}, {text: orDash(r.Namespace)},
 			}
 			if options.Wide {
@@ -87,6 +80,18 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options Ta
 		p.heading("Errors in the profile: " + message)
 	}
 	return p.err
+}
+
+// verdictText returns the verdict for a table.
+func verdictText(r *v1alpha1.RequirementStatus) string {
+	verdict := string(r.Verdict)
+	if r.Waived != nil {
+		verdict += " (waived)"
+	}
+	if r.Severity == v1alpha1.SeverityRecommended {
+		verdict += " (recommended)"
+	}
+	return verdict
 }
 
 func conditionColour(status string) colour {

@@ -21,8 +21,8 @@ type Location struct {
 const homepage = "https://github.com/platformprofile/platformprofile"
 
 // WriteSARIF writes profiles as a SARIF report: a rule for each requirement, named PROFILE/LAYER/NAME, and a result for each that is not
-// satisfied. A Required requirement with a bad verdict is an error, with verdict Unknown a warning. A Recommended one is a note. The result of
-// a waived requirement is suppressed.
+// satisfied. A Required requirement with a bad verdict is an error, with verdict Unknown a warning. A Recommended one is a note. The
+// result of a waived requirement is suppressed.
 func WriteSARIF(w io.Writer, profiles []*v1alpha1.PlatformProfile, place Location, version string) error {
 	driver := sarif.NewToolComponent().WithName("platformprofile").WithInformationURI(homepage).WithVersion(version)
 	run := sarif.NewRun().WithTool(sarif.NewTool().WithDriver(driver))
