@@ -5,7 +5,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
@@ -72,15 +71,4 @@ func states(t *testing.T) map[string]state {
 		"mistaken":                           {evaluated(holding + "," + mistaken), "Degraded", "Failed"},
 		"conformant, and mistaken elsewhere": {evaluated(holding + "," + harmless), "Healthy", "Current"},
 	}
-}
-
-// object is a profile as a client without its types reads it: without a status where it has none.
-func object(t *testing.T, profile *v1alpha1.PlatformProfile) map[string]any {
-	t.Helper()
-	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(profile)
-	cluster.Must(t, err)
-	if status, ok := fields["status"].(map[string]any); ok && len(status) == 0 {
-		delete(fields, "status")
-	}
-	return fields
 }
