@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	auditv1 "k8s.io/apiserver/pkg/apis/audit/v1"
 	"k8s.io/client-go/rest"
@@ -470,13 +473,26 @@ func testGateStates(t *testing.T) {
 	awaitRefusal(t, "without a status", "which is not evaluated yet")
 }
 
+// ownedPod returns a pod that a controller owns.
+func ownedPod(namespace string) *corev1.Pod {
+	yes := true
+	return &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "new", OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "new", UID: "1", Controller: &yes},
+		}},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "server", Image: "new"}}},
+	}
+}
+
+var gateRounds = flag.Int("gate-rounds", 30, "how often to measure what the gate adds to each kind of request")
+
 // TestGateSpeed logs how soon the gate follows a status, and what it adds to a request. docs/admission-gate.md has the figures.
 func TestGateSpeed(t *testing.T) {
 	ctx := context.Background()
-	const plain = "not-gated"
+	const plain, gatedFast = "not-gated", "gated-fast"
 	namespaces := []*corev1.Namespace{
 		{ObjectMeta: metav1.ObjectMeta{Name: plain}},
-		{ObjectMeta: metav1.ObjectMeta{Name: "gated-fast", Labels: map[string]string{requires: gateProfile}}},
+		{ObjectMeta: metav1.ObjectMeta{Name: gatedFast, Labels: map[string]string{requires: gateProfile}}},
 	}
 	for _, namespace := range namespaces {
 		cluster.Must(t, env.Client.Create(ctx, namespace))
@@ -484,31 +500,65 @@ func TestGateSpeed(t *testing.T) {
 	}
 	profile := createGateProfile(t)
 	profile.AwaitLast(t, "it conforms", cluster.VerdictIs("storage", "classes", v1alpha1.VerdictSatisfied))
-	try := func(namespace string) error { return tryCreate(t, env.Client, cluster.Deployment(namespace, "new", "new")) }
+	try := func(namespace string) error {
+		return tryCreate(t, env.Client, cluster.Deployment(namespace, "new", "new"))
+	}
 	measure := func(what string) {
 		taken := map[string][]time.Duration{}
-		for range 400 {
-			for _, namespace := range namespaces { // in turn, so that what else the machine does is the same for both
-				start := time.Now()
-				_ = try(namespace.Name)
-				taken[namespace.Name] = append(taken[namespace.Name], time.Since(start))
+		for range *gateRounds {
+			for _, namespace := range []string{plain, gatedFast} { // in turn, so that what else the machine does is the same for both
+				for _, object := range []client.Object{cluster.Deployment(namespace, "new", "new"), ownedPod(namespace)} {
+					start := time.Now()
+					_ = tryCreate(t, env.Client, object)
+					key := fmt.Sprintf("%T in %s", object, namespace)
+					taken[key] = append(taken[key], time.Since(start))
+				}
 			}
 		}
-		for _, namespace := range namespaces {
-			slices.Sort(taken[namespace.Name])
-			n := len(taken[namespace.Name])
-			t.Logf("%s, %s: median %s, 95th percentile %s", what, namespace.Name, taken[namespace.Name][n/2], taken[namespace.Name][n*95/100])
+		for _, key := range slices.Sorted(maps.Keys(taken)) {
+			slices.Sort(taken[key])
+			n := len(taken[key])
+			t.Logf("%s, %s: median %s, 95th percentile %s", what, key, taken[key][n/2], taken[key][n*95/100])
 		}
 	}
 	measure("without the gate")
 	installGate(t)
 	cluster.Must(t, env.Client.Create(ctx, cluster.StorageClass(unwantedGate)))
-	t.Cleanup(func() { cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(ctx, cluster.StorageClass(unwantedGate)))) })
-	cluster.Eventually(t, "the gate is closed", func() (bool, string) { return try(namespaces[1].Name) != nil, "it is open" })
+	t.Cleanup(func() {
+		cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(ctx, cluster.StorageClass(unwantedGate))))
+	})
+	cluster.Eventually(t, "the gate is closed", func() (bool, string) { return try(gatedFast) != nil, "it is open" })
 	measure("with the gate, closed")
 	cluster.Must(t, env.Client.Delete(ctx, cluster.StorageClass(unwantedGate)))
-	cluster.Eventually(t, "the gate is open", func() (bool, string) { return try(namespaces[1].Name) == nil, "it is closed" })
+	cluster.Eventually(t, "the gate is open", func() (bool, string) { return try(gatedFast) == nil, "it is closed" })
 	measure("with the gate, open")
+	resize := func(what string, layers []v1alpha1.Layer) {
+		changeGateProfile(t, func(s *v1alpha1.PlatformProfileSpec) { s.Layers = layers })
+		resized := profile.AwaitLast(t, "it is evaluated", func(p *v1alpha1.PlatformProfile) bool {
+			return len(p.Spec.Layers) == len(layers) && p.Status.ObservedGeneration == p.Generation
+		})
+		data, err := json.Marshal(resized)
+		cluster.Must(t, err)
+		time.Sleep(time.Second) // the API server has the profile by then
+		measure(fmt.Sprintf("with the gate and %s, %d KiB", what, len(data)>>10))
+	}
+	small := profile.Last().Spec.Layers
+	sample := &v1alpha1.PlatformProfile{}
+	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "samples", "production.yaml"))
+	cluster.Must(t, err)
+	cluster.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(objects[0].Object, sample))
+	resize("the sample of a production profile", sample.Spec.Layers)
+	var many []v1alpha1.Layer
+	for layer := range 5 {
+		many = append(many, cluster.Layer(fmt.Sprint("many", layer)))
+		for n := range 50 {
+			many[layer].Requirements = append(many[layer].Requirements,
+				cluster.StorageClassRule(fmt.Sprint("class", n), "object.metadata.name != 'none'", "there is no class of that name"))
+		}
+	}
+	resize("a profile of 250 requirements", many)
+	changeGateProfile(t, func(s *v1alpha1.PlatformProfileSpec) { s.Layers = small })
+	cluster.Eventually(t, "the gate is open", func() (bool, string) { return try(gatedFast) == nil, "it is closed" })
 
 	var fromChange, fromStatus []time.Duration
 	for turn := range 20 {
@@ -519,7 +569,7 @@ func TestGateSpeed(t *testing.T) {
 		} else {
 			cluster.Must(t, env.Client.Delete(ctx, cluster.StorageClass(unwantedGate)))
 		}
-		for (try(namespaces[1].Name) == nil) == (turn%2 == 0) {
+		for (try(gatedFast) == nil) == (turn%2 == 0) {
 			if time.Since(start) > cluster.Timeout {
 				t.Fatal("the gate does not change")
 			}
