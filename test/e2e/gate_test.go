@@ -127,8 +127,8 @@ func installGate(t *testing.T) {
 // createGateProfile creates the profile of the gate, which conforms unless a StorageClass with the unwanted name is there.
 func createGateProfile(t *testing.T) *cluster.WatchedProfile {
 	t.Helper()
-	return createProfile(t, gateProfile,
-		cluster.Layer("storage", cluster.StorageClassRule("classes", "object.metadata.name != '"+unwantedClass+"'", "there is an unwanted class")))
+	rule := cluster.StorageClassRule("classes", "object.metadata.name != '"+unwantedClass+"'", "there is an unwanted class")
+	return createProfile(t, gateProfile, cluster.Layer("storage", rule))
 }
 
 // changeGateProfile changes the spec of the gate's profile.
@@ -302,7 +302,8 @@ func listCreations(t *testing.T, since time.Time) []auditv1.Event {
 	all, err := env.Requests("", since)
 	cluster.Must(t, err)
 	return slices.DeleteFunc(all, func(event auditv1.Event) bool {
-		return event.Verb != "create" || event.ObjectRef == nil || event.ObjectRef.Resource != "deployments" || event.ObjectRef.Namespace != gatedNamespace
+		return event.Verb != "create" || event.ObjectRef == nil || event.ObjectRef.Resource != "deployments" ||
+			event.ObjectRef.Namespace != gatedNamespace
 	})
 }
 
@@ -418,7 +419,8 @@ func assertNoGateErrors(t *testing.T) {
 	cluster.Must(t, err)
 	refusals := false
 	for line := range strings.Lines(out) {
-		if !strings.HasPrefix(line, "apiserver_validating_admission_policy_check_total{") || !strings.Contains(line, `policy="platformprofile-gate`) {
+		if !strings.HasPrefix(line, "apiserver_validating_admission_policy_check_total{") ||
+			!strings.Contains(line, `policy="platformprofile-gate`) {
 			continue
 		}
 		refusals = refusals || strings.Contains(line, `enforcement_action="deny"`)

@@ -90,23 +90,28 @@ func TestTheChartsGateIsTheKustomizations(t *testing.T) {
 	}
 	sameObjects(t, gate(), kustomize(t, "gate"))
 
-	const gateOf, existsOf = "ValidatingAdmissionPolicyBinding /platformprofile-gate-", "ValidatingAdmissionPolicyBinding /platformprofile-gate-profile-exists-"
+	const (
+		gateOf   = "ValidatingAdmissionPolicyBinding /platformprofile-gate-"
+		existsOf = "ValidatingAdmissionPolicyBinding /platformprofile-gate-profile-exists-"
+	)
 	two := byName(t, gate("--set", "gate.profiles={one,two}"))
 	for _, name := range []string{gateOf + "one", gateOf + "two", existsOf + "one", existsOf + "two"} {
 		if two[name] == nil {
 			t.Errorf("with two profiles there is no %s", name)
 		}
 	}
-	values, _, _ := unstructured.NestedSlice(two[gateOf+"namespaces"].Object, "spec", "matchResources", "namespaceSelector", "matchExpressions")
-	if want := []any{"one", "two"}; !reflect.DeepEqual(values[1].(map[string]any)["values"], want) {
-		t.Errorf("namespaces may require %v, want %v", values[1], want)
+	expressions, _, _ := unstructured.NestedSlice(two[gateOf+"namespaces"].Object,
+		"spec", "matchResources", "namespaceSelector", "matchExpressions")
+	if want := []any{"one", "two"}; !reflect.DeepEqual(expressions[1].(map[string]any)["values"], want) {
+		t.Errorf("namespaces may require %v, want %v", expressions[1], want)
 	}
 	trial := byName(t, gate("--set", "gate.actions={Warn,Audit}"))
 	if trial[existsOf+"production"] != nil {
 		t.Error("with Warn a binding refuses what lacks a profile")
 	}
 	for _, name := range []string{gateOf + "production", gateOf + "namespaces"} {
-		if got, _, _ := unstructured.NestedStringSlice(trial[name].Object, "spec", "validationActions"); !slices.Equal(got, []string{"Warn", "Audit"}) {
+		got, _, _ := unstructured.NestedStringSlice(trial[name].Object, "spec", "validationActions")
+		if !slices.Equal(got, []string{"Warn", "Audit"}) {
 			t.Errorf("the actions of %s are %v", name, got)
 		}
 	}
