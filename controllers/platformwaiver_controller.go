@@ -87,9 +87,6 @@ func writeWaiverStatus(
 
 // SetupWithManager registers the reconciler. It runs when a waiver changes, and when its profile is evaluated.
 func (r *PlatformWaiverReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if err := indexWaivers(mgr); err != nil {
-		return err
-	}
 	isWritten := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		For(&v1alpha1.PlatformWaiver{}, builder.WithPredicates(specChanged)).
@@ -122,24 +119,15 @@ func profileOfWaiver(_ context.Context, object client.Object) []reconcile.Reques
 	return []reconcile.Request{{NamespacedName: types.NamespacedName{Name: waiver.Spec.Profile}}}
 }
 
-// waiverProfileField is the field by which the cache finds the waivers of a profile.
-const waiverProfileField = "spec.profile"
-
-// indexWaivers has the cache index waivers by their profile.
-func indexWaivers(mgr ctrl.Manager) error {
-	return mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.PlatformWaiver{}, waiverProfileField,
-		func(object client.Object) []string { return []string{object.(*v1alpha1.PlatformWaiver).Spec.Profile} })
-}
-
 // listWaivers returns the waivers of a profile from the cache.
 func listWaivers(ctx context.Context, c client.Reader, profile string) ([]*v1alpha1.PlatformWaiver, error) {
 	list := &v1alpha1.PlatformWaiverList{}
-	if err := c.List(ctx, list, client.MatchingFields{waiverProfileField: profile}); err != nil {
+	if err := c.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil { // they are only read
 		return nil, err
 	}
 	waivers := make([]*v1alpha1.PlatformWaiver, 0, len(list.Items))
 	for i := range list.Items {
 		waivers = append(waivers, &list.Items[i])
 	}
-	return waivers, nil
+	return conformance.WaiversOf(profile, waivers), nil
 }

@@ -11,7 +11,6 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=pwaiver,categories=platform
-// +kubebuilder:selectablefield:JSONPath=`.spec.profile`
 // +kubebuilder:printcolumn:name="Profile",type=string,JSONPath=`.spec.profile`
 // +kubebuilder:printcolumn:name="Requirement",type=string,JSONPath=`.spec.requirement`
 // +kubebuilder:printcolumn:name="State",type=string,JSONPath=`.status.state`,description="Active, Expired, or Unused if it waives nothing now."

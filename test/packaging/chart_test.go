@@ -3,6 +3,7 @@ package packaging
 import (
 	"maps"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,42 @@ func TestTheChartsAdmissionIsTheKustomizations(t *testing.T) {
 	sameObjects(t, added, kustomize(t, "admission"))
 }
 
+// TestTheChartsGateIsTheKustomizations compares the gate, and tests what other profiles, actions and namespaces make of it.
+func TestTheChartsGateIsTheKustomizations(t *testing.T) {
+	plain := byName(t, renderChart(t))
+	gate := func(args ...string) []*unstructured.Unstructured {
+		return slices.DeleteFunc(renderChart(t, append(args, "--set", "gate.enabled=true")...),
+			func(o *unstructured.Unstructured) bool { return plain[objectName(o)] != nil })
+	}
+	sameObjects(t, gate(), kustomize(t, "gate"))
+
+	const (
+		gateOf   = "ValidatingAdmissionPolicyBinding /platformprofile-gate-"
+		existsOf = "ValidatingAdmissionPolicyBinding /platformprofile-gate-profile-exists-"
+	)
+	two := byName(t, gate("--set", "gate.profiles={one,two}"))
+	for _, name := range []string{gateOf + "one", gateOf + "two", existsOf + "one", existsOf + "two"} {
+		if two[name] == nil {
+			t.Errorf("with two profiles there is no %s", name)
+		}
+	}
+	expressions, _, _ := unstructured.NestedSlice(two[gateOf+"namespaces"].Object,
+		"spec", "matchResources", "namespaceSelector", "matchExpressions")
+	if want := []any{"one", "two"}; !reflect.DeepEqual(expressions[1].(map[string]any)["values"], want) {
+		t.Errorf("namespaces may require %v, want %v", expressions[1], want)
+	}
+	trial := byName(t, gate("--set", "gate.actions={Warn,Audit}"))
+	if trial[existsOf+"production"] != nil {
+		t.Error("with Warn a binding refuses what lacks a profile")
+	}
+	for _, name := range []string{gateOf + "production", gateOf + "namespaces"} {
+		got, _, _ := unstructured.NestedStringSlice(trial[name].Object, "spec", "validationActions")
+		if !slices.Equal(got, []string{"Warn", "Audit"}) {
+			t.Errorf("the actions of %s are %v", name, got)
+		}
+	}
+}
+
 func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
 	t.Helper()
 	got, want := byName(t, chart), byName(t, kustomization)
@@ -146,6 +183,8 @@ func TestEveryOption(t *testing.T) {
 		"PodDisruptionBudget platformprofile-system/platformprofile-manager":       {`"minAvailable": "50%"`},
 		"NetworkPolicy platformprofile-system/platformprofile-manager":             {`"port": 6444`, `"kubernetes.io/metadata.name": "monitoring"`},
 		"ValidatingAdmissionPolicy /platformprofile-profiles-read-as-their-author": {`"platformprofiles"`, `"Fail"`},
+		"ValidatingAdmissionPolicyBinding /platformprofile-gate-minimal":           {`"platformprofile.dev/requires": "minimal"`, `"Audit"`},
+		"ClusterRole /platformprofile-gate-break-glass":                            {`"break-glass"`},
 		"ServiceMonitor platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"interval": "15s"`},
 		"PrometheusRule platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"alert": "PlatformProfileNotConformant"`, `{{ $labels.profile }}`},
 		"ClusterRoleBinding /platformprofile-metrics-reader":                       {`"name": "prometheus-k8s"`},
@@ -179,6 +218,10 @@ func TestBadValues(t *testing.T) {
 		"resources.limits=null":                    "limits",
 		"podDisruptionBudget.minAvailable=x":       "minAvailable",
 		"networkPolicy.apiServerPorts[0]=0":        "apiServerPorts",
+		"gate.actions={Deny,Warn}":                 "gate",
+		"gate.actions={Refuse}":                    "gate",
+		"gate.profiles={Production}":               "gate",
+		"gate.profiles={}":                         "gate",
 		"prometheus.readers[0].name=x":             "namespace",
 		"prometheus.serviceMonitor.interval=often": "interval",
 		"profiles.Minimal.layers=x":                "Minimal",

@@ -61,6 +61,11 @@ spec:
         resource: {group: storage.k8s.io, resource: storageclasses}
         listExpression: "objects.size() > 0"
         message: there is a class
+---
+apiVersion: platformprofile.dev/v1alpha1
+kind: PlatformWaiver
+metadata: {name: audited}
+spec: {profile: audited, requirement: storage/backup, verdicts: [Conflict], by: us, reason: none, expires: "2026-01-01T00:00:00Z"}
 `
 
 // unprovable are permissions that no work of this test has a use for, and why they are granted.
