@@ -20,6 +20,7 @@ import (
 	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -35,7 +36,7 @@ const statesHead = `# States and outputs
 
 This page is for authors of pipelines, gates and dashboards. It shows what each output says about a requirement in each state. A test
 writes the table: it creates a profile for each state on a real control plane, waits for the operator, runs the command line with the
-operator's permissions, and runs the health checks of Argo CD and Flux.
+operator's permissions, tries a new workload behind the gate, and runs the health checks of Argo CD and Flux.
 
 `
 
@@ -245,11 +246,63 @@ func stateColumns(t *testing.T, states []state) []column {
 		{"JUnit", stateJUnit(t, all("junit"))},
 		{"SARIF", stateSARIF(t, all("sarif"))},
 		{"page", statePage(all("html"))},
+		{"[gate](admission-gate.md)", stateGate(t, states)},
 		{"Argo CD", func(name string) string {
 			status, _ := gitops.Health(t, argo, gitops.Object(t, profiles[name]))
 			return status
 		}},
 		{"Flux", func(name string) string { return gitops.FluxStatus(t, flux, gitops.Object(t, profiles[name])) }},
+	}
+}
+
+// stateGate binds the policy of config/gate to each profile, and returns whether its namespace takes new workloads.
+func stateGate(t *testing.T, states []state) func(string) string {
+	t.Helper()
+	ctx := context.Background()
+	create := func(objects ...client.Object) {
+		t.Helper()
+		for _, object := range objects {
+			cluster.Must(t, env.Client.Create(ctx, object))
+			t.Cleanup(func() { cluster.Must(t, client.IgnoreNotFound(env.Client.Delete(ctx, object))) })
+		}
+	}
+	read := func(file, profile string) []*unstructured.Unstructured {
+		data, err := os.ReadFile(filepath.Join(cluster.Root(), "config", "gate", file))
+		cluster.Must(t, err)
+		// Another test installs config/gate itself.
+		text := strings.NewReplacer("name: platformprofile-gate", "name: states-gate", "policyName: platformprofile-gate",
+			"policyName: states-gate", "production", profile).Replace(string(data))
+		objects, err := cluster.Parse([]byte(text))
+		cluster.Must(t, err)
+		return objects
+	}
+	create(read("policies.yaml", "")[0])
+	bind := func(profile string) {
+		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: profile, Labels: map[string]string{requiresLabel: profile}}}
+		create(namespace, read("bindings.yaml", profile)[0])
+	}
+	for _, s := range states {
+		bind(s.name())
+	}
+	try := func(profile string) error {
+		return env.Client.Create(ctx, cluster.Deployment(profile, "new", "new"), client.DryRunAll)
+	}
+	// The API server follows bindings in their order.
+	last := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "state-last"}}
+	last.Spec.Layers = []v1alpha1.Layer{cluster.Layer("states", cluster.AnyOf("it", "state-none", ""))}
+	create(last)
+	bind(last.Name)
+	cluster.Eventually(t, "the gate is closed", func() (bool, string) { return try(last.Name) != nil, "it is open" })
+	return func(profile string) string {
+		switch err := try(profile); {
+		case err == nil:
+			return "open"
+		case strings.Contains(err.Error(), "states-gate"):
+			return "closed"
+		default:
+			t.Errorf("%s: %v", profile, err)
+			return "error"
+		}
 	}
 }
 
