@@ -186,6 +186,9 @@ func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile 
 	}
 	t.addFact("Message", r.Message)
 	if r.Waived != nil {
+		if !r.Waived.Until.IsZero() {
+			t.Tags = append(t.Tags, "until "+r.Waived.Until.UTC().Format(time.DateOnly))
+		}
 		t.addFact("Waiver", r.Waived.Waiver+": "+conformance.WaivedText(r.Waived))
 	}
 	t.addFact("Remediation", r.Remediation)
