@@ -24,13 +24,17 @@ func impersonate(t *testing.T, user string, rules ...rbacv1.PolicyRule) client.C
 	ctx := context.Background()
 	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: user}, Rules: rules}
 	cluster.Must(t, env.Client.Create(ctx, role))
-	for _, name := range []string{user, "platformprofile-editor"} {
-		cluster.Must(t, env.Client.Create(ctx, &rbacv1.ClusterRoleBinding{
-			ObjectMeta: metav1.ObjectMeta{
-				Name: user + "-" + name,
-			},
-			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-			Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
+	return userWithRoles(t, user, user, "platformprofile-editor")
+}
+
+// userWithRoles is a client of a user who has ClusterRoles in the whole cluster.
+func userWithRoles(t *testing.T, user string, roles ...string) client.Client {
+	t.Helper()
+	for _, role := range roles {
+		cluster.Must(t, env.Client.Create(t.Context(), &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: user + "-" + role},
+			RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+			Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
 		}))
 	}
 	config := rest.CopyConfig(env.Config)

@@ -7,30 +7,13 @@ import (
 	"testing"
 	"time"
 
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/test/cluster"
 )
-
-// userWithRole is a client of a user who has one of the roles for people.
-func userWithRole(t *testing.T, user, role string) client.Client {
-	t.Helper()
-	cluster.Must(t, env.Client.Create(context.Background(), &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: user},
-		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
-		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}},
-	}))
-	config := rest.CopyConfig(env.Config)
-	config.Impersonate = rest.ImpersonationConfig{UserName: user}
-	c, err := client.New(config, client.Options{Scheme: cluster.Scheme()})
-	cluster.Must(t, err)
-	return c
-}
 
 func newWaiver(name string, lasts time.Duration) *v1alpha1.PlatformWaiver {
 	return &v1alpha1.PlatformWaiver{
@@ -45,7 +28,7 @@ func newWaiver(name string, lasts time.Duration) *v1alpha1.PlatformWaiver {
 // TestWhoDeclaresAndWhoWaives asserts that the roles for people separate both.
 func TestWhoDeclaresAndWhoWaives(t *testing.T) {
 	ctx := context.Background()
-	declares, waives := userWithRole(t, "declares", "platformprofile-editor"), userWithRole(t, "waives", "platformprofile-waiver-editor")
+	declares, waives := userWithRoles(t, "declares", "platformprofile-editor"), userWithRoles(t, "waives", "platformprofile-waiver-editor")
 	waiver := newWaiver("separate", time.Hour)
 	if err := declares.Create(ctx, waiver.DeepCopy()); !apierrors.IsForbidden(err) {
 		t.Errorf("who declares can waive: %v", err)
