@@ -326,7 +326,7 @@ func stateEvents(t *testing.T) func(string) string {
 // stateMetrics returns the verdict of the metric, and whether there is one of a waiver.
 func stateMetrics(text string) func(string) string {
 	return func(profile string) string {
-		verdict := regexp.MustCompile(`platformprofile_requirement_verdict\{[^}]*profile="`+profile+`"[^}]*verdict="(\w+)"\} 1`).
+		verdict := regexp.MustCompile(`platformprofile_requirement_verdict\{[^}]*profile="` + profile + `"[^}]*verdict="(\w+)"\} 1`).
 			FindStringSubmatch(text)
 		if verdict == nil {
 			return "none"
