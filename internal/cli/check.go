@@ -76,7 +76,10 @@ that of the last evaluation. An error in the spec of a profile ends the wait.`,
   platformprofile check -f profile.yaml --wait --timeout 10m
 
   # a test report for a pipeline
-  platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
+  platformprofile check -f profile.yaml --from manifests -o junit > report.xml
+
+  # the checklist of Kubernetes AI conformance
+  platformprofile check -f config/samples/ai-conformance.yaml -o ai-conformance > filled.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.profiles.names = args
 			if o.wait && in.from != "" {
