@@ -50,6 +50,7 @@ func (o *checkOptions) formats() formats[[]*v1alpha1.PlatformProfile] {
 		{"html", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			return report.WriteHTML(w, profiles, time.Now())
 		}},
+		{"ai-conformance", report.WriteAIConformance},
 	}
 }
 
@@ -85,7 +86,10 @@ of -f. With --baseline the command fails only on what the saved result of an ear
   platformprofile check -f profile.yaml --from manifests --baseline saved.json
 
   # a test report for a pipeline
-  platformprofile check -f profile.yaml --from manifests -o junit > report.xml`,
+  platformprofile check -f profile.yaml --from manifests -o junit > report.xml
+
+  # the checklist of Kubernetes AI conformance
+  platformprofile check -f config/samples/ai-conformance.yaml -o ai-conformance > filled.yaml`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o.profiles.names = args
 			if o.wait && in.from != "" {

@@ -140,6 +140,7 @@ func TestReadyMadeProfiles(t *testing.T) {
 	}
 	for _, name := range []string{
 		"minimal", "production", "production-managed", "gitops", "ml-platform", "data-platform", "developer-platform", "edge",
+		"ai-conformance",
 	} {
 		if !names[name] {
 			t.Errorf("there is no ready-made profile %s", name)

@@ -12,6 +12,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"go.yaml.in/yaml/v3"
 	"golang.org/x/net/html"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -182,6 +183,17 @@ func FuzzReports(f *testing.F) {
 				t.Fatalf("the text made %q", token)
 			}
 		}
+
+		item := profile.DeepCopy()
+		for i := range item.Status.Layers[0].Requirements {
+			item.Status.Layers[0].Requirements[i].Name = []string{"ai-inference", "ai-inference." + text}[i%2]
+		}
+		filled := checklist{}
+		written := write(WriteAIConformance(&out, []*v1alpha1.PlatformProfile{item}))
+		if err := yaml.Unmarshal(written, &filled); err != nil || len(filled.Spec.Content) != 12 {
+			t.Fatalf("invalid YAML, or other categories: %v: %q", err, written)
+		}
+		checkPrintable(t, written)
 
 		results := 8
 		if text == "" {

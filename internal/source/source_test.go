@@ -11,10 +11,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/rest"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/catalog"
 	"github.com/platformprofile/platformprofile/internal/facts"
+	"github.com/platformprofile/platformprofile/internal/inventory"
 	"github.com/platformprofile/platformprofile/internal/rule"
 )
 
@@ -215,5 +219,51 @@ func TestWatchContinues(t *testing.T) {
 	defer a.mu.Unlock()
 	if a.listed != 1 || !slices.Equal(versions, []string{"10", "11", "12"}) {
 		t.Errorf("it was listed %d times, and watched from %v", a.listed, versions)
+	}
+}
+
+// A rule over a resource of which the facts are known to be not served, or refused, gets that state: the source does not report it again.
+func TestRulesOfAnUnreadableSourceOfFacts(t *testing.T) {
+	for name, test := range map[string]struct {
+		code   int
+		reason string
+		want   facts.SourceState
+	}{
+		"not served": {http.StatusNotFound, "NotFound", facts.NotServed},
+		"forbidden":  {http.StatusForbidden, "Forbidden", facts.Forbidden},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { status(w, test.code, test.reason) }))
+			defer server.Close()
+			clients, err := NewClients(&rest.Config{Host: server.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			i := inventory.New(catalog.New(), time.Now)
+			s := New(clients, i, logr.Discard())
+			ctx, cancel := context.WithCancel(t.Context())
+			var running sync.WaitGroup
+			running.Go(func() { _ = s.Run(ctx) })
+			defer running.Wait()
+			defer cancel()
+			await := func(what string, isDone func() bool) {
+				t.Helper()
+				for deadline := time.Now().Add(10 * time.Second); !isDone(); time.Sleep(10 * time.Millisecond) {
+					if time.Now().After(deadline) {
+						t.Fatal(what)
+					}
+				}
+			}
+			classes := v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"}
+			await("the state of the facts is not known", func() bool {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				return s.sources["storageclasses.storage.k8s.io"].state.Load().Known == test.want
+			})
+			spec := &v1alpha1.Rule{Resource: &classes, Expression: "true"}
+			instance := rule.NewInstance(rule.New(spec, rule.ProfileScope, ""), nil, "")
+			s.Read([]rule.Instance{instance}, nil)
+			await("the rule does not get the state", func() bool { return i.Snapshot().Outcome(instance.Key).State == test.want })
+		})
 	}
 }

@@ -152,9 +152,14 @@ func (s *Sources) readForRules(name string, source ruleSource) {
 		return
 	}
 	known.stop()
+	// A source that goes on for its facts reports only changes of its state: rules that are added get the state from here.
+	state, reason := facts.Pending, ""
+	if at := known.state.Load(); current.facts != nil && at.Known != facts.Synced {
+		state, reason = at.Known, known.kind.reason(at.Known, at.FailingSince, at.Cause)
+	}
 	for _, rules := range source.rules {
 		if !isCovered(rules) {
-			rules.source.SetState(facts.Pending, "")
+			rules.source.SetState(state, reason)
 		}
 	}
 	for _, before := range current.rules {

@@ -47,7 +47,7 @@ func TestTheChartsCRDs(t *testing.T) {
 		t.Errorf("with crds.enabled=false there are %d CRDs", len(found))
 	}
 	unkept := crds("crds.keep=false")
-	if len(unkept) != 2 {
+	if len(unkept) != 3 {
 		t.Errorf("with crds.keep=false there are %d CRDs", len(unkept))
 	}
 	for _, o := range unkept {
