@@ -6,8 +6,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/manifest"
@@ -21,6 +23,8 @@ func TestChecklistItem(t *testing.T) {
 	}
 	holds := newRequirement("gang-scheduling", v1alpha1.VerdictSatisfied, v1alpha1.HealthHealthy)
 	fails := newRequirement("gang-scheduling", v1alpha1.VerdictMissing, "")
+	waived := fails
+	waived.Waived = &v1alpha1.Waived{By: "ann", Reason: "it comes", Until: metav1.NewTime(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC))}
 	unknown := newRequirement("gang-scheduling", v1alpha1.VerdictUnknown, "")
 	declared := newRequirement("gang-scheduling", v1alpha1.VerdictSatisfied, v1alpha1.HealthNotObserved)
 	partHolds := newRequirement("gang-scheduling.test", v1alpha1.VerdictAttested, "")
@@ -35,8 +39,10 @@ func TestChecklistItem(t *testing.T) {
 		evidence     []string
 		notes        string
 	}{
-		"it holds":                      {[]v1alpha1.RequirementStatus{holds}, "Implemented", evidence, "m"},
-		"it fails":                      {[]v1alpha1.RequirementStatus{fails}, "Not Implemented", nil, "Missing: m"},
+		"it holds": {[]v1alpha1.RequirementStatus{holds}, "Implemented", evidence, "m"},
+		"it fails": {[]v1alpha1.RequirementStatus{fails}, "Not Implemented", nil, "Missing: m"},
+		"it is waived": {[]v1alpha1.RequirementStatus{waived}, "Not Implemented", nil,
+			"Missing, waived until 2027-01-31 00:00 UTC by ann: it comes: m"},
 		"it is Unknown":                 {[]v1alpha1.RequirementStatus{unknown}, "", nil, "Unknown: m"},
 		"it is only declared":           {[]v1alpha1.RequirementStatus{declared}, "", nil, "m"},
 		"all parts hold":                {[]v1alpha1.RequirementStatus{partHolds, holds}, "Implemented", attested, "gang-scheduling.test: m\nm"},

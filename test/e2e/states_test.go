@@ -75,7 +75,10 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// state is a profile with one requirement, named it, in the layer states.
+// stateRequirement is the name of the requirement in each profile: that of an item of the checklist of AI conformance.
+const stateRequirement = "gang-scheduling"
+
+// state is a profile with one requirement in the layer states.
 type state struct {
 	title       string
 	requirement v1alpha1.Requirement
@@ -93,20 +96,20 @@ func (s state) name() string {
 func allStates() []state {
 	past := metav1.NewTime(time.Now().Add(-time.Hour))
 	requirements := map[v1alpha1.Verdict]v1alpha1.Requirement{
-		v1alpha1.VerdictSatisfied:       cluster.AnyOf("it", "state-a", ""),
-		v1alpha1.VerdictAttested:        {Name: "it", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside"}},
-		v1alpha1.VerdictMissing:         cluster.AnyOf("it", "state-none", ""),
-		v1alpha1.VerdictDegraded:        cluster.AnyOf("it", "state-sick", ""),
-		v1alpha1.VerdictVersionMismatch: cluster.AnyOf("it", "state-a", ">=2"),
+		v1alpha1.VerdictSatisfied:       cluster.AnyOf(stateRequirement, "state-a", ""),
+		v1alpha1.VerdictAttested:        {Name: stateRequirement, Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside"}},
+		v1alpha1.VerdictMissing:         cluster.AnyOf(stateRequirement, "state-none", ""),
+		v1alpha1.VerdictDegraded:        cluster.AnyOf(stateRequirement, "state-sick", ""),
+		v1alpha1.VerdictVersionMismatch: cluster.AnyOf(stateRequirement, "state-a", ">=2"),
 		v1alpha1.VerdictCheckFailed:     storageClassesAre("false"),
 		v1alpha1.VerdictConflict: {
-			Name: "it", Exclusive: true, AnyOf: []v1alpha1.ComponentChoice{{Component: "state-a"}, {Component: "state-b"}},
+			Name: stateRequirement, Exclusive: true, AnyOf: []v1alpha1.ComponentChoice{{Component: "state-a"}, {Component: "state-b"}},
 		},
 		v1alpha1.VerdictForbidden: {
-			Name: "it", Presence: v1alpha1.PresenceAbsent, AnyOf: []v1alpha1.ComponentChoice{{Component: "state-a"}},
+			Name: stateRequirement, Presence: v1alpha1.PresenceAbsent, AnyOf: []v1alpha1.ComponentChoice{{Component: "state-a"}},
 		},
-		v1alpha1.VerdictExpired: {Name: "it", Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &past}},
-		v1alpha1.VerdictUnknown: {Name: "it", Rule: &v1alpha1.Rule{
+		v1alpha1.VerdictExpired: {Name: stateRequirement, Attestation: &v1alpha1.Attestation{By: "us", Reason: "outside", Expires: &past}},
+		v1alpha1.VerdictUnknown: {Name: stateRequirement, Rule: &v1alpha1.Rule{
 			Resource: &v1alpha1.ResourceReference{Resource: "podtemplates"}, ListExpression: "true", Message: "nobody may read them",
 		}},
 	}
@@ -130,7 +133,7 @@ func allStates() []state {
 	missing := requirements[v1alpha1.VerdictMissing]
 	recommended := missing
 	recommended.Severity = v1alpha1.SeverityRecommended
-	invalid := cluster.AnyOf("it", "state-a", "new")
+	invalid := cluster.AnyOf(stateRequirement, "state-a", "new")
 	return append(states,
 		state{title: "Missing, Recommended and waived", requirement: recommended, verdict: v1alpha1.VerdictMissing, isWaived: true},
 		state{title: "CheckFailed, within the grace period", requirement: storageClassesAre("objects.all(c, c.metadata.name != 'state')"),
@@ -141,7 +144,7 @@ func allStates() []state {
 }
 
 func storageClassesAre(expression string) v1alpha1.Requirement {
-	return v1alpha1.Requirement{Name: "it", Rule: &v1alpha1.Rule{
+	return v1alpha1.Requirement{Name: stateRequirement, Rule: &v1alpha1.Rule{
 		Resource:       &v1alpha1.ResourceReference{Group: "storage.k8s.io", Resource: "storageclasses"},
 		ListExpression: expression, Message: "the classes are as they should be",
 	}}
@@ -180,16 +183,16 @@ func createStates(t *testing.T) []state {
 		profile.Labels, profile.Spec.GracePeriod = map[string]string{"states": "true"}, &metav1.Duration{Duration: s.gracePeriod}
 		profiles[s.name()] = env.CreateWatchedProfile(t, profile)
 		if s.isWaived {
-			create(newWaiver(s.name(), s.name(), "states/it", s.verdict, time.Now().Add(time.Hour)))
+			create(newWaiver(s.name(), s.name(), "states/"+stateRequirement, s.verdict, time.Now().Add(time.Hour)))
 		}
 		if s.gracePeriod > 0 { // only a profile that conformed has one
-			profiles[s.name()].AwaitLast(t, "it conforms", cluster.VerdictIs("states", "it", v1alpha1.VerdictSatisfied))
+			profiles[s.name()].AwaitLast(t, "it conforms", cluster.VerdictIs("states", stateRequirement, v1alpha1.VerdictSatisfied))
 		}
 	}
 	create(cluster.StorageClass("state"))
 	for _, s := range states {
 		profiles[s.name()].AwaitLast(t, s.name()+" is "+string(s.verdict), func(p *v1alpha1.PlatformProfile) bool {
-			r := cluster.FindRequirement(p, "states", "it")
+			r := cluster.FindRequirement(p, "states", stateRequirement)
 			return r != nil && r.Verdict == s.verdict && (r.Waived != nil) == s.isWaived
 		})
 		if s.isSuspended {
@@ -246,6 +249,7 @@ func stateColumns(t *testing.T, states []state) []column {
 		{"JUnit", stateJUnit(t, all("junit"))},
 		{"SARIF", stateSARIF(t, all("sarif"))},
 		{"page", statePage(all("html"))},
+		{"[AI checklist](ai-conformance.md)", stateChecklist(all("ai-conformance"))},
 		{"[gate](admission-gate.md)", stateGate(t, states)},
 		{"Argo CD", func(name string) string {
 			status, _ := gitops.Health(t, argo, gitops.Object(t, profiles[name]))
@@ -289,7 +293,7 @@ func stateGate(t *testing.T, states []state) func(string) string {
 	}
 	// The API server follows bindings in their order.
 	last := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "state-last"}}
-	last.Spec.Layers = []v1alpha1.Layer{cluster.Layer("states", cluster.AnyOf("it", "state-none", ""))}
+	last.Spec.Layers = []v1alpha1.Layer{cluster.Layer("states", cluster.AnyOf(stateRequirement, "state-none", ""))}
 	create(last)
 	bind(last.Name)
 	cluster.Eventually(t, "the gate is closed", func() (bool, string) { return try(last.Name) != nil, "it is open" })
@@ -342,7 +346,7 @@ func stateMetrics(text string) func(string) string {
 func stateTable(text string) func(string) string {
 	return func(profile string) string {
 		_, section, _ := strings.Cut(text, "PlatformProfile "+profile+" ")
-		row := regexp.MustCompile(`(?m)^states +it +(.+?)   `).FindStringSubmatch(section)
+		row := regexp.MustCompile(`(?m)^states +` + stateRequirement + ` +(.+?)   `).FindStringSubmatch(section)
 		return row[1]
 	}
 }
@@ -387,7 +391,7 @@ func stateSARIF(t *testing.T, text string) func(string) string {
 	cluster.Must(t, json.Unmarshal([]byte(text), &report))
 	return func(profile string) string {
 		for _, result := range report.Runs[0].Results {
-			if *result.RuleID != profile+"/states/it" {
+			if *result.RuleID != profile+"/states/"+stateRequirement {
 				continue
 			}
 			if len(result.Suppressions) > 0 {
@@ -403,7 +407,15 @@ func stateSARIF(t *testing.T, text string) func(string) string {
 func statePage(text string) func(string) string {
 	return func(profile string) string {
 		_, section, _ := strings.Cut(text, "<h2>"+profile+"</h2>")
-		return regexp.MustCompile(`<b>it</b>(?s:.*?)<span class="label">([^<]*)</span>`).FindStringSubmatch(section)[1]
+		return regexp.MustCompile(`<b>` + stateRequirement + `</b>(?s:.*?)<span class="label">([^<]*)</span>`).FindStringSubmatch(section)[1]
+	}
+}
+
+// stateChecklist returns the status of the item.
+func stateChecklist(text string) func(string) string {
+	return func(profile string) string {
+		_, document, _ := strings.Cut(text, "PlatformProfile "+profile+"\n")
+		return orNone(regexp.MustCompile(`id: gang_scheduling\n.*\n +status: "?([^"\n]*)`).FindStringSubmatch(document)[1])
 	}
 }
 
