@@ -204,6 +204,7 @@ func createStates(t *testing.T) []state {
 			})
 		}
 	}
+	env.Barrier(t) // events are published after the status is written
 	return states
 }
 
