@@ -1,14 +1,15 @@
 {{- define "gvDetails" }}
-Group and version: `{{ .GroupVersionString }}`. Both kinds are cluster-scoped. A field with no default and without "required"
+Group and version: `{{ .GroupVersionString }}`. All kinds are cluster-scoped. A field with no default and without "required"
 may be left out.
 
 | kind | short name | is for |
 | --- | --- | --- |
 | [PlatformProfile](#platformprofile) | `pprofile` | what a cluster must have, and what was found |
+| [PlatformWaiver](#platformwaiver) | `pwaiver` | which requirement may fail, and until when |
 | [PlatformComponent](#platformcomponent) | `pcomponent` | how a product is recognised, and how healthy it is |
 {{- /* Types follow the one that names them first, so that the page reads from a kind down to its details. */}}
 {{- $seen := dict }}
-{{- range list "PlatformProfile" "PlatformComponent" }}{{ template "walk" (dict "type" ($.TypeForKind .) "seen" $seen) }}{{ end }}
+{{- range list "PlatformProfile" "PlatformWaiver" "PlatformComponent" }}{{ template "walk" (dict "type" ($.TypeForKind .) "seen" $seen) }}{{ end }}
 {{- end -}}
 
 {{- define "walk" }}
