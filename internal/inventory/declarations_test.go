@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/catalog/catalogtest"
 	"github.com/platformprofile/platformprofile/internal/facts"
 	"github.com/platformprofile/platformprofile/internal/rule"
@@ -101,6 +102,18 @@ func TestDeclarationsInFiles(t *testing.T) {
 				t.Errorf("got %q, want %q", text, test.want)
 			}
 		})
+	}
+}
+
+// In a dump the workloads have a status, which decides the health of what is declared.
+func TestDeclarationsBesideWorkloads(t *testing.T) {
+	for status, want := range map[bool]v1alpha1.Health{true: v1alpha1.HealthHealthy, false: v1alpha1.HealthNotObserved} {
+		w := newDeclaredInventory(t, true)
+		w.Source(helmReleases).Put(newHelmRelease("gamma", "a", facts.Chart{Name: "gamma", Version: "1.2.3"}))
+		w.Source(deployments).Put(newDeployment("a", "gamma", "example/gamma:1.2.3", func(d *facts.Workload) { d.Rollout.HasStatus = status }))
+		if found := w.Snapshot().Component("gamma").Installations; len(found) != 1 || found[0].Health != want {
+			t.Errorf("with a status: %t: %+v", status, found)
+		}
 	}
 }
 

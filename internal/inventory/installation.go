@@ -435,6 +435,11 @@ func (s *healthSummary) message() string {
 func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationBuilder) (v1alpha1.Health, string, time.Time) {
 	summary := healthSummary{worst: v1alpha1.HealthHealthy}
 	isRunning, idleMessage := false, ""
+	// A declaration says nothing about the health where a dump has the status of the workloads.
+	isObserved := slices.ContainsFunc(b.proofs, func(m member) bool {
+		w, ok := m.fact.(*facts.Workload)
+		return ok && w.Rollout.HasStatus
+	})
 	for n, m := range append(slices.Clone(b.proofs), b.supports...) {
 		isProof := n < len(b.proofs)
 		w, ok := m.fact.(*facts.Workload)
@@ -442,7 +447,9 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 			isRunning = isRunning || isProof
 			switch fact := m.fact.(type) {
 			case *facts.Declaration:
-				summary.add(v1alpha1.HealthNotObserved, "")
+				if !isObserved {
+					summary.add(v1alpha1.HealthNotObserved, "")
+				}
 			case *facts.Lease:
 				if isProof {
 					summary.addDeadline(fact.HeldUntil())
