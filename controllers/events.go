@@ -44,7 +44,11 @@ func eventsOf(before *v1alpha1.PlatformProfileStatus, result *conformance.Result
 			previous = fmt.Sprintf(" (was %s)", t.From)
 		}
 		name := t.Layer + "/" + t.Now.Name
-		add(kind, string(t.Now.Verdict), "Evaluate "+name, name+previous+": "+withSymptom(t.Now.Message, t.Diagnosis))
+		note := name + previous + ": " + withSymptom(t.Now.Message, t.Diagnosis)
+		if t.Now.Waived != nil {
+			note += "; " + conformance.DescribeWaiver(t.Now.Waived)
+		}
+		add(kind, string(t.Now.Verdict), "Evaluate "+name, note)
 	}
 	for _, e := range result.Diagnosed {
 		name := e.Layer + "/" + e.Now.Name

@@ -48,7 +48,7 @@ var (
 		"Time at which an attestation expires, in seconds since 1970; absent if it does not expire.",
 		[]string{"profile", "layer", "requirement"}, nil)
 	waiverDesc = prometheus.NewDesc("platformprofile_waiver_expiry_timestamp_seconds",
-		"Time at which the waiver of a requirement expires, in seconds since 1970; absent if the requirement is not waived.",
+		"Time at which the waiver of a Required requirement expires, in seconds since 1970; absent if it is not waived.",
 		[]string{"profile", "layer", "requirement", "waiver"}, nil)
 	conditionDesc = prometheus.NewDesc("platformprofile_status_condition",
 		"Conditions of a profile: 1 for the current status of a condition, 0 for the other statuses.",
@@ -149,7 +149,7 @@ func (w metricWriter) writeStatus(name string, status *v1alpha1.PlatformProfileS
 		for _, r := range layer.Requirements {
 			severity := string(cmp.Or(r.Severity, v1alpha1.SeverityRequired))
 			w.write(requirementDesc, 1, name, layer.Name, r.Name, severity, r.Component, string(r.Verdict))
-			if r.Waived != nil {
+			if r.Waived != nil && severity == string(v1alpha1.SeverityRequired) { // others never make the profile non-conformant
 				w.write(waiverDesc, float64(r.Waived.Until.Unix()), name, layer.Name, r.Name, r.Waived.Waiver)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:resource:scope=Cluster,shortName=pprofile,categories=platform
-// +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement is satisfied: True, False, or Unknown if something is unreadable."
+// +kubebuilder:printcolumn:name="Conformant",type=string,JSONPath=`.status.conditions[?(@.type=="Conformant")].status`,description="Whether every Required requirement is satisfied or waived: True, False, or Unknown if something is unreadable."
 // +kubebuilder:printcolumn:name="Score",type=string,JSONPath=`.status.score`,description="Satisfied Required requirements out of all Required requirements, and how many are waived."
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.reason`,description="Layers that fail or are Unknown."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`

@@ -13,7 +13,7 @@ import (
 )
 
 // readBaseline returns the profiles of a saved result: one, or a list. It returns none for the file "".
-func readBaseline(file string) ([]*v1alpha1.PlatformProfile, error) {
+func readBaseline(file string) ([]v1alpha1.PlatformProfile, error) {
 	if file == "" {
 		return nil, nil
 	}
@@ -23,17 +23,18 @@ func readBaseline(file string) ([]*v1alpha1.PlatformProfile, error) {
 	}
 	saved := struct {
 		v1alpha1.PlatformProfile
-		Items []*v1alpha1.PlatformProfile `json:"items"`
+		Items []v1alpha1.PlatformProfile `json:"items"`
 	}{}
 	if err := yaml.Unmarshal(data, &saved); err != nil {
 		return nil, fmt.Errorf("reading --baseline: %s: %w", file, err)
 	}
 	if saved.Name != "" {
-		saved.Items = append(saved.Items, &saved.PlatformProfile)
+		saved.Items = append(saved.Items, saved.PlatformProfile)
 	}
-	for _, profile := range saved.Items {
-		if len(profile.Status.Layers) == 0 {
-			return nil, fmt.Errorf("reading --baseline: %s: the profile %q has no verdicts: save the result of check -o json", file, profile.Name)
+	for i := range saved.Items {
+		if len(saved.Items[i].Status.Layers) == 0 {
+			return nil, fmt.Errorf("reading --baseline: %s: the profile %q has no verdicts: save the result of check -o json",
+				file, saved.Items[i].Name)
 		}
 	}
 	return saved.Items, nil
@@ -44,11 +45,11 @@ func (o *checkOptions) applyBaseline(profile string, compiled *conformance.Profi
 	if o.baselineFile == "" {
 		return compiled, nil
 	}
-	n := slices.IndexFunc(o.baseline, func(saved *v1alpha1.PlatformProfile) bool { return saved.Name == profile })
+	n := slices.IndexFunc(o.baseline, func(saved v1alpha1.PlatformProfile) bool { return saved.Name == profile })
 	if n < 0 {
 		return nil, fmt.Errorf("--baseline: %s has no result of the profile %q: save one with check -o json", o.baselineFile, profile)
 	}
-	saved := o.baseline[n]
-	o.profiles.waivers = append(o.profiles.waivers, conformance.BaselineWaivers(saved, filepath.Base(o.baselineFile))...)
+	saved := &o.baseline[n]
+	o.profiles.baseline = append(o.profiles.baseline, conformance.BaselineWaivers(saved, filepath.Base(o.baselineFile))...)
 	return compiled.WithBaseline(saved), nil
 }

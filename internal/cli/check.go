@@ -26,7 +26,7 @@ type checkOptions struct {
 	timeout  time.Duration
 
 	baselineFile string
-	baseline     []*v1alpha1.PlatformProfile // the saved result
+	baseline     []v1alpha1.PlatformProfile // the saved result
 }
 
 func (o *checkOptions) formats() formats[[]*v1alpha1.PlatformProfile] {
@@ -159,6 +159,7 @@ func (o *checkOptions) evaluateOnce(ctx context.Context, profiles []*v1alpha1.Pl
 		}
 		waivers := o.profiles.waiversOf(profile.Name)
 		profile.Status = conformance.Evaluate(compiled[i], snapshot, &profile.Status, profile.Generation, now, waivers...).Status
+		o.profiles.warnOfUnusedWaivers(profile, now)
 	}
 	return nil
 }

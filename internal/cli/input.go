@@ -103,7 +103,21 @@ func (in *input) readClusterWaivers(ctx context.Context, clients source.Clients)
 	if err != nil {
 		in.warn("%v: no requirement is waived by the cluster", err)
 	}
+	for _, problem := range findInvalidWaivers(waivers, time.Now()) {
+		in.warn("%s", problem)
+	}
 	return waivers
+}
+
+// findInvalidWaivers returns what is wrong with waivers that waive nothing because of it.
+func findInvalidWaivers(waivers []*v1alpha1.PlatformWaiver, now time.Time) []string {
+	var problems []string
+	for _, waiver := range waivers {
+		if err := conformance.ValidateWaiver(waiver, now); err != nil {
+			problems = append(problems, fmt.Sprintf("PlatformWaiver %s waives nothing: %v", waiver.Name, err))
+		}
+	}
+	return problems
 }
 
 // withConnectionHint adds what to do if a cluster does not respond.
@@ -163,6 +177,12 @@ func (in *input) takeFileSnapshot(profiles []*v1alpha1.PlatformProfile) (*invent
 	now, err := in.evaluationTime()
 	if err != nil {
 		return nil, nil, err
+	}
+	for _, problem := range findInvalidWaivers(dump.Waivers, now) {
+		if in.strict {
+			return nil, nil, fmt.Errorf("reading --from with --strict: %s", problem)
+		}
+		in.warn("%s", problem)
 	}
 	i := inventory.New(c, func() time.Time { return now })
 	if err := dump.Load(i, instances); err != nil {

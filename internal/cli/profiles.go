@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -28,8 +29,9 @@ type profileOptions struct {
 	selector string
 	names    []string
 
-	data    []byte // content of the file
-	waivers []*v1alpha1.PlatformWaiver
+	data     []byte                     // content of the file
+	waivers  []*v1alpha1.PlatformWaiver // in the file
+	baseline []*v1alpha1.PlatformWaiver // of a saved result
 }
 
 func (p *profileOptions) addFlags(flags *pflag.FlagSet) {
@@ -115,12 +117,26 @@ func (p *profileOptions) readWaivers() ([]*v1alpha1.PlatformWaiver, error) {
 	if err != nil {
 		return nil, err
 	}
+	names := map[string]bool{}
 	for _, waiver := range waivers {
 		if err := conformance.ValidateWaiver(waiver, now); err != nil {
 			return nil, fmt.Errorf("PlatformWaiver %q: %w", waiver.Name, err)
 		}
+		if names[waiver.Name] {
+			return nil, fmt.Errorf("PlatformWaiver %q: there are two of this name: rename one of them", waiver.Name)
+		}
+		names[waiver.Name] = true
 	}
 	return waivers, nil
+}
+
+// warnOfUnusedWaivers warns of the waivers in the file that waive nothing in an evaluated profile.
+func (p *profileOptions) warnOfUnusedWaivers(profile *v1alpha1.PlatformProfile, now time.Time) {
+	for _, waiver := range conformance.WaiversOf(profile.Name, p.waivers) {
+		if state, message := conformance.AssessWaiver(waiver, profile, now); state == v1alpha1.WaiverUnused {
+			p.input.warn("PlatformWaiver %s waives nothing: %s", waiver.Name, message)
+		}
+	}
 }
 
 // waiversOf returns the waivers of a profile: those of the file, and those of the cluster or of --from with other names.
@@ -131,7 +147,7 @@ func (p *profileOptions) waiversOf(profile string) []*v1alpha1.PlatformWaiver {
 			all = append(all, waiver)
 		}
 	}
-	return conformance.WaiversOf(profile, all)
+	return append(conformance.WaiversOf(profile, all), conformance.WaiversOf(profile, p.baseline)...)
 }
 
 // selectNamed returns the profiles with the given names, or all if there are none.

@@ -39,7 +39,11 @@ func (p *progress) reportTransitions(profiles []*v1alpha1.PlatformProfile, trans
 		if t.From != "" {
 			line += string(t.From) + " -> "
 		}
-		p.printLine(line + string(t.Now.Verdict) + ": " + t.Now.Message)
+		line += string(t.Now.Verdict) + ": " + t.Now.Message
+		if t.Now.Waived != nil {
+			line += "; " + conformance.DescribeWaiver(t.Now.Waived)
+		}
+		p.printLine(line)
 	}
 	p.hasReported = true
 }

@@ -114,13 +114,47 @@ func TestInvalidWaivers(t *testing.T) {
 		"Unknown":         {"[Missing]", "[Missing, Unknown]", "only failing verdicts can be waived"},
 		"no layer":        {"security/b", "security", "write the requirement as LAYER/NAME"},
 		"an unknown word": {"  by:", "  until: never\n  by:", "unknown field spec.until"},
+		"from the future": {"metadata: {name: vault-later}", `metadata: {name: vault-later, creationTimestamp: "2098-12-01T00:00:00Z"}`,
+			"spec.expires: Invalid value"},
+		"twice": {"---\n", waiverManifest + "---\n", "there are two of this name"},
 	} {
 		manifest := strings.Replace(waiverManifest, test.from, test.to, 1)
+		if name == "from the future" {
+			manifest = strings.Replace(manifest, "2026-11-25T12", "2099-01-31T12", 1)
+		}
 		file := filepath.Join(writeFiles(t, map[string]string{"p.yaml": profile + manifest}), "p.yaml")
 		code, _, errOut := run(falcoManifest, "check", "-f", file, "--from", "-", "--at", beforeNoon)
 		if code != ExitError || !strings.Contains(errOut, test.want) || !strings.Contains(errOut, `PlatformWaiver "vault-later"`) {
 			t.Errorf("%s: exit code %d: %s", name, code, errOut)
 		}
+	}
+}
+
+// TestWaiversThatWaiveNothing checks the warnings, and that waivers in a List count.
+func TestWaiversThatWaiveNothing(t *testing.T) {
+	profile := newProfile("{name: b, anyOf: [{component: vault}]}")
+	check := func(profile, files string, flags ...string) (int, string) {
+		folder := writeFiles(t, map[string]string{"p.yaml": profile, "m/m.yaml": falcoManifest + "---\n" + files})
+		code, out, errOut := run("", append([]string{"check", "-f", filepath.Join(folder, "p.yaml"), "--from", filepath.Join(folder, "m"),
+			"--at", beforeNoon}, flags...)...)
+		return code, out + errOut
+	}
+	_, waiver, _ := strings.Cut(waiverManifest, "---\n")
+	list := "---\napiVersion: v1\nkind: List\nitems:\n- " + strings.ReplaceAll(strings.TrimSpace(waiver), "\n", "\n  ") + "\n"
+	if code, out := check(profile+list, ""); code != ExitOK || !strings.Contains(out, "1 waived") {
+		t.Errorf("a waiver in a List: exit code %d:\n%s", code, out)
+	}
+	if _, out := check(profile+strings.Replace(waiverManifest, "security/b", "security/bb", 1), ""); !strings.Contains(out,
+		"Warning: PlatformWaiver vault-later waives nothing: the profile has no requirement security/bb") {
+		t.Errorf("a requirement that does not exist:\n%s", out)
+	}
+	long := strings.Replace(waiver, "2026-11-25T12", "2029-11-25T12", 1)
+	const want = "PlatformWaiver vault-later waives nothing: spec.expires: Invalid value"
+	if code, out := check(profile, long); code != ExitFound || !strings.Contains(out, "Warning: "+want) {
+		t.Errorf("a waiver of years: exit code %d:\n%s", code, out)
+	}
+	if code, out := check(profile, long, "--strict"); code != ExitError || !strings.Contains(out, want) {
+		t.Errorf("a waiver of years with --strict: exit code %d:\n%s", code, out)
 	}
 }
 
@@ -158,7 +192,20 @@ func TestBaseline(t *testing.T) {
 	if code, out, _ := checkWith(worse, installed, saved); code != ExitFound || !strings.Contains(out, "VersionMismatch") {
 		t.Errorf("another verdict: exit code %d:\n%s", code, out)
 	}
+	const two = "{name: b, anyOf: [{component: falco, version: '>=9'}, {component: velero, version: '>=9'}]}"
+	folder = writeFiles(t, map[string]string{"p.yaml": newProfile(two), "m.yaml": falcoManifest})
+	_, saved, _ = run("", "check", "-f", filepath.Join(folder, "p.yaml"), "--from", filepath.Join(folder, "m.yaml"), "-o", "json")
+	if code, out, _ := checkWith(newProfile(two), other, saved); code != ExitFound || strings.Contains(out, "waived") {
+		t.Errorf("the same verdict on another component: exit code %d:\n%s", code, out)
+	}
+	folder = writeFiles(t, map[string]string{"p.yaml": newProfile(two), "m.yaml": falcoManifest, "saved.json": saved})
+	_, again, _ := run("", "check", "-f", filepath.Join(folder, "p.yaml"), "--from", filepath.Join(folder, "m.yaml"),
+		"--baseline", filepath.Join(folder, "saved.json"), "-o", "yaml")
+	if code, out, errOut := checkWith(newProfile(two), falcoManifest, again); code != ExitOK {
+		t.Errorf("the result of a check with a baseline as the baseline: exit code %d:\n%s%s", code, out, errOut)
+	}
 	for baseline, want := range map[string]string{
+		`{"items": [null]}`: "has no verdicts",
 		strings.Replace(saved, `"name": "p"`, `"name": "q"`, 1): `has no result of the profile "p"`,
 		profile: `the profile "p" has no verdicts`,
 		"[":     "saved.json",

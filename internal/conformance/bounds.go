@@ -19,6 +19,8 @@ const (
 	maxCondition = 2048
 	maxSignal    = 256
 	maxName      = 63 // of a namespace
+	maxBy        = 128
+	maxURL       = 512
 	maxCommands  = 6
 	maxCauses    = 4
 )

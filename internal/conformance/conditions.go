@@ -141,7 +141,7 @@ func (e *evaluation) summarizeLayers(
 				name = layers[i].Name + "/" + name
 			}
 			if r.Waived != nil {
-				waived.add(func() string { return name + " is " + string(r.Verdict) + " and " + WaivedText(r.Waived) })
+				waived.add(func() string { return name + " is " + string(r.Verdict) + " and " + DescribeWaiver(r.Waived) })
 				continue
 			}
 			text := func() string {

@@ -74,7 +74,7 @@ func Evaluate(
 	for i := range p.layers {
 		status.Layers = append(status.Layers, e.evaluateLayer(&p.layers[i], summary, now))
 	}
-	status.Summary, status.Score = summary, score(summary)
+	status.Summary, status.Score = summary, formatScore(summary)
 	status.Diagnoses, status.DiagnosesOmitted = e.diagnoses.worst()
 	status.Undeclared = e.undeclared()
 	status.Conditions = e.conditions(&status, generation, now)
@@ -92,8 +92,8 @@ func Evaluate(
 	return result
 }
 
-// score returns the text for the column: "17/18", or "16/18 (2 waived)".
-func score(s *v1alpha1.Summary) string {
+// formatScore returns the text for the column: "17/18", or "16/18 (2 waived)".
+func formatScore(s *v1alpha1.Summary) string {
 	text := fmt.Sprintf("%d/%d", s.Satisfied, s.Required)
 	if s.Waived > 0 {
 		text += fmt.Sprintf(" (%d waived)", s.Waived)
@@ -290,6 +290,9 @@ func (e *evaluation) undeclared() []v1alpha1.UndeclaredComponent {
 				return found
 			}
 			installation := &component.Installations[i]
+			if e.profile.baseline[undeclaredKey{component.Definition.Name, installation.Namespace}] {
+				continue
+			}
 			if bundler := e.snapshot.BundlerOf(component, installation); bundler != "" && e.profile.components[bundler] {
 				continue // part of a declared component
 			}

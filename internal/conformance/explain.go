@@ -136,9 +136,9 @@ func (p *Profile) Explain(
 	if isGood(o.verdict) {
 		e.Remediation = ""
 	}
-	evaluation := &evaluation{waivers: waivers, limits: limitsFor(1)}
-	status := evaluation.newRequirementStatus(r, o)
-	e.Waived = evaluation.findWaiver(layer, &status, now)
+	single := &evaluation{waivers: waivers, limits: limitsFor(1)}
+	status := single.newRequirementStatus(r, o)
+	e.Waived = single.findWaiver(layer, &status, now)
 	e.Conformant = describeConsequence(&status, e.Waived != nil)
 	for _, c := range r.choices {
 		e.Components = append(e.Components, ev.explainChoice(r, c))
@@ -168,10 +168,10 @@ func describeConsequence(r *v1alpha1.RequirementStatus, isWaived bool) string {
 	switch {
 	case isGood(r.Verdict):
 		return "the requirement is satisfied"
-	case isWaived:
-		return "the requirement is not satisfied, but it is waived: the profile can be conformant without it"
 	case r.Severity == v1alpha1.SeverityRecommended:
 		return "the requirement is not satisfied, but it is only Recommended: the profile can be conformant without it"
+	case isWaived:
+		return "the requirement is not satisfied, but it is waived: the profile can be conformant without it"
 	case r.Verdict == v1alpha1.VerdictUnknown:
 		return "the requirement is Required and Unknown: Conformant is Unknown, unless another Required requirement fails"
 	}

@@ -174,7 +174,20 @@ func TestLargestProfile(t *testing.T) {
 	if len(compiled.Errors) > 0 {
 		t.Fatal(compiled.Errors.ToAggregate())
 	}
-	result := Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now)
+	var waivers []*v1alpha1.PlatformWaiver
+	for _, name := range compiled.Names() {
+		waivers = append(waivers, &v1alpha1.PlatformWaiver{
+			ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("w", 253)},
+			Spec: v1alpha1.PlatformWaiverSpec{
+				Requirement: name, Verdicts: []v1alpha1.Verdict{v1alpha1.VerdictVersionMismatch}, Reason: worst(512), By: worst(128),
+				URL: "https://" + worst(504), Expires: metav1.NewTime(now.Add(time.Hour)),
+			},
+		})
+	}
+	result := Evaluate(compiled, i.Snapshot(), &v1alpha1.PlatformProfileStatus{}, 1, now, waivers...)
+	if result.Status.Summary.Waived != 256 {
+		t.Fatalf("not all requirements are waived: %+v", result.Status.Summary)
+	}
 	data, err := json.Marshal(result.Status)
 	if err != nil {
 		t.Fatal(err)

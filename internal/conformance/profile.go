@@ -22,6 +22,7 @@ type Profile struct {
 	Errors field.ErrorList
 
 	components map[string]bool
+	baseline   map[undeclaredKey]bool // undeclared components that are ignored
 	instances  []rule.Instance
 	ruleKeys   []string // of the instances
 }

@@ -18,15 +18,15 @@ func WaiversOf(profile string, all []*v1alpha1.PlatformWaiver) []*v1alpha1.Platf
 	return slices.DeleteFunc(slices.Clone(all), func(w *v1alpha1.PlatformWaiver) bool { return w.Spec.Profile != profile })
 }
 
-// ValidateWaiver returns what is wrong with a waiver that satisfies the schema; nil if nothing is. A waiver from a file has no creation
-// time: it counts as created now.
+// ValidateWaiver returns what is wrong with a waiver that satisfies the schema; nil if nothing is. A waiver from a file counts as created
+// now, unless the file is a dump with an earlier time.
 func ValidateWaiver(w *v1alpha1.PlatformWaiver, now time.Time) *field.Error {
 	spec := field.NewPath("spec")
 	if _, err := catalog.ParseRange(w.Spec.Versions); err != nil && w.Spec.Versions != "" {
 		return field.Invalid(spec.Child("versions"), w.Spec.Versions, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`)
 	}
 	created := w.CreationTimestamp.Time
-	if created.IsZero() {
+	if created.IsZero() || created.After(now) {
 		created = now
 	}
 	if limit := created.AddDate(1, 0, 0); w.Spec.Expires.After(limit) {
@@ -44,7 +44,7 @@ func whyNotCovered(w *v1alpha1.PlatformWaiver, r *v1alpha1.RequirementStatus, no
 	}
 	switch {
 	case !w.Spec.Expires.IsZero() && !now.Before(w.Spec.Expires.Time): // only a baseline does not end
-		return "the waiver expired at " + formatMinute(w.Spec.Expires.Time)
+		return "the waiver expired at " + formatTime(w.Spec.Expires.Time)
 	case !slices.Contains(w.Spec.Verdicts, r.Verdict):
 		return "the waiver covers " + joinVerdicts(w.Spec.Verdicts) + " and not " + string(r.Verdict)
 	case w.Spec.Component != "" && w.Spec.Component != r.Component:
@@ -80,8 +80,8 @@ func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now
 	}
 	e.requeueNoLaterThan(found.Spec.Expires.Time, now)
 	return &v1alpha1.Waived{
-		Waiver: found.Name, By: found.Spec.By, Reason: text.Bound(found.Spec.Reason, e.limits.text), URL: found.Spec.URL,
-		Until: found.Spec.Expires,
+		Waiver: found.Name, By: text.Bound(found.Spec.By, maxBy), Reason: text.Bound(found.Spec.Reason, e.limits.text),
+		URL: text.Bound(found.Spec.URL, maxURL), Until: found.Spec.Expires,
 	}
 }
 
@@ -93,7 +93,7 @@ func AssessWaiver(
 		return v1alpha1.WaiverUnused, err.Error()
 	}
 	if !now.Before(w.Spec.Expires.Time) {
-		return v1alpha1.WaiverExpired, "expired at " + formatMinute(w.Spec.Expires.Time)
+		return v1alpha1.WaiverExpired, "expired at " + formatTime(w.Spec.Expires.Time)
 	}
 	if profile == nil {
 		return v1alpha1.WaiverUnused, fmt.Sprintf("the cluster has no PlatformProfile %q", w.Spec.Profile)
@@ -105,27 +105,29 @@ func AssessWaiver(
 		return v1alpha1.WaiverUnused, "the profile has not been evaluated yet"
 	case r == nil:
 		return v1alpha1.WaiverUnused, "the profile has no requirement " + w.Spec.Requirement
-	case r.Waived != nil && r.Waived.Waiver == w.Name:
-		return v1alpha1.WaiverActive, w.Spec.Requirement + " is " + string(r.Verdict)
-	case r.Waived != nil:
-		return v1alpha1.WaiverUnused, "the PlatformWaiver " + r.Waived.Waiver + " covers " + w.Spec.Requirement + " for longer"
 	case isGood(r.Verdict):
 		return v1alpha1.WaiverUnused, w.Spec.Requirement + " is " + string(r.Verdict)
 	}
-	if reason := whyNotCovered(w, r, now); reason != "" {
+	reason := whyNotCovered(w, r, now)
+	switch {
+	case reason != "":
 		return v1alpha1.WaiverUnused, w.Spec.Requirement + " is " + string(r.Verdict) + ": " + reason
+	case r.Waived == nil:
+		return v1alpha1.WaiverUnused, "the profile has not been evaluated with the waiver yet"
+	case r.Waived.Waiver != w.Name:
+		return v1alpha1.WaiverUnused, "the PlatformWaiver " + r.Waived.Waiver + " covers " + w.Spec.Requirement + " already"
 	}
-	return v1alpha1.WaiverUnused, "the profile has not been evaluated with the waiver yet"
+	return v1alpha1.WaiverActive, w.Spec.Requirement + " is " + string(r.Verdict)
 }
 
 // isMet reports whether a requirement does not stand in the way of conformance: it is satisfied or waived.
 func isMet(r *v1alpha1.RequirementStatus) bool { return isGood(r.Verdict) || r.Waived != nil }
 
-// WaivedText describes a waiver in one line, for example "waived until 2027-01-31 00:00 UTC by platform-team: upgrade is planned".
-func WaivedText(w *v1alpha1.Waived) string {
+// DescribeWaiver describes a waiver in one line, for example "waived until 2027-01-31 00:00 UTC by platform-team: upgrade is planned".
+func DescribeWaiver(w *v1alpha1.Waived) string {
 	waived := "waived"
 	if !w.Until.IsZero() {
-		waived += " until " + formatMinute(w.Until.Time)
+		waived += " until " + formatTime(w.Until.Time)
 	}
 	waived += " by " + w.By + ": " + w.Reason
 	if w.URL != "" {
@@ -134,7 +136,13 @@ func WaivedText(w *v1alpha1.Waived) string {
 	return waived
 }
 
-func formatMinute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+// formatTime formats a time to the minute, or to the second where that matters.
+func formatTime(t time.Time) string {
+	if t.Second() != 0 {
+		return t.UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	return t.UTC().Format("2006-01-02 15:04 UTC")
+}
 
 func joinVerdicts(verdicts []v1alpha1.Verdict) string {
 	texts := make([]string, 0, len(verdicts))

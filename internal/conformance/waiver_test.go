@@ -108,7 +108,7 @@ layers:
 	result := w.evaluate()
 	w.wantConformant(metav1.ConditionTrue, ReasonWaived)
 	const message = "2 of 3 Required requirements are satisfied, 1 waived: " +
-		"network/it is Missing and waived until 2027-01-02 05:05 UTC by ann: an upgrade is planned (https://tickets.example/1)"
+		"network/it is Missing and waived until 2027-01-02 05:05:05 UTC by ann: an upgrade is planned (https://tickets.example/1)"
 	if c := w.condition("Conformant"); c.Message != message {
 		t.Errorf("the message is %q", c.Message)
 	}
@@ -130,7 +130,7 @@ layers:
 	}
 	profile := &v1alpha1.PlatformProfile{ObjectMeta: metav1.ObjectMeta{Name: "test", Generation: 1}, Status: w.status}
 	if state, message := AssessWaiver(w.waivers[0], profile, w.now); state != v1alpha1.WaiverUnused ||
-		message != "the PlatformWaiver long covers network/it for longer" {
+		message != "the PlatformWaiver long covers network/it already" {
 		t.Errorf("the other waiver is %s: %s", state, message)
 	}
 
@@ -163,7 +163,7 @@ func TestWaiverEndsToTheSecond(t *testing.T) {
 	w.evaluate()
 	w.wantConformant(metav1.ConditionFalse, ReasonFailing)
 	if state, message := AssessWaiver(waiver, &v1alpha1.PlatformProfile{Status: w.status}, w.now); state != v1alpha1.WaiverExpired ||
-		message != "expired at 2027-01-02 03:05 UTC" {
+		message != "expired at 2027-01-02 03:05:35 UTC" {
 		t.Errorf("at its end the waiver is %s: %s", state, message)
 	}
 	if state, message := AssessWaiver(waiver, nil, end.Add(-time.Second)); state != v1alpha1.WaiverUnused ||

@@ -49,7 +49,7 @@ func Waivers(input io.Reader) ([]*v1alpha1.PlatformWaiver, error) {
 	return decodeKind[v1alpha1.PlatformWaiver](input, "PlatformWaiver")
 }
 
-// decodeKind returns the objects of one kind of this project.
+// decodeKind returns the objects of one kind of this project, also those in Lists.
 func decodeKind[T any](input io.Reader, kind string) ([]*T, error) {
 	var objects []*T
 	reader := NewDocumentReader(input)
@@ -65,20 +65,35 @@ func decodeKind[T any](input io.Reader, kind string) ([]*T, error) {
 		if err := Decode(document, &object.Object); err != nil {
 			return nil, fmt.Errorf("document %d: %w", n, err)
 		}
-		if object.GroupVersionKind() != v1alpha1.GroupVersion.WithKind(kind) {
-			continue
+		add := func(item *unstructured.Unstructured) error {
+			if item.GroupVersionKind() != v1alpha1.GroupVersion.WithKind(kind) {
+				return nil
+			}
+			err := CheckDuplicateKeys(document)
+			if err == nil {
+				err = Validate(item)
+			}
+			decoded := new(T)
+			if err == nil {
+				err = runtime.DefaultUnstructuredConverter.FromUnstructured(item.Object, decoded)
+			}
+			if err != nil {
+				return fmt.Errorf("document %d, %s %q: %w", n, kind, item.GetName(), err)
+			}
+			objects = append(objects, decoded)
+			return nil
 		}
-		if err := CheckDuplicateKeys(document); err != nil {
-			return nil, fmt.Errorf("document %d, %s %q: %w", n, kind, object.GetName(), err)
+		if object.IsList() {
+			err = object.EachListItem(func(item runtime.Object) error {
+				one, _ := item.(*unstructured.Unstructured)
+				return add(one)
+			})
+		} else {
+			err = add(object)
 		}
-		if err := Validate(object); err != nil {
-			return nil, fmt.Errorf("document %d, %s %q: %w", n, kind, object.GetName(), err)
+		if err != nil {
+			return nil, err
 		}
-		decoded := new(T)
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, decoded); err != nil {
-			return nil, fmt.Errorf("document %d: %w", n, err)
-		}
-		objects = append(objects, decoded)
 	}
 	return objects, nil
 }

@@ -176,7 +176,7 @@ func isUndecided(r *v1alpha1.RequirementStatus) bool {
 func describeRequirement(r *v1alpha1.RequirementStatus) string {
 	switch {
 	case r.Waived != nil:
-		return string(r.Verdict) + ", " + conformance.WaivedText(r.Waived) + ": " + r.Message
+		return string(r.Verdict) + ", " + conformance.DescribeWaiver(r.Waived) + ": " + r.Message
 	case !isGood(r.Verdict):
 		return string(r.Verdict) + ": " + r.Message
 	case r.Message != "":

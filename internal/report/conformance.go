@@ -54,7 +54,7 @@ func WriteConformance(w io.Writer, profile *v1alpha1.PlatformProfile, options Ta
 			p.writeLine(fmt.Sprintf("%s/%s is %s: %s", text.Printable(layer.Name), text.Printable(r.Name),
 				options.paint(verdictColour(&r), string(r.Verdict)), text.Printable(r.Message)))
 			if r.Waived != nil {
-				p.line("  %s", conformance.WaivedText(r.Waived))
+				p.line("  %s", conformance.DescribeWaiver(r.Waived))
 			}
 			if r.Remediation != "" {
 				p.line("  %s", r.Remediation)

@@ -40,7 +40,7 @@ func WriteExplanation(w io.Writer, e *conformance.Explanation) error {
 	p.line("  %s", e.Message)
 	p.line("  Effect on the profile: %s.", e.Conformant)
 	if e.Waived != nil {
-		p.line("  PlatformWaiver %s: %s", e.Waived.Waiver, conformance.WaivedText(e.Waived))
+		p.line("  PlatformWaiver %s: %s", e.Waived.Waiver, conformance.DescribeWaiver(e.Waived))
 	}
 	if e.Remediation != "" {
 		p.heading("Remediation:")

@@ -162,6 +162,12 @@ func newLayer(l *v1alpha1.LayerStatus, requests map[string]string) htmlLayer {
 		Title: text.Printable(layerTitle(l.Name)), Count: fmt.Sprintf("%d of %d satisfied", l.Satisfied, l.Total),
 		Badge: verdictBadge(&v1alpha1.RequirementStatus{Verdict: l.Verdict}),
 	}
+	isWaived := func(r v1alpha1.RequirementStatus) bool {
+		return r.Waived != nil && r.Severity != v1alpha1.SeverityRecommended
+	}
+	if isGood(l.Verdict) && slices.ContainsFunc(l.Requirements, isWaived) {
+		layer.Badge.Class = "plain"
+	}
 	for i := range l.Requirements {
 		layer.Tiles = append(layer.Tiles, newRequirementTile(&l.Requirements[i], requests[l.Requirements[i].Name]))
 	}
@@ -189,7 +195,7 @@ func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile 
 		if !r.Waived.Until.IsZero() {
 			t.Tags = append(t.Tags, "until "+r.Waived.Until.UTC().Format(time.DateOnly))
 		}
-		t.addFact("Waiver", r.Waived.Waiver+": "+conformance.WaivedText(r.Waived))
+		t.addFact("Waiver", r.Waived.Waiver+": "+conformance.DescribeWaiver(r.Waived))
 	}
 	t.addFact("Remediation", r.Remediation)
 	if r.FailingSince != nil && r.LastTransitionTime != nil && !r.FailingSince.Equal(r.LastTransitionTime) {

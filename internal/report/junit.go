@@ -92,7 +92,7 @@ func newJUnitRequirement(class string, r *v1alpha1.RequirementStatus) junitCase 
 	case levelWarning:
 		c.Error = result
 	case levelWaived:
-		c.Skipped = &junitResult{Message: text.Printable(conformance.WaivedText(r.Waived)) + ": " + result.Message}
+		c.Skipped = &junitResult{Message: text.Printable(conformance.DescribeWaiver(r.Waived)) + ": " + result.Message}
 		c.Out = result.Text
 	case levelNote:
 		c.Skipped = &junitResult{Message: "recommended: " + result.Message}

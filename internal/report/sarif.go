@@ -74,7 +74,7 @@ func (s *sarifRun) addRequirement(profile *v1alpha1.PlatformProfile, layer strin
 	result := s.addResult(id, id, id, sarifLevels[failureLevel(r)], string(r.Verdict)+": "+messageWithRemediation(r))
 	if r.Waived != nil {
 		result.AddSuppression(sarif.NewSuppression().WithKind("external").WithStatus("accepted").
-			WithJustification(text.Printable(conformance.WaivedText(r.Waived))))
+			WithJustification(text.Printable(conformance.DescribeWaiver(r.Waived))))
 	}
 }
 

@@ -37,6 +37,11 @@ func TestWhoDeclaresAndWhoWaives(t *testing.T) {
 		t.Errorf("who waives can declare: %v", err)
 	}
 	cluster.Must(t, waives.Create(ctx, waiver))
+	cluster.Must(t, waives.List(ctx, &v1alpha1.PlatformProfileList{}))
+	waiver.Status.State = v1alpha1.WaiverActive
+	if err := waives.Status().Update(ctx, waiver.DeepCopy()); !apierrors.IsForbidden(err) {
+		t.Errorf("who waives can write the status: %v", err)
+	}
 	cluster.Must(t, waives.Delete(ctx, waiver))
 }
 
