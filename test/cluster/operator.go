@@ -29,6 +29,10 @@ const (
 	User = "system:serviceaccount:" + Namespace + ":" + ServiceAccount
 )
 
+// ListCommand lists the objects of all kinds of this project. A CRD that is deleted before the API server has initialised the storage of
+// its objects stays: "could not list instances: storage is (re)initializing".
+const ListCommand = "kubectl get platformprofiles,platformcomponents,platformwaivers"
+
 // Install applies config/default as a user would, but for the Deployment: KWOK would only pretend to run its pods.
 func (c *Cluster) Install(ctx context.Context) error {
 	rendered, err := exec.CommandContext(ctx, filepath.Join(Root(), "bin", "k8s", "kubectl"), "kustomize",

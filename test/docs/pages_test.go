@@ -165,6 +165,9 @@ func (r *reader) command(ctx context.Context, t *testing.T, b block, c command) 
 		}
 	}
 	text := c.text
+	if strings.HasPrefix(text, "helm install ") || strings.HasPrefix(text, "kubectl delete crd ") {
+		r.presuppose(ctx, cluster.ListCommand+" || true") // the kinds may be gone
+	}
 	if strings.HasPrefix(text, "helm install ") {
 		// The page has several ways to install. Helm adopts nothing that another way created.
 		r.presuppose(ctx, "kubectl delete -k config/default --ignore-not-found --wait")

@@ -89,6 +89,9 @@ func TestInstallUpgradeUninstall(t *testing.T) {
 	// A release of the same name takes up the CRDs that the one before it left.
 	runHelm(t, c, "install", "platformprofile", chart, "--namespace", cluster.Namespace, "-f", everything)
 
+	if out, err := c.Kubectl(ctx, strings.Fields(cluster.ListCommand)[1:]...); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
 	for _, line := range uninstall {
 		args := strings.Fields(line)
 		if args[0] == "helm" {
