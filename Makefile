@@ -100,13 +100,14 @@ generate: $(BIN)/controller-gen $(BIN)/crd-ref-docs ## Generate deep copies, app
 .PHONY: chart-files
 chart-files:
 	@rm -rf config/chart/files
-	@mkdir -p config/chart/files/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana config/chart/files/admission config/chart/files/gate
+	@mkdir -p config/chart/files/crds config/chart/files/rbac config/chart/files/prometheus config/chart/files/grafana config/chart/files/admission config/chart/files/gate config/chart/files/reports
 	@cp config/crd/bases/*.yaml config/chart/files/crds/
 	@cd config/rbac && cp $$(ls *.yaml | grep -vx kustomization.yaml) ../chart/files/rbac/
 	@cp config/prometheus/rules.yaml config/prometheus/service_monitor.yaml config/chart/files/prometheus/
 	@cp config/grafana/platformprofile.json config/chart/files/grafana/
 	@cp config/admission/policies.yaml config/admission/waivers.yaml config/chart/files/admission/
 	@cp config/gate/policies.yaml config/gate/break_glass_role.yaml config/chart/files/gate/
+	@cp config/reports/role.yaml config/chart/files/reports/
 
 .PHONY: format
 format: $(BIN)/golangci-lint ## Format the code

@@ -47,6 +47,7 @@ func (o *checkOptions) formats() formats[[]*v1alpha1.PlatformProfile] {
 		{"sarif", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			return report.WriteSARIF(w, profiles, o.location, version.Get())
 		}},
+		{"openreports", report.WriteOpenReports},
 		{"html", func(w io.Writer, profiles []*v1alpha1.PlatformProfile) error {
 			return report.WriteHTML(w, profiles, time.Now())
 		}},

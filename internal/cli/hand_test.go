@@ -36,7 +36,7 @@ func TestCompletion(t *testing.T) {
 		args []string
 		want string
 	}{
-		"formats of check":            {[]string{"check", "-o", ""}, "table wide json yaml junit sarif html ai-conformance"},
+		"formats of check":            {[]string{"check", "-o", ""}, "table wide json yaml junit sarif openreports html ai-conformance"},
 		"formats of discover":         {[]string{"discover", "-o", ""}, "table wide json yaml html profile"},
 		"profiles of a file":          {[]string{"check", "-f", both, "--from", "x", ""}, "p q"},
 		"without given profiles":      {[]string{"check", "-f", both, "--from", "x", "p", ""}, "q"},

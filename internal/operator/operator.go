@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/rest"
@@ -53,6 +54,7 @@ type options struct {
 	leaseNamespace  string
 	watchSilence    time.Duration
 	leaseDuration   time.Duration
+	reports         bool
 	verbosity       int
 	development     bool
 	version         bool
@@ -101,6 +103,8 @@ func parseFlags(args []string, errOut io.Writer) (*options, error) {
 		"restart a watch that received no event or bookmark for this long; the API server sends a bookmark every minute")
 	f.DurationVar(&o.leaseDuration, "leader-elect-lease-duration", 15*time.Second,
 		"duration of the leader election lease, in whole seconds; after the leader fails, another replica takes over once the lease expires")
+	f.BoolVar(&o.reports, "reports", false,
+		"write a ClusterReport of openreports.io, or else a ClusterPolicyReport of wgpolicyk8s.io, for each profile; config/reports grants the permission")
 	f.IntVar(&o.verbosity, "verbosity", 0, "log verbosity: 0 logs changes, 1 also logs their reasons")
 	f.BoolVar(&o.development, "development", false, "log in a human-readable format instead of JSON")
 	f.BoolVar(&o.version, "version", false, "print the version and exit")
@@ -173,7 +177,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("creating the manager: %w", err)
 	}
-	ready, err := setUp(mgr, clients)
+	ready, err := setUp(mgr, clients, o.reports)
 	if err != nil {
 		return err
 	}
@@ -226,7 +230,7 @@ func configureTLS(c *tls.Config) {
 }
 
 // setUp adds the sources and the controllers to the manager, and returns the readiness check of the inventory.
-func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
+func setUp(mgr ctrl.Manager, clients source.Clients, withReports bool) (healthz.Checker, error) {
 	builtin, err := catalog.Builtin()
 	if err != nil {
 		return nil, err
@@ -261,6 +265,18 @@ func setUp(mgr ctrl.Manager, clients source.Clients) (healthz.Checker, error) {
 		controllers.RegisterMetrics(profiles, version.Get()), controllers.RegisterSourceMetrics(sources, inv),
 	); err != nil {
 		return nil, fmt.Errorf("setting up the controllers: %w", err)
+	}
+	if withReports {
+		reports := &controllers.ReportReconciler{
+			Profiles: mgr.GetClient(), Reports: clients.Dynamic, OnAPIChange: sources.OnAPIChange,
+			OnAccessChange: sources.OnAccessChange, Recorder: recorder,
+			ListServed: func(version schema.GroupVersion) (map[string]bool, error) {
+				return source.ServedResources(clients, version)
+			},
+		}
+		if err := reports.SetupWithManager(mgr); err != nil {
+			return nil, fmt.Errorf("setting up the reports: %w", err)
+		}
 	}
 	return func(*http.Request) error {
 		if !definitions.Ready() {
