@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
@@ -55,7 +56,14 @@ func TestPages(t *testing.T) {
 	if err := c.Install(ctx); err != nil {
 		t.Fatal(err)
 	}
-	operator, err := c.Run(ctx, "--leader-elect", "--leader-election-namespace", cluster.Namespace)
+	reports, err := cluster.OpenReportsCRD(ctx)
+	if err == nil {
+		err = c.ApplyObjects(ctx, []*unstructured.Unstructured{reports}, "default")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	operator, err := c.Run(ctx, "--reports", "--leader-elect", "--leader-election-namespace", cluster.Namespace)
 	if err != nil {
 		t.Fatal(err)
 	}

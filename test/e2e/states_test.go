@@ -25,6 +25,7 @@ import (
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/cli"
+	"github.com/platformprofile/platformprofile/internal/openreports"
 	"github.com/platformprofile/platformprofile/test/cluster"
 	"github.com/platformprofile/platformprofile/test/gitops"
 )
@@ -249,6 +250,7 @@ func stateColumns(t *testing.T, states []state) []column {
 		{"table", stateTable(all("table"))},
 		{"JUnit", stateJUnit(t, all("junit"))},
 		{"SARIF", stateSARIF(t, all("sarif"))},
+		{"[report](reports.md)", func(name string) string { return string(openreports.New(profiles[name]).Results[0].Result) }},
 		{"page", statePage(all("html"))},
 		{"[AI checklist](ai-conformance.md)", stateChecklist(all("ai-conformance"))},
 		{"[gate](admission-gate.md)", stateGate(t, states)},

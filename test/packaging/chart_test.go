@@ -118,6 +118,16 @@ func TestTheChartsGateIsTheKustomizations(t *testing.T) {
 	}
 }
 
+// TestTheChartsReportsAreTheKustomizations compares the whole, because the operator has another flag, too.
+func TestTheChartsReportsAreTheKustomizations(t *testing.T) {
+	sameObjects(t, renderChart(t, "--set", "reports.enabled=true"), kustomize(t, "reports"))
+	plain, whole := byName(t, kustomize(t, "default")), byName(t, kustomize(t, "reports"))
+	const deployment = "Deployment platformprofile-system/platformprofile-manager"
+	if strings.Contains(toJSON(plain[deployment]), `"--reports"`) || !strings.Contains(toJSON(whole[deployment]), `"--reports"`) {
+		t.Error("config/reports does not switch reports on, or config/default does")
+	}
+}
+
 func sameObjects(t *testing.T, chart, kustomization []*unstructured.Unstructured) {
 	t.Helper()
 	got, want := byName(t, chart), byName(t, kustomization)
@@ -176,8 +186,9 @@ func TestEveryOption(t *testing.T) {
 	for name, want := range map[string][]string{
 		"Deployment platformprofile-system/platformprofile-manager": {
 			`"replicas": 3`, `"image": "harbor.example.com/mirror/platformprofile@sha256:0000000000000000000000000000000000000000000000000000000000000001"`,
-			`"imagePullPolicy": "Always"`, `"name": "registry"`, `"--verbosity=1"`, `"memory": "512Mi"`, `"kubernetes.io/os": "linux"`,
-			`"key": "node-role.kubernetes.io/control-plane"`, `"nodeAffinity"`, `"priorityClassName": "system-cluster-critical"`,
+			`"imagePullPolicy": "Always"`, `"name": "registry"`, `"--reports"`, `"--verbosity=1"`, `"memory": "512Mi"`,
+			`"kubernetes.io/os": "linux"`, `"key": "node-role.kubernetes.io/control-plane"`, `"nodeAffinity"`,
+			`"priorityClassName": "system-cluster-critical"`,
 			`"team": "platform"`, `"note": "of the platform team"`,
 		},
 		"PodDisruptionBudget platformprofile-system/platformprofile-manager":       {`"minAvailable": "50%"`},
@@ -185,6 +196,7 @@ func TestEveryOption(t *testing.T) {
 		"ValidatingAdmissionPolicy /platformprofile-profiles-read-as-their-author": {`"platformprofiles"`, `"Fail"`},
 		"ValidatingAdmissionPolicyBinding /platformprofile-gate-minimal":           {`"platformprofile.dev/requires": "minimal"`, `"Audit"`},
 		"ClusterRole /platformprofile-gate-break-glass":                            {`"break-glass"`},
+		"ClusterRole /platformprofile-reports":                                     {`"clusterreports"`, `"patch"`},
 		"ServiceMonitor platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"interval": "15s"`},
 		"PrometheusRule platformprofile-system/platformprofile":                    {`"release": "monitoring"`, `"alert": "PlatformProfileNotConformant"`, `{{ $labels.profile }}`},
 		"ClusterRoleBinding /platformprofile-metrics-reader":                       {`"name": "prometheus-k8s"`},
@@ -222,6 +234,7 @@ func TestBadValues(t *testing.T) {
 		"gate.actions={Refuse}":                    "gate",
 		"gate.profiles={Production}":               "gate",
 		"gate.profiles={}":                         "gate",
+		"reports.enabled=sometimes":                "reports",
 		"prometheus.readers[0].name=x":             "namespace",
 		"prometheus.serviceMonitor.interval=often": "interval",
 		"profiles.Minimal.layers=x":                "Minimal",

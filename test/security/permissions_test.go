@@ -12,6 +12,7 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/test/cluster"
@@ -166,6 +167,38 @@ func TestTheWrittenListIsHarmless(t *testing.T) {
 	}
 }
 
+// TestReportsPermitReportsOnly holds the role of config/reports, which only who wants reports applies, to what it says.
+func TestReportsPermitReportsOnly(t *testing.T) {
+	objects, err := cluster.Objects(filepath.Join(cluster.Root(), "config", "reports", "role.yaml"))
+	cluster.Must(t, err)
+	granted := permissions{}
+	for _, object := range objects {
+		role, binding := &rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}
+		switch object.GetKind() {
+		case "ClusterRole":
+			cluster.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, role))
+			if len(role.Labels) > 0 || role.AggregationRule != nil {
+				t.Errorf("the role %s is aggregated: %v", role.Name, role.Labels)
+			}
+			granted.add("*", role.Rules)
+		case "ClusterRoleBinding":
+			cluster.Must(t, runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, binding))
+			if len(binding.Subjects) != 1 || !bindsOperator(binding.Subjects) || binding.RoleRef.Name != "platformprofile-reports" {
+				t.Errorf("%s binds %s to %v", binding.Name, binding.RoleRef.Name, binding.Subjects)
+			}
+		default:
+			t.Errorf("there is a %s", object.GetKind())
+		}
+	}
+	want := permissions{
+		"* openreports.io/clusterreports":       {"create", "get", "patch"},
+		"* wgpolicyk8s.io/clusterpolicyreports": {"create", "get", "patch"},
+	}
+	if !maps.EqualFunc(granted, want, slices.Equal) {
+		t.Errorf("it grants %v, want %v", granted, want)
+	}
+}
+
 // TestTheAuthorizerRefuses asks the API server's authorizer, which also includes what every account may do.
 func TestTheAuthorizerRefuses(t *testing.T) {
 	type attributes = authorizationv1.ResourceAttributes
@@ -186,6 +219,8 @@ func TestTheAuthorizerRefuses(t *testing.T) {
 		"changing roles":                 {Verb: "update", Group: "rbac.authorization.k8s.io", Resource: "clusterroles", Name: "platformprofile-catalog"},
 		"changing the spec of a profile": {Verb: "patch", Group: "platformprofile.dev", Resource: "platformprofiles", Name: "any"},
 		"making profiles":                {Verb: "create", Group: "platformprofile.dev", Resource: "platformprofiles"},
+		"writing reports":                {Verb: "create", Group: "openreports.io", Resource: "clusterreports"},
+		"changing reports of others":     {Verb: "patch", Group: "wgpolicyk8s.io", Resource: "clusterpolicyreports", Name: "other"},
 		"events elsewhere":               {Verb: "create", Group: "events.k8s.io", Resource: "events", Namespace: "kube-system"},
 		"the lease of others":            {Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: cluster.Namespace, Name: "other"},
 		"leases of nodes":                {Verb: "update", Group: "coordination.k8s.io", Resource: "leases", Namespace: "kube-node-lease", Name: "node-1"},
