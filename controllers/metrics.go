@@ -149,7 +149,8 @@ func (w metricWriter) writeStatus(name string, status *v1alpha1.PlatformProfileS
 		for _, r := range layer.Requirements {
 			severity := string(cmp.Or(r.Severity, v1alpha1.SeverityRequired))
 			w.write(requirementDesc, 1, name, layer.Name, r.Name, severity, r.Component, string(r.Verdict))
-			if r.Waived != nil && severity == string(v1alpha1.SeverityRequired) { // others never make the profile non-conformant
+			// A Recommended requirement never makes the profile non-conformant.
+			if r.Waived != nil && r.Waived.Until != nil && severity == string(v1alpha1.SeverityRequired) {
 				w.write(waiverDesc, float64(r.Waived.Until.Unix()), name, layer.Name, r.Name, r.Waived.Waiver)
 			}
 		}

@@ -58,7 +58,7 @@ func (r *PlatformWaiverReconciler) Reconcile(ctx context.Context, request reconc
 		second := metav1.NewTime(now.Truncate(time.Second))
 		status.LastTransitionTime = &second
 	}
-	result := reconcile.Result{RequeueAfter: max(0, waiver.Spec.Expires.Sub(now))}
+	result := reconcile.Result{RequeueAfter: max(0, waiver.Spec.Expires.Sub(now))} // the schema requires it
 	if equality.Semantic.DeepEqual(status, &waiver.Status) {
 		return result, nil
 	}

@@ -464,11 +464,11 @@ type RequirementStatus struct {
 	FailingSince *metav1.Time `json:"failingSince,omitempty"`
 	// The waiver that covers the verdict; absent if there is none. The requirement does not make the profile non-conformant until it ends.
 	// +optional
-	Waived *Waived `json:"waived,omitempty"`
+	Waived *AppliedWaiver `json:"waived,omitempty"`
 }
 
-// Waived is the part of a PlatformWaiver that readers of a verdict need.
-type Waived struct {
+// AppliedWaiver is the part of a PlatformWaiver that readers of a verdict need.
+type AppliedWaiver struct {
 	// Name of the PlatformWaiver.
 	Waiver string `json:"waiver"`
 	// The person or team that decided it.
@@ -480,7 +480,7 @@ type Waived struct {
 	URL string `json:"url,omitempty"`
 	// When the waiver ends. Absent for what "platformprofile check --baseline" waives.
 	// +optional
-	Until metav1.Time `json:"until,omitzero"`
+	Until *metav1.Time `json:"until,omitempty"`
 }
 
 // Evidence is an object of the cluster that a verdict is based on.

@@ -101,7 +101,7 @@ type PlatformWaiverSpec struct {
 	// creation waives nothing. The time can only be brought forward. To waive the requirement for longer, create another waiver.
 	// +kubebuilder:validation:XValidation:rule="self <= oldSelf",message="a waiver cannot be extended: create another one, so that somebody decides again"
 	// +required
-	Expires metav1.Time `json:"expires,omitzero"`
+	Expires *metav1.Time `json:"expires,omitempty"`
 }
 
 // WaiverState is the state of a waiver.

@@ -15,7 +15,7 @@ func BaselineWaivers(saved *v1alpha1.PlatformProfile, source string) []*v1alpha1
 	for _, layer := range saved.Status.Layers {
 		for i := range layer.Requirements {
 			r := &layer.Requirements[i]
-			if isGood(r.Verdict) || r.Waived != nil && !r.Waived.Until.IsZero() { // what another baseline waived has no end
+			if isGood(r.Verdict) || r.Waived != nil && r.Waived.Until != nil { // what another baseline waived has no end
 				continue
 			}
 			reason := "the baseline has it"

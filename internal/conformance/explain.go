@@ -31,7 +31,7 @@ type Explanation struct {
 	Message     string           `json:"message"`
 	Remediation string           `json:"remediation,omitempty"`
 	// Waived is the waiver that covers the verdict; nil if there is none.
-	Waived *v1alpha1.Waived `json:"waived,omitempty"`
+	Waived *v1alpha1.AppliedWaiver `json:"waived,omitempty"`
 	// Conformant is the consequence of the verdict for the profile.
 	Conformant string `json:"conformant"`
 }

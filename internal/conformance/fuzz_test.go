@@ -180,7 +180,7 @@ func TestLargestProfile(t *testing.T) {
 			ObjectMeta: metav1.ObjectMeta{Name: strings.Repeat("w", 253)},
 			Spec: v1alpha1.PlatformWaiverSpec{
 				Requirement: name, Verdicts: []v1alpha1.Verdict{v1alpha1.VerdictVersionMismatch}, Reason: worst(512), By: worst(128),
-				URL: "https://" + worst(504), Expires: metav1.NewTime(now.Add(time.Hour)),
+				URL: "https://" + worst(504), Expires: new(metav1.NewTime(now.Add(time.Hour))),
 			},
 		})
 	}

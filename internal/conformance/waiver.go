@@ -29,7 +29,7 @@ func ValidateWaiver(w *v1alpha1.PlatformWaiver, now time.Time) *field.Error {
 	if created.IsZero() || created.After(now) {
 		created = now
 	}
-	if limit := created.AddDate(1, 0, 0); w.Spec.Expires.After(limit) {
+	if limit := created.AddDate(1, 0, 0); w.Spec.Expires != nil && w.Spec.Expires.After(limit) {
 		return field.Invalid(spec.Child("expires"), w.Spec.Expires.UTC().Format(time.RFC3339),
 			"a waiver lasts a year at most: set a time until "+limit.UTC().Format(time.RFC3339))
 	}
@@ -43,7 +43,7 @@ func whyNotCovered(w *v1alpha1.PlatformWaiver, r *v1alpha1.RequirementStatus, no
 		return err.Error()
 	}
 	switch {
-	case !w.Spec.Expires.IsZero() && !now.Before(w.Spec.Expires.Time): // only a baseline does not end
+	case hasExpired(w, now):
 		return "the waiver expired at " + formatTime(w.Spec.Expires.Time)
 	case !slices.Contains(w.Spec.Verdicts, r.Verdict):
 		return "the waiver covers " + joinVerdicts(w.Spec.Verdicts) + " and not " + string(r.Verdict)
@@ -63,23 +63,37 @@ func whyNotCovered(w *v1alpha1.PlatformWaiver, r *v1alpha1.RequirementStatus, no
 	return ""
 }
 
+// hasExpired reports whether a waiver has ended. Only one of a baseline has no end.
+func hasExpired(w *v1alpha1.PlatformWaiver, now time.Time) bool {
+	return w.Spec.Expires != nil && !now.Before(w.Spec.Expires.Time)
+}
+
+// endsLater reports whether a waiver takes precedence over another one. Any precedes one of a baseline.
+func endsLater(a, b *v1alpha1.PlatformWaiver) bool {
+	if a.Spec.Expires == nil || b.Spec.Expires == nil {
+		return b.Spec.Expires == nil && a.Spec.Expires != nil
+	}
+	return a.Spec.Expires.After(b.Spec.Expires.Time) || a.Spec.Expires.Equal(b.Spec.Expires) && a.Name < b.Name
+}
+
 // findWaiver returns the waiver that covers the verdict on a requirement: of several, the one that ends last.
-func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now time.Time) *v1alpha1.Waived {
+func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now time.Time) *v1alpha1.AppliedWaiver {
 	var found *v1alpha1.PlatformWaiver
 	for _, w := range e.waivers {
 		if w.Spec.Requirement != layer+"/"+r.Name || whyNotCovered(w, r, now) != "" {
 			continue
 		}
-		if found == nil || w.Spec.Expires.After(found.Spec.Expires.Time) ||
-			w.Spec.Expires.Equal(&found.Spec.Expires) && w.Name < found.Name {
+		if found == nil || endsLater(w, found) {
 			found = w
 		}
 	}
 	if found == nil {
 		return nil
 	}
-	e.requeueNoLaterThan(found.Spec.Expires.Time, now)
-	return &v1alpha1.Waived{
+	if found.Spec.Expires != nil {
+		e.requeueNoLaterThan(found.Spec.Expires.Time, now)
+	}
+	return &v1alpha1.AppliedWaiver{
 		Waiver: found.Name, By: text.Bound(found.Spec.By, maxBy), Reason: text.Bound(found.Spec.Reason, e.limits.text),
 		URL: text.Bound(found.Spec.URL, maxURL), Until: found.Spec.Expires,
 	}
@@ -92,7 +106,7 @@ func AssessWaiver(
 	if err := ValidateWaiver(w, now); err != nil {
 		return v1alpha1.WaiverUnused, err.Error()
 	}
-	if !now.Before(w.Spec.Expires.Time) {
+	if hasExpired(w, now) {
 		return v1alpha1.WaiverExpired, "expired at " + formatTime(w.Spec.Expires.Time)
 	}
 	if profile == nil {
@@ -124,9 +138,9 @@ func AssessWaiver(
 func isMet(r *v1alpha1.RequirementStatus) bool { return isGood(r.Verdict) || r.Waived != nil }
 
 // DescribeWaiver describes a waiver in one line, for example "waived until 2027-01-31 00:00 UTC by platform-team: upgrade is planned".
-func DescribeWaiver(w *v1alpha1.Waived) string {
+func DescribeWaiver(w *v1alpha1.AppliedWaiver) string {
 	waived := "waived"
-	if !w.Until.IsZero() {
+	if w.Until != nil {
 		waived += " until " + formatTime(w.Until.Time)
 	}
 	waived += " by " + w.By + ": " + w.Reason

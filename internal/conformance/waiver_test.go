@@ -16,7 +16,7 @@ func (w *world) newWaiver(name string, verdicts ...v1alpha1.Verdict) *v1alpha1.P
 		ObjectMeta: metav1.ObjectMeta{Name: name, CreationTimestamp: metav1.NewTime(w.now)},
 		Spec: v1alpha1.PlatformWaiverSpec{
 			Profile: "test", Requirement: "network/it", Verdicts: verdicts, Reason: "an upgrade is planned", By: "ann",
-			URL: "https://tickets.example/1", Expires: metav1.NewTime(w.now.Add(time.Hour)),
+			URL: "https://tickets.example/1", Expires: new(metav1.NewTime(w.now.Add(time.Hour))),
 		},
 	}
 }

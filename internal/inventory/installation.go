@@ -435,11 +435,7 @@ func (s *healthSummary) message() string {
 func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationBuilder) (v1alpha1.Health, string, time.Time) {
 	summary := healthSummary{worst: v1alpha1.HealthHealthy}
 	isRunning, idleMessage := false, ""
-	// A declaration says nothing about the health where a dump has the status of the workloads.
-	isObserved := slices.ContainsFunc(b.proofs, func(m member) bool {
-		w, ok := m.fact.(*facts.Workload)
-		return ok && w.Rollout.HasStatus
-	})
+	isObserved := hasObservedWorkload(b.proofs)
 	for n, m := range append(slices.Clone(b.proofs), b.supports...) {
 		isProof := n < len(b.proofs)
 		w, ok := m.fact.(*facts.Workload)
@@ -485,6 +481,14 @@ func (i *Inventory) deriveHealth(definition *catalog.Component, b *installationB
 		summary.add(i.deriveRuleHealth(&definition.Health[n]))
 	}
 	return summary.worst, summary.message(), summary.validUntil
+}
+
+// hasObservedWorkload reports whether a workload has a status. A declaration beside it, as in a dump, says nothing about the health.
+func hasObservedWorkload(members []member) bool {
+	return slices.ContainsFunc(members, func(m member) bool {
+		w, ok := m.fact.(*facts.Workload)
+		return ok && w.Rollout.HasStatus
+	})
 }
 
 // deriveRuleHealth returns the health according to a rule. It is Healthy if the resource is not served or has not synced yet.

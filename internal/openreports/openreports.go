@@ -107,7 +107,7 @@ func (b *builder) addRequirement(layer string, r *v1alpha1.RequirementStatus) {
 	}
 	if w := r.Waived; w != nil {
 		maps.Copy(properties, map[string]string{
-			"waiver": w.Waiver, "waivedBy": w.By, "waivedReason": w.Reason, "waivedURL": w.URL, "waivedUntil": formatTime(&w.Until),
+			"waiver": w.Waiver, "waivedBy": w.By, "waivedReason": w.Reason, "waivedURL": w.URL, "waivedUntil": formatTime(w.Until),
 		})
 	}
 	for key, value := range properties {

@@ -63,7 +63,7 @@ func TestResults(t *testing.T) {
 					tested++
 					r := v1alpha1.RequirementStatus{Name: "cni", Verdict: verdict, Severity: o.severity, LastTransitionTime: &transition}
 					if isWaived {
-						r.Waived = &v1alpha1.Waived{Waiver: "cni-later", By: "team", Reason: "migration", Until: until}
+						r.Waived = &v1alpha1.AppliedWaiver{Waiver: "cni-later", By: "team", Reason: "migration", Until: &until}
 					}
 					profile := profileOf(r)
 					if isSuspended {
@@ -116,7 +116,7 @@ func TestReport(t *testing.T) {
 		v1alpha1.RequirementStatus{
 			Name: "dns", Verdict: v1alpha1.VerdictDegraded, Component: "coredns", Message: "Deployment coredns: 0 of 2 pods are ready",
 			Remediation: "kubectl describe", LastTransitionTime: &transition, FailingSince: &failing,
-			Waived: &v1alpha1.Waived{Waiver: "dns-later", By: "team", Reason: "migration", URL: "https://example.com/1", Until: until},
+			Waived: &v1alpha1.AppliedWaiver{Waiver: "dns-later", By: "team", Reason: "migration", URL: "https://example.com/1", Until: &until},
 		},
 	)
 	got, err := yaml.Marshal(New(profile))
@@ -232,7 +232,7 @@ func TestResultID(t *testing.T) {
 		"verdict":     func(_ *v1alpha1.PlatformProfile, r *v1alpha1.RequirementStatus) { r.Verdict = v1alpha1.VerdictDegraded },
 		"transition":  func(_ *v1alpha1.PlatformProfile, r *v1alpha1.RequirementStatus) { r.LastTransitionTime = &evaluated },
 		"waiver": func(_ *v1alpha1.PlatformProfile, r *v1alpha1.RequirementStatus) {
-			r.Waived = &v1alpha1.Waived{Waiver: "x"}
+			r.Waived = &v1alpha1.AppliedWaiver{Waiver: "x"}
 		},
 	} {
 		if id(change) == before {

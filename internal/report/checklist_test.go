@@ -24,7 +24,8 @@ func TestChecklistItem(t *testing.T) {
 	holds := newRequirement("gang-scheduling", v1alpha1.VerdictSatisfied, v1alpha1.HealthHealthy)
 	fails := newRequirement("gang-scheduling", v1alpha1.VerdictMissing, "")
 	waived := fails
-	waived.Waived = &v1alpha1.Waived{By: "ann", Reason: "it comes", Until: metav1.NewTime(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC))}
+	until := metav1.NewTime(time.Date(2027, 1, 31, 0, 0, 0, 0, time.UTC))
+	waived.Waived = &v1alpha1.AppliedWaiver{By: "ann", Reason: "it comes", Until: &until}
 	unknown := newRequirement("gang-scheduling", v1alpha1.VerdictUnknown, "")
 	declared := newRequirement("gang-scheduling", v1alpha1.VerdictSatisfied, v1alpha1.HealthNotObserved)
 	partHolds := newRequirement("gang-scheduling.test", v1alpha1.VerdictAttested, "")

@@ -192,7 +192,7 @@ func newRequirementTile(r *v1alpha1.RequirementStatus, request string) htmlTile 
 	}
 	t.addFact("Message", r.Message)
 	if r.Waived != nil {
-		if !r.Waived.Until.IsZero() {
+		if r.Waived.Until != nil {
 			t.Tags = append(t.Tags, "until "+r.Waived.Until.UTC().Format(time.DateOnly))
 		}
 		t.addFact("Waiver", r.Waived.Waiver+": "+conformance.DescribeWaiver(r.Waived))

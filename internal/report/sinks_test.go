@@ -32,7 +32,7 @@ func newHostileReports(text string) (*v1alpha1.PlatformProfile, Discovery) {
 		Layers:     []v1alpha1.Layer{{Name: text, Requirements: []v1alpha1.Requirement{requirement}}},
 	}
 	layer := v1alpha1.LayerStatus{Name: text, Verdict: v1alpha1.VerdictMissing}
-	waived := &v1alpha1.Waived{Waiver: text, By: text, Reason: text, URL: text, Until: at}
+	waived := &v1alpha1.AppliedWaiver{Waiver: text, By: text, Reason: text, URL: text, Until: &at}
 	for _, verdict := range []v1alpha1.Verdict{v1alpha1.VerdictMissing, v1alpha1.VerdictSatisfied, v1alpha1.VerdictUnknown} {
 		for i, severity := range []v1alpha1.Severity{
 			v1alpha1.SeverityRequired, v1alpha1.SeverityRecommended, v1alpha1.SeverityRequired,

@@ -20,7 +20,7 @@ func newWaiver(name, profile, requirement string, verdict v1alpha1.Verdict, end 
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.PlatformWaiverSpec{
 			Profile: profile, Requirement: requirement, Verdicts: []v1alpha1.Verdict{verdict}, Reason: "a migration", By: "ann",
-			Expires: metav1.NewTime(end),
+			Expires: new(metav1.NewTime(end)),
 		},
 	}
 }

@@ -20,7 +20,7 @@ func newWaiver(name string, lasts time.Duration) *v1alpha1.PlatformWaiver {
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: v1alpha1.PlatformWaiverSpec{
 			Profile: "production", Requirement: "network/cni", Verdicts: []v1alpha1.Verdict{v1alpha1.VerdictMissing}, Reason: "it comes",
-			By: "us", Expires: metav1.NewTime(time.Now().Add(lasts)),
+			By: "us", Expires: new(metav1.NewTime(time.Now().Add(lasts))),
 		},
 	}
 }

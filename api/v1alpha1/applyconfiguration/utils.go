@@ -18,6 +18,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=platformprofile.dev, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("APIServerSignal"):
 		return &apiv1alpha1.APIServerSignalApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("AppliedWaiver"):
+		return &apiv1alpha1.AppliedWaiverApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("Attestation"):
 		return &apiv1alpha1.AttestationApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("ChartSignal"):
@@ -98,8 +100,6 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &apiv1alpha1.VariableApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("VersionSource"):
 		return &apiv1alpha1.VersionSourceApplyConfiguration{}
-	case v1alpha1.SchemeGroupVersion.WithKind("Waived"):
-		return &apiv1alpha1.WaivedApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadReference"):
 		return &apiv1alpha1.WorkloadReferenceApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("WorkloadSignal"):

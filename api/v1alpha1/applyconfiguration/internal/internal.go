@@ -33,6 +33,24 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: version
       type:
         scalar: string
+- name: com.github.platformprofile.platformprofile.api.v1alpha1.AppliedWaiver
+  map:
+    fields:
+    - name: by
+      type:
+        scalar: string
+    - name: reason
+      type:
+        scalar: string
+    - name: until
+      type:
+        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
+    - name: url
+      type:
+        scalar: string
+    - name: waiver
+      type:
+        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.Attestation
   map:
     fields:
@@ -835,7 +853,7 @@ var schemaYAML = typed.YAMLObject(`types:
         scalar: string
     - name: waived
       type:
-        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.Waived
+        namedType: com.github.platformprofile.platformprofile.api.v1alpha1.AppliedWaiver
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
   map:
     fields:
@@ -1084,24 +1102,6 @@ var schemaYAML = typed.YAMLObject(`types:
     - name: resource
       type:
         namedType: com.github.platformprofile.platformprofile.api.v1alpha1.ResourceReference
-- name: com.github.platformprofile.platformprofile.api.v1alpha1.Waived
-  map:
-    fields:
-    - name: by
-      type:
-        scalar: string
-    - name: reason
-      type:
-        scalar: string
-    - name: until
-      type:
-        namedType: io.k8s.apimachinery.pkg.apis.meta.v1.Time
-    - name: url
-      type:
-        scalar: string
-    - name: waiver
-      type:
-        scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.WaiverState
   scalar: string
 - name: com.github.platformprofile.platformprofile.api.v1alpha1.WorkloadKind

@@ -41,7 +41,7 @@ type RequirementStatusApplyConfiguration struct {
 	// Since when the requirement has not been satisfied, even if the verdict changed in the meantime.
 	FailingSince *v1.Time `json:"failingSince,omitempty"`
 	// The waiver that covers the verdict; absent if there is none. The requirement does not make the profile non-conformant until it ends.
-	Waived *WaivedApplyConfiguration `json:"waived,omitempty"`
+	Waived *AppliedWaiverApplyConfiguration `json:"waived,omitempty"`
 }
 
 // RequirementStatusApplyConfiguration constructs a declarative configuration of the RequirementStatus type for use with
@@ -162,7 +162,7 @@ func (b *RequirementStatusApplyConfiguration) WithFailingSince(value v1.Time) *R
 // WithWaived sets the Waived field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Waived field is set to the value of the last call.
-func (b *RequirementStatusApplyConfiguration) WithWaived(value *WaivedApplyConfiguration) *RequirementStatusApplyConfiguration {
+func (b *RequirementStatusApplyConfiguration) WithWaived(value *AppliedWaiverApplyConfiguration) *RequirementStatusApplyConfiguration {
 	b.Waived = value
 	return b
 }

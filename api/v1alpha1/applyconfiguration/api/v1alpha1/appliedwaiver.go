@@ -6,11 +6,11 @@ import (
 	v1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// WaivedApplyConfiguration represents a declarative configuration of the Waived type for use
+// AppliedWaiverApplyConfiguration represents a declarative configuration of the AppliedWaiver type for use
 // with apply.
 //
-// Waived is the part of a PlatformWaiver that readers of a verdict need.
-type WaivedApplyConfiguration struct {
+// AppliedWaiver is the part of a PlatformWaiver that readers of a verdict need.
+type AppliedWaiverApplyConfiguration struct {
 	// Name of the PlatformWaiver.
 	Waiver *string `json:"waiver,omitempty"`
 	// The person or team that decided it.
@@ -23,16 +23,16 @@ type WaivedApplyConfiguration struct {
 	Until *v1.Time `json:"until,omitempty"`
 }
 
-// WaivedApplyConfiguration constructs a declarative configuration of the Waived type for use with
+// AppliedWaiverApplyConfiguration constructs a declarative configuration of the AppliedWaiver type for use with
 // apply.
-func Waived() *WaivedApplyConfiguration {
-	return &WaivedApplyConfiguration{}
+func AppliedWaiver() *AppliedWaiverApplyConfiguration {
+	return &AppliedWaiverApplyConfiguration{}
 }
 
 // WithWaiver sets the Waiver field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Waiver field is set to the value of the last call.
-func (b *WaivedApplyConfiguration) WithWaiver(value string) *WaivedApplyConfiguration {
+func (b *AppliedWaiverApplyConfiguration) WithWaiver(value string) *AppliedWaiverApplyConfiguration {
 	b.Waiver = &value
 	return b
 }
@@ -40,7 +40,7 @@ func (b *WaivedApplyConfiguration) WithWaiver(value string) *WaivedApplyConfigur
 // WithBy sets the By field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the By field is set to the value of the last call.
-func (b *WaivedApplyConfiguration) WithBy(value string) *WaivedApplyConfiguration {
+func (b *AppliedWaiverApplyConfiguration) WithBy(value string) *AppliedWaiverApplyConfiguration {
 	b.By = &value
 	return b
 }
@@ -48,7 +48,7 @@ func (b *WaivedApplyConfiguration) WithBy(value string) *WaivedApplyConfiguratio
 // WithReason sets the Reason field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Reason field is set to the value of the last call.
-func (b *WaivedApplyConfiguration) WithReason(value string) *WaivedApplyConfiguration {
+func (b *AppliedWaiverApplyConfiguration) WithReason(value string) *AppliedWaiverApplyConfiguration {
 	b.Reason = &value
 	return b
 }
@@ -56,7 +56,7 @@ func (b *WaivedApplyConfiguration) WithReason(value string) *WaivedApplyConfigur
 // WithURL sets the URL field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the URL field is set to the value of the last call.
-func (b *WaivedApplyConfiguration) WithURL(value string) *WaivedApplyConfiguration {
+func (b *AppliedWaiverApplyConfiguration) WithURL(value string) *AppliedWaiverApplyConfiguration {
 	b.URL = &value
 	return b
 }
@@ -64,7 +64,7 @@ func (b *WaivedApplyConfiguration) WithURL(value string) *WaivedApplyConfigurati
 // WithUntil sets the Until field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Until field is set to the value of the last call.
-func (b *WaivedApplyConfiguration) WithUntil(value v1.Time) *WaivedApplyConfiguration {
+func (b *AppliedWaiverApplyConfiguration) WithUntil(value v1.Time) *AppliedWaiverApplyConfiguration {
 	b.Until = &value
 	return b
 }
