@@ -3,8 +3,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"slices"
-	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/events"
-	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -24,7 +21,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
-	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/openreports"
@@ -32,12 +28,11 @@ import (
 )
 
 const (
-	// reportInterval is how often a report is read even if the status did not change, so that it is written again if somebody deleted it.
+	// reportInterval is how often a report is read even if the status did not change: it is written again if somebody deleted it, and to the
+	// preferred API once the cluster serves that.
 	reportInterval = 10 * time.Minute
-	// serveTimeout is how long after a change of its CRD the API server may take to serve a resource. Until then, discovery is repeated
-	// every serveInterval.
-	serveTimeout  = 15 * time.Second
-	serveInterval = 500 * time.Millisecond
+	// reportRetryInterval is how often a report is tried again that cannot be written for a reason that only a person can remove.
+	reportRetryInterval = 30 * time.Second
 )
 
 // ReportReconciler writes a report on each profile when its status changes, for policy dashboards. It runs only on the leader, and only if
@@ -49,28 +44,18 @@ type ReportReconciler struct {
 	Reports dynamic.Interface
 	// ListServed returns the names of the resources that the cluster serves in a group and version.
 	ListServed func(schema.GroupVersion) (map[string]bool, error)
-	// OnAPIChange registers a function that is called with the name of an API group when the resources that it serves may have changed.
-	OnAPIChange func(func(group string))
-	// OnAccessChange registers a function that is called when the permissions of the operator may have changed.
-	OnAccessChange func(func())
 	// Recorder publishes why a report cannot be written.
 	Recorder events.EventRecorder
 
 	// problems are why reports were not written, by profile. Only the worker uses them.
 	problems map[string]string
-	// hasProblems is true if there are any.
-	hasProblems atomic.Bool
-	// apiChange is when the APIs for reports last changed.
-	apiChange atomic.Pointer[time.Time]
-	// changes receives a value when every report must be looked at again.
-	changes chan struct{}
 }
 
 // Reconcile writes the report on one profile if it differs. A problem that only a person can solve is logged and published once.
 func (r *ReportReconciler) Reconcile(ctx context.Context, request reconcile.Request) (reconcile.Result, error) {
 	profile := &v1alpha1.PlatformProfile{}
 	if err := r.Profiles.Get(ctx, request.NamespacedName, profile); err != nil {
-		r.clearProblem(request.Name)
+		delete(r.problems, request.Name)
 		return reconcile.Result{}, client.IgnoreNotFound(err)
 	}
 	if !profile.DeletionTimestamp.IsZero() || profile.Status.LastChangeTime == nil {
@@ -80,19 +65,11 @@ func (r *ReportReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	if err != nil {
 		return reconcile.Result{}, err
 	}
-	done := reconcile.Result{RequeueAfter: reportInterval}
-	change := r.apiChange.Load()
-	isSettling := change != nil && time.Since(*change) < serveTimeout
-	if isSettling && (api == nil || api.Resource != openreports.APIs[0].Resource) {
-		done.RequeueAfter = serveInterval // the preferred API may be served soon
-	}
+	retry := reconcile.Result{RequeueAfter: reportRetryInterval}
 	if api == nil {
-		if isSettling {
-			return done, nil
-		}
 		r.setProblem(ctx, profile, "ReportNotServed", "the cluster serves neither clusterreports of openreports.io/v1alpha1 nor "+
 			"clusterpolicyreports of wgpolicyk8s.io/v1alpha2; install the CRDs of openreports.io, or remove the flag --reports")
-		return done, nil
+		return retry, nil
 	}
 	switch err := r.write(ctx, api, profile); {
 	case apierrors.IsConflict(err):
@@ -100,15 +77,15 @@ func (r *ReportReconciler) Reconcile(ctx context.Context, request reconcile.Requ
 	case apierrors.IsForbidden(err):
 		r.setProblem(ctx, profile, "ReportForbidden", err.Error()+
 			"; to grant the permission, apply config/reports or set reports.enabled in the values of the chart")
-		return done, nil
+		return retry, nil
 	case apierrors.IsInvalid(err):
 		r.setProblem(ctx, profile, "ReportInvalid", err.Error())
-		return done, nil
+		return retry, nil
 	case err != nil:
 		return reconcile.Result{}, err
 	}
-	r.clearProblem(profile.Name)
-	return done, nil
+	delete(r.problems, profile.Name)
+	return reconcile.Result{RequeueAfter: reportInterval}, nil
 }
 
 // servedAPI returns the first API for reports that the cluster serves; nil if it serves none.
@@ -158,30 +135,16 @@ func (r *ReportReconciler) setProblem(ctx context.Context, profile *v1alpha1.Pla
 		return
 	}
 	r.problems[profile.Name] = problem
-	r.hasProblems.Store(true)
 	log.FromContext(ctx).Info("the report is not written", "reason", reason, "problem", problem)
 	r.Recorder.Eventf(profile, nil, corev1.EventTypeWarning, reason, "Report", "%s", text.Bound(problem, maxNote))
 }
 
-func (r *ReportReconciler) clearProblem(profile string) {
-	delete(r.problems, profile)
-	r.hasProblems.Store(len(r.problems) > 0)
-}
-
-// SetupWithManager registers the reconciler. It runs when the status of a profile changes, and for every profile when the APIs for reports
-// or the permissions change.
+// SetupWithManager registers the reconciler. It runs when the status of a profile changes.
 func (r *ReportReconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.problems, r.changes = map[string]string{}, make(chan struct{}, 1)
-	r.OnAPIChange(r.onAPIChange)
-	r.OnAccessChange(func() {
-		if r.hasProblems.Load() {
-			r.signalChange()
-		}
-	})
+	r.problems = map[string]string{}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("report").
 		For(&v1alpha1.PlatformProfile{}, builder.WithPredicates(statusChanged)).
-		WatchesRawSource(source.Func(r.queueOnChange)).
 		WithOptions(controller.Options{
 			RateLimiter: newRateLimiter(), CacheSyncTimeout: cacheSyncTimeout, ReconciliationTimeout: 30 * time.Second,
 		}).
@@ -195,42 +158,4 @@ var statusChanged = predicate.Funcs{
 		now, isAlso := e.ObjectNew.(*v1alpha1.PlatformProfile)
 		return isProfile && isAlso && (before.UID != now.UID || !equality.Semantic.DeepEqual(before.Status, now.Status))
 	},
-}
-
-// onAPIChange records that the resources of a group may have changed. It runs in every replica.
-func (r *ReportReconciler) onAPIChange(group string) {
-	if !slices.ContainsFunc(openreports.APIs, func(api openreports.API) bool { return api.Group == group }) {
-		return
-	}
-	now := time.Now()
-	r.apiChange.Store(&now)
-	r.signalChange()
-}
-
-func (r *ReportReconciler) signalChange() {
-	select {
-	case r.changes <- struct{}{}:
-	default:
-	}
-}
-
-// queueOnChange queues every profile after a change of the APIs for reports, or of the permission to write them.
-func (r *ReportReconciler) queueOnChange(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-r.changes:
-			}
-			list := &v1alpha1.PlatformProfileList{}
-			if err := r.Profiles.List(ctx, list); err != nil {
-				log.FromContext(ctx).Error(err, "listing the profiles after a change that affects all reports")
-			}
-			for i := range list.Items {
-				queue.Add(reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
-			}
-		}
-	}()
-	return nil
 }

@@ -268,8 +268,7 @@ func setUp(mgr ctrl.Manager, clients source.Clients, withReports bool) (healthz.
 	}
 	if withReports {
 		reports := &controllers.ReportReconciler{
-			Profiles: mgr.GetClient(), Reports: clients.Dynamic, OnAPIChange: sources.OnAPIChange,
-			OnAccessChange: sources.OnAccessChange, Recorder: recorder,
+			Profiles: mgr.GetClient(), Reports: clients.Dynamic, Recorder: recorder,
 			ListServed: func(version schema.GroupVersion) (map[string]bool, error) {
 				return source.ServedResources(clients, version)
 			},

@@ -51,9 +51,6 @@ func (s *Sources) reviewAccess(ctx context.Context) {
 				}
 			case <-time.After(max(delay, 0)):
 				s.review(ctx)
-				for _, listener := range s.accessListeners {
-					listener()
-				}
 				i++
 			}
 		}

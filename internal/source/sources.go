@@ -33,10 +33,6 @@ type Sources struct {
 	run     context.Context //nolint:containedctx // sources are added after Run has begun, and end with it; nil before Run
 	sources map[string]*source
 	wg      sync.WaitGroup
-	// apiListeners are called with the groups whose CRDs or APIServices change, and accessListeners when the operator's access may have
-	// changed. They are registered before Run.
-	apiListeners    []func(group string)
-	accessListeners []func()
 }
 
 // New returns the sources of an inventory. They are not read before Run.
@@ -200,28 +196,8 @@ const (
 	apiServiceSource = "apiservices.apiregistration.k8s.io"
 )
 
-// OnAPIChange registers a function that is called with the name of an API group when a CRD or an APIService of the group came, changed or
-// went. It must not block, and it must be registered before Run.
-func (s *Sources) OnAPIChange(listener func(group string)) {
-	s.apiListeners = append(s.apiListeners, listener)
-}
-
-// OnAccessChange registers a function that is called after a change of a ClusterRole or a ClusterRoleBinding, a few times because the
-// authorizer may follow later. It must not block, and it must be registered before Run.
-func (s *Sources) OnAccessChange(listener func()) {
-	s.accessListeners = append(s.accessListeners, listener)
-}
-
-func (s *Sources) notifyAPIChange(group string) {
-	for _, listener := range s.apiListeners {
-		listener(group)
-	}
-}
-
-// onCRD sends an event of a CRD to the sources of its resource. The name of a CRD is RESOURCE.GROUP.
+// onCRD sends an event of a CRD to the sources of its resource.
 func (s *Sources) onCRD(e EventType, crd string) {
-	_, group, _ := strings.Cut(crd, ".")
-	s.notifyAPIChange(group)
 	for _, w := range s.list() {
 		if w.kind.version == "" && w.kind.resource.String() == crd {
 			w.post(e)
@@ -233,7 +209,6 @@ func (s *Sources) onCRD(e EventType, crd string) {
 // "v1beta1.metrics.k8s.io".
 func (s *Sources) onAPIService(e EventType, name string) {
 	_, group, _ := strings.Cut(name, ".")
-	s.notifyAPIChange(group)
 	for _, w := range s.list() {
 		if w.kind.version == "" && w.kind.resource.Group == group {
 			w.post(e)

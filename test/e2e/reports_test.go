@@ -151,7 +151,14 @@ func TestReports(t *testing.T) {
 		t.Errorf("the %s has a field that its schema lacks", older.Kind)
 	}
 
+	// The newer API is used from the next change on.
 	w.install(t, cluster.OpenReportsCRD)
+	cluster.Eventually(t, "the newer API is served", func() (bool, string) {
+		_, err := w.reports.Resource(newer.GroupVersionResource).List(ctx, metav1.ListOptions{})
+		return err == nil, fmt.Sprint(err)
+	})
+	profile.AwaitVerdict(t, "storage", "class", v1alpha1.VerdictSatisfied, deleteSlow)
+	profile.AwaitVerdict(t, "storage", "class", v1alpha1.VerdictCheckFailed, createSlow)
 	before := w.awaitReport(t, newer, profile)
 	owners := before.GetOwnerReferences()
 	if len(owners) != 1 || owners[0].Kind != "PlatformProfile" || owners[0].UID != profile.Last().UID {
@@ -207,14 +214,6 @@ func TestReports(t *testing.T) {
 
 	w.testLargeReport(t, newer)
 	w.testCommand(t, profile.Name)
-
-	// While the newer API is gone, the older one has the report.
-	crd, err := cluster.OpenReportsCRD(ctx)
-	cluster.Must(t, err)
-	cluster.Must(t, c.Client.Delete(ctx, crd))
-	w.awaitReport(t, older, profile)
-	w.install(t, cluster.OpenReportsCRD)
-	w.awaitReport(t, newer, profile)
 
 	t.Run("the garbage collector deletes the report", func(t *testing.T) {
 		gone := c.CreateWatchedProfile(t, cluster.Profile("gone", cluster.Layer("backup", cluster.AnyOf("velero", "velero", ""))))
