@@ -115,12 +115,20 @@ func (tc *testCluster) diffWithCheck() string {
 	return ""
 }
 
-// withoutTimes returns a copy of a status without its times.
+// withoutTimes returns a copy of a status without its times, and without the messages about rollouts: a check that starts later cannot know
+// that a workload is scaling up since its last rollout.
 func withoutTimes(status v1alpha1.PlatformProfileStatus) v1alpha1.PlatformProfileStatus {
 	status = *status.DeepCopy()
 	status.LastChangeTime = nil
 	for i := range status.Conditions {
 		status.Conditions[i].LastTransitionTime = metav1.Time{}
+	}
+	for i := range status.Layers {
+		for j := range status.Layers[i].Requirements {
+			if r := &status.Layers[i].Requirements[j]; r.Health == v1alpha1.HealthProgressing {
+				r.Message = ""
+			}
+		}
 	}
 	return status
 }
