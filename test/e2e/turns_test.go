@@ -12,6 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/diff"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
@@ -121,7 +122,7 @@ func TestRollouts(t *testing.T) {
 		}
 	}
 	began := server.CreationTimestamp.Time
-	written := profile.AwaitLast(t, "it rolls out", rollingOutSince(began)).ResourceVersion
+	first := profile.AwaitLast(t, "it rolls out", rollingOutSince(began))
 	// A Deployment that is created after a change is observed after it.
 	marker := cluster.Component("acme-marker", "acme/marker")
 	cluster.Must(t, env.Client.Create(ctx, marker))
@@ -139,11 +140,15 @@ func TestRollouts(t *testing.T) {
 	}
 
 	time.Sleep(1100 * time.Millisecond) // times are stored in whole seconds
+	written := last()
+	if written.ResourceVersion != first.ResourceVersion {
+		t.Logf("while the definition of the marker came, the status became:\n%s", diff.Diff(first, written))
+	}
 	patch := client.MergeFrom(server.DeepCopy())
 	server.Labels = map[string]string{"written": "by-whom-the-spec-was"}
 	cluster.Must(t, env.Client.Patch(ctx, server, patch))
-	if last := last(); !rollingOutSince(began)(last) || last.ResourceVersion != written {
-		t.Errorf("a label began another rollout, or wrote another status: %s", cluster.Summary(last))
+	if last := last(); !rollingOutSince(began)(last) || last.ResourceVersion != written.ResourceVersion {
+		t.Errorf("a label began another rollout, or wrote another status:\n%s", diff.Diff(written, last))
 	}
 	annotate := func(value string) {
 		t.Helper()
