@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -17,7 +16,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
-	apply "github.com/platformprofile/platformprofile/api/v1alpha1/applyconfiguration/api/v1alpha1"
 	"github.com/platformprofile/platformprofile/internal/conformance"
 )
 
@@ -67,22 +65,6 @@ func (r *PlatformWaiverReconciler) Reconcile(ctx context.Context, request reconc
 	}
 	statusWrites.WithLabelValues("PlatformWaiver").Inc()
 	return result, nil
-}
-
-// writeWaiverStatus writes the status of a waiver by server-side apply. It fails with a conflict if the waiver was written since it was
-// read.
-func writeWaiverStatus(
-	ctx context.Context, c client.Client, waiver *v1alpha1.PlatformWaiver, status *v1alpha1.PlatformWaiverStatus,
-) error {
-	configuration := apply.PlatformWaiver(waiver.Name).WithUID(waiver.UID).WithResourceVersion(waiver.ResourceVersion).
-		WithStatus(apply.PlatformWaiverStatus())
-	if err := convert(status, configuration.Status); err != nil {
-		return err
-	}
-	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("writing the status of PlatformWaiver %s: %w", waiver.Name, err)
-	}
-	return nil
 }
 
 // SetupWithManager registers the reconciler. It runs when a waiver changes, and when its profile is evaluated.

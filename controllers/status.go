@@ -8,6 +8,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
@@ -62,11 +63,8 @@ func (w *statusWriter) write(
 	// The UID is a precondition: a new profile of the same name must not get this status.
 	configuration := apply.PlatformProfile(profile.Name).WithUID(profile.UID).WithResourceVersion(resourceVersion).
 		WithStatus(apply.PlatformProfileStatus())
-	if err := convert(status, configuration.Status); err != nil {
+	if err := applyStatus(ctx, c, "PlatformProfile "+profile.Name, status, configuration, configuration.Status); err != nil {
 		return err
-	}
-	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("writing the status of PlatformProfile %s: %w", profile.Name, err)
 	}
 	w.lastWrite, w.lastWriteTime = storedStatus{status, *configuration.ResourceVersion}, time.Now()
 	w.setMetrics(status, status.ObservedGeneration)
@@ -88,22 +86,35 @@ func writeDefinitionStatus(
 ) error {
 	configuration := apply.PlatformComponent(definition.Name).WithUID(definition.UID).WithResourceVersion(definition.ResourceVersion).
 		WithStatus(apply.PlatformComponentStatus())
-	if err := convert(status, configuration.Status); err != nil {
-		return err
-	}
-	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
-		return fmt.Errorf("writing the status of PlatformComponent %s: %w", definition.Name, err)
-	}
-	return nil
+	return applyStatus(ctx, c, "PlatformComponent "+definition.Name, status, configuration, configuration.Status)
 }
 
-// convert converts a status to its apply configuration, which has the same JSON.
-func convert(status, into any) error {
+// writeWaiverStatus writes the status of a waiver by server-side apply. It fails with a conflict if the waiver was written since it was
+// read.
+func writeWaiverStatus(
+	ctx context.Context, c client.Client, waiver *v1alpha1.PlatformWaiver, status *v1alpha1.PlatformWaiverStatus,
+) error {
+	configuration := apply.PlatformWaiver(waiver.Name).WithUID(waiver.UID).WithResourceVersion(waiver.ResourceVersion).
+		WithStatus(apply.PlatformWaiverStatus())
+	return applyStatus(ctx, c, "PlatformWaiver "+waiver.Name, status, configuration, configuration.Status)
+}
+
+// applyStatus converts a status to that of an apply configuration, which has the same JSON, and applies the configuration. object names
+// the object in an error.
+func applyStatus(
+	ctx context.Context, c client.Client, object string, status any, configuration runtime.ApplyConfiguration, converted any,
+) error {
 	data, err := json.Marshal(status)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(data, into)
+	if err := json.Unmarshal(data, converted); err != nil {
+		return err
+	}
+	if err := c.Status().Apply(ctx, configuration, fieldOwner, client.ForceOwnership); err != nil {
+		return fmt.Errorf("writing the status of %s: %w", object, err)
+	}
+	return nil
 }
 
 // retryConflict requeues after a conflict, to give the cache time to catch up, and ignores that the object is deleted.

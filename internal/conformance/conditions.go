@@ -118,6 +118,22 @@ func (e *evaluation) conformantCondition(status *v1alpha1.PlatformProfileStatus,
 	return value, reason, message
 }
 
+// UndeclaredUnknownReason returns why it is unknown whether undeclared components are installed, if that alone makes Conformant Unknown.
+func UndeclaredUnknownReason(status *v1alpha1.PlatformProfileStatus) string {
+	for _, layer := range status.Layers {
+		for i := range layer.Requirements {
+			if r := &layer.Requirements[i]; r.Severity != v1alpha1.SeverityRecommended && !isMet(r) {
+				return ""
+			}
+		}
+	}
+	c := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionConformant)
+	if c != nil && c.Status == metav1.ConditionUnknown {
+		return c.Message
+	}
+	return ""
+}
+
 // summarizeLayers returns the status, reason and message of a condition over some layers. Within the grace period a failure does not
 // change a condition that is True; a condition that is not True becomes False at once.
 func (e *evaluation) summarizeLayers(

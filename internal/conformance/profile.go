@@ -153,6 +153,9 @@ func (p *Profile) addInstance(instance rule.Instance) {
 // invalidDefinition is the message for a component whose definition has an error.
 const invalidDefinition = "the PlatformComponent %s is not accepted: see its condition Accepted"
 
+// invalidRange is the message for a version range that cannot be parsed.
+const invalidRange = `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`
+
 // undefinedAdvice is the remediation for a component without a definition.
 const undefinedAdvice = "correct the name, or apply a PlatformComponent with this name"
 
@@ -179,7 +182,7 @@ func (p *Profile) compileAnyOf(path *field.Path, compiled *requirement, c *catal
 		if requested.Version != "" {
 			parsed, err := catalog.ParseRange(requested.Version)
 			if err != nil {
-				addError(field.Invalid(at.Child("version"), requested.Version, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`))
+				addError(field.Invalid(at.Child("version"), requested.Version, invalidRange))
 			}
 			option.version = parsed
 		}

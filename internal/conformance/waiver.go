@@ -22,8 +22,10 @@ func WaiversOf(profile string, all []*v1alpha1.PlatformWaiver) []*v1alpha1.Platf
 // now, unless the file is a dump with an earlier time.
 func ValidateWaiver(w *v1alpha1.PlatformWaiver, now time.Time) *field.Error {
 	spec := field.NewPath("spec")
-	if _, err := catalog.ParseRange(w.Spec.Versions); err != nil && w.Spec.Versions != "" {
-		return field.Invalid(spec.Child("versions"), w.Spec.Versions, `not a version range: write it like ">=1.16.0", ">=1.16 <2" or "~3.28"`)
+	if w.Spec.Versions != "" {
+		if _, err := catalog.ParseRange(w.Spec.Versions); err != nil {
+			return field.Invalid(spec.Child("versions"), w.Spec.Versions, invalidRange)
+		}
 	}
 	created := w.CreationTimestamp.Time
 	if created.IsZero() || created.After(now) {
@@ -78,9 +80,13 @@ func endsLater(a, b *v1alpha1.PlatformWaiver) bool {
 
 // findWaiver returns the waiver that covers the verdict on a requirement: of several, the one that ends last.
 func (e *evaluation) findWaiver(layer string, r *v1alpha1.RequirementStatus, now time.Time) *v1alpha1.AppliedWaiver {
+	if len(e.waivers) == 0 || isGood(r.Verdict) {
+		return nil
+	}
 	var found *v1alpha1.PlatformWaiver
+	name := layer + "/" + r.Name
 	for _, w := range e.waivers {
-		if w.Spec.Requirement != layer+"/"+r.Name || whyNotCovered(w, r, now) != "" {
+		if w.Spec.Requirement != name || whyNotCovered(w, r, now) != "" {
 			continue
 		}
 		if found == nil || endsLater(w, found) {

@@ -153,7 +153,7 @@ func (b *builder) addUndeclared() {
 	if b.profile.Spec.Undeclared != v1alpha1.UndeclaredForbid {
 		return
 	}
-	conformant := meta.FindStatusCondition(b.profile.Status.Conditions, v1alpha1.ConditionConformant)
+	unknown := conformance.UndeclaredUnknownReason(&b.profile.Status)
 	result := reports.ReportResult{
 		Rule: "undeclared", Category: "undeclared", Severity: severityHigh, Scored: true, Result: pass,
 		Description: "no undeclared components are installed", Timestamp: b.timestamp(nil),
@@ -167,21 +167,10 @@ func (b *builder) addUndeclared() {
 			names = append(names, strings.Join(strings.Fields(u.Component+" "+u.Version), " "))
 		}
 		result.Result, result.Description = fail, "installed but not declared by any requirement: "+strings.Join(names, ", ")
-	case conformant != nil && conformant.Status == metav1.ConditionUnknown && !b.hasFailures():
-		// No requirement makes Conformant Unknown, so it is because undeclared components are.
-		result.Result, result.Description = failed, conformant.Message
+	case unknown != "":
+		result.Result, result.Description = failed, unknown
 	}
 	b.add(result, nil, nil)
-}
-
-// hasFailures reports whether a Required requirement fails or is Unknown.
-func (b *builder) hasFailures() bool {
-	for _, result := range b.report.Results {
-		if result.Scored && (result.Result == fail || result.Result == failed) {
-			return true
-		}
-	}
-	return false
 }
 
 // addSpecErrors adds a result for the errors in the spec, if there are any.

@@ -2,9 +2,9 @@ package report
 
 import (
 	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/platformprofile/platformprofile/api/v1alpha1"
+	"github.com/platformprofile/platformprofile/internal/conformance"
 	"github.com/platformprofile/platformprofile/internal/text"
 )
 
@@ -85,16 +85,5 @@ func undeclaredComponents(profile *v1alpha1.PlatformProfile) []string {
 
 // undeclaredUnknownReason returns why it is unknown whether undeclared components are installed, if that alone makes Conformant Unknown.
 func undeclaredUnknownReason(profile *v1alpha1.PlatformProfile) string {
-	for _, layer := range profile.Status.Layers {
-		for i := range layer.Requirements {
-			if levelOf(&layer.Requirements[i]) > levelNote {
-				return ""
-			}
-		}
-	}
-	c := meta.FindStatusCondition(profile.Status.Conditions, v1alpha1.ConditionConformant)
-	if c != nil && c.Status == metav1.ConditionUnknown {
-		return text.Printable(c.Message)
-	}
-	return ""
+	return text.Printable(conformance.UndeclaredUnknownReason(&profile.Status))
 }
